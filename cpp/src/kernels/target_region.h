@@ -1,0 +1,32 @@
+// Compiler switches for kernel files: a region compiled for one instruction set, unrolling, inlining.
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#define GRUCORE_PRAGMA(text) _Pragma(#text)
+
+// GRUCORE_TARGET_BEGIN("avx2,fma") ... GRUCORE_TARGET_END: every function between them is compiled for these features.
+// Open it after all #includes but vec_*.h and *-inl.h, so that nothing shared with baseline code is compiled inside.
+// The compiler defines no __AVX2__ and the like in a region: test GRUCORE_ISA's own macros, never the vendor's.
+// MSVC knows no such region: its build gives /arch to the file.
+#if defined(__clang__)
+#define GRUCORE_TARGET_BEGIN(features) \
+    GRUCORE_PRAGMA(clang attribute push(__attribute__((target(features))), apply_to = function))
+#define GRUCORE_TARGET_END GRUCORE_PRAGMA(clang attribute pop)
+#define GRUCORE_UNROLL(n) GRUCORE_PRAGMA(unroll n)
+#elif defined(__GNUC__)
+#define GRUCORE_TARGET_BEGIN(features) GRUCORE_PRAGMA(GCC push_options) GRUCORE_PRAGMA(GCC target(features))
+#define GRUCORE_TARGET_END GRUCORE_PRAGMA(GCC pop_options)
+#define GRUCORE_UNROLL(n) GRUCORE_PRAGMA(GCC unroll n)
+#else
+#define GRUCORE_TARGET_BEGIN(features)
+#define GRUCORE_TARGET_END
+#define GRUCORE_UNROLL(n)
+#endif
+
+#if defined(__GNUC__) || defined(__clang__)
+#define GRUCORE_INLINE inline __attribute__((always_inline))
+#elif defined(_MSC_VER)
+#define GRUCORE_INLINE __forceinline
+#else
+#define GRUCORE_INLINE inline
+#endif

@@ -1,0 +1,158 @@
+// The Vec API in plain C++: 4 lanes, for every machine; the contract of each operation.
+// SPDX-License-Identifier: Apache-2.0
+// No include guard: included once per kernel file. GRUCORE_FUSED says whether mul_add rounds once (1) or twice (0).
+// The includer has <stdint.h> and kernels/target_region.h.
+
+#if defined(__FAST_MATH__)
+#error "grucore promises the same bits everywhere: compile without -ffast-math"
+#endif
+#if defined(__i386__) && !defined(__SSE2_MATH__)
+#error "x87 rounds differently: compile with -msse2 -mfpmath=sse"
+#endif
+
+namespace grucore::detail::GRUCORE_ISA {
+namespace {
+
+constexpr int kLanes = 4;
+constexpr bool kFused = GRUCORE_FUSED != 0;
+
+struct F32 { float v[kLanes]; };
+struct I32 { int32_t v[kLanes]; };
+struct Mask { bool v[kLanes]; };
+
+template <class To, class From> GRUCORE_INLINE To bit_cast(const From& from) {
+    static_assert(sizeof(To) == sizeof(From), "size");
+#if defined(_MSC_VER) && !defined(__clang__)
+    return __builtin_bit_cast(To, from);
+#else
+    To to;
+    __builtin_memcpy(&to, &from, sizeof to);
+    return to;
+#endif
+}
+
+#define GRUCORE_EACH_LANE for (int i = 0; i < kLanes; ++i)
+
+GRUCORE_INLINE F32 broadcast(float x) { return {{x, x, x, x}}; }
+GRUCORE_INLINE F32 zero() { return broadcast(0.0f); }
+GRUCORE_INLINE I32 broadcast_i32(int32_t x) { return {{x, x, x, x}}; }
+
+// Any alignment of a float is enough.
+GRUCORE_INLINE F32 load(const float* p) { return {{p[0], p[1], p[2], p[3]}}; }
+GRUCORE_INLINE void store(float* p, F32 a) { GRUCORE_EACH_LANE p[i] = a.v[i]; }
+
+// n in 0..kLanes: touches n floats and no more; the lanes above are +0.
+GRUCORE_INLINE F32 load_n(const float* p, int n) {
+    F32 r = zero();
+    for (int i = 0; i < n; ++i) r.v[i] = p[i];
+    return r;
+}
+GRUCORE_INLINE void store_n(float* p, F32 a, int n) {
+    for (int i = 0; i < n; ++i) p[i] = a.v[i];
+}
+// The same with N in 1..kLanes known to the compiler; a multiple of 4 is fast everywhere.
+template <int N> GRUCORE_INLINE F32 load_lanes(const float* p) {
+    static_assert(N >= 1 && N <= kLanes, "lanes");
+    return load_n(p, N);
+}
+template <int N> GRUCORE_INLINE void store_lanes(float* p, F32 a) {
+    static_assert(N >= 1 && N <= kLanes, "lanes");
+    store_n(p, a, N);
+}
+
+#define GRUCORE_LANEWISE(Type, expression) \
+    do {                                   \
+        Type r;                            \
+        GRUCORE_EACH_LANE r.v[i] = expression; \
+        return r;                          \
+    } while (0)
+
+// Each one IEEE operation, rounded to nearest even.
+GRUCORE_INLINE F32 add(F32 a, F32 b) { GRUCORE_LANEWISE(F32, a.v[i] + b.v[i]); }
+GRUCORE_INLINE F32 sub(F32 a, F32 b) { GRUCORE_LANEWISE(F32, a.v[i] - b.v[i]); }
+GRUCORE_INLINE F32 mul(F32 a, F32 b) { GRUCORE_LANEWISE(F32, a.v[i] * b.v[i]); }
+GRUCORE_INLINE F32 div(F32 a, F32 b) { GRUCORE_LANEWISE(F32, a.v[i] / b.v[i]); }
+
+// a*b + c rounded once. Without hardware: the product is exact in double, the sum is rounded to odd there, so that
+// rounding it again to float is exact (rounding the sum to nearest first would be wrong about once in 4e8 triples).
+GRUCORE_INLINE float fused_mul_add(float a, float b, float c) {
+#if defined(__FP_FAST_FMAF) || defined(__ARM_FEATURE_FMA)
+    return __builtin_fmaf(a, b, c);
+#else
+    const double product = static_cast<double>(a) * b;
+    const double addend = c;
+    double sum = product + addend;
+    const double virtual_addend = sum - product;
+    const double rest = (product - (sum - virtual_addend)) + (addend - virtual_addend);
+    const uint64_t pattern = bit_cast<uint64_t>(sum);
+    const bool finite = (pattern & 0x7ff0000000000000u) != 0x7ff0000000000000u;
+    // An even sum that is not exact: its odd neighbour towards the exact value.
+    if (finite && rest != 0.0 && (pattern & 1u) == 0) {
+        const bool away_from_zero = (rest > 0.0) == (sum > 0.0);
+        sum = bit_cast<double>(away_from_zero ? pattern + 1 : pattern - 1);
+    }
+    return static_cast<float>(sum);
+#endif
+}
+
+// The product class of float weights: fused where kFused, else a multiplication, then an addition.
+GRUCORE_INLINE F32 mul_add(F32 a, F32 b, F32 c) {
+#if GRUCORE_FUSED
+    GRUCORE_LANEWISE(F32, fused_mul_add(a.v[i], b.v[i], c.v[i]));
+#else
+    return add(mul(a, b), c);
+#endif
+}
+
+// b whenever the comparison is false: for NaN on either side, and for two zeros. min(limit, x) keeps a NaN in x.
+GRUCORE_INLINE F32 max(F32 a, F32 b) { GRUCORE_LANEWISE(F32, a.v[i] > b.v[i] ? a.v[i] : b.v[i]); }
+GRUCORE_INLINE F32 min(F32 a, F32 b) { GRUCORE_LANEWISE(F32, a.v[i] < b.v[i] ? a.v[i] : b.v[i]); }
+
+// False for NaN.
+GRUCORE_INLINE Mask lt(F32 a, F32 b) { GRUCORE_LANEWISE(Mask, a.v[i] < b.v[i]); }
+GRUCORE_INLINE Mask gt(F32 a, F32 b) { GRUCORE_LANEWISE(Mask, a.v[i] > b.v[i]); }
+GRUCORE_INLINE Mask eq(F32 a, F32 b) { GRUCORE_LANEWISE(Mask, a.v[i] == b.v[i]); }
+GRUCORE_INLINE Mask is_nan(F32 a) { GRUCORE_LANEWISE(Mask, a.v[i] != a.v[i]); }
+
+GRUCORE_INLINE Mask mask_and(Mask a, Mask b) { GRUCORE_LANEWISE(Mask, a.v[i] && b.v[i]); }
+GRUCORE_INLINE Mask mask_or(Mask a, Mask b) { GRUCORE_LANEWISE(Mask, a.v[i] || b.v[i]); }
+GRUCORE_INLINE bool any(Mask a) { return a.v[0] || a.v[1] || a.v[2] || a.v[3]; }
+GRUCORE_INLINE F32 select(Mask m, F32 if_true, F32 if_false) {
+    GRUCORE_LANEWISE(F32, m.v[i] ? if_true.v[i] : if_false.v[i]);
+}
+
+GRUCORE_INLINE I32 bits(F32 a) { return bit_cast<I32>(a); }
+GRUCORE_INLINE F32 from_bits(I32 a) { return bit_cast<F32>(a); }
+
+// Integers wrap; shift_right is logical.
+GRUCORE_INLINE int32_t as_signed(uint32_t x) { return bit_cast<int32_t>(x); }
+GRUCORE_INLINE uint32_t as_unsigned(int32_t x) { return static_cast<uint32_t>(x); }
+GRUCORE_INLINE I32 add(I32 a, I32 b) { GRUCORE_LANEWISE(I32, as_signed(as_unsigned(a.v[i]) + as_unsigned(b.v[i]))); }
+GRUCORE_INLINE I32 sub(I32 a, I32 b) { GRUCORE_LANEWISE(I32, as_signed(as_unsigned(a.v[i]) - as_unsigned(b.v[i]))); }
+GRUCORE_INLINE I32 bit_and(I32 a, I32 b) { GRUCORE_LANEWISE(I32, a.v[i] & b.v[i]); }
+GRUCORE_INLINE I32 bit_or(I32 a, I32 b) { GRUCORE_LANEWISE(I32, a.v[i] | b.v[i]); }
+GRUCORE_INLINE I32 bit_xor(I32 a, I32 b) { GRUCORE_LANEWISE(I32, a.v[i] ^ b.v[i]); }
+template <int N> GRUCORE_INLINE I32 shift_left(I32 a) { GRUCORE_LANEWISE(I32, as_signed(as_unsigned(a.v[i]) << N)); }
+template <int N> GRUCORE_INLINE I32 shift_right(I32 a) { GRUCORE_LANEWISE(I32, as_signed(as_unsigned(a.v[i]) >> N)); }
+
+// On the sign bit alone, for NaN too.
+GRUCORE_INLINE F32 neg(F32 a) { return from_bits(bit_xor(bits(a), broadcast_i32(INT32_MIN))); }
+GRUCORE_INLINE F32 abs(F32 a) { return from_bits(bit_and(bits(a), broadcast_i32(INT32_MAX))); }
+
+// NaN or an infinity.
+GRUCORE_INLINE Mask is_nonfinite(F32 a) {
+    const I32 magnitude = bits(abs(a));
+    GRUCORE_LANEWISE(Mask, magnitude.v[i] >= 0x7f800000);
+}
+
+// +0 for everything below 2^-126 in magnitude, -0 included; the rest, NaN and infinities too, as it is.
+GRUCORE_INLINE F32 flush_denormals(F32 a) {
+    const I32 magnitude = bits(abs(a));
+    GRUCORE_LANEWISE(F32, magnitude.v[i] < 0x00800000 ? 0.0f : a.v[i]);
+}
+
+#undef GRUCORE_LANEWISE
+#undef GRUCORE_EACH_LANE
+
+}  // namespace
+}  // namespace grucore::detail::GRUCORE_ISA
