@@ -1,0 +1,7 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The `.gru` file (docs/format.md): a graph to bytes and back, and bytes to a whole file."""
+
+from grucore.fileformat.reader import read
+from grucore.fileformat.writer import save, write
+
+__all__ = ["read", "save", "write"]

@@ -1,0 +1,99 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Where everything stands in a `.gru` file: magic, structures, bounds, codes of docs/format.md."""
+
+from __future__ import annotations
+
+import struct
+from typing import NamedTuple
+
+from grucore.fileformat.packing import packed_size
+from grucore.node import Slot
+
+__all__ = [
+    "ALIGNMENT",
+    "CRC_OFFSET",
+    "FLOAT32",
+    "HEADER",
+    "INT32",
+    "MAGIC",
+    "MAX_FILE_BYTES",
+    "NODE",
+    "PANEL16",
+    "ROWMAJOR",
+    "TENSOR",
+    "VALUE",
+    "VERSION",
+    "Counts",
+    "aligned",
+    "sections",
+    "stored_size",
+]
+
+MAGIC = b"\x89GRU\r\n\x1a\n"
+VERSION = 1
+ALIGNMENT = 64
+CRC_OFFSET = 12
+MAX_FILE_BYTES = 1 << 40
+
+# Reserved bytes are read, not skipped: they have to be zero.
+HEADER = struct.Struct("<8sIIQ8I8s")
+VALUE = struct.Struct("<5I12s")
+NODE = struct.Struct("<6I40s")
+TENSOR = struct.Struct("<12IQQ")
+
+FLOAT32 = 0
+INT32 = 1
+ROWMAJOR = 1
+PANEL16 = 2
+
+
+class Counts(NamedTuple):
+    """The eight counts of the header, in their order."""
+
+    values: int
+    nodes: int
+    tensors: int
+    inputs: int
+    outputs: int
+    words: int
+    name_bytes: int
+    metadata_bytes: int
+
+
+# Least and most of each count.
+BOUNDS = Counts(4096, 4096, 65536, 64, 64, 1 << 20, 1 << 20, 1 << 26)
+LEAST = Counts(1, 1, 0, 1, 1, 0, 0, 0)
+
+
+def aligned(offset: int) -> int:
+    """The next multiple of 64."""
+    return -(-offset // ALIGNMENT) * ALIGNMENT
+
+
+def sections(counts: Counts) -> list[tuple[int, int]]:
+    """Start and end of values, nodes, tensors, words, names, metadata, in the file's order."""
+    sizes = (
+        VALUE.size * counts.values,
+        NODE.size * counts.nodes,
+        TENSOR.size * counts.tensors,
+        4 * counts.words,
+        counts.name_bytes,
+        counts.metadata_bytes,
+    )
+    places, end = [], HEADER.size
+    for size in sizes:
+        start = aligned(end)
+        end = start + size
+        places.append((start, end))
+    return places
+
+
+def stored_size(slot: Slot) -> int:
+    """Elements that the tensor takes in the file."""
+    if slot.gates == 0:
+        size = 1
+        for extent in slot.shape:
+            size *= extent
+        return size
+    columns = slot.shape[1] if len(slot.shape) > 1 else 1
+    return packed_size(slot.gates, slot.shape[0] // slot.gates, columns)

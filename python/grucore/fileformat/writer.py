@@ -1,0 +1,190 @@
+# SPDX-License-Identifier: Apache-2.0
+"""From a graph to the bytes of a `.gru` file, and from bytes to a file on disk that is whole."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import secrets
+import struct
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+from grucore._core import ConversionError
+
+from grucore.fileformat import layout
+from grucore.fileformat.crc32c import crc32c
+from grucore.fileformat.layout import Counts, aligned
+from grucore.fileformat.packing import pack_panel16
+from grucore.ir import Graph
+from grucore.node import Array, Dtype, Role, Slot
+
+__all__ = ["save", "write"]
+
+SMALLEST_NORMAL = np.finfo(np.float32).smallest_normal
+
+
+def write(graph: Graph) -> bytes:
+    """The canonical file of a graph. Denormal weights become zero; metadata then says how many.
+
+    Raises `ConversionError` that names the value, node or tensor which cannot be written.
+    """
+    graph.validate()
+    stored, zeroed = _stored(graph)
+    metadata = dict(graph.metadata)
+    if zeroed:
+        metadata["denormal_weights_zeroed"] = metadata.get("denormal_weights_zeroed", 0) + zeroed
+    return _assemble(graph, stored, _json(metadata))
+
+
+def _json(metadata: dict[str, object]) -> bytes:
+    if not metadata:
+        return b""
+    try:
+        text = json.dumps(
+            metadata, ensure_ascii=False, sort_keys=True, separators=(",", ":"), allow_nan=False
+        )
+        return text.encode()
+    except (TypeError, ValueError) as error:
+        raise ConversionError(f"the metadata cannot be written as JSON: {error}") from None
+
+
+def _stored(graph: Graph) -> tuple[list[tuple[Slot, Array]], int]:
+    """Every tensor in the order of the file, and the number of weights that were denormal."""
+    stored: list[tuple[Slot, Array]] = []
+    zeroed = 0
+    for node in graph.nodes:
+        tensors = node.tensors()
+        for slot in type(node).slots(node.attributes, *graph.ports(node)):
+            array = tensors[slot.role]
+            denormal = (np.abs(array) < SMALLEST_NORMAL) & (array != 0)
+            zeroed += int(denormal.sum())
+            stored.append((slot, np.where(denormal, np.float32(0), array)))
+    if graph.test is not None:
+        for role, arrays in (
+            (Role.TEST_INPUT, graph.test.inputs),
+            (Role.TEST_OUTPUT, graph.test.outputs),
+        ):
+            stored += [(Slot(role, array.shape, 0), array) for array in arrays]
+    return stored, zeroed
+
+
+def _words(graph: Graph) -> list[int]:
+    index = {value.name: place for place, value in enumerate(graph.values)}
+    words = [index[name] for name in (*graph.inputs, *graph.outputs)]
+    for node in graph.nodes:
+        words += [index[name] for name in node.inputs]
+        words += node.attributes
+    return words
+
+
+def _values(graph: Graph) -> Iterator[bytes]:
+    for value in graph.values:
+        length = len(value.name.encode())
+        yield layout.VALUE.pack(length, value.features, value.dtype, value.rate, value.period, b"")
+
+
+def _nodes(graph: Graph) -> Iterator[bytes]:
+    index = {value.name: place for place, value in enumerate(graph.values)}
+    for node in graph.nodes:
+        yield layout.NODE.pack(
+            node.kind,
+            len(node.name.encode()),
+            len(node.inputs),
+            index[node.output],
+            len(node.attributes),
+            len(node.tensors()),
+            b"",
+        )
+
+
+def _payload(slot: Slot, array: Array) -> bytes:
+    if slot.gates:
+        array = pack_panel16(array.reshape(slot.shape[0], -1), slot.gates)
+    return array.astype(array.dtype.newbyteorder("<")).tobytes()
+
+
+def _assemble(graph: Graph, stored: list[tuple[Slot, Array]], metadata: bytes) -> bytes:
+    words = _words(graph)
+    names = "".join([value.name for value in graph.values] + [node.name for node in graph.nodes])
+    name_bytes = names.encode()
+    counts = Counts(
+        len(graph.values),
+        len(graph.nodes),
+        len(stored),
+        len(graph.inputs),
+        len(graph.outputs),
+        len(words),
+        len(name_bytes),
+        len(metadata),
+    )
+    for what, count, most in zip(Counts._fields, counts, layout.BOUNDS, strict=True):
+        if count > most:
+            raise ConversionError(f"the model has {count} {what}, a file can hold {most}")
+    end = layout.sections(counts)[-1][1]
+    records, payloads = [], []
+    for slot, array in stored:
+        offset = aligned(end)
+        payload = _payload(slot, array)
+        end = offset + len(payload)
+        rank = len(slot.shape)
+        records.append(
+            layout.TENSOR.pack(
+                slot.role,
+                layout.INT32 if array.dtype == Dtype.INT32.numpy else layout.FLOAT32,
+                layout.PANEL16 if slot.gates else layout.ROWMAJOR,
+                rank,
+                *slot.shape,
+                *[0] * (4 - rank),
+                *((slot.gates, 1, 0, 0) if slot.gates else (0, 0, 0, 0)),
+                offset,
+                len(payload),
+            )
+        )
+        payloads.append(payload)
+    header = layout.HEADER.pack(layout.MAGIC, layout.VERSION, 0, aligned(end), *counts, b"")
+    file = bytearray()
+    for part in (
+        header,
+        b"".join(_values(graph)),
+        b"".join(_nodes(graph)),
+        b"".join(records),
+        struct.pack(f"<{len(words)}I", *words),
+        name_bytes,
+        metadata,
+        *payloads,
+    ):
+        file += part
+        file += bytes(aligned(len(file)) - len(file))
+    struct.pack_into("<I", file, layout.CRC_OFFSET, crc32c(file))
+    return bytes(file)
+
+
+def save(path: str | os.PathLike[str], data: bytes) -> None:
+    """Write bytes to a file so that ``path`` holds either all of them or what it held before.
+
+    Raises OSError (a full disk, a missing folder); the temporary file is then removed.
+    """
+    target = Path(os.path.realpath(path))  # a link stays a link
+    temporary = target.with_name(f".{target.name}.{secrets.token_hex(4)}")
+    try:
+        with temporary.open("xb") as file:
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+        with contextlib.suppress(FileNotFoundError):
+            temporary.chmod(target.stat().st_mode & 0o777)
+        temporary.replace(target)
+    except BaseException:
+        with contextlib.suppress(OSError):
+            temporary.unlink()
+        raise
+    # The new name has to reach the disk as well; not every system can open a folder.
+    with contextlib.suppress(OSError):
+        folder = os.open(target.parent, os.O_RDONLY)
+        try:
+            os.fsync(folder)
+        finally:
+            os.close(folder)
