@@ -24,17 +24,15 @@ GRUCORE_INLINE F32 expm1_reduced(F32 r) {
     return add(r, mul(r2, add(mul(r2, c456), c23)));
 }
 
-// x - n*ln(2). The last term keeps r*r of a tiny x from being denormal and changes no result.
-GRUCORE_INLINE F32 reduce(F32 x, F32 n) {
-    const F32 low = add(mul(n, broadcast(kLn2Low)), broadcast(0x1p-60f));
-    return sub(sub(x, mul(n, broadcast(kLn2High))), low);
-}
+// The low half of n*ln(2). What is added keeps r*r of a tiny x from being denormal and changes no result.
+GRUCORE_INLINE F32 ln2_low_times(F32 n) { return add(mul(n, broadcast(kLn2Low)), broadcast(0x1p-60f)); }
 
 // exp(x); above kExpMax infinity, below kExpMin 0.
 GRUCORE_INLINE F32 exp_f32(F32 x) {
     const F32 inside = max(broadcast(kExpMin), min(broadcast(kExpMax), x));
     const F32 rounded = add(mul(inside, broadcast(kLog2E)), broadcast(kRound));
-    const F32 p = expm1_reduced(reduce(inside, sub(rounded, broadcast(kRound))));
+    const F32 n = sub(rounded, broadcast(kRound));
+    const F32 p = expm1_reduced(sub(sub(inside, mul(n, broadcast(kLn2High))), ln2_low_times(n)));
     // n reaches 128, where 2^n is no float: it goes into the exponent instead.
     const I32 scaled = add(bits(add(broadcast(1.0f), p)), shift_left<23>(bits(rounded)));
     F32 y = select(is_nan(x), x, from_bits(scaled));
@@ -45,13 +43,17 @@ GRUCORE_INLINE F32 exp_f32(F32 x) {
 // 1 / (1 + exp(-x)); 1 above 17.4, below kExpMin 0.
 GRUCORE_INLINE F32 sigmoid_f32(F32 x) {
     constexpr float kSaturated = 20.0f;
-    const F32 minus_x = neg(max(broadcast(kExpMin), min(broadcast(kSaturated), x)));
-    const F32 rounded = add(mul(minus_x, broadcast(kLog2E)), broadcast(kRoundBiased));
-    const F32 p = expm1_reduced(reduce(minus_x, sub(rounded, broadcast(kRoundBiased))));
+    const F32 one = broadcast(1.0f);
+    const F32 inside = max(broadcast(kExpMin), min(broadcast(kSaturated), x));
+    const F32 rounded = add(mul(inside, broadcast(-kLog2E)), broadcast(kRoundBiased));
+    const F32 n = sub(rounded, broadcast(kRoundBiased));
+    const F32 p = expm1_reduced(sub(sub(mul(n, broadcast(-kLn2High)), inside), ln2_low_times(n)));
     const F32 scale = from_bits(shift_left<23>(bits(rounded)));
-    // exp(-x) = scale*(1 + p); scale*p is exact.
-    const F32 denominator = add(add(mul(scale, p), broadcast(1.0f)), scale);
-    return select(lt(x, broadcast(kExpMin)), zero(), div(broadcast(1.0f), denominator));
+    // 1 + exp(-x) = (scale + 1) + scale*p; what scale + 1 loses above 2^24 joins the second term.
+    const F32 high = add(scale, one);
+    const F32 lost = sub(one, sub(high, scale));
+    const F32 denominator = add(high, add(mul(scale, p), lost));
+    return select(lt(x, broadcast(kExpMin)), zero(), div(one, denominator));
 }
 
 // 1 - 2/(1 + exp(2|x|)) for |x| > kTanhSplit, where no digits cancel; an odd polynomial below.
@@ -66,9 +68,10 @@ GRUCORE_INLINE F32 tanh_f32(F32 x) {
     const F32 rounded = add(t, broadcast(kRoundBiased));
     const F32 f = sub(t, sub(rounded, broadcast(kRoundBiased)));
     const F32 f2 = mul(f, f);
-    const F32 c23 = add(mul(broadcast(0x1.c6b70cp-5f), f), broadcast(0x1.ebf9bep-3f));
-    const F32 c45 = add(mul(broadcast(0x1.5bb9cep-10f), f), broadcast(0x1.3cea80p-7f));
-    const F32 p = add(mul(broadcast(0x1.62e42ap-1f), f), mul(f2, add(mul(f2, c45), c23)));
+    const F32 c23 = add(mul(broadcast(0x1.c6af2ap-5f), f), broadcast(0x1.ebfbdap-3f));
+    const F32 c45 = add(mul(broadcast(0x1.5f3f60p-10f), f), broadcast(0x1.3b2e34p-7f));
+    const F32 c456 = add(mul(broadcast(0x1.41fce0p-13f), f2), c45);
+    const F32 p = add(mul(broadcast(0x1.62e430p-1f), f), mul(f2, add(mul(f2, c456), c23)));
     const F32 scale = from_bits(shift_left<23>(bits(rounded)));
     const F32 denominator = add(mul(scale, p), add(scale, broadcast(1.0f)));
     const F32 large = sub(broadcast(1.0f), div(broadcast(2.0f), denominator));

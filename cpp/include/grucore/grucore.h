@@ -1,0 +1,169 @@
+// The C++ interface of the engine: plan, load, reset, step, run. Memory is the caller's throughout.
+// SPDX-License-Identifier: Apache-2.0
+#ifndef GRUCORE_GRUCORE_H_
+#define GRUCORE_GRUCORE_H_
+
+#include <stddef.h>
+#include <stdint.h>
+
+namespace grucore {
+
+// ---------------------------------------------------------------------------------------------- errors
+
+enum class [[nodiscard]] Status : uint8_t {
+#define GRUCORE_STATUS(name, number, python, meaning) name = number,
+#include "grucore/status.inc"
+#undef GRUCORE_STATUS
+};
+
+const char* status_name(Status status);     // "kBadMagic"
+const char* status_meaning(Status status);  // one sentence
+
+constexpr uint32_t kNone = 0xffffffffu;
+
+// Where a file was refused, and what stood there. Written by plan_model and load on failure only.
+struct LoadReport {
+  Status status = Status::kOk;
+  uint64_t offset = 0;    // bytes from the start of the file
+  uint32_t node = kNone;  // index of the node, or kNone
+  uint32_t role = kNone;  // role of the tensor (docs/format.md), or kNone
+  uint64_t found = 0;
+  uint64_t expected = 0;  // the value, or the bound, that `found` missed
+};
+
+// ------------------------------------------------------------------------------------ instruction sets
+
+enum class Isa : uint8_t {
+#define GRUCORE_ISA_ROW(name, number, numerics) name = number,
+#include "grucore/isa_list.inc"
+#undef GRUCORE_ISA_ROW
+};
+constexpr uint32_t kIsaCount = 6;
+
+// Float results are the same bits within a class (docs/numerics.md).
+enum class Numerics : uint8_t { kExact = 0, kFused = 1, kMulAdd = 2 };
+
+const char* isa_name(Isa isa);
+bool isa_supported(Isa isa);  // compiled in, and this machine and its system can run it
+Isa best_isa();               // the last supported row of isa_list.inc
+
+// --------------------------------------------------------------------------------------------- models
+
+struct MemoryPlan {
+  size_t bytes = 0;      // to allocate, aligned to kAlignment
+};
+constexpr size_t kAlignment = 64;
+
+struct Model;   // immutable after load; any number of threads may use it
+struct Stream;  // one thread at a time
+
+enum class Rate : uint8_t { kFrame = 0, kPeriod = 1, kSequence = 2 };
+enum class Dtype : uint8_t { kFloat32 = 0, kInt32 = 1 };
+
+struct Text {  // not terminated by a zero; lies in the file
+  const char* bytes;
+  uint32_t length;
+};
+
+struct PortInfo {  // an input or an output of the model
+  Text name;
+  uint32_t features;
+  uint32_t period;
+  Dtype dtype;
+  Rate rate;
+};
+
+struct StateInfo {  // what a stream carries from frame to frame
+  Text node;             // the state is called "<node>.h" when recurrent
+  const char* suffix;    // ".h"
+  uint32_t size;         // floats for each row
+  bool is_public;        // shown to users; others are internal, e.g. the last frame that `take` keeps
+};
+
+struct TestVector {
+  const void* data;   // (frames, features) or (features,)
+  uint32_t frames;    // 0: there is no test vector
+};
+
+// Bytes of the arena that load needs. Reads the header only; `file` must hold `file_bytes` readable bytes.
+Status plan_model(const void* file, size_t file_bytes, MemoryPlan* plan, LoadReport* report = nullptr);
+
+// Checks the whole file (length, checksum, every field) and builds the model in `arena`. The model keeps
+// pointers into `file`, which must stay and not change. Both must be aligned to kAlignment. `*model` is
+// written only on kOk.
+Status load(const void* file, size_t file_bytes, Isa isa, void* arena, size_t arena_bytes,
+            const Model** model, LoadReport* report = nullptr);
+
+Isa model_isa(const Model* model);
+Numerics model_numerics(const Model* model);
+uint32_t input_count(const Model* model);
+uint32_t output_count(const Model* model);
+PortInfo input_info(const Model* model, uint32_t index);
+PortInfo output_info(const Model* model, uint32_t index);
+uint32_t state_count(const Model* model);
+StateInfo state_info(const Model* model, uint32_t index);
+TestVector test_input(const Model* model, uint32_t index);
+TestVector test_output(const Model* model, uint32_t index);
+Text model_metadata(const Model* model);
+// The first node that reads the future, or kNone when the model can be stepped.
+uint32_t first_unstreamable_node(const Model* model);
+Text node_name(const Model* model, uint32_t node);
+// Multiply-adds of one frame through every per-frame node.
+uint64_t macs_per_frame(const Model* model);
+
+// -------------------------------------------------------------------------------------------- streams
+
+// What a non-finite input frame does (docs/numerics.md): it propagates, or the frame is skipped for its
+// row, whose state stays and whose outputs are NaN.
+enum class Nonfinite : uint8_t { kPropagate = 0, kHold = 1 };
+
+struct StreamOptions {
+  uint32_t batch = 1;  // rows, at least 1
+  uint32_t block = 1;  // frames that run works on at a time; the whole sequence when the model cannot stream
+  Nonfinite nonfinite = Nonfinite::kPropagate;
+};
+
+Status plan_stream(const Model* model, const StreamOptions& options, MemoryPlan* plan);
+Status init_stream(const Model* model, const StreamOptions& options, void* arena, size_t arena_bytes,
+                   Stream** stream);
+
+// Back to the initial state: every row, or `count` rows.
+void reset(Stream* stream) noexcept;
+void reset_rows(Stream* stream, const uint32_t* rows, uint32_t count) noexcept;
+
+// One frame of every row. inputs[i] is (batch, features), outputs[i] is (batch, features), contiguous.
+// Returns a mask of the outputs written. The model must be streamable.
+uint64_t step(Stream* stream, const void* const* inputs, void* const* outputs) noexcept;
+// The same for `count` rows (ascending, each once) only; other rows of state and outputs stay untouched.
+uint64_t step_rows(Stream* stream, const void* const* inputs, void* const* outputs, const uint32_t* rows,
+                   uint32_t count) noexcept;
+
+struct ConstSignal {
+  const void* data;
+  size_t row_stride;    // elements from one row to the next
+  size_t frame_stride;  // elements from one frame to the next; features are contiguous
+};
+struct Signal {
+  void* data;
+  size_t row_stride;
+  size_t frame_stride;  // not read at rate kSequence
+};
+
+// `frames` frames of every row, continuing the state. lengths[row] <= frames (or null: all are full);
+// past its length a row's state stays and its outputs are 0. A model that cannot stream takes the frames
+// as a whole sequence, frames <= options.block, and starts its reverse directions from their state.
+void run(Stream* stream, uint32_t frames, const ConstSignal* inputs, const Signal* outputs,
+         const uint32_t* lengths) noexcept;
+
+// Copies of one state of one row: size floats.
+void get_state(const Stream* stream, uint32_t state, uint32_t row, float* out) noexcept;
+void set_state(Stream* stream, uint32_t state, uint32_t row, const float* values) noexcept;
+
+// What happened since the last call of take_flags.
+constexpr uint32_t kFlagNonfiniteInput = 1;   // a NaN or infinity came in
+constexpr uint32_t kFlagNonfiniteOutput = 2;  // a NaN or infinity went out, from finite or other input
+uint32_t take_flags(Stream* stream) noexcept;
+
+}  // namespace grucore
+
+#endif  // GRUCORE_GRUCORE_H_

@@ -1,0 +1,21 @@
+// What the machine and its operating system can run.
+// SPDX-License-Identifier: Apache-2.0
+#ifndef GRUCORE_ISA_DETECT_H_
+#define GRUCORE_ISA_DETECT_H_
+
+namespace grucore {
+namespace detail {
+
+struct CpuFeatures {
+  bool sse41 = false;
+  bool avx2 = false;    // with FMA and F16C, and the system saves the wide registers
+  bool avx512 = false;  // F, BW, VL, DQ, and the system saves the wide registers
+  bool neon = false;
+};
+
+CpuFeatures detect_cpu();
+
+}  // namespace detail
+}  // namespace grucore
+
+#endif  // GRUCORE_ISA_DETECT_H_

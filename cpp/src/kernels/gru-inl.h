@@ -1,0 +1,218 @@
+// One step of the GRU cell. Included once per instruction set, inside its target region.
+//
+//   r = sigmoid(b_r + W_r x + U_r h)      z = sigmoid(b_z + W_z x + U_z h)
+//   reset-after:   n = tanh((b_n + W_n x) + r * (c_n + U_n h))
+//   reset-before:  n = tanh(b_n + W_n x + U_n (r * h))
+//   h' = z * h + (1 - z) * n
+//
+// Each sum is one chain, bias first, inputs ascending, then states ascending; reset-after's n has two.
+// SPDX-License-Identifier: Apache-2.0
+
+namespace grucore {
+namespace detail {
+namespace GRUCORE_ISA {
+namespace {
+
+// The chains of r, z and n after the input: from `projected`, or bias and product here.
+template <int kLast, int kRows, int kPanels, int kVectors>
+GRUCORE_INLINE void input_sums(Sums<3, kRows, kPanels, kVectors>& sums, const GruArgs& args, uint32_t bias_gates,
+                               const Piece& piece, const uint32_t (&rows)[kRows]) {
+  if (args.projected.data) {
+    GRUCORE_UNROLL(8)
+    for (int r = 0; r < kRows; ++r) {
+      const float* projected = args.projected.data + rows[r] * args.projected.stride;
+      GRUCORE_UNROLL(4)
+      for (int g = 0; g < 3; ++g) set_gate<kLast>(sums, g, r, projected, 3, g, piece);
+    }
+    return;
+  }
+  const float* x[kRows];
+  GRUCORE_UNROLL(8)
+  for (int r = 0; r < kRows; ++r) {
+    x[r] = args.x.data + rows[r] * args.x.stride;
+    GRUCORE_UNROLL(4)
+    for (int g = 0; g < 3; ++g) set_gate<kLast>(sums, g, r, args.bias, bias_gates, g, piece);
+  }
+  accumulate<kLast>(sums, args.weight_ih, piece, x);
+}
+
+template <int kGates, int kRows, int kPanels, int kVectors>
+GRUCORE_INLINE void copy_gate(Sums<kGates, kRows, kPanels, kVectors>& sums, int to, F32 (&lanes)[kRows][kPanels][kVectors]) {
+  GRUCORE_UNROLL(8)
+  for (int r = 0; r < kRows; ++r) {
+    GRUCORE_UNROLL(8)
+    for (int p = 0; p < kPanels; ++p) {
+      GRUCORE_UNROLL(4)
+      for (int v = 0; v < kVectors; ++v) lanes[r][p][v] = sums.at[r][p][v][to];
+    }
+  }
+}
+
+GRUCORE_INLINE F32 blend(F32 z, F32 h, F32 n) {
+  return flush_denormals(add(mul(z, h), mul(sub(broadcast(1.0f), z), n)));
+}
+
+template <int kRows>
+struct ResetAfterTile {
+  const GruArgs& args;
+  uint32_t first;
+
+  template <int kPanels, int kVectors, int kLast>
+  GRUCORE_INLINE void tile(const Piece& piece) const {
+    uint32_t rows[kRows];
+    const float* h[kRows];
+    Sums<3, kRows, kPanels, kVectors> sums;
+    F32 candidate[kRows][kPanels][kVectors];
+    GRUCORE_UNROLL(8)
+    for (int r = 0; r < kRows; ++r) {
+      rows[r] = row_at(args.rows, first + static_cast<uint32_t>(r));
+      h[r] = args.h.data + rows[r] * args.h.stride;
+    }
+    input_sums<kLast>(sums, args, 4, piece, rows);
+    copy_gate(sums, 2, candidate);
+    GRUCORE_UNROLL(8)
+    for (int r = 0; r < kRows; ++r) set_gate<kLast>(sums, 2, r, args.bias, 4, 3, piece);
+    accumulate<kLast>(sums, args.weight_hh, piece, h);
+
+    F32 reset[kRows][kPanels][kVectors], update[kRows][kPanels][kVectors], recurrent[kRows][kPanels][kVectors];
+    copy_gate(sums, 0, reset);
+    copy_gate(sums, 1, update);
+    copy_gate(sums, 2, recurrent);
+    GRUCORE_UNROLL(1)
+    for (int r = 0; r < kRows; ++r) {
+      float* out = args.out.data + rows[r] * args.out.stride + piece.row + piece.lane;
+      const float* before = h[r] + piece.row + piece.lane;
+      GRUCORE_UNROLL(1)
+      for (int p = 0; p < kPanels; ++p) {
+        for (int v = 0; v < kVectors; ++v) {
+          const F32 rr = sigmoid_f32(reset[r][p][v]);
+          const F32 z = sigmoid_f32(update[r][p][v]);
+          const F32 n = tanh_f32(add(candidate[r][p][v], mul(rr, recurrent[r][p][v])));
+          const size_t at = static_cast<size_t>(p) * kPanel + static_cast<size_t>(v) * kLanes;
+          store_vector<kLast, kVectors>(out + at, blend(z, load_vector<kLast, kVectors>(before + at, v), n), v);
+        }
+      }
+    }
+  }
+};
+
+// A row of scratch: r * h, then z, then the chain of n, this far apart.
+GRUCORE_INLINE size_t scratch_part(const GruArgs& args) { return round_up(args.weight_hh.rows, kPanel); }
+
+template <int kRows>
+struct ResetBeforeGates {
+  const GruArgs& args;
+  uint32_t first;
+
+  template <int kPanels, int kVectors, int kLast>
+  GRUCORE_INLINE void tile(const Piece& piece) const {
+    const size_t hidden = scratch_part(args);
+    uint32_t rows[kRows];
+    const float* h[kRows];
+    Sums<3, kRows, kPanels, kVectors> input;
+    Sums<2, kRows, kPanels, kVectors> sums;
+    F32 candidate[kRows][kPanels][kVectors];
+    GRUCORE_UNROLL(8)
+    for (int r = 0; r < kRows; ++r) {
+      rows[r] = row_at(args.rows, first + static_cast<uint32_t>(r));
+      h[r] = args.h.data + rows[r] * args.h.stride;
+    }
+    input_sums<kLast>(input, args, 3, piece, rows);
+    GRUCORE_UNROLL(8)
+    for (int r = 0; r < kRows; ++r) {
+      GRUCORE_UNROLL(8)
+      for (int p = 0; p < kPanels; ++p) {
+        GRUCORE_UNROLL(4)
+        for (int v = 0; v < kVectors; ++v) {
+          sums.at[r][p][v][0] = input.at[r][p][v][0];
+          sums.at[r][p][v][1] = input.at[r][p][v][1];
+        }
+      }
+    }
+    copy_gate(input, 2, candidate);
+    accumulate<kLast>(sums, args.weight_hh, piece, h);
+
+    F32 reset[kRows][kPanels][kVectors], update[kRows][kPanels][kVectors];
+    copy_gate(sums, 0, reset);
+    copy_gate(sums, 1, update);
+    GRUCORE_UNROLL(1)
+    for (int r = 0; r < kRows; ++r) {
+      float* scratch = args.scratch.data + rows[r] * args.scratch.stride + piece.row + piece.lane;
+      const float* before = h[r] + piece.row + piece.lane;
+      GRUCORE_UNROLL(1)
+      for (int p = 0; p < kPanels; ++p) {
+        for (int v = 0; v < kVectors; ++v) {
+          const size_t at = static_cast<size_t>(p) * kPanel + static_cast<size_t>(v) * kLanes;
+          const F32 gated = mul(sigmoid_f32(reset[r][p][v]), load_vector<kLast, kVectors>(before + at, v));
+          store_vector<kLast, kVectors>(scratch + at, flush_denormals(gated), v);
+          store_vector<kLast, kVectors>(scratch + hidden + at, sigmoid_f32(update[r][p][v]), v);
+          store_vector<kLast, kVectors>(scratch + 2 * hidden + at, candidate[r][p][v], v);
+        }
+      }
+    }
+  }
+};
+
+template <int kRows>
+struct ResetBeforeCandidate {
+  const GruArgs& args;
+  uint32_t first;
+
+  template <int kPanels, int kVectors, int kLast>
+  GRUCORE_INLINE void tile(const Piece& piece) const {
+    const size_t hidden = scratch_part(args);
+    uint32_t rows[kRows];
+    const float* gated[kRows];
+    Sums<1, kRows, kPanels, kVectors> sums;
+    GRUCORE_UNROLL(8)
+    for (int r = 0; r < kRows; ++r) {
+      rows[r] = row_at(args.rows, first + static_cast<uint32_t>(r));
+      gated[r] = args.scratch.data + rows[r] * args.scratch.stride;
+      set_gate<kLast>(sums, 0, r, gated[r] + 2 * hidden, 1, 0, piece);
+    }
+    accumulate<kLast>(sums, args.weight_hn, piece, gated);
+
+    F32 candidate[kRows][kPanels][kVectors];
+    copy_gate(sums, 0, candidate);
+    GRUCORE_UNROLL(1)
+    for (int r = 0; r < kRows; ++r) {
+      const size_t from = piece.row + piece.lane;
+      float* out = args.out.data + rows[r] * args.out.stride + from;
+      const float* before = args.h.data + rows[r] * args.h.stride + from;
+      const float* update = gated[r] + hidden + from;
+      GRUCORE_UNROLL(1)
+      for (int p = 0; p < kPanels; ++p) {
+        for (int v = 0; v < kVectors; ++v) {
+          const size_t at = static_cast<size_t>(p) * kPanel + static_cast<size_t>(v) * kLanes;
+          const F32 z = load_vector<kLast, kVectors>(update + at, v);
+          const F32 n = tanh_f32(candidate[r][p][v]);
+          store_vector<kLast, kVectors>(out + at, blend(z, load_vector<kLast, kVectors>(before + at, v), n), v);
+        }
+      }
+    }
+  }
+};
+
+void gru_step(const GruArgs& args) {
+  const uint32_t units = args.weight_hh.rows;
+  const uint32_t count = args.rows.count;
+  const uint32_t grouped = grouped_rows(count);
+  if (args.weight_hn.data) {
+    if (grouped) {
+      for_each_vector(units, RowGroups<GruArgs, ResetBeforeGates>{args, grouped});
+      for_each_vector(units, RowGroups<GruArgs, ResetBeforeCandidate>{args, grouped});
+    }
+    for (uint32_t i = grouped; i < count; ++i) {
+      for_each_piece<kStepVectors>(units, ResetBeforeGates<1>{args, i});
+      for_each_piece<kStepVectors>(units, ResetBeforeCandidate<1>{args, i});
+    }
+  } else {
+    if (grouped) for_each_vector(units, RowGroups<GruArgs, ResetAfterTile>{args, grouped});
+    for (uint32_t i = grouped; i < count; ++i) for_each_piece<kStepVectors>(units, ResetAfterTile<1>{args, i});
+  }
+}
+
+}  // namespace
+}  // namespace GRUCORE_ISA
+}  // namespace detail
+}  // namespace grucore

@@ -1,0 +1,27 @@
+// The `avx2` table: AVX2 with FMA.
+// SPDX-License-Identifier: Apache-2.0
+#include "isa/tables.h"
+#include "kernels/kernel_table.h"
+#include "kernels/target_region.h"
+
+#if GRUCORE_HAVE_AVX2
+#include <immintrin.h>
+
+#define GRUCORE_ISA avx2
+#define GRUCORE_NUMERICS Numerics::kFused
+#define GRUCORE_STEP_VECTORS 4
+#define GRUCORE_BLOCK_ROWS 4
+
+GRUCORE_TARGET_BEGIN("avx2,fma,f16c")
+#include "kernels/vec_avx2.h"
+
+#include "kernels/activations-inl.h"
+#include "kernels/product-inl.h"
+
+#include "kernels/matmul-inl.h"
+
+#include "kernels/gru-inl.h"
+#include "kernels/rows-inl.h"
+GRUCORE_TARGET_END
+#include "kernels/table-inl.h"
+#endif

@@ -1,0 +1,27 @@
+// The `avx512` table: AVX-512 F, BW, VL, DQ.
+// SPDX-License-Identifier: Apache-2.0
+#include "isa/tables.h"
+#include "kernels/kernel_table.h"
+#include "kernels/target_region.h"
+
+#if GRUCORE_HAVE_AVX512
+#include <immintrin.h>
+
+#define GRUCORE_ISA avx512
+#define GRUCORE_NUMERICS Numerics::kFused
+#define GRUCORE_STEP_VECTORS 4
+#define GRUCORE_BLOCK_ROWS 8
+
+GRUCORE_TARGET_BEGIN("avx512f,avx512bw,avx512vl,avx512dq,avx2,fma,f16c")
+#include "kernels/vec_avx512.h"
+
+#include "kernels/activations-inl.h"
+#include "kernels/product-inl.h"
+
+#include "kernels/matmul-inl.h"
+
+#include "kernels/gru-inl.h"
+#include "kernels/rows-inl.h"
+GRUCORE_TARGET_END
+#include "kernels/table-inl.h"
+#endif

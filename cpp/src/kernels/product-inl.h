@@ -1,0 +1,177 @@
+// Products of packed weights with rows of activations. Included once per instruction set, inside its
+// target region.
+// SPDX-License-Identifier: Apache-2.0
+
+namespace grucore {
+namespace detail {
+namespace GRUCORE_ISA {
+namespace {
+
+// How much is worked on at once, chosen by the number of registers and the latency of mul_add:
+// GRUCORE_STEP_VECTORS vectors of each gate for a single row, GRUCORE_BLOCK_ROWS rows of one vector of
+// each gate for several.
+constexpr int kStepVectors = GRUCORE_STEP_VECTORS;
+constexpr int kBlockRows = GRUCORE_BLOCK_ROWS;
+constexpr int kPanelVectors = static_cast<int>(kPanel) / kLanes;
+
+// A piece of the outputs: `panels` neighbouring panels of `width` rows from row `row`, and in each of
+// them some vectors from lane `lane`.
+struct Piece {
+  uint32_t row;
+  uint32_t width;
+  uint32_t lane;
+};
+
+// Sums of kRows rows of activations over kPanels panels, kVectors vectors in each, kGates gates.
+// The last vector of a panel has kLast lanes.
+template <int kGates, int kRows, int kPanels, int kVectors>
+struct Sums {
+  F32 at[kRows][kPanels][kVectors][kGates];
+};
+
+template <int kLast, int kVectors>
+GRUCORE_INLINE F32 load_vector(const float* p, int v) {
+  return v == kVectors - 1 ? load_lanes<kLast>(p) : load(p);
+}
+
+template <int kLast, int kVectors>
+GRUCORE_INLINE void store_vector(float* p, F32 value, int v) {
+  if (v == kVectors - 1) {
+    store_lanes<kLast>(p, value);
+  } else {
+    store(p, value);
+  }
+}
+
+// sums += weights * x, inputs ascending: one chain of mul_add per output (contract: docs/numerics.md).
+template <int kLast, int kGates, int kRows, int kPanels, int kVectors>
+GRUCORE_INLINE void accumulate(Sums<kGates, kRows, kPanels, kVectors>& sums, const PanelWeights& weights,
+                               const Piece& piece, const float* const (&x)[kRows]) {
+  const size_t inputs = weights.inputs;
+  const size_t width = piece.width;
+  const float* w[kPanels];
+  GRUCORE_UNROLL(4)
+  for (int p = 0; p < kPanels; ++p) {
+    w[p] = weights.data + (piece.row + static_cast<size_t>(p) * kPanel) * kGates * inputs + piece.lane;
+  }
+  for (size_t k = 0; k < inputs; ++k) {
+    F32 xk[kRows];
+    GRUCORE_UNROLL(8)
+    for (int r = 0; r < kRows; ++r) xk[r] = broadcast(x[r][k]);
+    GRUCORE_UNROLL(8)
+    for (int p = 0; p < kPanels; ++p) {
+      GRUCORE_UNROLL(4)
+      for (int g = 0; g < kGates; ++g) {
+        GRUCORE_UNROLL(4)
+        for (int v = 0; v < kVectors; ++v) {
+          const F32 weight = load_vector<kLast, kVectors>(w[p] + static_cast<size_t>(g) * width + v * kLanes, v);
+          GRUCORE_UNROLL(8)
+          for (int r = 0; r < kRows; ++r) {
+            sums.at[r][p][v][g] = mul_add(weight, xk[r], sums.at[r][p][v][g]);
+          }
+        }
+      }
+      w[p] += kGates * width;
+    }
+  }
+}
+
+// Sets gate `to` of the sums to gate `gate` of values laid out as panel16 with `gates` gates and k = 1.
+template <int kLast, int kGates, int kRows, int kPanels, int kVectors>
+GRUCORE_INLINE void set_gate(Sums<kGates, kRows, kPanels, kVectors>& sums, int to, int r, const float* values,
+                             uint32_t gates, int gate, const Piece& piece) {
+  GRUCORE_UNROLL(8)
+  for (int p = 0; p < kPanels; ++p) {
+    const float* from = values + (piece.row + static_cast<size_t>(p) * kPanel) * gates + gate * static_cast<size_t>(piece.width) + piece.lane;
+    GRUCORE_UNROLL(4)
+    for (int v = 0; v < kVectors; ++v) sums.at[r][p][v][to] = load_vector<kLast, kVectors>(from + v * kLanes, v);
+  }
+}
+
+// Calls op.tile<panels, vectors of a panel, lanes of the last one>(piece) for the outputs one vector at a time.
+template <class Op>
+GRUCORE_INLINE void for_each_vector(uint32_t rows, const Op& op) {
+  for (uint32_t row = 0; row < rows; row += kPanel) {
+    const uint32_t width = rows - row < kPanel ? padded_rows(rows - row) : kPanel;
+    for (uint32_t lane = 0; lane < width; lane += kLanes) {
+      const Piece piece = {row, width, lane};
+      const uint32_t left = width - lane;
+      if (left >= static_cast<uint32_t>(kLanes)) {
+        op.template tile<1, 1, kLanes>(piece);
+      } else if (left == 4) {
+        op.template tile<1, 1, 4>(piece);
+      } else if constexpr (kLanes == 16) {
+        if (left == 8) {
+          op.template tile<1, 1, 8>(piece);
+        } else {
+          op.template tile<1, 1, 12>(piece);
+        }
+      }
+    }
+  }
+}
+
+template <int kWidth, class Op>
+GRUCORE_INLINE void whole_panel(const Op& op, const Piece& piece) {
+  constexpr int kVectors = (kWidth + kLanes - 1) / kLanes;
+  op.template tile<1, kVectors, kWidth - (kVectors - 1) * kLanes>(piece);
+}
+
+// The same, whole panels at a time, as many as keep kMost vectors of one gate in flight.
+template <int kMost, class Op>
+GRUCORE_INLINE void for_each_panel(uint32_t rows, const Op& op) {
+  constexpr uint32_t kPanels = kMost / kPanelVectors;
+  uint32_t row = 0;
+  if constexpr (kPanels >= 8) {
+    for (; rows - row >= 8 * kPanel; row += 8 * kPanel) op.template tile<8, kPanelVectors, kLanes>(Piece{row, kPanel, 0});
+  }
+  if constexpr (kPanels >= 4) {
+    for (; rows - row >= 4 * kPanel; row += 4 * kPanel) op.template tile<4, kPanelVectors, kLanes>(Piece{row, kPanel, 0});
+  }
+  if constexpr (kPanels >= 2) {
+    for (; rows - row >= 2 * kPanel; row += 2 * kPanel) op.template tile<2, kPanelVectors, kLanes>(Piece{row, kPanel, 0});
+  }
+  for (; row < rows; row += kPanel) {
+    const Piece piece = {row, rows - row < kPanel ? padded_rows(rows - row) : kPanel, 0};
+    switch (piece.width) {
+      case 4: whole_panel<4>(op, piece); break;
+      case 8: whole_panel<8>(op, piece); break;
+      case 12: whole_panel<12>(op, piece); break;
+      default: whole_panel<16>(op, piece); break;
+    }
+  }
+}
+
+// For a single row: the widest pieces that kMost vectors allow.
+template <int kMost, class Op>
+GRUCORE_INLINE void for_each_piece(uint32_t rows, const Op& op) {
+  if constexpr (kMost < kPanelVectors) {
+    for_each_vector(rows, op);
+  } else {
+    for_each_panel<kMost>(rows, op);
+  }
+}
+
+// Rows that go through the kernels in groups of kBlockRows; the rest goes one by one.
+GRUCORE_INLINE uint32_t grouped_rows(uint32_t count) { return kBlockRows > 1 ? count / kBlockRows * kBlockRows : 0; }
+
+// All groups of rows under each piece in turn, so that its weights are read from far away once.
+template <class Args, template <int> class Tile>
+struct RowGroups {
+  const Args& args;
+  uint32_t count;
+
+  template <int kPanels, int kVectors, int kLast>
+  GRUCORE_INLINE void tile(const Piece& piece) const {
+    for (uint32_t first = 0; first < count; first += kBlockRows) {
+      Tile<kBlockRows>{args, first}.template tile<kPanels, kVectors, kLast>(piece);
+    }
+  }
+};
+
+GRUCORE_INLINE uint32_t row_at(const Rows& rows, uint32_t i) { return rows.index ? rows.index[i] : i; }
+
+}  // namespace
+}  // namespace GRUCORE_ISA
+}  // namespace detail
+}  // namespace grucore

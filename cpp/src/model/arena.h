@@ -1,0 +1,47 @@
+// Carves the caller's memory. Run twice over the same requests: once without memory to learn the size,
+// once with it.
+// SPDX-License-Identifier: Apache-2.0
+#ifndef GRUCORE_MODEL_ARENA_H_
+#define GRUCORE_MODEL_ARENA_H_
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "grucore/grucore.h"
+
+namespace grucore {
+namespace detail {
+
+class Arena {
+ public:
+  explicit Arena(void* memory = nullptr) : memory_(static_cast<unsigned char*>(memory)) {}
+
+  // `count` objects, aligned to kAlignment; null while only measuring. A request too large for the machine
+  // leaves the arena overflown.
+  template <class T>
+  T* take(uint64_t count) {
+    const uint64_t room = (uint64_t{SIZE_MAX} >> 1) - used_;
+    if (overflown_ || count > (room - (kAlignment - 1)) / sizeof(T)) {
+      overflown_ = true;
+      return nullptr;
+    }
+    unsigned char* at = memory_ ? memory_ + used_ : nullptr;
+    used_ += (count * sizeof(T) + kAlignment - 1) / kAlignment * kAlignment;
+    return reinterpret_cast<T*>(at);
+  }
+
+  bool overflown() const { return overflown_; }
+  size_t used() const { return static_cast<size_t>(used_); }
+
+ private:
+  unsigned char* memory_;
+  uint64_t used_ = 0;
+  bool overflown_ = false;
+};
+
+inline bool is_aligned(const void* memory) { return reinterpret_cast<uintptr_t>(memory) % kAlignment == 0; }
+
+}  // namespace detail
+}  // namespace grucore
+
+#endif  // GRUCORE_MODEL_ARENA_H_

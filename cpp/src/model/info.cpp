@@ -1,0 +1,64 @@
+// What a model says of itself, and the names of statuses.
+// SPDX-License-Identifier: Apache-2.0
+#include "layers/layer.h"
+#include "model/model.h"
+
+namespace grucore {
+
+const char* status_name(Status status) {
+  switch (status) {
+#define GRUCORE_STATUS(name, number, python, meaning) \
+  case Status::name: return #name;
+#include "grucore/status.inc"
+#undef GRUCORE_STATUS
+  }
+  return "";
+}
+
+const char* status_meaning(Status status) {
+  switch (status) {
+#define GRUCORE_STATUS(name, number, python, meaning) \
+  case Status::name: return meaning;
+#include "grucore/status.inc"
+#undef GRUCORE_STATUS
+  }
+  return "";
+}
+
+namespace {
+
+PortInfo port_of(const detail::Value& value) {
+  return {value.name, value.features, value.period, value.dtype, value.rate};
+}
+
+}  // namespace
+
+Isa model_isa(const Model* model) { return model->table->isa; }
+Numerics model_numerics(const Model* model) { return model->table->numerics; }
+uint32_t input_count(const Model* model) { return model->input_count; }
+uint32_t output_count(const Model* model) { return model->output_count; }
+PortInfo input_info(const Model* model, uint32_t index) { return port_of(model->values[model->inputs[index]]); }
+PortInfo output_info(const Model* model, uint32_t index) { return port_of(model->values[model->outputs[index]]); }
+uint32_t state_count(const Model* model) { return model->state_count; }
+
+StateInfo state_info(const Model* model, uint32_t index) {
+  const detail::Node& node = model->nodes[model->state_nodes[index]];
+  return {node.name, node.kind->state_suffix, node.state_size, node.kind->state_is_public};
+}
+
+TestVector test_input(const Model* model, uint32_t index) {
+  if (model->test_frames == 0) return {nullptr, 0};
+  return {model->tensors[model->first_test_tensor + index].data, model->test_frames};
+}
+
+TestVector test_output(const Model* model, uint32_t index) {
+  if (model->test_frames == 0) return {nullptr, 0};
+  return {model->tensors[model->first_test_tensor + model->input_count + index].data, model->test_frames};
+}
+
+Text model_metadata(const Model* model) { return model->metadata; }
+uint32_t first_unstreamable_node(const Model* model) { return model->first_unstreamable; }
+Text node_name(const Model* model, uint32_t node) { return model->nodes[node].name; }
+uint64_t macs_per_frame(const Model* model) { return model->macs_per_frame; }
+
+}  // namespace grucore

@@ -1,0 +1,88 @@
+// From bytes to a model: plan_model and load.
+// SPDX-License-Identifier: Apache-2.0
+#include "isa/detect.h"
+#include "isa/tables.h"
+#include "layers/layer.h"
+#include "model/parse.h"
+
+namespace grucore {
+
+namespace detail {
+namespace {
+
+Status check_paddings(const Reader& reader, const Header& header, const Sections& at) {
+  GRUCORE_TRY(reader.zeros(at.values + uint64_t{header.value_count} * kValueBytes, at.nodes));
+  GRUCORE_TRY(reader.zeros(at.words + uint64_t{header.word_count} * 4, at.names));
+  GRUCORE_TRY(reader.zeros(at.names + header.name_bytes, at.metadata));
+  return reader.zeros(at.metadata + header.metadata_bytes, at.data);
+}
+
+void finish(const Header& header, const ModelMemory& memory, Model* model) {
+  model->values = memory.values;
+  model->nodes = memory.nodes;
+  model->tensors = memory.tensors;
+  model->state_nodes = memory.state_nodes;
+  model->value_count = header.value_count;
+  model->node_count = header.node_count;
+  model->input_count = header.input_count;
+  model->output_count = header.output_count;
+  model->state_count = 0;
+  model->first_unstreamable = kNone;
+  model->macs_per_frame = 0;
+  for (uint32_t i = 0; i < header.node_count; ++i) {
+    Node& node = memory.nodes[i];
+    node.state = model->state_count;
+    if (node.state_size > 0) memory.state_nodes[model->state_count++] = i;
+    if (model->first_unstreamable == kNone && !node.kind->streamable(node.params)) model->first_unstreamable = i;
+    if (memory.values[node.output].rate == Rate::kFrame) model->macs_per_frame += node.kind->macs(node.params);
+  }
+}
+
+}  // namespace
+}  // namespace detail
+
+Status plan_model(const void* file, size_t file_bytes, MemoryPlan* plan, LoadReport* report) {
+  const detail::Reader reader(file, file_bytes, report);
+  detail::Header header;
+  GRUCORE_TRY(detail::read_header(reader, &header));
+  detail::Arena arena;
+  detail::carve_model(&arena, header);
+  if (arena.overflown()) return reader.refuse(Status::kTooLarge, 0);
+  plan->bytes = arena.used();
+  return Status::kOk;
+}
+
+Status load(const void* file, size_t file_bytes, Isa isa, void* arena_memory, size_t arena_bytes, const Model** out,
+            LoadReport* report) {
+  const detail::Reader reader(file, file_bytes, report);
+  if (!detail::is_aligned(file) || !detail::is_aligned(arena_memory)) {
+    return reader.refuse(Status::kMisalignedMemory, 0);
+  }
+  const detail::KernelTable* table = detail::select_table(isa, detail::detect_cpu());
+  if (!table) return reader.refuse(Status::kUnsupportedIsa, 0, static_cast<uint64_t>(isa));
+  detail::Header header;
+  GRUCORE_TRY(detail::read_header(reader, &header));
+  detail::Arena measured;
+  detail::carve_model(&measured, header);
+  if (measured.overflown()) return reader.refuse(Status::kTooLarge, 0);
+  if (measured.used() > arena_bytes) {
+    return reader.refuse(Status::kArenaTooSmall, 0, arena_bytes, measured.used());
+  }
+  GRUCORE_TRY(detail::check_sum(reader));
+  const detail::Sections at = detail::sections_of(header);
+  if (at.data > reader.bytes()) return reader.refuse(Status::kTruncated, reader.bytes(), reader.bytes(), at.data);
+  GRUCORE_TRY(detail::check_paddings(reader, header, at));
+  detail::Arena arena(arena_memory);
+  const detail::ModelMemory memory = detail::carve_model(&arena, header);
+  Model* model = memory.model;
+  GRUCORE_TRY(detail::parse_values(reader, header, at, memory));
+  GRUCORE_TRY(detail::parse_tensors(reader, header, at, memory));
+  GRUCORE_TRY(detail::parse_graph(reader, header, at, memory));
+  model->table = table;
+  model->metadata = {reinterpret_cast<const char*>(reader.at(at.metadata)), header.metadata_bytes};
+  detail::finish(header, memory, model);
+  *out = model;
+  return Status::kOk;
+}
+
+}  // namespace grucore

@@ -1,0 +1,81 @@
+// A model in memory: what load builds in the caller's arena, and what never changes afterwards.
+// SPDX-License-Identifier: Apache-2.0
+#ifndef GRUCORE_MODEL_MODEL_H_
+#define GRUCORE_MODEL_MODEL_H_
+
+#include "format/layout.h"
+#include "grucore/grucore.h"
+#include "kernels/kernel_table.h"
+
+namespace grucore {
+namespace detail {
+
+struct LayerKind;
+
+constexpr uint32_t kNobody = 0xffffffffu;  // writer of a model's input
+
+struct Value {
+  Text name;
+  uint32_t features;
+  uint32_t period;
+  uint32_t writer;  // node, or kNobody
+  Dtype dtype;
+  Rate rate;
+};
+
+// A tensor's record, copied out of the file while it was checked.
+struct Tensor {
+  uint32_t role;
+  TensorDtype dtype;
+  Layout layout;
+  uint32_t rank;
+  uint32_t shape[4];
+  uint32_t params[4];
+  const void* data;
+  uint64_t record_offset;  // for reports
+};
+
+constexpr size_t kParamsBytes = 192;
+
+struct Node {
+  const LayerKind* kind;
+  Text name;
+  const uint32_t* inputs;  // value indices
+  uint32_t input_count;
+  uint32_t output;
+  uint32_t state_size;  // floats for each row; 0: none
+  uint32_t state;       // index among the model's states
+  alignas(16) unsigned char params[kParamsBytes];  // the layer kind's own struct
+
+  template <class Params>
+  const Params& as() const {
+    static_assert(sizeof(Params) <= kParamsBytes, "raise kParamsBytes");
+    return *reinterpret_cast<const Params*>(params);
+  }
+};
+
+}  // namespace detail
+
+struct Model {
+  const detail::KernelTable* table;
+  const detail::Value* values;
+  const detail::Node* nodes;
+  const detail::Tensor* tensors;
+  const uint32_t* inputs;   // value indices
+  const uint32_t* outputs;  // value indices
+  const uint32_t* state_nodes;  // node of each state, in order
+  Text metadata;
+  uint64_t macs_per_frame;
+  uint32_t value_count;
+  uint32_t node_count;
+  uint32_t input_count;
+  uint32_t output_count;
+  uint32_t state_count;
+  uint32_t first_test_tensor;  // inputs' vectors, then outputs'
+  uint32_t test_frames;        // 0: no test vector
+  uint32_t first_unstreamable;
+};
+
+}  // namespace grucore
+
+#endif  // GRUCORE_MODEL_MODEL_H_

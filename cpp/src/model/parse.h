@@ -1,0 +1,39 @@
+// The tables of a file, checked and copied into the model's arena, one after the other.
+// SPDX-License-Identifier: Apache-2.0
+#ifndef GRUCORE_MODEL_PARSE_H_
+#define GRUCORE_MODEL_PARSE_H_
+
+#include "format/header.h"
+#include "model/arena.h"
+#include "model/model.h"
+
+namespace grucore {
+namespace detail {
+
+// The pieces of a model's arena, in their order.
+struct ModelMemory {
+  Model* model;
+  Value* values;
+  Node* nodes;
+  Tensor* tensors;
+  uint32_t* words;
+  uint32_t* state_nodes;
+};
+
+ModelMemory carve_model(Arena* arena, const Header& header);
+
+// Values and their names.
+Status parse_values(const Reader& reader, const Header& header, const Sections& at, const ModelMemory& memory);
+// Tensor records and their data's place; nothing of what they mean.
+Status parse_tensors(const Reader& reader, const Header& header, const Sections& at, const ModelMemory& memory);
+// The graph: the model's ports, nodes, their names, lists, tensors and layer kinds.
+Status parse_graph(const Reader& reader, const Header& header, const Sections& at, const ModelMemory& memory);
+
+// The next name, from *offset on, checked for control characters.
+Status parse_name(const Reader& reader, const Sections& at, const Header& header, uint32_t length,
+                  uint64_t length_offset, uint64_t* offset, Text* out);
+
+}  // namespace detail
+}  // namespace grucore
+
+#endif  // GRUCORE_MODEL_PARSE_H_

@@ -1,0 +1,121 @@
+// Tensor records, and where their bytes lie.
+// SPDX-License-Identifier: Apache-2.0
+#include "model/parse.h"
+
+namespace grucore {
+namespace detail {
+
+namespace {
+
+Status check_layout(const Reader& reader, uint64_t record, const Tensor& tensor) {
+  if (tensor.layout == Layout::kRowMajor) return reader.zeros(record + 32, record + 48);
+  const uint32_t gates = tensor.params[0];
+  if (gates < 1 || gates > 4) return reader.refuse(Status::kBadShape, record + 32, gates, 4);
+  if (tensor.params[1] != 1) return reader.refuse(Status::kBadShape, record + 36, tensor.params[1], 1);
+  GRUCORE_TRY(reader.zeros(record + 40, record + 48));
+  if (tensor.rank > 2) return reader.refuse(Status::kBadShape, record + 12, tensor.rank, 2);
+  if (tensor.shape[0] % gates != 0) return reader.refuse(Status::kBadShape, record + 16, tensor.shape[0], gates);
+  return Status::kOk;
+}
+
+// Elements with their padding. No product overflows: each is bounded by kMaxFileBytes before the next.
+Status stored_elements(const Reader& reader, uint64_t record, const Tensor& tensor, uint64_t* out) {
+  uint64_t elements = 1;
+  for (uint32_t i = 0; i < tensor.rank; ++i) {
+    uint64_t extent = tensor.shape[i];
+    if (i == 0 && tensor.layout == Layout::kPanel16) {
+      const uint64_t gates = tensor.params[0];
+      extent = gates * ((extent / gates + 3) / 4 * 4);
+    }
+    if (extent > kMaxFileBytes / elements) {
+      return reader.refuse(Status::kBadShape, record + 16 + 4 * uint64_t{i}, tensor.shape[i], kMaxFileBytes / elements);
+    }
+    elements *= extent;
+  }
+  *out = elements;
+  return Status::kOk;
+}
+
+Status parse_shape(const Reader& reader, uint64_t record, Tensor* tensor) {
+  tensor->rank = reader.u32(record + 12);
+  if (tensor->rank < 1 || tensor->rank > 4) return reader.refuse(Status::kBadShape, record + 12, tensor->rank, 4);
+  for (uint32_t i = 0; i < 4; ++i) {
+    const uint64_t offset = record + 16 + 4 * uint64_t{i};
+    tensor->shape[i] = reader.u32(offset);
+    if (i < tensor->rank && tensor->shape[i] == 0) return reader.refuse(Status::kBadShape, offset, 0, 1);
+    if (i >= tensor->rank && tensor->shape[i] != 0) {
+      return reader.refuse(Status::kReservedNotZero, offset, tensor->shape[i], 0);
+    }
+    tensor->params[i] = reader.u32(record + 32 + 4 * uint64_t{i});
+  }
+  return Status::kOk;
+}
+
+// [offset, offset + bytes) is where the tensor has to be, after `expected`, the end of the one before.
+Status check_place(const Reader& reader, uint64_t record, uint64_t offset, uint64_t bytes, uint64_t needed,
+                   uint64_t expected) {
+  if (offset % kSectionAlignment != 0) {
+    return reader.refuse(Status::kMisalignedTensor, record + 48, offset, align_up(offset, kSectionAlignment));
+  }
+  if (offset < expected) return reader.refuse(Status::kOverlappingTensor, record + 48, offset, expected);
+  if (offset > expected) return reader.refuse(Status::kGap, record + 48, offset, expected);
+  if (bytes != needed) return reader.refuse(Status::kBadShape, record + 56, bytes, needed);
+  if (offset > reader.bytes() || bytes > reader.bytes() - offset) {
+    return reader.refuse(Status::kTruncated, record + 56, bytes, offset > reader.bytes() ? 0 : reader.bytes() - offset);
+  }
+  return Status::kOk;
+}
+
+Status check_finite(const Reader& reader, uint64_t offset, uint64_t bytes) {
+  constexpr uint32_t kExponent = 0x7f800000u;
+  bool bad = false;
+  for (uint64_t i = 0; i < bytes; i += 4) bad |= (reader.u32(offset + i) & kExponent) == kExponent;
+  if (!bad) return Status::kOk;
+  for (uint64_t i = 0; i < bytes; i += 4) {
+    const uint32_t word = reader.u32(offset + i);
+    if ((word & kExponent) == kExponent) return reader.refuse(Status::kNonfiniteWeight, offset + i, word, 0);
+  }
+  return Status::kOk;
+}
+
+}  // namespace
+
+Status parse_tensors(const Reader& reader, const Header& header, const Sections& at, const ModelMemory& memory) {
+  uint64_t end = at.data;
+  for (uint32_t i = 0; i < header.tensor_count; ++i) {
+    const uint64_t record = at.tensors + uint64_t{i} * kTensorBytes;
+    Tensor& tensor = memory.tensors[i];
+    tensor.record_offset = record;
+    tensor.role = reader.u32(record);
+    reader.blame(kNone, tensor.role);
+    const uint32_t dtype = reader.u32(record + 4);
+    if (dtype > static_cast<uint32_t>(TensorDtype::kInt32)) {
+      return reader.refuse(Status::kUnknownDtype, record + 4, dtype, static_cast<uint32_t>(TensorDtype::kInt32));
+    }
+    tensor.dtype = static_cast<TensorDtype>(dtype);
+    const uint32_t layout = reader.u32(record + 8);
+    if (layout != static_cast<uint32_t>(Layout::kRowMajor) && layout != static_cast<uint32_t>(Layout::kPanel16)) {
+      return reader.refuse(Status::kUnknownLayout, record + 8, layout, static_cast<uint32_t>(Layout::kPanel16));
+    }
+    tensor.layout = static_cast<Layout>(layout);
+    GRUCORE_TRY(parse_shape(reader, record, &tensor));
+    GRUCORE_TRY(check_layout(reader, record, tensor));
+    uint64_t elements = 0;
+    GRUCORE_TRY(stored_elements(reader, record, tensor, &elements));
+    const uint64_t offset = reader.u64(record + 48);
+    const uint64_t bytes = reader.u64(record + 56);
+    GRUCORE_TRY(check_place(reader, record, offset, bytes, elements * 4, end));
+    const uint64_t next = align_up(offset + bytes, kSectionAlignment);
+    if (next > reader.bytes()) return reader.refuse(Status::kTruncated, reader.bytes(), reader.bytes(), next);
+    GRUCORE_TRY(reader.zeros(offset + bytes, next));
+    if (tensor.dtype == TensorDtype::kFloat32) GRUCORE_TRY(check_finite(reader, offset, bytes));
+    tensor.data = reader.at(offset);
+    end = next;
+    reader.blame(kNone, kNone);
+  }
+  if (end != reader.bytes()) return reader.refuse(Status::kGap, end, reader.bytes(), end);
+  return Status::kOk;
+}
+
+}  // namespace detail
+}  // namespace grucore

@@ -1,0 +1,72 @@
+// Values: what flows along the edges.
+// SPDX-License-Identifier: Apache-2.0
+#include <string.h>
+
+#include "model/parse.h"
+
+namespace grucore {
+namespace detail {
+
+ModelMemory carve_model(Arena* arena, const Header& header) {
+  ModelMemory memory;
+  memory.model = arena->take<Model>(1);
+  memory.values = arena->take<Value>(header.value_count);
+  memory.nodes = arena->take<Node>(header.node_count);
+  memory.tensors = arena->take<Tensor>(header.tensor_count);
+  memory.words = arena->take<uint32_t>(header.word_count);
+  memory.state_nodes = arena->take<uint32_t>(header.node_count);
+  return memory;
+}
+
+Status parse_name(const Reader& reader, const Sections& at, const Header& header, uint32_t length,
+                  uint64_t length_offset, uint64_t* offset, Text* out) {
+  if (length == 0 || length > kMaxNameLength) {
+    return reader.refuse(Status::kBadName, length_offset, length, kMaxNameLength);
+  }
+  const uint64_t end = at.names + header.name_bytes;
+  if (length > end - *offset) return reader.refuse(Status::kBadName, length_offset, length, end - *offset);
+  for (uint64_t i = *offset; i < *offset + length; ++i) {
+    const unsigned char byte = *reader.at(i);
+    if (byte < 0x20 || byte == 0x7f) return reader.refuse(Status::kBadName, i, byte, 0x20);
+  }
+  *out = {reinterpret_cast<const char*>(reader.at(*offset)), length};
+  *offset += length;
+  return Status::kOk;
+}
+
+Status parse_values(const Reader& reader, const Header& header, const Sections& at, const ModelMemory& memory) {
+  uint64_t name_offset = at.names;
+  for (uint32_t i = 0; i < header.value_count; ++i) {
+    const uint64_t record = at.values + uint64_t{i} * kValueBytes;
+    Value& value = memory.values[i];
+    GRUCORE_TRY(parse_name(reader, at, header, reader.u32(record), record, &name_offset, &value.name));
+    for (uint32_t j = 0; j < i; ++j) {
+      const Text& other = memory.values[j].name;
+      if (other.length == value.name.length && memcmp(other.bytes, value.name.bytes, other.length) == 0) {
+        return reader.refuse(Status::kBadName, record, i, j);
+      }
+    }
+    value.features = reader.u32(record + 4);
+    if (value.features == 0 || value.features > kMaxFeatures) {
+      return reader.refuse(Status::kBadValue, record + 4, value.features, kMaxFeatures);
+    }
+    const uint32_t dtype = reader.u32(record + 8);
+    if (dtype > 1) return reader.refuse(Status::kBadValue, record + 8, dtype, 1);
+    value.dtype = static_cast<Dtype>(dtype);
+    const uint32_t rate = reader.u32(record + 12);
+    if (rate > 2) return reader.refuse(Status::kBadValue, record + 12, rate, 2);
+    value.rate = static_cast<Rate>(rate);
+    value.period = reader.u32(record + 16);
+    const bool periodic = value.rate == Rate::kPeriod;
+    const uint32_t most = periodic ? kMaxPeriod : 1;
+    if (value.period < (periodic ? 2u : 1u) || value.period > most) {
+      return reader.refuse(Status::kBadValue, record + 16, value.period, most);
+    }
+    GRUCORE_TRY(reader.zeros(record + 20, record + kValueBytes));
+    value.writer = kNobody;
+  }
+  return Status::kOk;
+}
+
+}  // namespace detail
+}  // namespace grucore

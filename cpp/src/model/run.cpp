@@ -1,0 +1,121 @@
+// Blocks of frames, node after node.
+// SPDX-License-Identifier: Apache-2.0
+#include "isa/float_mode.h"
+#include "model/stream.h"
+
+namespace grucore {
+
+namespace detail {
+namespace {
+
+struct Part {  // of a call of run
+  uint32_t first;
+  uint32_t frames;
+};
+
+bool take_frame_in(const Stream* stream, const ConstSignal* inputs, size_t buffer_row, uint32_t row, uint32_t frame) {
+  bool bad = false;
+  for (uint32_t i = 0; i < stream->model->input_count; ++i) {
+    const size_t element = row * inputs[i].row_stride + frame * inputs[i].frame_stride;
+    bad |= bring_in(stream, i, buffer_row, static_cast<const unsigned char*>(inputs[i].data) + element * 4);
+  }
+  return bad;
+}
+
+void take_in(Stream* stream, const Part& part, const ConstSignal* inputs, const uint32_t* lengths) {
+  const uint32_t batch = stream->batch;
+  for (uint32_t row = 0; row < batch; ++row) {
+    for (uint32_t frame = 0; frame < part.frames; ++frame) {
+      const size_t at = size_t{frame} * batch + row;
+      if (lengths && part.first + frame >= lengths[row]) {
+        stream->fates[at] = FrameFate::kPastEnd;
+        continue;
+      }
+      const bool bad = take_frame_in(stream, inputs, at, row, part.first + frame);
+      if (bad) stream->flags |= kFlagNonfiniteInput;
+      stream->fates[at] = bad && stream->nonfinite == Nonfinite::kHold ? FrameFate::kHeld : FrameFate::kTaken;
+    }
+  }
+}
+
+void give_out(Stream* stream, const Part& part, const Signal* outputs) {
+  const Model& model = *stream->model;
+  const uint32_t batch = stream->batch;
+  bool bad = false;
+  for (uint32_t i = 0; i < model.output_count; ++i) {
+    const Value& value = model.values[model.outputs[i]];
+    if (value.rate != Rate::kFrame) continue;
+    const ValueBuffer& buffer = stream->values[model.outputs[i]];
+    for (uint32_t row = 0; row < batch; ++row) {
+      for (uint32_t frame = 0; frame < part.frames; ++frame) {
+        const size_t at = size_t{frame} * batch + row;
+        float* to = static_cast<float*>(outputs[i].data) + row * outputs[i].row_stride +
+                    (part.first + frame) * outputs[i].frame_stride;
+        const FrameFate fate = stream->fates[at];
+        if (fate == FrameFate::kTaken) {
+          bad |= model.table->copy_out(to, buffer.data + at * buffer.stride, value.features);
+        } else {
+          fill(to, value.features, fate == FrameFate::kHeld ? kNanBits : 0);
+        }
+      }
+    }
+  }
+  if (bad) stream->flags |= kFlagNonfiniteOutput;
+}
+
+// Outputs per sequence, after the last block. A row without frames gives 0, one whose last frame was held
+// gives NaN, as a step on that frame does.
+void give_sequence_out(Stream* stream, const FrameFate* last, const Signal* outputs, const uint32_t* lengths) {
+  const Model& model = *stream->model;
+  bool bad = false;
+  for (uint32_t i = 0; i < model.output_count; ++i) {
+    const Value& value = model.values[model.outputs[i]];
+    if (value.rate != Rate::kSequence) continue;
+    const ValueBuffer& buffer = stream->values[model.outputs[i]];
+    for (uint32_t row = 0; row < stream->batch; ++row) {
+      float* to = static_cast<float*>(outputs[i].data) + row * outputs[i].row_stride;
+      if (lengths && lengths[row] == 0) {
+        fill(to, value.features, 0);
+      } else if (last[row] == FrameFate::kHeld) {
+        fill(to, value.features, kNanBits);
+      } else {
+        bad |= model.table->copy_out(to, buffer.data + row * buffer.stride, value.features);
+      }
+    }
+  }
+  if (bad) stream->flags |= kFlagNonfiniteOutput;
+}
+
+// The fate of each row's last frame so far.
+void note_last(Stream* stream, const Part& part, const uint32_t* lengths) {
+  for (uint32_t row = 0; row < stream->batch; ++row) {
+    const uint32_t end = lengths && lengths[row] < part.first + part.frames ? lengths[row] : part.first + part.frames;
+    if (end <= part.first) continue;
+    stream->last_fates[row] = stream->fates[size_t{end - 1 - part.first} * stream->batch + row];
+  }
+}
+
+}  // namespace
+}  // namespace detail
+
+void run(Stream* stream, uint32_t frames, const ConstSignal* inputs, const Signal* outputs,
+         const uint32_t* lengths) noexcept {
+  const detail::FloatMode mode;
+  if (frames == 0) return;
+  detail::Part part = {0, 0};
+  for (; part.first < frames; part.first += part.frames) {
+    const uint32_t left = frames - part.first;
+    part.frames = left < stream->block ? left : stream->block;
+    detail::Block work;
+    detail::take_in(stream, part, inputs, lengths);
+    detail::collect_rows(stream, part.frames, &work);
+    detail::run_nodes(stream, work, false);
+    detail::give_out(stream, part, outputs);
+    detail::note_last(stream, part, lengths);
+  }
+  const detail::Rows rows = {nullptr, stream->batch};
+  detail::run_nodes(stream, detail::sequence_block(stream, &rows), true);
+  detail::give_sequence_out(stream, stream->last_fates, outputs, lengths);
+}
+
+}  // namespace grucore
