@@ -1,0 +1,49 @@
+// The Vec API of one instruction set as functions over arrays, for tests.
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <stdint.h>
+
+#if defined(__x86_64__) || defined(_M_X64) || defined(__i386__)
+#define GRUCORE_TEST_X86 1
+#else
+#define GRUCORE_TEST_X86 0
+#endif
+#if defined(__aarch64__) || defined(_M_ARM64)
+#define GRUCORE_TEST_NEON 1
+#else
+#define GRUCORE_TEST_NEON 0
+#endif
+
+namespace grucore_test {
+
+constexpr int kMostLanes = 16;
+
+enum VecOp {
+#define X(name, expression) k_##name,
+#include "vec_ops.inc"
+#undef X
+    kVecOpCount
+};
+
+extern const char* const kVecOpNames[kVecOpCount];
+
+struct VecTable {
+    const char* name;
+    int lanes;
+    bool fused;
+    // All counts are multiples of kMostLanes.
+    void (*ops[kVecOpCount])(const float* a, const float* b, float* out, int count);
+    void (*mul_add)(const float* a, const float* b, const float* c, float* out, int count);
+    bool (*any_negative)(const float* p);  // any(lt(load(p), zero()))
+    // [n - 1] for n in 1..lanes: a whole vector from load_lanes<n>, and store_lanes<n> of a whole vector.
+    void (*load_lanes[kMostLanes])(const float* from, float* whole);
+    void (*store_lanes[kMostLanes])(float* to, const float* whole);
+    void (*load_n)(const float* from, float* whole, int n);
+    void (*store_n)(float* to, const float* whole, int n);
+};
+
+// The tables of this build that this machine can run, null-terminated; `scalar` is the first.
+const VecTable* const* vec_tables();
+
+}  // namespace grucore_test
