@@ -2,6 +2,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include <cstdarg>
 #include <cstdint>
 #include <cstdio>
 #include <cstring>
@@ -18,6 +19,26 @@ inline bool count(bool passed, const char* file, int line, const char* text) {
     ++checks;
     if (!passed && ++failures <= kMostPrinted) std::printf("%s:%d: failed: %s", file, line, text);
     return !passed && failures <= kMostPrinted;  // whether the caller may print its values
+}
+
+inline bool check(bool passed, const char* file, int line, const char* text) {
+    if (count(passed, file, line, text)) std::printf("\n");
+    return passed;
+}
+
+#if defined(__GNUC__)
+__attribute__((format(printf, 5, 6)))
+#endif
+inline bool check_saying(bool passed, const char* file, int line, const char* text, const char* format, ...) {
+    if (count(passed, file, line, text)) {
+        std::va_list values;
+        va_start(values, format);
+        std::printf("  ");
+        std::vprintf(format, values);
+        std::printf("\n");
+        va_end(values);
+    }
+    return passed;
 }
 
 template <class T>
@@ -60,8 +81,12 @@ inline int finish(const char* name) {
 
 }  // namespace grucore_test
 
-#define CHECK(condition) \
-    (grucore_test::count(static_cast<bool>(condition), __FILE__, __LINE__, #condition) ? (void)std::printf("\n") : (void)0)
+// Gives whether it passed, so that a test can leave where going on makes no sense.
+#define CHECK(condition) grucore_test::check(static_cast<bool>(condition), __FILE__, __LINE__, #condition)
+
+// The same with a printf-style account of the case.
+#define CHECK_SAYING(condition, ...) \
+    grucore_test::check_saying(static_cast<bool>(condition), __FILE__, __LINE__, #condition, __VA_ARGS__)
 
 #define CHECK_EQ(actual, expected)                                                                    \
     do {                                                                                              \

@@ -11,7 +11,7 @@
 
 #include "textbook.h"
 
-namespace grucore_tests {
+namespace grucore_test {
 
 using Bytes = std::vector<unsigned char>;
 
@@ -148,6 +148,6 @@ class FileBuilder {
   uint32_t value_count_ = 0, node_count_ = 0;
 };
 
-}  // namespace grucore_tests
+}  // namespace grucore_test
 
 #endif  // GRUCORE_TESTS_FILE_BUILDER_H_

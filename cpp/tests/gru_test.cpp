@@ -5,7 +5,7 @@
 
 #include "harness.h"
 
-using namespace grucore_tests;
+using namespace grucore_test;
 
 namespace {
 

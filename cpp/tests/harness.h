@@ -13,8 +13,9 @@
 #include "file_builder.h"
 #include "grucore/grucore.h"
 
-namespace grucore_tests {
+namespace grucore_test {
 
+using grucore_test::finish;
 using grucore::Isa;
 using grucore::Status;
 
@@ -116,6 +117,6 @@ inline std::vector<float> step_all(const LoadedModel& model, uint32_t frames, co
 
 inline bool same_bits(const float* a, const float* b, size_t count) { return memcmp(a, b, count * sizeof(float)) == 0; }
 
-}  // namespace grucore_tests
+}  // namespace grucore_test
 
 #endif  // GRUCORE_TESTS_HARNESS_H_
