@@ -1,0 +1,71 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A dependency-free runtime for trained GRU networks: one frame in, one frame out, in microseconds.
+
+>>> import grucore
+>>> model = grucore.load("kws.gru")  # doctest: +SKIP
+>>> stream = model.stream()  # doctest: +SKIP
+>>> scores = stream.step(frame)  # doctest: +SKIP
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+from grucore._core import (
+    ConversionError,
+    FormatError,
+    GrucoreError,
+    NonFiniteError,
+    StreamBusyError,
+    UnsupportedError,
+    supported_isas,
+)
+
+if TYPE_CHECKING:
+    from grucore.conversion import convert, from_torch
+    from grucore.model import Model, Port, SelftestResult, load
+    from grucore.stream import Stream
+
+__all__ = [
+    "ConversionError",
+    "FormatError",
+    "GrucoreError",
+    "Model",
+    "NonFiniteError",
+    "Port",
+    "SelftestResult",
+    "Stream",
+    "StreamBusyError",
+    "UnsupportedError",
+    "__version__",
+    "convert",
+    "from_torch",
+    "load",
+    "supported_isas",
+]
+
+__version__ = "0.1.0"
+
+# Imported when first asked for: `import grucore` loads _core alone, and numpy not at all.
+_LAZY = {
+    "Model": "grucore.model",
+    "Port": "grucore.model",
+    "SelftestResult": "grucore.model",
+    "Stream": "grucore.stream",
+    "convert": "grucore.conversion",
+    "from_torch": "grucore.conversion",
+    "load": "grucore.model",
+}
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _LAZY:
+        raise AttributeError(f"module 'grucore' has no attribute {name!r}")
+    value = getattr(import_module(_LAZY[name]), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

@@ -1,0 +1,63 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Replays the test vector of a file."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from grucore._core import GrucoreError
+from grucore.model import SelftestResult
+
+if TYPE_CHECKING:
+    from grucore.model import Model
+
+
+def replay(model: Model, bound: float) -> SelftestResult:
+    """What `Model.selftest` does."""
+    frames, input_bytes, output_bytes = model._test_vector()
+    if not frames:
+        raise ValueError("the file has no test vector")
+    inputs = tuple(
+        np.frombuffer(data, "<f4").reshape(frames, port.features)
+        for data, port in zip(input_bytes, model.inputs, strict=True)
+    )
+    expected = tuple(
+        np.frombuffer(data, "<f4").reshape(-1, port.features)
+        for data, port in zip(output_bytes, model.outputs, strict=True)
+    )
+    found = {"run": _as_tuple(model.run(inputs if len(inputs) > 1 else inputs[0]))}
+    if model._unstreamable() is None:
+        found["step"] = _steps(model, inputs)
+    exact = True
+    largest = 0.0
+    for call, outputs in found.items():
+        for port, have, want in zip(model.outputs, outputs, expected, strict=True):
+            have = have.reshape(-1, port.features)
+            same = have.tobytes() == want.tobytes()
+            error = float(np.max(np.abs(have.astype(np.float64) - want)))
+            if not (same if model.numerics == "fused" else error <= bound):
+                raise GrucoreError(
+                    f"self-test: output {port.name!r} of {call} differs by {error:.3g} from the file's "
+                    f"(isa {model.isa}, numerics {model.numerics})"
+                )
+            exact = exact and same
+            largest = max(largest, error)
+    return SelftestResult(frames, exact, largest, model.isa)
+
+
+def _as_tuple(outputs: Any) -> tuple[Any, ...]:
+    return outputs if isinstance(outputs, tuple) else (outputs,)
+
+
+def _steps(model: Model, inputs: tuple[Any, ...]) -> tuple[Any, ...]:
+    """The outputs of all frames, or of the last one where an output is per sequence."""
+    stream = model.stream()
+    rows = []
+    for frame in zip(*inputs, strict=True):
+        rows.append(_as_tuple(stream.step(frame if len(frame) > 1 else frame[0])))
+    return tuple(
+        np.stack([row[index] for row in rows]) if port.rate == "frame" else rows[-1][index]
+        for index, port in enumerate(model.outputs)
+    )

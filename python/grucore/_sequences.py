@@ -1,0 +1,221 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Whole sequences: their layout in memory, and how a batch of them is cut into streams and threads."""
+
+from __future__ import annotations
+
+import functools
+import operator
+from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from typing import TYPE_CHECKING, Any, NoReturn
+
+import numpy as np
+
+from grucore import _core
+from grucore._arrays import (
+    Floats,
+    Numbers,
+    as_float32,
+    check_out,
+    check_shape,
+    find_nonfinite,
+    gather,
+    lengths_of,
+    outputs_of,
+)
+from grucore._states import Indexed, from_dict, new_states, to_dict
+
+if TYPE_CHECKING:
+    from grucore.model import Model
+
+STREAM_BYTES = 1 << 20  # of a stream that may choose its block: about what a second-level cache holds
+WHOLE_BYTES = 1 << 26  # of a stream that must hold whole sequences
+BLOCK_FRAMES = 64
+GROUP_ROWS = 64
+
+
+def choose_block(model: Model, rows: int, most: int) -> int:
+    """Frames that a streamable model works on at a time: as many as fit a cache, up to `most`."""
+    block = max(most, 1)
+    while block > 1 and model._stream_bytes(rows, block) > STREAM_BYTES:
+        block //= 2
+    return block
+
+
+def raise_nonfinite(inputs: Sequence[Floats], lengths: Numbers | None) -> NoReturn:
+    """Raise the error that names every frame that was held."""
+    rows, frames = find_nonfinite(inputs, lengths)
+    places = [f"row {row} frame {frame}" for row, frame in zip(rows, frames, strict=True)]
+    if len(places) > 5:
+        places[5:] = [f"{len(places) - 5} more"]
+    error = _core.NonFiniteError(f"the input is not finite ({', '.join(places)}): skipped")
+    error.rows, error.frames = rows, frames
+    raise error
+
+
+def _direct(array: Floats, frames: int) -> bool:
+    """Whether the engine can walk over (rows, frames, features) where it lies."""
+    rows, _, features = array.shape
+    return (
+        array.flags.aligned
+        and (features < 2 or array.strides[2] == 4)
+        and (rows < 2 or (array.strides[0] >= 0 and array.strides[0] % 4 == 0))
+        and (frames < 2 or (array.strides[1] >= 0 and array.strides[1] % 4 == 0))
+    )
+
+
+class Sequences:
+    """Inputs and outputs of one call, as the engine walks them: float32 (rows, frames, features)."""
+
+    def __init__(
+        self, model: Model, x: Any, *, batched: bool | None = None, time_first: bool = False
+    ) -> None:
+        self.model = model
+        self.time_first = time_first
+        self.inputs: list[Floats] = []
+        values = gather(x, model.inputs)
+        for value, port in zip(values, model.inputs, strict=True):
+            what = f"input {port.name!r}"
+            array = as_float32(value, what)
+            if batched is None:
+                batched = array.ndim == 3
+            lead = ("frames", "batch") if time_first else ("batch", "frames")
+            wanted = (*lead, port.features) if batched else ("frames", port.features)
+            check_shape(array.shape, wanted, what)
+            if not batched:
+                array = array[None]
+            elif time_first:
+                array = array.swapaxes(0, 1)
+            if self.inputs:
+                check_shape(array.shape[:2], self.inputs[0].shape[:2], f"(batch, frames) of {what}")
+            self.inputs.append(array if _direct(array, array.shape[1]) else array.copy(order="C"))
+        self.batched = bool(batched)
+        self.rows, self.frames = self.inputs[0].shape[:2]
+        self.outputs: tuple[Any, ...] = ()
+        self.targets: list[Floats] = []
+
+    def make_outputs(self, out: Any) -> None:
+        """Make or check the arrays that come back, and the views or stand-ins that the engine fills."""
+        ports = self.model.outputs
+        empty = self.rows == 0 or self.frames == 0
+        shapes = []
+        for port in ports:
+            lead = [self.rows] if self.batched else []
+            if port.rate == "frame":
+                lead.insert(0 if self.time_first else len(lead), self.frames)
+            shapes.append((*lead, port.features))
+        if out is None:
+            make = np.zeros if empty else np.empty
+            self.outputs = tuple(make(shape, np.float32) for shape in shapes)
+            views = list(self.outputs)
+        else:
+            self.outputs = outputs_of(out, ports)
+            views = [
+                check_out(array, shape, f"out of {port.name!r}")
+                for array, shape, port in zip(self.outputs, shapes, ports, strict=True)
+            ]
+            # Early frames of the output must not land on frames that are still to be read.
+            self.inputs = [
+                array.copy() if any(np.may_share_memory(array, view) for view in views) else array
+                for array in self.inputs
+            ]
+        for view, port in zip(views, ports, strict=True):
+            target = view if self.batched else view[None]
+            if port.rate != "frame":
+                target = target[:, None]
+            elif self.batched and self.time_first:
+                target = target.swapaxes(0, 1)
+            if empty:
+                target[...] = 0
+            elif not _direct(target, target.shape[1]):
+                target = np.empty(target.shape, np.float32)
+            self.targets.append(target)
+
+    def result(self) -> Any:
+        """What the caller gets, after stand-ins have been copied to where they belong."""
+        for output, target, port in zip(self.outputs, self.targets, self.model.outputs, strict=True):
+            if np.may_share_memory(output, target):
+                continue
+            array = target if port.rate == "frame" else target[:, 0]
+            if not self.batched:
+                array = array[0]
+            elif port.rate == "frame" and self.time_first:
+                array = array.swapaxes(0, 1)
+            output[...] = array
+        return self.outputs[0] if len(self.outputs) == 1 else self.outputs
+
+
+def run_whole(
+    model: Model,
+    x: Any,
+    *,
+    lengths: Any,
+    state: Mapping[str, Any] | None,
+    out: Any,
+    return_state: bool,
+    threads: int,
+    time_first: bool,
+    nonfinite: str,
+) -> Any:
+    """What `Model.run` does, with its arguments."""
+    if not isinstance(threads, int) or threads < 1:
+        raise ValueError(f"threads={threads!r}: expected an integer of at least 1")
+    work = Sequences(model, x, time_first=time_first)
+    work.make_outputs(out)
+    valid = None if lengths is None else lengths_of(lengths, work.rows, work.frames)
+    initial = None if state is None else from_dict(model, state, work.rows if work.batched else None)
+    final = new_states(model, work.rows) if return_state else []
+    flags = _run_rows(model, work, valid, initial, final, threads, nonfinite)
+    if nonfinite == "error" and flags & 1:
+        raise_nonfinite(work.inputs, valid)
+    result = work.result()
+    return (result, to_dict(model, final, batched=work.batched)) if return_state else result
+
+
+def _run_rows(
+    model: Model,
+    work: Sequences,
+    valid: Numbers | None,
+    initial: Indexed | None,
+    final: Indexed,
+    threads: int,
+    nonfinite: str,
+) -> int:
+    """Run every row: spans of rows by threads, groups of rows by streams. Returns the flags."""
+    span = -(-work.rows // threads)
+    group = max(min(span, GROUP_ROWS), 1)
+    if model._unstreamable() is None:
+        block = choose_block(model, group, min(work.frames, BLOCK_FRAMES))
+    else:
+        block = max(work.frames, 1)
+        while group > 1 and model._stream_bytes(group, block) > WHOLE_BYTES:
+            group //= 2
+
+    def run_span(start: int) -> int:
+        flags = 0
+        stream = None
+        stop = min(start + span, work.rows)
+        for first in range(start, stop, group):
+            part = slice(first, min(first + group, stop))
+            rows = part.stop - first
+            if stream is None or stream.batch != rows:
+                stream = _core.Stream(model, rows, nonfinite, block)
+            else:
+                stream._reset_rows(None)
+            if initial is not None:
+                stream._move_state([(index, array[part]) for index, array in initial], True)
+            flags |= stream._run_arrays(
+                work.frames,
+                tuple([array[part] for array in work.inputs]),
+                tuple([array[part] for array in work.targets]),
+                None if valid is None else valid[part],
+            )
+            stream._move_state([(index, array[part]) for index, array in final], False)
+        return flags
+
+    starts = range(0, work.rows, max(span, 1))
+    if len(starts) < 2:
+        return sum(map(run_span, starts))
+    # A pool for each call: about 0.1 ms, and nothing that a fork could leave behind locked.
+    with ThreadPoolExecutor(len(starts)) as pool:
+        return functools.reduce(operator.or_, pool.map(run_span, starts))

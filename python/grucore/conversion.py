@@ -1,0 +1,54 @@
+# SPDX-License-Identifier: Apache-2.0
+"""From checkpoints and live modules to models."""
+
+from __future__ import annotations
+
+import os
+from typing import Any
+
+from grucore.model import Model, load
+
+__all__ = ["convert", "from_torch"]
+
+
+def convert(
+    path: str | os.PathLike[str], *, architecture: str | None = None, verify: bool = True
+) -> Model:
+    """Convert a checkpoint; its kind is told by content and extension.
+
+    Nothing of the file is executed, and its framework need not be installed.
+
+    Parameters
+    ----------
+    path : str or os.PathLike
+    architecture : str, optional
+        How the layers of a state dict follow each other, such as "gru > last > linear". Needed where
+        the file leaves more than one reading.
+    verify : bool
+        Compare the result with the framework's own layers, or with the reference in float64 where the
+        framework is not installed: `Model.proof` says how, and how far they differ.
+
+    Raises
+    ------
+    ConversionError
+        The file holds something that cannot be expressed, or has more than one reading.
+    """
+    from grucore import converters
+
+    data, _ = converters.convert_path(path, architecture=architecture, verify=verify)
+    return load(data)
+
+
+def from_torch(
+    module_or_state_dict: Any, *, example_inputs: Any = None, architecture: str | None = None
+) -> Model:
+    """Convert a live torch module, or a state dict with its `architecture`.
+
+    Raises ConversionError for anything that cannot be expressed or has more than one reading.
+    """
+    from grucore.converters import torch as converter
+
+    data, _ = converter.from_module(
+        module_or_state_dict, example_inputs=example_inputs, architecture=architecture
+    )
+    return load(data)

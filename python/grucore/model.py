@@ -1,0 +1,232 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The model: a loaded file, run over whole sequences or streamed frame by frame."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Mapping
+from typing import Any, NamedTuple, Self
+
+from grucore import _core
+from grucore._core import FormatError, UnsupportedError
+
+__all__ = ["Model", "Port", "SelftestResult", "load"]
+
+# Where another numerics class computes a test vector, it may differ from the file by this much.
+SELFTEST_BOUND = 1e-5
+
+
+class Port(NamedTuple):
+    """An input or an output: its name, features, dtype ("float32") and rate ("frame", "sequence")."""
+
+    name: str
+    features: int
+    dtype: str
+    rate: str
+
+
+class SelftestResult(NamedTuple):
+    """What `Model.selftest` found: `exact` says that every bit was the file's."""
+
+    frames: int
+    exact: bool
+    max_error: float
+    isa: str
+
+
+class Model(_core.Model):
+    """A trained network, ready to run: made by `load`, immutable, shared by any number of threads.
+
+    It pickles as its file's bytes, and chooses the instruction set anew where it is unpickled.
+    `bytes(model)` is the file.
+
+    Attributes
+    ----------
+    isa : str
+        The instruction set that it runs on, as in `supported_isas()`.
+    numerics : {"fused", "muladd", "exact"}
+        The class within which results have the same bits on every machine.
+    nbytes : int
+        Bytes of the file.
+    inputs, outputs : tuple of Port
+    """
+
+    __slots__ = ("inputs", "outputs")
+
+    inputs: tuple[Port, ...]
+    outputs: tuple[Port, ...]
+
+    def __init__(
+        self, source: Any, *, isa: str | None = None, mmap: bool = False
+    ) -> None:
+        for name, is_output in (("inputs", False), ("outputs", True)):
+            ports = tuple(
+                Port(row[0], row[1], row[2], f"{row[4]} frames" if row[3] == "period" else row[3])
+                for row in self._ports(is_output)
+            )
+            object.__setattr__(self, name, ports)
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        raise AttributeError(f"a model is immutable: {name!r} cannot be set")
+
+    def __delattr__(self, name: str) -> None:
+        raise AttributeError(f"a model is immutable: {name!r} cannot be deleted")
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return load, (bytes(self),)
+
+    def __copy__(self) -> Self:
+        return self
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> Self:
+        return self
+
+    def __repr__(self) -> str:
+        def ports(rows: tuple[Port, ...]) -> str:
+            return ", ".join(f"{row.name} ({row.features})" for row in rows)
+
+        return (
+            f"<grucore.Model {ports(self.inputs)} -> {ports(self.outputs)}, "
+            f"{self.nbytes} bytes, {self.isa}>"
+        )
+
+    @property
+    def metadata(self) -> dict[str, Any]:
+        """A fresh copy of what the converter wrote into the file; FormatError if it is not JSON."""
+        text = self._metadata()
+        try:
+            found = json.loads(text) if text else {}
+        except ValueError as error:
+            raise FormatError(f"the metadata is not JSON: {error}") from None
+        if not isinstance(found, dict):
+            raise FormatError("the metadata is not a JSON object")
+        return found
+
+    @property
+    def proof(self) -> dict[str, Any] | None:
+        """Against what the conversion was compared, the largest difference and the bound, or None."""
+        found = self.metadata.get("proof")
+        return found if isinstance(found, dict) else None
+
+    def run(
+        self,
+        x: Any,
+        *,
+        lengths: Any = None,
+        state: Mapping[str, Any] | None = None,
+        out: Any = None,
+        return_state: bool = False,
+        threads: int = 1,
+        time_first: bool = False,
+        nonfinite: str = "propagate",
+    ) -> Any:
+        """Run whole sequences, each from its initial state.
+
+        Parameters
+        ----------
+        x : array_like, (frames, features) or (batch, frames, features)
+            Any real dtype. Several inputs: a tuple in the order of `inputs`, or a dict by name.
+        lengths : array_like of int, (batch,), optional
+            Valid frames of each row: past them outputs are 0, and the state stays.
+        state : dict, optional
+            The initial state as `return_state` gives it: "<layer>.h" -> (size,) or (batch, size).
+        out : ndarray, optional
+            Where to write: float32 of exactly the result's shape. Several outputs: a tuple.
+        return_state : bool
+            Return `(y, state)`.
+        threads : int
+            Threads among which the rows of a batch are divided: the same bits for any number.
+        time_first : bool
+            A batch is (frames, batch, features) in `x`, `out` and the result, as torch's default.
+        nonfinite : {"propagate", "hold", "error"}
+            What a NaN or infinite frame does. It reaches only its own row: "hold" skips the frame for
+            that row, whose state stays and whose outputs are NaN; "error" does so too, then raises.
+
+        Returns
+        -------
+        ndarray or tuple of ndarray
+            float32, (frames, features) or (batch, frames, features); an output per sequence gives
+            (features,) or (batch, features). A tuple, in the order of `outputs`, where there are
+            several. `(y, state)` with `return_state`.
+
+        Raises
+        ------
+        ValueError
+            A wrong shape or length, an unknown or missing name, a read-only `out`.
+        TypeError
+            A dtype that is not a real number, or an `out` that is not float32.
+        NonFiniteError
+            A valid frame is NaN or infinite, with nonfinite="error": `rows` and `frames` say where.
+        """
+        from grucore._sequences import run_whole
+
+        return run_whole(
+            self,
+            x,
+            lengths=lengths,
+            state=state,
+            out=out,
+            return_state=return_state,
+            threads=threads,
+            time_first=time_first,
+            nonfinite=nonfinite,
+        )
+
+    def stream(self, batch: int | None = None, *, nonfinite: str = "propagate") -> Any:
+        """Make a stream: the state of one sequence, or of `batch` sequences side by side.
+
+        Raises ValueError for a batch below 1, and UnsupportedError, which names the layer, if the
+        model reads the future (a reverse direction) and cannot run frame by frame.
+        """
+        from grucore.stream import make_stream
+
+        if batch is not None and (not isinstance(batch, int) or batch < 1):
+            raise ValueError(f"batch={batch!r}: expected None or an integer of at least 1")
+        layer = self._unstreamable()
+        if layer is not None:
+            raise UnsupportedError(
+                f"layer {layer!r} reads the future, so the model cannot run frame by frame: use run"
+            )
+        return make_stream(self, batch, nonfinite)
+
+    def save(self, path: str | os.PathLike[str]) -> None:
+        """Write the file: completely, or not at all (a temporary file beside it, then a rename)."""
+        from grucore.fileformat import save
+
+        save(path, bytes(self))
+
+    def selftest(self) -> SelftestResult:
+        """Replay the file's test vector, by `run` and, if the model streams, by `step`.
+
+        In the numerics class "fused" every bit must be the file's, else the difference must be below
+        1e-5. Raises GrucoreError for a mismatch and ValueError if the file has no test vector.
+        """
+        from grucore._selftest import replay
+
+        return replay(self, SELFTEST_BOUND)
+
+
+def load(path_or_bytes: Any, *, isa: str | None = None, mmap: bool = False) -> Model:
+    """Load a model from a `.gru` file, or from the bytes of one.
+
+    Parameters
+    ----------
+    path_or_bytes : str, os.PathLike or bytes-like
+        The file is read once; bytes are copied.
+    isa : str, optional
+        One of `supported_isas()` instead of the best; the environment's GRUCORE_ISA does the same.
+    mmap : bool
+        Map the file instead and use it in place: several processes share its memory. Truncating a
+        mapped file may kill the processes that use it.
+
+    Raises
+    ------
+    FormatError
+        The file is damaged, or no model: `offset` says where, `status` why.
+    UnsupportedError
+        The file needs a later release, or `isa` is not available here.
+    OSError
+        The file cannot be read.
+    """
+    return Model(path_or_bytes, isa=isa or os.environ.get("GRUCORE_ISA") or None, mmap=mmap)

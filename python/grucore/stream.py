@@ -1,0 +1,177 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The stream: a model's state, stepped frame by frame."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any, Self
+
+import numpy as np
+
+from grucore import _core
+from grucore._arrays import (
+    Floats,
+    as_float32,
+    check_out,
+    check_shape,
+    find_nonfinite,
+    gather,
+    outputs_of,
+    plain,
+    row_numbers,
+)
+from grucore._core import NonFiniteError
+from grucore._sequences import Sequences, choose_block, raise_nonfinite
+from grucore._states import from_dict, new_states, to_dict
+
+if TYPE_CHECKING:
+    from grucore.model import Model
+
+NONFINITE_INPUT = 1  # grucore::kFlagNonfiniteInput
+
+
+class Stream(_core.Stream):
+    """A model's state and the memory to step it: made by `Model.stream`, used by one thread at a time.
+
+    Attributes
+    ----------
+    model : Model
+    batch : int or None
+        Rows that run side by side; None: arrays have no batch axis.
+    nonfinite : {"propagate", "hold", "error"}
+    """
+
+    __slots__ = ()
+
+    model: Model
+
+    def run(self, block: Any) -> Any:
+        """Run a block of frames, continuing the state.
+
+        Parameters
+        ----------
+        block : array_like, (frames, features), or (n, frames, features) on a stream of batch n
+            Any real dtype. Several inputs: a tuple or a dict.
+
+        Returns
+        -------
+        ndarray or tuple of ndarray
+            float32, (frames, features) or (n, frames, features); (features,) or (n, features) for an
+            output per sequence. The same bits as `step` frame by frame.
+
+        Raises
+        ------
+        ValueError
+            A wrong shape.
+        TypeError
+            A dtype that is not a real number.
+        NonFiniteError
+            A frame is NaN or infinite, on a stream with nonfinite="error". The frames after it have
+            run nevertheless.
+        StreamBusyError
+            Another thread is inside this stream.
+        """
+        work = Sequences(self.model, block, batched=self.batch is not None)
+        if self.batch is not None and work.rows != self.batch:
+            raise ValueError(f"the block has {work.rows} rows, the stream has batch={self.batch}")
+        work.make_outputs(None)
+        flags = self._run_arrays(work.frames, tuple(work.inputs), tuple(work.targets), None)
+        if self.nonfinite == "error" and flags & NONFINITE_INPUT:
+            raise_nonfinite(work.inputs, None)
+        return work.result()
+
+    def reset(self, rows: Any = None) -> None:
+        """Go back to the initial state: every row, or `rows` (bool (n,), or indices).
+
+        Raises IndexError for a row out of range and ValueError for `rows` without a batch.
+        """
+        self._reset_rows(None if rows is None else self._row_numbers(rows, "rows"))
+
+    @property
+    def state(self) -> dict[str, Floats]:
+        """A snapshot of the state: "<layer>.h" -> float32 (size,), or (n, size) with a batch.
+
+        Assign such a dict to restore it; ValueError for an unknown or a missing name, or a wrong shape.
+        """
+        states = new_states(self.model, self.batch or 1)
+        self._move_state(states, False)
+        return to_dict(self.model, states, batched=self.batch is not None)
+
+    @state.setter
+    def state(self, values: Mapping[str, Any]) -> None:
+        self._move_state(from_dict(self.model, values, self.batch), True)
+
+    def copy(self) -> Self:
+        """Another stream of the same model in the same state; the two then go their own ways."""
+        states = new_states(self.model, self.batch or 1, internal=True)
+        self._move_state(states, False)
+        twin = type(self)(self.model, self.batch, self.nonfinite, self._block)
+        twin._move_state(states, True)
+        return twin
+
+    __copy__ = copy
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> Self:
+        return self.copy()
+
+    def __repr__(self) -> str:
+        return f"<grucore.Stream of {self.model!r}, batch={self.batch}>"
+
+    def _row_numbers(self, rows: Any, what: str) -> Any:
+        if self.batch is None:
+            raise ValueError(f"{what}= needs a stream with batch=n")
+        return row_numbers(rows, self.batch, what)
+
+    def _step_any(self, x: Any, out: Any, active: Any) -> Any:
+        """`step` for everything but the plain arrays that `_core` takes itself."""
+        model, batch = self.model, self.batch
+        lead = () if batch is None else (batch,)
+        inputs = []
+        for value, port in zip(gather(x, model.inputs), model.inputs, strict=True):
+            array = as_float32(value, f"input {port.name!r}")
+            check_shape(array.shape, (*lead, port.features), f"input {port.name!r}")
+            inputs.append(plain(array))
+        rows = None if active is None else self._row_numbers(active, "active")
+        shapes = [(*lead, port.features) for port in model.outputs]
+        if out is None:
+            results: tuple[Any, ...] = tuple(np.zeros(shape, np.float32) for shape in shapes)
+            targets: tuple[Floats, ...] = results
+        else:
+            results = outputs_of(out, model.outputs)
+            views = [
+                check_out(array, shape, f"out of {port.name!r}")
+                for array, shape, port in zip(results, shapes, model.outputs, strict=True)
+            ]
+            if self.nonfinite == "error":  # the input must still be there to say what was wrong
+                inputs = [
+                    array.copy() if any(np.may_share_memory(array, view) for view in views) else array
+                    for array in inputs
+                ]
+            targets = tuple(plain(view) for view in views)
+        written, flags = self._step_arrays(tuple(inputs), targets, rows)
+        for result, target in zip(results, targets, strict=True):
+            if not np.may_share_memory(result, target):  # was not contiguous
+                result[...] = target
+        if self.nonfinite == "error" and flags & NONFINITE_INPUT:
+            self._nonfinite(tuple(inputs), rows)
+        answers = tuple(
+            result if written >> index & 1 else None for index, result in enumerate(results)
+        )
+        return answers[0] if len(answers) == 1 else answers
+
+    def _nonfinite(self, inputs: tuple[Floats, ...], rows: Any) -> None:
+        """Raise `NonFiniteError` for a frame that was held."""
+        frames = [array.reshape(-1, 1, array.shape[-1]) for array in inputs]
+        found, _ = find_nonfinite(frames, None)
+        if rows is not None:
+            found = tuple(row for row in found if row in rows)
+        where = "" if self.batch is None else f" in row {', '.join(map(str, found))}"
+        error = NonFiniteError(f"the input is not finite{where}: the frame was skipped")
+        error.rows = found
+        error.frames = (0,) * len(found)
+        raise error
+
+
+def make_stream(model: Model, batch: int | None, nonfinite: str) -> Stream:
+    """What `Model.stream` returns."""
+    return Stream(model, batch, nonfinite, choose_block(model, batch or 1, 64))

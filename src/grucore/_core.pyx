@@ -1,0 +1,407 @@
+# The binding: checks what comes in, releases the GIL where it pays, and turns Status into exceptions.
+# SPDX-License-Identifier: Apache-2.0
+from cpython.buffer cimport PyBUF_READ, PyBuffer_Release
+from cpython.bytes cimport PyBytes_FromStringAndSize
+from cpython.memoryview cimport PyMemoryView_FromMemory
+from cpython.object cimport PyTypeObject
+from libc.stdint cimport uint32_t, uint64_t
+
+from grucore cimport _cpp as cpp
+from grucore cimport _describe as describe
+from grucore._cpp cimport PyArrayObject, npy_intp
+from grucore._file cimport copy_bytes, open_file
+from grucore._memory cimport Block, allocate, release
+from grucore._arguments cimport (
+    READ, WRITE, Frame, Sequence, is_frame, is_plain, overlap, take_frame, take_numbers, take_sequence,
+)
+
+import os
+
+
+class GrucoreError(Exception):
+    """The base of every error that is grucore's own.
+
+    Where the engine refused a file, `status` is the name of its reason ("kBadChecksum") and `offset`
+    the byte at which it stood; otherwise both are None.
+    """
+
+    status = None
+    offset = None
+
+
+class FormatError(GrucoreError, ValueError):
+    """A .gru file is damaged, or not one at all."""
+
+
+class ConversionError(GrucoreError, ValueError):
+    """A checkpoint or a module cannot be converted without guessing."""
+
+
+class UnsupportedError(GrucoreError):
+    """The file, the model or the machine asks for something that is not there."""
+
+
+class StreamBusyError(GrucoreError, RuntimeError):
+    """Two threads entered one stream at the same time."""
+
+
+class NonFiniteError(GrucoreError, ArithmeticError):
+    """An input row was NaN or infinite, and nonfinite="error" was asked for.
+
+    `rows` and `frames` say where, pairwise; the rows concerned skipped these frames.
+    """
+
+    rows = ()
+    frames = ()
+
+
+for _error in (GrucoreError, FormatError, ConversionError, UnsupportedError, StreamBusyError,
+               NonFiniteError):
+    _error.__module__ = "grucore"  # the name by which users know and unpickle them
+del _error
+
+
+cdef dict ERRORS = {"Format": FormatError, "Unsupported": UnsupportedError, "Value": ValueError}
+cdef tuple NUMERICS = ("exact", "fused", "muladd")
+cdef dict NONFINITE = {"propagate": 0, "hold": 1, "error": 1}
+
+# Multiply-adds that take about 20 us: below, releasing the GIL costs more than it gives.
+cdef uint64_t LONG_WORK = 200_000
+
+cdef object ndarray = None
+cdef PyTypeObject* ndarray_type = NULL
+
+
+cdef int learn_numpy() except -1:
+    """Import numpy and remember its array type: done by the first stream, not by `import grucore`."""
+    global ndarray, ndarray_type
+    if ndarray_type == NULL:
+        import numpy
+        cpp._import_array()
+        ndarray = numpy.ndarray
+        ndarray_type = <PyTypeObject*>ndarray
+    return 0
+
+
+def supported_isas():
+    """supported_isas() -> tuple[str, ...]: the instruction sets that work here, the best one first."""
+    return describe.supported_isas()
+
+
+cdef cpp.Isa isa_named(object name) except *:
+    cdef uint32_t i
+    if name is None:
+        return cpp.best_isa()
+    supported = describe.supported_isas()
+    if name not in supported:
+        raise UnsupportedError(f"isa {name!r} is not one that this machine and this build support: "
+                               + ", ".join(supported))
+    for i in range(cpp.kIsaCount):
+        if describe.isa(<cpp.Isa>i) == name:
+            return <cpp.Isa>i
+
+
+def _status_table():
+    """Rows (name, Python error, meaning) of every status, for the tests."""
+    return describe.statuses()
+
+
+cdef int check(
+    cpp.Status status, const cpp.LoadReport* report=NULL, object source=None, object file=None
+) except -1:
+    """Raise the Python error of a status that is not kOk, saying where and what was found there."""
+    if status == cpp.Status.kOk:
+        return 0
+    cdef str name = cpp.status_name(status).decode()
+    error = ERRORS[cpp.status_python[<int>status].decode()]
+    if report == NULL:
+        exception = error(f"{cpp.status_meaning(status).decode()} ({name})")
+    else:
+        exception = error(describe.refusal(status, report, source, file))
+    if error is not ValueError:
+        exception.status = name
+        exception.offset = None if report == NULL else report.offset
+    raise exception
+
+
+cdef class Model:
+    """The file's bytes and what the engine made of them. Immutable; `grucore.Model` is its face."""
+
+    cdef Block _read        # the file, where it was read or copied
+    cdef Py_buffer _mapped  # the file, where it is mapped: keeps the mapping from closing
+    cdef Block _arena
+    cdef const void* _file
+    cdef size_t _file_bytes
+    cdef const cpp.Model* _model
+
+    def __cinit__(self, source, *, isa=None, mmap=False):
+        cdef cpp.Isa chosen = isa_named(isa)
+        cdef cpp.MemoryPlan plan
+        cdef cpp.LoadReport report
+        cdef cpp.Status status
+        cdef str name = "<bytes>"
+        if isinstance(source, (str, os.PathLike)):
+            name = os.fsdecode(source)
+            status = open_file(&self._read, &self._mapped, source, mmap, &report)
+            check(status, &report, name)
+        elif mmap:
+            raise ValueError("mmap=True maps a file: it needs a path, not bytes")
+        else:
+            copy_bytes(&self._read, source)
+        self._file = self._mapped.buf if mmap else self._read.data
+        self._file_bytes = self._mapped.len if mmap else self._read.bytes
+        view = PyMemoryView_FromMemory(<char*>self._file, self._file_bytes, PyBUF_READ)
+        check(cpp.plan_model(self._file, self._file_bytes, &plan, &report), &report, name, view)
+        allocate(&self._arena, plan.bytes)
+        with nogil:
+            status = cpp.load(self._file, self._file_bytes, chosen, self._arena.data, plan.bytes,
+                              &self._model, &report)
+        check(status, &report, name, view)
+
+    def __dealloc__(self):
+        release(&self._arena)
+        release(&self._read)
+        PyBuffer_Release(&self._mapped)
+
+    def __bytes__(self):
+        return PyBytes_FromStringAndSize(<char*>self._file, self._file_bytes)
+
+    @property
+    def isa(self):
+        """The instruction set that this model runs on, as in `supported_isas()`."""
+        return describe.isa(cpp.model_isa(self._model))
+
+    @property
+    def numerics(self):
+        """The class within which results have the same bits: "fused", "muladd" or "exact"."""
+        return NUMERICS[<int>cpp.model_numerics(self._model)]
+
+    @property
+    def nbytes(self):
+        """Bytes of the file."""
+        return self._file_bytes
+
+    def _ports(self, bint outputs):
+        return describe.ports(self._model, outputs)
+
+    def _states(self):
+        return describe.states(self._model)
+
+    def _metadata(self):
+        return describe.text(cpp.model_metadata(self._model))
+
+    def _unstreamable(self):
+        cdef uint32_t node = cpp.first_unstreamable_node(self._model)
+        return None if node == cpp.kNone else describe.text(cpp.node_name(self._model, node))
+
+    def _test_vector(self):
+        return describe.test_vector(self._model)
+
+    def _stream_bytes(self, uint32_t batch, uint32_t block):
+        """Bytes of memory that a stream of these options takes."""
+        cdef cpp.StreamOptions options
+        cdef cpp.MemoryPlan plan
+        options.batch = batch
+        options.block = block
+        check(cpp.plan_stream(self._model, options, &plan))
+        return plan.bytes
+
+
+cdef class Stream:
+    """Memory, checks and the short way of `step`; `grucore.Stream` adds the long way for other input.
+
+    Two hooks are the subclass's: `_step_any` for arguments that are not plain arrays, and
+    `_nonfinite` to name what was not finite.
+    """
+
+    cdef readonly Model model
+    cdef readonly object batch
+    cdef readonly str nonfinite
+    cdef Block _arena
+    cdef cpp.Stream* _stream
+    cdef cpp.Flag _busy
+    cdef uint32_t _block
+    cdef npy_intp _rows, _features, _out_features
+    cdef uint64_t _work      # multiply-adds of one frame of all rows
+    cdef int _rank           # of an input frame: 1, or 2 with a batch
+    cdef bint _single        # one float32 input, one float32 output
+    cdef bint _raises
+
+    def __cinit__(self, Model model not None, batch, nonfinite, uint32_t block):
+        cdef cpp.StreamOptions options
+        cdef cpp.MemoryPlan plan
+        learn_numpy()
+        if nonfinite not in NONFINITE:
+            raise ValueError(f"nonfinite={nonfinite!r}: expected one of {', '.join(NONFINITE)}")
+        self.model = model
+        self.batch = batch
+        self.nonfinite = nonfinite
+        self._block = block
+        self._raises = nonfinite == "error"
+        self._rows = 1 if batch is None else batch
+        self._rank = 1 if batch is None else 2
+        self._features = cpp.input_info(model._model, 0).features
+        self._out_features = cpp.output_info(model._model, 0).features
+        self._single = (cpp.input_count(model._model) == 1 and cpp.output_count(model._model) == 1)
+        self._work = cpp.macs_per_frame(model._model) * <uint64_t>self._rows
+        options.batch = <uint32_t>self._rows
+        options.block = block
+        options.nonfinite = <cpp.Nonfinite><int>NONFINITE[nonfinite]
+        check(cpp.plan_stream(model._model, options, &plan))
+        allocate(&self._arena, plan.bytes)
+        check(cpp.init_stream(model._model, options, self._arena.data, plan.bytes, &self._stream))
+
+    def __dealloc__(self):
+        release(&self._arena)
+
+    def __reduce__(self):
+        raise TypeError("a stream does not pickle: pickle its model and its state instead")
+
+    cdef int _enter(self) except -1:
+        if not self._busy.take():
+            raise StreamBusyError("another thread is using this stream; give each thread a stream")
+        return 0
+
+    def step(self, x, out=None, *, active=None):
+        """step(x, out=None, *, active=None) -> output: one frame in, one frame out.
+
+        Parameters
+        ----------
+        x : array_like, (features,), or (n, features) on a stream of batch n
+            Any real dtype; float32 in C order is used as it is. Several inputs: a tuple or a dict.
+        out : ndarray, optional
+            Where to write: float32, (features,) or (n, features). May share memory with `x`. With a
+            contiguous `x` and `out` of float32 nothing is allocated. Several outputs: a tuple.
+        active : array_like, optional
+            The rows to step, as bool (n,) or as indices. The others keep their state, and their rows
+            of `out` stay untouched (zeros without `out`).
+
+        Returns
+        -------
+        ndarray or None
+            `out`, or a new float32 array; a tuple for several outputs. An output per sequence answers
+            as if the sequence ended here. None where this frame has no output.
+
+        Raises
+        ------
+        ValueError
+            A wrong shape, or `active` rows out of range.
+        TypeError
+            A dtype that is not a real number, or an `out` that is not float32.
+        NonFiniteError
+            A row of `x` is NaN or infinite, on a stream with nonfinite="error".
+        StreamBusyError
+            Another thread is inside this stream.
+        """
+        cdef const void* source
+        cdef void* target
+        cdef uint64_t written
+        cdef uint32_t flags = 0
+        cdef npy_intp dims[2]
+        if (
+            active is not None
+            or not self._single
+            or not is_frame(x, ndarray_type, self._rank, self._rows, self._features, READ)
+            or not (out is None or is_frame(
+                out, ndarray_type, self._rank, self._rows, self._out_features, WRITE))
+            or (self._raises and out is not None and overlap(x, out))  # could not name what was not finite, afterwards
+        ):
+            return self._step_any(x, out, active)
+        if out is None:
+            dims[0] = self._rows
+            dims[1] = self._out_features
+            out = cpp.PyArray_SimpleNew(self._rank, dims + 2 - self._rank, cpp.NPY_FLOAT)
+        source = cpp.PyArray_DATA(<PyArrayObject*>x)
+        target = cpp.PyArray_DATA(<PyArrayObject*>out)
+        self._enter()
+        if self._work < LONG_WORK:
+            written = cpp.step(self._stream, &source, &target)
+        else:
+            with nogil:
+                written = cpp.step(self._stream, &source, &target)
+        if self._raises:
+            flags = cpp.take_flags(self._stream)
+        self._busy.give()
+        if flags & cpp.kFlagNonfiniteInput:
+            self._nonfinite((x,), None)
+        return out if written & 1 else None
+
+    def _step_arrays(self, tuple inputs, tuple outputs, rows):
+        """One frame from plain arrays in the shapes of `step`; `rows`: ascending uint32, or None.
+
+        Returns the mask of the outputs written, and the flags.
+        """
+        cdef Frame frame
+        cdef const uint32_t* chosen = NULL
+        cdef uint32_t count = 0
+        cdef bint whole = rows is None
+        cdef uint64_t written
+        cdef uint32_t flags
+        take_frame(&frame, self.model._model, ndarray_type, self._rank, self._rows, inputs, outputs)
+        if not whole:
+            chosen = take_numbers(rows, ndarray_type, -1, <uint32_t>(self._rows - 1), True)
+            count = len(rows)
+        self._enter()
+        with nogil:
+            if whole:
+                written = cpp.step(self._stream, frame.sources, frame.targets)
+            else:
+                written = cpp.step_rows(self._stream, frame.sources, frame.targets, chosen, count)
+            flags = cpp.take_flags(self._stream)
+        self._busy.give()
+        return written, flags
+
+    def _run_arrays(self, uint32_t frames, tuple inputs, tuple outputs, lengths):
+        """A block from float32 arrays (rows, frames, features); an output per sequence has frames 1.
+
+        `lengths`: uint32 (rows,), or None. Returns the flags.
+        """
+        cdef Sequence block
+        cdef const uint32_t* valid = NULL
+        cdef uint32_t flags
+        take_sequence(&block, self.model._model, ndarray_type, self._rows, frames, inputs, outputs)
+        if lengths is not None:
+            valid = take_numbers(lengths, ndarray_type, self._rows, frames, False)
+        self._enter()
+        if self._work * frames < LONG_WORK:
+            cpp.run(self._stream, frames, block.sources, block.targets, valid)
+        else:
+            with nogil:
+                cpp.run(self._stream, frames, block.sources, block.targets, valid)
+        flags = cpp.take_flags(self._stream)
+        self._busy.give()
+        return flags
+
+    def _reset_rows(self, rows):
+        """Back to the initial state: all rows (None), or those of a uint32 array."""
+        cdef const uint32_t* chosen = NULL
+        if rows is not None:
+            chosen = take_numbers(rows, ndarray_type, -1, <uint32_t>(self._rows - 1), True)
+        self._enter()
+        if rows is None:
+            cpp.reset(self._stream)
+        else:
+            cpp.reset_rows(self._stream, chosen, len(rows))
+        self._busy.give()
+
+    def _move_state(self, arrays, bint into):
+        """Copy states into (index, array) pairs, or out of them: plain float32 arrays (rows, size)."""
+        cdef uint32_t index, row, size
+        cdef float* values
+        for index, array in arrays:
+            if index >= cpp.state_count(self.model._model):
+                raise IndexError(f"no state {index}")
+            size = cpp.state_info(self.model._model, index).size
+            if (not is_plain(array, ndarray_type, cpp.NPY_FLOAT, READ if into else WRITE)
+                    or array.shape != (self._rows, size)):
+                raise TypeError(f"expected a plain float32 array of shape {(self._rows, size)}")
+        self._enter()
+        for index, array in arrays:
+            size = cpp.state_info(self.model._model, index).size
+            values = <float*>cpp.PyArray_DATA(<PyArrayObject*>array)
+            for row in range(<uint32_t>self._rows):
+                if into:
+                    cpp.set_state(self._stream, index, row, values + row * <size_t>size)
+                else:
+                    cpp.get_state(self._stream, index, row, values + row * <size_t>size)
+        self._busy.give()

@@ -1,0 +1,192 @@
+# The only externs: the engine's interface, the fields of a numpy array, and one flag.
+# SPDX-License-Identifier: Apache-2.0
+from cpython.object cimport PyTypeObject
+from libc.stdint cimport uint8_t, uint32_t, uint64_t
+
+
+cdef extern from "grucore/grucore.h" namespace "grucore" nogil:
+    cdef enum class Status(uint8_t):
+        kOk
+
+    const char* status_name(Status status) noexcept
+    const char* status_meaning(Status status) noexcept
+
+    const uint32_t kNone
+
+    cdef cppclass LoadReport:
+        Status status
+        uint64_t offset
+        uint32_t node
+        uint32_t role
+        uint64_t found
+        uint64_t expected
+
+    cdef enum class Isa(uint8_t):
+        pass
+    const uint32_t kIsaCount
+
+    cdef enum class Numerics(uint8_t):
+        pass
+
+    const char* isa_name(Isa isa) noexcept
+    bint isa_supported(Isa isa) noexcept
+    Isa best_isa() noexcept
+
+    cdef cppclass MemoryPlan:
+        size_t bytes
+    const size_t kAlignment
+
+    cdef cppclass Model:
+        pass
+    cdef cppclass Stream:
+        pass
+
+    cdef enum class Rate(uint8_t):
+        kFrame
+        kPeriod
+        kSequence
+
+    cdef enum class Dtype(uint8_t):
+        kFloat32
+        kInt32
+
+    cdef struct Text:
+        const char* bytes
+        uint32_t length
+
+    cdef struct PortInfo:
+        Text name
+        uint32_t features
+        uint32_t period
+        Dtype dtype
+        Rate rate
+
+    cdef struct StateInfo:
+        Text node
+        const char* suffix
+        uint32_t size
+        bint is_public
+
+    cdef struct TestVector:
+        const void* data
+        uint32_t frames
+
+    Status plan_model(const void* file, size_t file_bytes, MemoryPlan* plan,
+                      LoadReport* report) noexcept
+    Status load(const void* file, size_t file_bytes, Isa isa, void* arena, size_t arena_bytes,
+                const Model** model, LoadReport* report) noexcept
+
+    Isa model_isa(const Model* model) noexcept
+    Numerics model_numerics(const Model* model) noexcept
+    uint32_t input_count(const Model* model) noexcept
+    uint32_t output_count(const Model* model) noexcept
+    PortInfo input_info(const Model* model, uint32_t index) noexcept
+    PortInfo output_info(const Model* model, uint32_t index) noexcept
+    uint32_t state_count(const Model* model) noexcept
+    StateInfo state_info(const Model* model, uint32_t index) noexcept
+    TestVector test_input(const Model* model, uint32_t index) noexcept
+    TestVector test_output(const Model* model, uint32_t index) noexcept
+    Text model_metadata(const Model* model) noexcept
+    uint32_t first_unstreamable_node(const Model* model) noexcept
+    Text node_name(const Model* model, uint32_t node) noexcept
+    uint64_t macs_per_frame(const Model* model) noexcept
+
+    cdef enum class Nonfinite(uint8_t):
+        kPropagate
+        kHold
+
+    cdef cppclass StreamOptions:
+        uint32_t batch
+        uint32_t block
+        Nonfinite nonfinite
+
+    Status plan_stream(const Model* model, const StreamOptions& options, MemoryPlan* plan) noexcept
+    Status init_stream(const Model* model, const StreamOptions& options, void* arena,
+                       size_t arena_bytes, Stream** stream) noexcept
+
+    void reset(Stream* stream) noexcept
+    void reset_rows(Stream* stream, const uint32_t* rows, uint32_t count) noexcept
+    uint64_t step(Stream* stream, const void* const* inputs, void* const* outputs) noexcept
+    uint64_t step_rows(Stream* stream, const void* const* inputs, void* const* outputs,
+                       const uint32_t* rows, uint32_t count) noexcept
+
+    cdef struct ConstSignal:
+        const void* data
+        size_t row_stride
+        size_t frame_stride
+
+    cdef struct Signal:
+        void* data
+        size_t row_stride
+        size_t frame_stride
+
+    void run(Stream* stream, uint32_t frames, const ConstSignal* inputs, const Signal* outputs,
+             const uint32_t* lengths) noexcept
+    void get_state(const Stream* stream, uint32_t state, uint32_t row, float* out) noexcept
+    void set_state(Stream* stream, uint32_t state, uint32_t row, const float* values) noexcept
+
+    const uint32_t kFlagNonfiniteInput
+    const uint32_t kFlagNonfiniteOutput
+    uint32_t take_flags(Stream* stream) noexcept
+
+
+cdef extern from *:
+    """
+    #define GRUCORE_STATUS(name, number, python, meaning) #python,
+    static const char* const grucore_status_python[] = {
+    #include "grucore/status.inc"
+    };
+    #undef GRUCORE_STATUS
+    static const int grucore_status_count = sizeof grucore_status_python / sizeof *grucore_status_python;
+    """
+    # The Python error of each status, as the list names it.
+    const char** status_python "grucore_status_python"
+    const int status_count "grucore_status_count"
+
+
+# Fields of arrays are read inline, which needs numpy neither at import nor for its table of functions.
+cdef extern from "numpy/arrayobject.h":
+    ctypedef Py_ssize_t npy_intp
+    ctypedef struct PyArrayObject:
+        pass
+    int NPY_FLOAT
+    int NPY_UINT32
+    int PyArray_NDIM(PyArrayObject* array) nogil
+    int PyArray_TYPE(PyArrayObject* array) nogil
+    int PyArray_FLAGS(PyArrayObject* array) nogil
+    bint PyArray_ISNOTSWAPPED(PyArrayObject* array) nogil
+    npy_intp* PyArray_DIMS(PyArrayObject* array) nogil
+    npy_intp* PyArray_STRIDES(PyArrayObject* array) nogil
+    npy_intp PyArray_SIZE(PyArrayObject* array) nogil
+    void* PyArray_DATA(PyArrayObject* array) nogil
+    # These two use the table: call them after learn_numpy() only.
+    int _import_array() except -1
+    object PyArray_SimpleNew(int ndim, npy_intp* dims, int type_num)
+
+
+cdef extern from *:
+    """
+    // Taken when a call enters a stream. With a GIL a plain byte will do: it is read and written under it.
+    #ifdef Py_GIL_DISABLED
+    #include <atomic>
+    struct GrucoreFlag {
+      std::atomic<unsigned char> taken{0};
+      bool take() { return taken.exchange(1, std::memory_order_acquire) == 0; }
+      void give() { taken.store(0, std::memory_order_release); }
+    };
+    #else
+    struct GrucoreFlag {
+      unsigned char taken = 0;
+      bool take() { return taken ? false : (taken = 1); }
+      void give() { taken = 0; }
+    };
+    #endif
+    """
+    cdef cppclass Flag "GrucoreFlag":
+        bint take() nogil
+        void give() nogil
+
+
+cdef extern from "Python.h":
+    # Through a pointer: a type held as a Python object would be counted on every call.
+    PyTypeObject* type_of "Py_TYPE"(object value)

@@ -1,0 +1,122 @@
+# What the engine knows about a model, and why it refused one, as Python objects.
+# SPDX-License-Identifier: Apache-2.0
+from cpython.bytes cimport PyBytes_FromStringAndSize
+from libc.stdint cimport uint32_t
+from grucore cimport _cpp as cpp
+
+
+cdef inline str text(cpp.Text value):
+    return value.bytes[:value.length].decode("utf-8", "replace")
+
+
+cdef inline str isa(cpp.Isa value):
+    return cpp.isa_name(value).decode()
+
+
+cdef inline tuple supported_isas():
+    """Names, the best one first."""
+    cdef uint32_t i
+    cdef list names = []
+    for i in range(cpp.kIsaCount):
+        if cpp.isa_supported(<cpp.Isa>i):
+            names.insert(0, isa(<cpp.Isa>i))
+    return tuple(names)
+
+
+cdef inline list statuses():
+    """Rows (name, Python error, meaning) of every status."""
+    cdef int i
+    cdef list rows = []
+    for i in range(cpp.status_count):
+        rows.append((
+            cpp.status_name(<cpp.Status>i).decode(), cpp.status_python[i].decode(),
+            cpp.status_meaning(<cpp.Status>i).decode(),
+        ))
+    return rows
+
+
+cdef inline list ports(const cpp.Model* model, bint outputs):
+    """Rows (name, features, dtype, rate, period) of the inputs or outputs."""
+    cdef cpp.PortInfo info
+    cdef uint32_t i
+    cdef list rows = []
+    for i in range(cpp.output_count(model) if outputs else cpp.input_count(model)):
+        info = cpp.output_info(model, i) if outputs else cpp.input_info(model, i)
+        dtype = ("float32", "int32")[<int>info.dtype]
+        rate = ("frame", "period", "sequence")[<int>info.rate]
+        rows.append((text(info.name), info.features, dtype, rate, info.period))
+    return rows
+
+
+cdef inline list states(const cpp.Model* model):
+    """Rows (name, size, is_public) of what a stream carries from frame to frame."""
+    cdef cpp.StateInfo info
+    cdef uint32_t i
+    cdef list rows = []
+    for i in range(cpp.state_count(model)):
+        info = cpp.state_info(model, i)
+        rows.append((text(info.node) + info.suffix.decode(), info.size, info.is_public))
+    return rows
+
+
+cdef inline tuple test_vector(const cpp.Model* model):
+    """(frames, bytes of each input, bytes of each output); no frames: the file has none."""
+    cdef cpp.TestVector vector
+    cdef cpp.PortInfo info
+    cdef uint32_t i
+    cdef Py_ssize_t frames = cpp.test_input(model, 0).frames
+    cdef Py_ssize_t rows
+    cdef list inputs = []
+    cdef list outputs = []
+    if frames:
+        for i in range(cpp.input_count(model)):
+            vector = cpp.test_input(model, i)
+            info = cpp.input_info(model, i)
+            inputs.append(
+                PyBytes_FromStringAndSize(<char*>vector.data, 4 * frames * info.features))
+        for i in range(cpp.output_count(model)):
+            vector = cpp.test_output(model, i)
+            info = cpp.output_info(model, i)
+            rows = 1 if info.rate == cpp.Rate.kSequence else frames
+            outputs.append(PyBytes_FromStringAndSize(<char*>vector.data, 4 * rows * info.features))
+    return frames, inputs, outputs
+
+
+cdef inline size_t aligned(size_t size) noexcept:
+    return (size + 63) // 64 * 64
+
+
+cdef inline str node_of_file(object file, uint32_t node):
+    """The name of a node in a refused file, or its number where the names cannot be read either."""
+    import struct
+
+    try:
+        values, nodes, tensors, _, _, words = struct.unpack_from("<6I", file, 24)
+        nodes_at = aligned(64 + 32 * values)
+        names_at = aligned(aligned(aligned(nodes_at + 64 * nodes) + 64 * tensors) + 4 * words)
+        lengths = [struct.unpack_from("<I", file, 64 + 32 * i)[0] for i in range(values)]
+        lengths += [struct.unpack_from("<I", file, nodes_at + 64 * i + 4)[0] for i in range(node + 1)]
+        start = names_at + sum(lengths[:-1])
+        return repr(bytes(file[start:start + lengths[-1]]).decode())
+    except (struct.error, UnicodeDecodeError):
+        return str(node)
+
+
+cdef inline str refusal(cpp.Status status, const cpp.LoadReport* report, object source, object file):
+    """The sentence that says why a file was refused, and where: `source` is its path."""
+    cdef str name = cpp.status_name(status).decode()
+    cdef str message = f"{source}: byte {report.offset:#x}: {cpp.status_meaning(status).decode()}"
+    if report.found != report.expected:
+        # A magic, a length and a checksum have to be what they are; elsewhere a bound was missed.
+        bound = "at most " if report.found > report.expected else "at least "
+        if name in ("kBadMagic", "kBadLength", "kBadChecksum"):
+            bound = ""
+        message += f": found {report.found}, expected {bound}{report.expected}"
+    details = [name]
+    if report.node != cpp.kNone:
+        details.append(f"node {node_of_file(file, report.node)}")
+    if report.role != cpp.kNone:
+        roles = {1: "weight_ih", 2: "weight_hh", 3: "weight_hn", 4: "bias", 5: "weight",
+                 64: "test_input", 65: "test_output"}
+        details.append(f"tensor {roles.get(report.role, report.role)}")
+    return f"{message} ({', '.join(details)})"
