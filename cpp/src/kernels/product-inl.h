@@ -55,20 +55,24 @@ GRUCORE_INLINE void accumulate(Sums<kGates, kRows, kPanels, kVectors>& sums, con
     w[p] = weights.data + (piece.row + static_cast<size_t>(p) * kPanel) * kGates * inputs + piece.lane;
   }
   for (size_t k = 0; k < inputs; ++k) {
-    F32 xk[kRows];
-    GRUCORE_UNROLL(8)
-    for (int r = 0; r < kRows; ++r) xk[r] = broadcast(x[r][k]);
     GRUCORE_UNROLL(8)
     for (int p = 0; p < kPanels; ++p) {
+      // Weights in registers, activations broadcast one by one: so all the sums of a tile stay in registers.
+      F32 weight[kGates][kVectors];
       GRUCORE_UNROLL(4)
       for (int g = 0; g < kGates; ++g) {
         GRUCORE_UNROLL(4)
         for (int v = 0; v < kVectors; ++v) {
-          const F32 weight = load_vector<kLast, kVectors>(w[p] + static_cast<size_t>(g) * width + v * kLanes, v);
-          GRUCORE_UNROLL(8)
-          for (int r = 0; r < kRows; ++r) {
-            sums.at[r][p][v][g] = mul_add(weight, xk[r], sums.at[r][p][v][g]);
-          }
+          weight[g][v] = load_vector<kLast, kVectors>(w[p] + static_cast<size_t>(g) * width + v * kLanes, v);
+        }
+      }
+      GRUCORE_UNROLL(8)
+      for (int r = 0; r < kRows; ++r) {
+        const F32 xk = broadcast(x[r][k]);
+        GRUCORE_UNROLL(4)
+        for (int g = 0; g < kGates; ++g) {
+          GRUCORE_UNROLL(4)
+          for (int v = 0; v < kVectors; ++v) sums.at[r][p][v][g] = mul_add(weight[g][v], xk, sums.at[r][p][v][g]);
         }
       }
       w[p] += kGates * width;
