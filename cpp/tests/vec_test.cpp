@@ -76,6 +76,7 @@ bool expected_value(int op, float a, float b, float* out) {
         case k_mask_and: *out = as_float(a < b && a > 0.0f); return true;
         case k_mask_or: *out = as_float(a < b || a > 0.0f); return true;
         case k_select_lt: *out = a < b ? a : b; return true;
+        case k_zero_if: *out = a < b ? 0.0f : a; return true;
         case k_flush_denormals: *out = (wa & 0x7fffffffu) < 0x00800000u ? 0.0f : a; return true;
         case k_add_i32: *out = from_word(wa + wb); return true;
         case k_sub_i32: *out = from_word(wa - wb); return true;

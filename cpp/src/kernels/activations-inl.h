@@ -12,8 +12,10 @@ constexpr float kRoundBiased = kRound + 127.0f;  // its low bits, shifted left b
 constexpr float kLog2E = 0x1.715476p+0f;
 constexpr float kLn2High = 0x1.62e4p-1f;  // 15 bits: its product with |n| < 256 is exact
 constexpr float kLn2Low = 0x1.7f7d1cp-20f;
-constexpr float kExpMin = -0x1.5d589ep+6f;  // exp and sigmoid are below 2^-126 below it
-constexpr float kExpMax = 0x1.62e42ep+6f;   // exp overflows above it
+// Below kExpMin exp and sigmoid are less than 2^-126, from kExpOverflow on exp overflows. The lanes beyond compute
+// nonsense that the end of the function drops.
+constexpr float kExpMin = -0x1.5d589ep+6f;
+constexpr float kExpOverflow = 0x1.62e430p+6f;
 
 // exp(r) - 1 for |r| <= ln(2)/2.
 GRUCORE_INLINE F32 expm1_reduced(F32 r) {
@@ -27,24 +29,24 @@ GRUCORE_INLINE F32 expm1_reduced(F32 r) {
 // The low half of n*ln(2). What is added keeps r*r of a tiny x from being denormal and changes no result.
 GRUCORE_INLINE F32 ln2_low_times(F32 n) { return add(mul(n, broadcast(kLn2Low)), broadcast(0x1p-60f)); }
 
-// exp(x); above kExpMax infinity, below kExpMin 0.
+// exp(x); from kExpOverflow on infinity, below kExpMin 0.
 GRUCORE_INLINE F32 exp_f32(F32 x) {
-    const F32 inside = max(broadcast(kExpMin), min(broadcast(kExpMax), x));
-    const F32 rounded = add(mul(inside, broadcast(kLog2E)), broadcast(kRound));
+    const F32 rounded = add(mul(x, broadcast(kLog2E)), broadcast(kRound));
     const F32 n = sub(rounded, broadcast(kRound));
-    const F32 p = expm1_reduced(sub(sub(inside, mul(n, broadcast(kLn2High))), ln2_low_times(n)));
+    const F32 p = expm1_reduced(sub(sub(x, mul(n, broadcast(kLn2High))), ln2_low_times(n)));
     // n reaches 128, where 2^n is no float: it goes into the exponent instead.
     const I32 scaled = add(bits(add(broadcast(1.0f), p)), shift_left<23>(bits(rounded)));
-    F32 y = select(is_nan(x), x, from_bits(scaled));
-    y = select(gt(x, broadcast(kExpMax)), from_bits(broadcast_i32(0x7f800000)), y);
-    return select(lt(x, broadcast(kExpMin)), zero(), y);
+    // The sum is NaN for NaN.
+    const F32 beyond = add(x, from_bits(broadcast_i32(0x7f800000)));
+    const F32 y = select(lt(x, broadcast(kExpOverflow)), from_bits(scaled), beyond);
+    return zero_if(lt(x, broadcast(kExpMin)), y);
 }
 
 // 1 / (1 + exp(-x)); 1 above 17.4, below kExpMin 0.
 GRUCORE_INLINE F32 sigmoid_f32(F32 x) {
     constexpr float kSaturated = 20.0f;
     const F32 one = broadcast(1.0f);
-    const F32 inside = max(broadcast(kExpMin), min(broadcast(kSaturated), x));
+    const F32 inside = min(broadcast(kSaturated), x);
     const F32 rounded = add(mul(inside, broadcast(-kLog2E)), broadcast(kRoundBiased));
     const F32 n = sub(rounded, broadcast(kRoundBiased));
     const F32 p = expm1_reduced(sub(sub(mul(n, broadcast(-kLn2High)), inside), ln2_low_times(n)));
@@ -53,7 +55,7 @@ GRUCORE_INLINE F32 sigmoid_f32(F32 x) {
     const F32 high = add(scale, one);
     const F32 lost = sub(one, sub(high, scale));
     const F32 denominator = add(high, add(mul(scale, p), lost));
-    return select(lt(x, broadcast(kExpMin)), zero(), div(one, denominator));
+    return zero_if(lt(x, broadcast(kExpMin)), div(one, denominator));
 }
 
 // 1 - 2/(1 + exp(2|x|)) for |x| > kTanhSplit, where no digits cancel; an odd polynomial below.
@@ -77,7 +79,7 @@ GRUCORE_INLINE F32 tanh_f32(F32 x) {
     const F32 large = sub(broadcast(1.0f), div(broadcast(2.0f), denominator));
 
     // A cube that would be denormal changes nothing; a denormal result becomes 0.
-    const F32 base = select(lt(a, broadcast(0x1p-40f)), zero(), a);
+    const F32 base = zero_if(lt(a, broadcast(0x1p-40f)), a);
     const F32 u = mul(base, base);
     F32 q = add(mul(broadcast(0x1.09f5b8p-6f), u), broadcast(-0x1.ae9d06p-5f));
     q = add(mul(q, u), broadcast(0x1.10c650p-3f));

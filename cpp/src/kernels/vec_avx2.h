@@ -66,6 +66,7 @@ GRUCORE_INLINE bool any(Mask a) { return _mm256_movemask_ps(a.v) != 0; }
 GRUCORE_INLINE F32 select(Mask m, F32 if_true, F32 if_false) {
     return {_mm256_blendv_ps(if_false.v, if_true.v, m.v)};
 }
+GRUCORE_INLINE F32 zero_if(Mask m, F32 a) { return {_mm256_andnot_ps(m.v, a.v)}; }
 
 GRUCORE_INLINE I32 bits(F32 a) { return {_mm256_castps_si256(a.v)}; }
 GRUCORE_INLINE F32 from_bits(I32 a) { return {_mm256_castsi256_ps(a.v)}; }
@@ -77,11 +78,7 @@ GRUCORE_INLINE I32 bit_xor(I32 a, I32 b) { return {_mm256_xor_si256(a.v, b.v)}; 
 template <int N> GRUCORE_INLINE I32 shift_left(I32 a) { return {_mm256_slli_epi32(a.v, N)}; }
 template <int N> GRUCORE_INLINE I32 shift_right(I32 a) { return {_mm256_srli_epi32(a.v, N)}; }
 
-GRUCORE_INLINE F32 flush_denormals(F32 a) {
-    // Not-less-than keeps NaN.
-    const __m256 keep = _mm256_cmp_ps(abs(a).v, _mm256_set1_ps(0x1p-126f), _CMP_NLT_UQ);
-    return {_mm256_and_ps(keep, a.v)};
-}
+GRUCORE_INLINE F32 flush_denormals(F32 a) { return zero_if(lt(abs(a), broadcast(0x1p-126f)), a); }
 
 }  // namespace
 }  // namespace grucore::detail::GRUCORE_ISA

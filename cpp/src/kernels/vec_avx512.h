@@ -60,6 +60,7 @@ GRUCORE_INLINE bool any(Mask a) { return a.v != 0; }
 GRUCORE_INLINE F32 select(Mask m, F32 if_true, F32 if_false) {
     return {_mm512_mask_blend_ps(m.v, if_false.v, if_true.v)};
 }
+GRUCORE_INLINE F32 zero_if(Mask m, F32 a) { return {_mm512_mask_mov_ps(a.v, m.v, _mm512_setzero_ps())}; }
 
 GRUCORE_INLINE I32 bits(F32 a) { return {_mm512_castps_si512(a.v)}; }
 GRUCORE_INLINE F32 from_bits(I32 a) { return {_mm512_castsi512_ps(a.v)}; }

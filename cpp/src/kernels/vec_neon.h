@@ -76,6 +76,9 @@ GRUCORE_INLINE Mask mask_and(Mask a, Mask b) { return {vandq_u32(a.v, b.v)}; }
 GRUCORE_INLINE Mask mask_or(Mask a, Mask b) { return {vorrq_u32(a.v, b.v)}; }
 GRUCORE_INLINE bool any(Mask a) { return vmaxvq_u32(a.v) != 0; }
 GRUCORE_INLINE F32 select(Mask m, F32 if_true, F32 if_false) { return {vbslq_f32(m.v, if_true.v, if_false.v)}; }
+GRUCORE_INLINE F32 zero_if(Mask m, F32 a) {
+    return {vreinterpretq_f32_u32(vbicq_u32(vreinterpretq_u32_f32(a.v), m.v))};
+}
 
 GRUCORE_INLINE I32 bits(F32 a) { return {vreinterpretq_s32_f32(a.v)}; }
 GRUCORE_INLINE F32 from_bits(I32 a) { return {vreinterpretq_f32_s32(a.v)}; }
@@ -89,10 +92,7 @@ template <int N> GRUCORE_INLINE I32 shift_right(I32 a) {
     return {vreinterpretq_s32_u32(vshrq_n_u32(vreinterpretq_u32_s32(a.v), N))};
 }
 
-GRUCORE_INLINE F32 flush_denormals(F32 a) {
-    const uint32x4_t tiny = vcltq_f32(vabsq_f32(a.v), vdupq_n_f32(0x1p-126f));
-    return {vreinterpretq_f32_u32(vbicq_u32(vreinterpretq_u32_f32(a.v), tiny))};
-}
+GRUCORE_INLINE F32 flush_denormals(F32 a) { return zero_if(lt(abs(a), broadcast(0x1p-126f)), a); }
 
 }  // namespace
 }  // namespace grucore::detail::GRUCORE_ISA

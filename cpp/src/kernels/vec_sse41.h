@@ -81,6 +81,7 @@ GRUCORE_INLINE bool any(Mask a) { return _mm_movemask_ps(a.v) != 0; }
 GRUCORE_INLINE F32 select(Mask m, F32 if_true, F32 if_false) {
     return {_mm_blendv_ps(if_false.v, if_true.v, m.v)};
 }
+GRUCORE_INLINE F32 zero_if(Mask m, F32 a) { return {_mm_andnot_ps(m.v, a.v)}; }
 
 GRUCORE_INLINE I32 bits(F32 a) { return {_mm_castps_si128(a.v)}; }
 GRUCORE_INLINE F32 from_bits(I32 a) { return {_mm_castsi128_ps(a.v)}; }
@@ -92,10 +93,7 @@ GRUCORE_INLINE I32 bit_xor(I32 a, I32 b) { return {_mm_xor_si128(a.v, b.v)}; }
 template <int N> GRUCORE_INLINE I32 shift_left(I32 a) { return {_mm_slli_epi32(a.v, N)}; }
 template <int N> GRUCORE_INLINE I32 shift_right(I32 a) { return {_mm_srli_epi32(a.v, N)}; }
 
-GRUCORE_INLINE F32 flush_denormals(F32 a) {
-    // Not-less-than keeps NaN.
-    return {_mm_and_ps(_mm_cmpnlt_ps(abs(a).v, _mm_set1_ps(0x1p-126f)), a.v)};
-}
+GRUCORE_INLINE F32 flush_denormals(F32 a) { return zero_if(lt(abs(a), broadcast(0x1p-126f)), a); }
 
 }  // namespace
 }  // namespace grucore::detail::GRUCORE_ISA
