@@ -9,8 +9,8 @@ from dataclasses import replace
 from typing import Any, NamedTuple
 
 import numpy as np
-from grucore._core import FormatError
 
+from grucore._core import FormatError
 from grucore.fileformat import layout
 from grucore.fileformat.crc32c import crc32c
 from grucore.fileformat.layout import ALIGNMENT, HEADER, Counts, aligned

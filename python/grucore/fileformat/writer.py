@@ -12,8 +12,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
-from grucore._core import ConversionError
 
+from grucore._core import ConversionError
 from grucore.fileformat import layout
 from grucore.fileformat.crc32c import crc32c
 from grucore.fileformat.layout import Counts, aligned

@@ -1,0 +1,152 @@
+# SPDX-License-Identifier: Apache-2.0
+"""From a checkpoint file to a `.gru` file: what it is, by content; what is in it; the proof."""
+
+from __future__ import annotations
+
+import os
+import stat
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from grucore._core import ConversionError
+from grucore.converters.assemble import Stage, assemble, choose, unused
+from grucore.converters.pickle_machine import Inert
+from grucore.converters.safetensors import load_safetensors
+from grucore.converters.state_dict import Layers, read_layers
+from grucore.converters.torch_pickle import LEGACY_START, load_checkpoint
+from grucore.converters.torch_witness import witness_of
+from grucore.fileformat import layout
+from grucore.ir import Graph
+from grucore.node import Array
+from grucore.proof import Proof, finish, prove
+
+__all__ = ["convert_layers", "convert_path", "read_file"]
+
+MAX_DEPTH = 4  # of the dicts around a state dict
+ZIP_START = b"PK\x03\x04"
+READABLE = "a state dict of torch.save (.pt, .pth, .ckpt) or safetensors"
+
+
+def convert_path(
+    path: str | os.PathLike[str], *, architecture: str | None = None, verify: bool = True
+) -> tuple[bytes, Proof | None]:
+    """The `.gru` bytes of a checkpoint, and the proof (None without ``verify``).
+
+    Raises `ConversionError` that names the file and what in it cannot be converted, or OSError.
+    """
+    name = Path(path).name
+    try:
+        state, ordered, container = _state_dict(read_file(path), name)
+        source = {"framework": "torch", "file": name, "container": container}
+        layers = read_layers(state, ordered=ordered)
+        return convert_layers(layers, architecture, source, verify=verify)
+    except ConversionError as error:
+        raise ConversionError(f"{name}: {error}") from None
+
+
+def convert_layers(
+    layers: Layers,
+    architecture: str | None,
+    source: Mapping[str, Any],
+    *,
+    verify: bool = True,
+    examples: tuple[Array, ...] = (),
+) -> tuple[bytes, Proof | None]:
+    """The `.gru` bytes of the layers of a state dict, proved against torch or the reference."""
+    stages = choose(layers, architecture)
+    graph = graph_of(stages, layers, architecture, source)
+    if not verify:
+        return finish(graph), None
+    witness, against = witness_of(stages, graph)
+    return prove(graph, witness, against, examples=examples)
+
+
+def graph_of(
+    stages: tuple[Stage, ...],
+    layers: Layers,
+    architecture: str | None,
+    source: Mapping[str, Any],
+) -> Graph:
+    """The graph, whose metadata says where it comes from and what was left out or rounded."""
+    # Imported here because the package's own __init__ may be what is running.
+    from grucore import __version__
+
+    entries = {"axes": "(batch, time, features)", **source}
+    if architecture is not None:
+        entries["architecture"] = architecture
+    left = unused(stages, layers)
+    if left:
+        entries["left_out"] = left
+    rounding = _largest_rounding(stages)
+    if rounding:
+        entries["largest_rounding"] = rounding
+    return assemble(stages, {"producer": f"grucore {__version__}", "source": entries})
+
+
+def _largest_rounding(stages: tuple[Stage, ...]) -> float:
+    """The largest relative change of a float64 weight that became float32."""
+    largest = 0.0
+    for stage in stages:
+        for array in getattr(stage, "arrays", []):
+            if array.dtype.itemsize > 4:
+                change = abs(array.astype("f4").astype("f8") - array)
+                scale = abs(array).max(initial=0.0)
+                largest = max(largest, float(change.max(initial=0.0) / (scale or 1.0)))
+    return largest
+
+
+def read_file(path: str | os.PathLike[str]) -> bytes:
+    """All bytes of a regular file, opened once; raises OSError or `ConversionError`."""
+    # O_NONBLOCK: a pipe must be refused, not waited for.
+    flags = os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)
+    with os.fdopen(os.open(path, flags), "rb") as file:
+        if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
+            raise ConversionError("not a regular file")
+        return file.read()
+
+
+def _state_dict(data: bytes, name: str) -> tuple[Mapping[str, Any], bool, str]:
+    """The state dict in a file, whether its order is the model's, and what holds it."""
+    if data.startswith(layout.MAGIC):
+        raise ConversionError("a .gru file already: open it with grucore.load")
+    if data.startswith((ZIP_START, LEGACY_START)):
+        return _only_state_dict(load_checkpoint(data)), True, "torch.save"
+    if name.endswith(".safetensors") or data[8:9] == b"{":
+        return load_safetensors(data), False, "safetensors"
+    raise ConversionError(f"the file starts with {data[:8]!r}: expected {READABLE}")
+
+
+def _only_state_dict(checkpoint: Any) -> Mapping[str, Any]:
+    """The one dict of tensors in the containers of a checkpoint."""
+    if isinstance(checkpoint, Inert):
+        raise ConversionError(
+            f"a pickled object {checkpoint.made_by}, whose code is not in the file: "
+            "save its state_dict() instead"
+        )
+    found: dict[str, Mapping[str, Any]] = {}
+    pending: list[tuple[str, Any]] = [("", checkpoint)]
+    seen: set[int] = set()
+    while pending:
+        path, content = pending.pop()
+        if not isinstance(content, dict) or id(content) in seen:
+            continue
+        seen.add(id(content))
+        if any(isinstance(value, np.ndarray) for value in content.values()) and all(
+            isinstance(key, str) for key in content
+        ):
+            found[path] = content
+        elif path.count("/") < MAX_DEPTH:
+            pending += [
+                (f"{path}/{key}" if path else key, value)
+                for key, value in content.items()
+                if isinstance(key, str)
+            ]
+    if len(found) > 1:
+        names = ", ".join(sorted(found))
+        raise ConversionError(f"several state dicts ({names}): save the one to convert alone")
+    if not found:
+        raise ConversionError("there is no state dict in it: expected a dict of tensors")
+    return next(iter(found.values()))

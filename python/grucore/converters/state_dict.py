@@ -1,0 +1,235 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A PyTorch state dict: which layers its names and shapes describe."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from grucore._core import ConversionError
+from grucore.converters.tensor_names import Tensors, effective_tensors
+from grucore.layers import Activation
+from grucore.node import Array
+
+__all__ = ["GruLayer", "Layers", "LinearLayer", "read_layers"]
+
+RECURRENT = re.compile(
+    r"(?:(?P<prefix>.*)\.)?(?P<what>(?:weight|bias)_(?:ih|hh|hr))(?:_l(?P<k>\d+)(?P<rev>_reverse)?)?"
+)
+# Rows over hidden size tell the recurrent layers of PyTorch apart.
+OTHER_CELLS = {4: "an LSTM (4 gates)", 1: "a plain RNN (1 gate)"}
+PARTS = ("weight_ih", "weight_hh", "bias_ih", "bias_hh")
+GATES = 3
+
+Part = tuple[Array, Array, Array | None, Array | None]
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class GruLayer:
+    """An nn.GRU or nn.GRUCell: PyTorch's tensors by layer and direction (True: reverse)."""
+
+    prefix: str
+    parts: Mapping[tuple[int, bool], Part]
+    is_cell: bool = False
+
+    @property
+    def name(self) -> str:
+        """The prefix, or ``gru`` for the tensors of a module of its own."""
+        return self.prefix or "gru"
+
+    @property
+    def input_size(self) -> int:
+        """Features that the first layer reads."""
+        return int(self.parts[0, False][0].shape[1])
+
+    @property
+    def hidden_size(self) -> int:
+        """Features of the state of one direction."""
+        return int(self.parts[0, False][1].shape[1])
+
+    @property
+    def layer_count(self) -> int:
+        """Layers on top of each other."""
+        return 1 + max(k for k, _ in self.parts)
+
+    @property
+    def bidirectional(self) -> bool:
+        """Whether each layer has a reverse direction."""
+        return (0, True) in self.parts
+
+    @property
+    def output_size(self) -> int:
+        """Features that the last layer writes."""
+        return self.hidden_size * (2 if self.bidirectional else 1)
+
+    @property
+    def arrays(self) -> list[Array]:
+        """All tensors."""
+        return [array for part in self.parts.values() for array in part if array is not None]
+
+    def __str__(self) -> str:
+        kind = "GRUCell" if self.is_cell else "GRU"
+        more = f", {self.layer_count} layers" if self.layer_count > 1 else ""
+        more += ", bidirectional" if self.bidirectional else ""
+        return f"gru({self.name}): {kind} {self.input_size} -> {self.hidden_size}{more}"
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class LinearLayer:
+    """An nn.Linear: ``weight`` (out, in), ``bias`` (out,) or None."""
+
+    prefix: str
+    weight: Array
+    bias: Array | None
+    activation: Activation = Activation.LINEAR
+
+    @property
+    def name(self) -> str:
+        """The prefix, or ``linear`` for the tensors of a module of its own."""
+        return self.prefix or "linear"
+
+    @property
+    def input_size(self) -> int:
+        """Features that it reads."""
+        return int(self.weight.shape[1])
+
+    @property
+    def output_size(self) -> int:
+        """Features that it writes."""
+        return int(self.weight.shape[0])
+
+    @property
+    def arrays(self) -> list[Array]:
+        """All tensors."""
+        return [self.weight] if self.bias is None else [self.weight, self.bias]
+
+    def __str__(self) -> str:
+        bias = "" if self.bias is not None else ", no bias"
+        return f"linear({self.name}): Linear {self.input_size} -> {self.output_size}{bias}"
+
+
+@dataclass(frozen=True)
+class Layers:
+    """What a state dict holds: layers in its order, and what belongs to no known layer."""
+
+    found: tuple[GruLayer | LinearLayer, ...]
+    strangers: Mapping[str, str] = field(default_factory=dict)
+    ordered: bool = True
+
+    @property
+    def grus(self) -> list[GruLayer]:
+        """The recurrent ones."""
+        return [layer for layer in self.found if isinstance(layer, GruLayer)]
+
+    @property
+    def linears(self) -> list[LinearLayer]:
+        """The others."""
+        return [layer for layer in self.found if isinstance(layer, LinearLayer)]
+
+
+def read_layers(state: Mapping[str, object], *, ordered: bool = True) -> Layers:
+    """The layers of a state dict of arrays; what is no array counts as a stranger.
+
+    ``ordered``: whether the dict's order is the model's. Raises `ConversionError` for recurrent
+    layers that are no GRU, incomplete ones, and parametrizations that cannot be resolved.
+    """
+    tensors, strangers = effective_tensors(state)
+    prefixes: dict[str, str] = {}
+    for name in tensors:
+        match = RECURRENT.fullmatch(name)
+        if match:
+            prefixes.setdefault(match["prefix"] or "", "gru")
+        elif name.rpartition(".")[2] == "weight" and tensors[name].ndim == 2:
+            prefixes.setdefault(name.rpartition(".")[0], "linear")
+    found: list[GruLayer | LinearLayer] = []
+    used: set[str] = set()
+    for prefix, kind in prefixes.items():
+        if kind == "gru":
+            gru = _gru(prefix, tensors, used)
+            found.append(gru)
+        else:
+            found.append(_linear(prefix, tensors, used))
+    for name, array in tensors.items():
+        if name not in used:
+            strangers[name] = str(array.shape)
+    return Layers(tuple(found), strangers, ordered)
+
+
+def _join(prefix: str, name: str) -> str:
+    return f"{prefix}.{name}" if prefix else name
+
+
+def _linear(prefix: str, tensors: Tensors, used: set[str]) -> LinearLayer:
+    weight, bias = tensors[_join(prefix, "weight")], tensors.get(_join(prefix, "bias"))
+    if bias is not None and bias.shape != weight.shape[:1]:
+        name = _join(prefix, "bias")
+        raise ConversionError(f"{name} has shape {bias.shape}, expected {weight.shape[:1]}")
+    used.add(_join(prefix, "weight"))
+    used.add(_join(prefix, "bias"))
+    return LinearLayer(prefix=prefix, weight=weight, bias=bias)
+
+
+def _gru(prefix: str, tensors: Tensors, used: set[str]) -> GruLayer:
+    parts: dict[tuple[int, bool], dict[str, str]] = {}
+    is_cell = False
+    for name in tensors:
+        match = RECURRENT.fullmatch(name)
+        if match and (match["prefix"] or "") == prefix:
+            key = (int(match["k"] or 0), match["rev"] is not None)
+            if match["what"] in parts.setdefault(key, {}):
+                raise ConversionError(f"{name} and {parts[key][match['what']]} are the same part")
+            parts[key][match["what"]] = name
+            is_cell = is_cell or match["k"] is None
+    _check_complete(prefix, parts)
+    used.update(name for names in parts.values() for name in names.values())
+    for part in PARTS[:2]:
+        name = parts[0, False][part]
+        if tensors[name].ndim != 2:
+            raise ConversionError(f"{name} has shape {tensors[name].shape}, expected two axes")
+    size = tensors[parts[0, False]["weight_ih"]].shape[1]
+    hidden = tensors[parts[0, False]["weight_hh"]].shape[1]
+    directions = 2 if (0, True) in parts else 1
+    checked: dict[tuple[int, bool], Part] = {}
+    for key, names in sorted(parts.items()):
+        _check_cell(names, tensors)
+        inputs = size if key[0] == 0 else directions * hidden
+        rows = GATES * hidden
+        shapes = ((rows, inputs), (rows, hidden), (rows,), (rows,))
+        for part, shape in zip(PARTS, shapes, strict=True):
+            if part in names and tensors[names[part]].shape != shape:
+                raise ConversionError(
+                    f"{names[part]} has shape {tensors[names[part]].shape}, expected {shape}"
+                )
+        weight_ih, weight_hh = tensors[names["weight_ih"]], tensors[names["weight_hh"]]
+        bias_ih, bias_hh = (
+            tensors[names[part]] if part in names else None for part in ("bias_ih", "bias_hh")
+        )
+        checked[key] = (weight_ih, weight_hh, bias_ih, bias_hh)
+    return GruLayer(prefix=prefix, parts=checked, is_cell=is_cell)
+
+
+def _check_cell(names: Mapping[str, str], tensors: Tensors) -> None:
+    """Refuse the other recurrent layers of PyTorch by name."""
+    name = names["weight_hh"]
+    shape = tensors[name].shape
+    if "weight_hr" in names:
+        raise ConversionError(f"{names['weight_hr']}: an LSTM with projections, expected a GRU")
+    if len(shape) == 2 and shape[0] != GATES * shape[1]:
+        gates = shape[0] // shape[1] if shape[1] and shape[0] % shape[1] == 0 else 0
+        what = OTHER_CELLS.get(gates, "no recurrent layer that grucore knows")
+        raise ConversionError(f"{name} has shape {shape}: {what}, expected a GRU (3 gates)")
+
+
+def _check_complete(prefix: str, parts: Mapping[tuple[int, bool], Mapping[str, str]]) -> None:
+    where = f"the GRU {prefix!r}" if prefix else "the GRU"
+    layers = 1 + max(k for k, _ in parts)
+    bidirectional = any(reverse for _, reverse in parts)
+    biased = any("bias_ih" in names or "bias_hh" in names for names in parts.values())
+    for k in range(layers):
+        for reverse in (False, True) if bidirectional else (False,):
+            names = parts.get((k, reverse), {})
+            for part in PARTS:
+                if part not in names and (biased or part.startswith("weight")):
+                    missing = f"{part}_l{k}{'_reverse' if reverse else ''}"
+                    raise ConversionError(f"{where} has no tensor {_join(prefix, missing)}")
