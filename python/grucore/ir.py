@@ -8,8 +8,8 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
-from grucore._core import ConversionError
 
+from grucore._core import ConversionError
 from grucore.layers import KINDS, Activation, Cell, Concat, Dense, Direction, Gru, Take
 from grucore.node import Array, Defect, Dtype, Node, Rate, Role, Slot, Value
 
@@ -168,6 +168,9 @@ class Graph:
                     raise ConversionError(f"{what} {name!r} is not among the values")
                 if names.count(name) > 1:
                     raise ConversionError(f"{what} {name!r} is given twice")
+        for name in self.inputs:
+            if values[name].rate is not Rate.FRAME:
+                raise ConversionError(f"input {name!r} is not per frame")
         order = [value.name for value in self.values if value.name in self.inputs]
         if order != list(self.inputs):
             raise ConversionError(f"inputs {self.inputs} are not in the order of the values")

@@ -33,7 +33,7 @@ def run(
     name, zero where missing. Raises ValueError for shapes that do not fit.
     """
     several = isinstance(inputs, tuple | list) and len(inputs) == len(graph.inputs)
-    given: Sequence[Any] = inputs if several else [inputs]  # type: ignore[assignment, list-item]
+    given: Sequence[Any] = inputs if several else [inputs]  # type: ignore[assignment]
     arrays = [np.asarray(array, np.float64) for array in given]
     single = arrays[0].ndim == 2
     batches = [array[None] if single else array for array in arrays]

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""From the layers of a state dict and an architecture to a graph, or to what else could be meant."""
+"""From the layers of a state dict and an architecture to a graph, or to what could be meant."""
 
 from __future__ import annotations
 

@@ -40,7 +40,7 @@ def load_safetensors(data: bytes) -> dict[str, Array | str]:
             "reading safetensors needs a package: pip install 'grucore[convert]'"
         ) from None
     try:
-        entries: list[tuple[str, Any]] = deserialize(data)
+        entries: list[tuple[str, Any]] = deserialize(data)  # type: ignore[no-untyped-call]
     except SafetensorError as error:
         raise ConversionError(f"the safetensors file is damaged: {error}") from None
     _check_header(data, len(entries))

@@ -16,7 +16,7 @@ __all__ = ["Tensors", "effective_tensors", "plain_name"]
 
 Tensors = dict[str, Array]
 
-# Wrappers of torch itself put these anywhere into a name; the others are habits, and stand in front.
+# Wrappers of torch itself put these anywhere into a name; habits of users stand in front.
 WRAPPERS = ("module.", "_orig_mod.", "_fsdp_wrapped_module.")
 HABITS = ("model.", "net.")
 QUANTIZED = re.compile(r"(.*\.)?(_all_weight_values\.\d+\.param|_packed_params.*)")
@@ -85,13 +85,10 @@ def _resolved(tensors: Tensors) -> Tensors:
             if match["part"] not in ("original0", "original1"):
                 raise ConversionError(f"{name}: a parametrization other than weight_norm")
             base_array = _weight_norm(stem, part(f"{stem}.original0"), part(f"{stem}.original1"))
-        elif name.endswith(("_g", "_v")) and {f"{name[:-2]}_g", f"{name[:-2]}_v"} <= known:
+        elif _are_parts(name, "_g", "_v", known):
             base = name[:-2]
             base_array = _weight_norm(base, part(f"{base}_g"), part(f"{base}_v"))
-        elif (
-            name.endswith(("_orig", "_mask"))
-            and {f"{name[:-5]}_orig", f"{name[:-5]}_mask"} <= known
-        ):
+        elif _are_parts(name, "_orig", "_mask", known):
             base = name[:-5]
             base_array = part(f"{base}_orig") * part(f"{base}_mask")
         else:
@@ -100,6 +97,11 @@ def _resolved(tensors: Tensors) -> Tensors:
             raise ConversionError(f"{base} is there both as it is and in parts")
         resolved[base] = base_array
     return resolved
+
+
+def _are_parts(name: str, one: str, other: str, known: set[str]) -> bool:
+    base = name[: -len(one)]
+    return name in (base + one, base + other) and {base + one, base + other} <= known
 
 
 def _weight_norm(name: str, g: Array, v: Array) -> Array:
@@ -113,4 +115,4 @@ def _weight_norm(name: str, g: Array, v: Array) -> Array:
     norm = np.sqrt((precise**2).sum(axis=axes, keepdims=True))
     with np.errstate(divide="ignore", invalid="ignore"):
         effective = g.astype(np.float64) * precise / norm
-    return effective.astype(v.dtype)
+    return np.asarray(effective, v.dtype)

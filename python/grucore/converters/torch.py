@@ -81,8 +81,9 @@ def _qualified(kind: type) -> str:
 def _kind(obj: Any) -> str:
     """The qualified class of a supported module; a parametrized one counts as its base."""
     cls = type(obj)
-    if hasattr(obj, "parametrizations") and cls.__name__ == f"Parametrized{cls.__base__.__name__}":
-        cls = cls.__base__
+    base = cls.__mro__[1] if len(cls.__mro__) > 1 else cls
+    if hasattr(obj, "parametrizations") and cls.__name__ == f"Parametrized{base.__name__}":
+        cls = base
     name = _qualified(cls)
     if name in (GRU, CELL):
         if "forward" in vars(obj):

@@ -25,7 +25,7 @@ ENCRYPTED = 0x1
 
 
 def load_checkpoint(data: bytes) -> Any:
-    """The object of a checkpoint: plain containers, arrays in place of tensors, `Inert` for the rest.
+    """The object of a checkpoint: containers, arrays for tensors, `Inert` for the rest.
 
     Memory stays within a few times the file. Raises `ConversionError` for damage and tricks.
     """

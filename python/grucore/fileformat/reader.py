@@ -56,7 +56,7 @@ class _Reader:
         values = [
             replace(value, name=name) for name, (_, value) in zip(names, bare_values, strict=False)
         ]
-        (inputs, outputs), wiring = self._wiring(records)
+        (inputs, outputs), wiring = self._wiring(records, values)
         start, tables_end = self.sections[2][0], self.sections[-1][1]
         tensors = Tensors(self.data, start, self.counts.tensors, tables_end)
         nodes = []
@@ -180,8 +180,9 @@ class _Reader:
         start, _ = self.sections[4]
         lengths = value_lengths + [record.name_length for record in records]
         if sum(lengths) != self.counts.name_bytes:
+            status = "kBadName" if sum(lengths) > self.counts.name_bytes else "kGap"
             message = f"the names take {sum(lengths)} bytes of {self.counts.name_bytes}"
-            refuse("kBadName", start, message)
+            refuse(status, start, message)
         names: list[str] = []
         for place, length in enumerate(lengths):
             raw = self.data[start : start + length]
@@ -201,7 +202,7 @@ class _Reader:
         return names
 
     def _wiring(
-        self, records: list[_NodeRecord]
+        self, records: list[_NodeRecord], values: Sequence[Value]
     ) -> tuple[tuple[list[int], list[int]], list[tuple[list[int], list[int], int]]]:
         """The model's inputs and outputs; for each node what it reads, attributes, their offset."""
         counts = self.counts
@@ -209,8 +210,8 @@ class _Reader:
         needed = counts.inputs + counts.outputs
         needed += sum(record.input_count + record.attribute_count for record in records)
         if needed != counts.words:
-            message = f"the lists take {needed} words of {counts.words}"
-            refuse("kCountOutOfBounds", 44, message)
+            status = "kBadIndex" if needed > counts.words else "kGap"
+            refuse(status, 44, f"the lists take {needed} words of {counts.words}")
         words = [int(word) for word in np.frombuffer(self.data[start:end], "<u4")]
         at = 0
 
@@ -228,6 +229,10 @@ class _Reader:
         for place in range(1, len(inputs)):
             if inputs[place] <= inputs[place - 1]:
                 refuse("kBadIndex", start + 4 * place, "the model's inputs are not ascending")
+        for place, index in enumerate(inputs):
+            if values[index].rate is not Rate.FRAME:
+                message = f"input {index} is not per frame"
+                refuse("kBadValue", start + 4 * place, message)
         outputs = take(counts.outputs, indices=True)
         for place, index in enumerate(outputs):
             if index in outputs[:place]:

@@ -95,7 +95,7 @@ class Tensors:
                 refuse("kBadShape", at + 32, message)
             if group != 1:
                 message = f"tensor {name}: groups of {group} along k, expected 1"
-                refuse("kUnknownLayout", at + 36, message)
+                refuse("kBadShape", at + 36, message)
         unused = parameters[2:] if gates else parameters
         if any(unused):
             place = at + 48 - 4 * len(unused)
@@ -134,7 +134,7 @@ class Tensors:
             needed = ", ".join(slot.name for slot in slots) or "none"
             refuse("kMissingTensor", at + 20, f"{name} has {count} tensors, expected {needed}")
         if count > len(self._records) - self._next:
-            refuse("kMissingTensor", at + 20, f"{name} has {count} tensors, more than there are")
+            refuse("kBadIndex", at + 20, f"{name} has {count} tensors, more than there are")
         dtype = np.dtype("<f4")
         return {slot.role: self._take(name, slot, dtype) for slot in slots}
 
