@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What a numpy user may pass, turned into what the engine takes; everything else refused by name."""
+"""What a numpy user may pass, turned into what the engine takes; the rest is refused by name."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def gather(x: Any, ports: Sequence[Port]) -> tuple[Any, ...]:
     names = ", ".join(port.name for port in ports)
     if not isinstance(x, tuple):
         kind = type(x).__name__
-        raise TypeError(f"the model has {len(ports)} inputs ({names}): a tuple or a dict, not {kind}")
+        raise TypeError(f"{len(ports)} inputs ({names}) need a tuple or a dict, not {kind}")
     if len(x) != len(ports):
         raise ValueError(f"found {len(x)} inputs, expected {len(ports)} ({names})")
     return x
@@ -75,7 +75,7 @@ def outputs_of(out: Any, ports: Sequence[Port]) -> tuple[Any, ...]:
 
 
 def check_out(out: Any, shape: tuple[int, ...], what: str) -> Floats:
-    """`out` as a plain view of its own memory; refused where a result could not land in it exactly."""
+    """`out` as a plain view of its memory; refused where a result could not land in it exactly."""
     if not isinstance(out, np.ndarray):
         raise TypeError(f"{what} is {type(out).__name__}, expected a float32 ndarray")
     if out.dtype != np.float32:
@@ -115,6 +115,14 @@ def lengths_of(lengths: Any, rows: int, frames: int) -> Numbers:
     if rows and (array.min() < 0 or array.max() > frames):
         raise ValueError(f"lengths must lie between 0 and the number of frames, {frames}")
     return np.ascontiguousarray(array, np.uint32)
+
+
+def apart(inputs: Sequence[Floats], outputs: Sequence[Floats]) -> list[Floats]:
+    """The inputs, copied where they share memory with an output."""
+    return [
+        array.copy() if any(np.may_share_memory(array, out) for out in outputs) else array
+        for array in inputs
+    ]
 
 
 def find_nonfinite(

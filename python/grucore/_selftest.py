@@ -39,8 +39,8 @@ def replay(model: Model, bound: float) -> SelftestResult:
             error = float(np.max(np.abs(have.astype(np.float64) - want)))
             if not (same if model.numerics == "fused" else error <= bound):
                 raise GrucoreError(
-                    f"self-test: output {port.name!r} of {call} differs by {error:.3g} from the file's "
-                    f"(isa {model.isa}, numerics {model.numerics})"
+                    f"self-test: output {port.name!r} of {call} differs by {error:.3g} from that "
+                    f"in the file (isa {model.isa}, numerics {model.numerics})"
                 )
             exact = exact and same
             largest = max(largest, error)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Whole sequences: their layout in memory, and how a batch of them is cut into streams and threads."""
+"""Whole sequences: their layout in memory, and how a batch is cut into streams and threads."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ from grucore import _core
 from grucore._arrays import (
     Floats,
     Numbers,
+    apart,
     as_float32,
     check_out,
     check_shape,
@@ -28,8 +29,10 @@ from grucore._states import Indexed, from_dict, new_states, to_dict
 if TYPE_CHECKING:
     from grucore.model import Model
 
-STREAM_BYTES = 1 << 20  # of a stream that may choose its block: about what a second-level cache holds
-WHOLE_BYTES = 1 << 26  # of a stream that must hold whole sequences
+# Memory of a stream that may choose its block (about a second-level cache), and of one that has to
+# hold whole sequences.
+STREAM_BYTES = 1 << 20
+WHOLE_BYTES = 1 << 26
 BLOCK_FRAMES = 64
 GROUP_ROWS = 64
 
@@ -65,7 +68,7 @@ def _direct(array: Floats, frames: int) -> bool:
 
 
 class Sequences:
-    """Inputs and outputs of one call, as the engine walks them: float32 (rows, frames, features)."""
+    """Inputs and outputs of one call as the engine walks them: (rows, frames, features)."""
 
     def __init__(
         self, model: Model, x: Any, *, batched: bool | None = None, time_first: bool = False
@@ -95,7 +98,7 @@ class Sequences:
         self.targets: list[Floats] = []
 
     def make_outputs(self, out: Any) -> None:
-        """Make or check the arrays that come back, and the views or stand-ins that the engine fills."""
+        """Make or check the arrays that come back, and the views of them that the engine fills."""
         ports = self.model.outputs
         empty = self.rows == 0 or self.frames == 0
         shapes = []
@@ -115,10 +118,7 @@ class Sequences:
                 for array, shape, port in zip(self.outputs, shapes, ports, strict=True)
             ]
             # Early frames of the output must not land on frames that are still to be read.
-            self.inputs = [
-                array.copy() if any(np.may_share_memory(array, view) for view in views) else array
-                for array in self.inputs
-            ]
+            self.inputs = apart(self.inputs, views)
         for view, port in zip(views, ports, strict=True):
             target = view if self.batched else view[None]
             if port.rate != "frame":
@@ -133,7 +133,8 @@ class Sequences:
 
     def result(self) -> Any:
         """What the caller gets, after stand-ins have been copied to where they belong."""
-        for output, target, port in zip(self.outputs, self.targets, self.model.outputs, strict=True):
+        ports = self.model.outputs
+        for output, target, port in zip(self.outputs, self.targets, ports, strict=True):
             if np.may_share_memory(output, target):
                 continue
             array = target if port.rate == "frame" else target[:, 0]
@@ -163,7 +164,8 @@ def run_whole(
     work = Sequences(model, x, time_first=time_first)
     work.make_outputs(out)
     valid = None if lengths is None else lengths_of(lengths, work.rows, work.frames)
-    initial = None if state is None else from_dict(model, state, work.rows if work.batched else None)
+    batch = work.rows if work.batched else None
+    initial = None if state is None else from_dict(model, state, batch)
     final = new_states(model, work.rows) if return_state else []
     flags = _run_rows(model, work, valid, initial, final, threads, nonfinite)
     if nonfinite == "error" and flags & 1:

@@ -22,11 +22,11 @@ def convert(
     ----------
     path : str or os.PathLike
     architecture : str, optional
-        How the layers of a state dict follow each other, such as "gru > last > linear". Needed where
-        the file leaves more than one reading.
+        How the layers of a state dict follow each other, such as "gru > last > linear". Needed
+        where the file leaves more than one reading.
     verify : bool
-        Compare the result with the framework's own layers, or with the reference in float64 where the
-        framework is not installed: `Model.proof` says how, and how far they differ.
+        Compare the result with the framework's own layers, or with the reference in float64 where
+        the framework is not installed: `Model.proof` says how, and how far they differ.
 
     Raises
     ------
@@ -46,7 +46,7 @@ def from_torch(
 
     Raises ConversionError for anything that cannot be expressed or has more than one reading.
     """
-    from grucore.converters import torch as converter
+    import grucore.converters.torch as converter
 
     data, _ = converter.from_module(
         module_or_state_dict, example_inputs=example_inputs, architecture=architecture

@@ -6,10 +6,14 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Mapping
-from typing import Any, NamedTuple, Self
+from typing import TYPE_CHECKING, Any, NamedTuple, Self
 
 from grucore import _core
 from grucore._core import FormatError, UnsupportedError
+
+if TYPE_CHECKING:
+    from grucore.proof import Proof
+    from grucore.stream import Stream
 
 __all__ = ["Model", "Port", "SelftestResult", "load"]
 
@@ -18,7 +22,7 @@ SELFTEST_BOUND = 1e-5
 
 
 class Port(NamedTuple):
-    """An input or an output: its name, features, dtype ("float32") and rate ("frame", "sequence")."""
+    """An input or an output; dtype is "float32", rate "frame" or "sequence"."""
 
     name: str
     features: int
@@ -57,9 +61,7 @@ class Model(_core.Model):
     inputs: tuple[Port, ...]
     outputs: tuple[Port, ...]
 
-    def __init__(
-        self, source: Any, *, isa: str | None = None, mmap: bool = False
-    ) -> None:
+    def __init__(self, source: Any, *, isa: str | None = None, mmap: bool = False) -> None:
         for name, is_output in (("inputs", False), ("outputs", True)):
             ports = tuple(
                 Port(row[0], row[1], row[2], f"{row[4]} frames" if row[3] == "period" else row[3])
@@ -104,10 +106,15 @@ class Model(_core.Model):
         return found
 
     @property
-    def proof(self) -> dict[str, Any] | None:
-        """Against what the conversion was compared, the largest difference and the bound, or None."""
+    def proof(self) -> Proof | None:
+        """Against what the conversion was compared, and how far they differ; None if it was not."""
+        from grucore.proof import Proof
+
         found = self.metadata.get("proof")
-        return found if isinstance(found, dict) else None
+        try:
+            return None if found is None else Proof(**found)
+        except TypeError as error:
+            raise FormatError(f"the metadata's proof is not one: {error}") from None
 
     def run(
         self,
@@ -140,8 +147,8 @@ class Model(_core.Model):
         time_first : bool
             A batch is (frames, batch, features) in `x`, `out` and the result, as torch's default.
         nonfinite : {"propagate", "hold", "error"}
-            What a NaN or infinite frame does. It reaches only its own row: "hold" skips the frame for
-            that row, whose state stays and whose outputs are NaN; "error" does so too, then raises.
+            What a NaN or infinite frame does. It reaches only its own row: "hold" skips the frame
+            for that row, whose state stays and whose outputs are NaN; "error" does so, then raises.
 
         Returns
         -------
@@ -173,7 +180,7 @@ class Model(_core.Model):
             nonfinite=nonfinite,
         )
 
-    def stream(self, batch: int | None = None, *, nonfinite: str = "propagate") -> Any:
+    def stream(self, batch: int | None = None, *, nonfinite: str = "propagate") -> Stream:
         """Make a stream: the state of one sequence, or of `batch` sequences side by side.
 
         Raises ValueError for a batch below 1, and UnsupportedError, which names the layer, if the
@@ -199,8 +206,8 @@ class Model(_core.Model):
     def selftest(self) -> SelftestResult:
         """Replay the file's test vector, by `run` and, if the model streams, by `step`.
 
-        In the numerics class "fused" every bit must be the file's, else the difference must be below
-        1e-5. Raises GrucoreError for a mismatch and ValueError if the file has no test vector.
+        In the numerics class "fused" every bit must be the file's, else the difference must be at
+        most 1e-5. Raises GrucoreError for a mismatch, ValueError if the file has no test vector.
         """
         from grucore._selftest import replay
 

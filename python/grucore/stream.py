@@ -11,6 +11,7 @@ import numpy as np
 from grucore import _core
 from grucore._arrays import (
     Floats,
+    apart,
     as_float32,
     check_out,
     check_shape,
@@ -31,7 +32,7 @@ NONFINITE_INPUT = 1  # grucore::kFlagNonfiniteInput
 
 
 class Stream(_core.Stream):
-    """A model's state and the memory to step it: made by `Model.stream`, used by one thread at a time.
+    """A model's state and the memory to step it: made by `Model.stream`, for one thread at a time.
 
     Attributes
     ----------
@@ -56,8 +57,8 @@ class Stream(_core.Stream):
         Returns
         -------
         ndarray or tuple of ndarray
-            float32, (frames, features) or (n, frames, features); (features,) or (n, features) for an
-            output per sequence. The same bits as `step` frame by frame.
+            float32, (frames, features) or (n, frames, features); (features,) or (n, features) for
+            an output per sequence. The same bits as `step` frame by frame.
 
         Raises
         ------
@@ -91,7 +92,7 @@ class Stream(_core.Stream):
     def state(self) -> dict[str, Floats]:
         """A snapshot of the state: "<layer>.h" -> float32 (size,), or (n, size) with a batch.
 
-        Assign such a dict to restore it; ValueError for an unknown or a missing name, or a wrong shape.
+        Assign such a dict to restore it; ValueError for unknown or missing names or wrong shapes.
         """
         states = new_states(self.model, self.batch or 1)
         self._move_state(states, False)
@@ -143,10 +144,7 @@ class Stream(_core.Stream):
                 for array, shape, port in zip(results, shapes, model.outputs, strict=True)
             ]
             if self.nonfinite == "error":  # the input must still be there to say what was wrong
-                inputs = [
-                    array.copy() if any(np.may_share_memory(array, view) for view in views) else array
-                    for array in inputs
-                ]
+                inputs = apart(inputs, views)
             targets = tuple(plain(view) for view in views)
         written, flags = self._step_arrays(tuple(inputs), targets, rows)
         for result, target in zip(results, targets, strict=True):

@@ -25,7 +25,7 @@ cdef struct Sequence:
 
 
 cdef inline bint is_plain(object value, PyTypeObject* ndarray, int dtype, int flags) noexcept:
-    """Whether `value` is exactly an ndarray, of this dtype in native byte order, with these flags."""
+    """Whether `value` is exactly an ndarray, of this dtype in native byte order, with the flags."""
     cdef PyArrayObject* array = <PyArrayObject*>value
     return (
         cpp.type_of(value) == ndarray
@@ -146,5 +146,5 @@ cdef inline const uint32_t* take_numbers(
     data = <const uint32_t*>cpp.PyArray_DATA(array)
     for i in range(cpp.PyArray_DIMS(array)[0]):
         if data[i] > most or (ascending and i > 0 and data[i] <= data[i - 1]):
-            raise ValueError(f"expected numbers up to {most}" + (", ascending" if ascending else ""))
+            raise ValueError(f"expected {'ascending ' if ascending else ''}numbers up to {most}")
     return data

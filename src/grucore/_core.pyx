@@ -1,4 +1,4 @@
-# The binding: checks what comes in, releases the GIL where it pays, and turns Status into exceptions.
+# The binding: checks what comes in, releases the GIL where it pays, makes exceptions of Status.
 # SPDX-License-Identifier: Apache-2.0
 from cpython.buffer cimport PyBUF_READ, PyBuffer_Release
 from cpython.bytes cimport PyBytes_FromStringAndSize
@@ -8,12 +8,13 @@ from libc.stdint cimport uint32_t, uint64_t
 
 from grucore cimport _cpp as cpp
 from grucore cimport _describe as describe
+from grucore._arguments cimport (
+    READ, WRITE, Frame, Sequence, is_frame, is_plain, overlap, take_frame, take_numbers,
+    take_sequence,
+)
 from grucore._cpp cimport PyArrayObject, npy_intp
 from grucore._file cimport copy_bytes, open_file
 from grucore._memory cimport Block, allocate, release
-from grucore._arguments cimport (
-    READ, WRITE, Frame, Sequence, is_frame, is_plain, overlap, take_frame, take_numbers, take_sequence,
-)
 
 import os
 
@@ -21,8 +22,8 @@ import os
 class GrucoreError(Exception):
     """The base of every error that is grucore's own.
 
-    Where the engine refused a file, `status` is the name of its reason ("kBadChecksum") and `offset`
-    the byte at which it stood; otherwise both are None.
+    Where the engine refused a file, `status` is the name of its reason ("kBadChecksum") and
+    `offset` the byte at which it stood; otherwise both are None.
     """
 
     status = None
@@ -55,8 +56,7 @@ class NonFiniteError(GrucoreError, ArithmeticError):
     frames = ()
 
 
-for _error in (GrucoreError, FormatError, ConversionError, UnsupportedError, StreamBusyError,
-               NonFiniteError):
+for _error in (GrucoreError, *GrucoreError.__subclasses__()):
     _error.__module__ = "grucore"  # the name by which users know and unpickle them
 del _error
 
@@ -73,7 +73,7 @@ cdef PyTypeObject* ndarray_type = NULL
 
 
 cdef int learn_numpy() except -1:
-    """Import numpy and remember its array type: done by the first stream, not by `import grucore`."""
+    """Import numpy and remember its array type: the first stream does, not `import grucore`."""
     global ndarray, ndarray_type
     if ndarray_type == NULL:
         import numpy
@@ -84,25 +84,11 @@ cdef int learn_numpy() except -1:
 
 
 def supported_isas():
-    """supported_isas() -> tuple[str, ...]: the instruction sets that work here, the best one first."""
+    """supported_isas() -> tuple[str, ...]: the instruction sets that work here, the best first."""
     return describe.supported_isas()
 
 
-cdef cpp.Isa isa_named(object name) except *:
-    cdef uint32_t i
-    if name is None:
-        return cpp.best_isa()
-    supported = describe.supported_isas()
-    if name not in supported:
-        raise UnsupportedError(f"isa {name!r} is not one that this machine and this build support: "
-                               + ", ".join(supported))
-    for i in range(cpp.kIsaCount):
-        if describe.isa(<cpp.Isa>i) == name:
-            return <cpp.Isa>i
-
-
 def _status_table():
-    """Rows (name, Python error, meaning) of every status, for the tests."""
     return describe.statuses()
 
 
@@ -135,11 +121,15 @@ cdef class Model:
     cdef const cpp.Model* _model
 
     def __cinit__(self, source, *, isa=None, mmap=False):
-        cdef cpp.Isa chosen = isa_named(isa)
+        cdef cpp.Isa chosen = cpp.best_isa() if isa is None else describe.find_isa(isa)
         cdef cpp.MemoryPlan plan
         cdef cpp.LoadReport report
         cdef cpp.Status status
         cdef str name = "<bytes>"
+        if isa is not None and isa not in describe.supported_isas():
+            raise UnsupportedError(
+                f"isa {isa!r} is not supported by this machine and this build: "
+                f"choose from {', '.join(describe.supported_isas())}")
         if isinstance(source, (str, os.PathLike)):
             name = os.fsdecode(source)
             status = open_file(&self._read, &self._mapped, source, mmap, &report)
@@ -208,7 +198,7 @@ cdef class Model:
 
 
 cdef class Stream:
-    """Memory, checks and the short way of `step`; `grucore.Stream` adds the long way for other input.
+    """Memory, checks and the short way of `step`; `grucore.Stream` adds the long way.
 
     Two hooks are the subclass's: `_step_any` for arguments that are not plain arrays, and
     `_nonfinite` to name what was not finite.
@@ -220,7 +210,7 @@ cdef class Stream:
     cdef Block _arena
     cdef cpp.Stream* _stream
     cdef cpp.Flag _busy
-    cdef uint32_t _block
+    cdef readonly uint32_t _block
     cdef npy_intp _rows, _features, _out_features
     cdef uint64_t _work      # multiply-adds of one frame of all rows
     cdef int _rank           # of an input frame: 1, or 2 with a batch
@@ -238,13 +228,13 @@ cdef class Stream:
         self.nonfinite = nonfinite
         self._block = block
         self._raises = nonfinite == "error"
-        self._rows = 1 if batch is None else batch
+        options.batch = 1 if batch is None else batch
+        self._rows = options.batch
         self._rank = 1 if batch is None else 2
         self._features = cpp.input_info(model._model, 0).features
         self._out_features = cpp.output_info(model._model, 0).features
         self._single = (cpp.input_count(model._model) == 1 and cpp.output_count(model._model) == 1)
         self._work = cpp.macs_per_frame(model._model) * <uint64_t>self._rows
-        options.batch = <uint32_t>self._rows
         options.block = block
         options.nonfinite = <cpp.Nonfinite><int>NONFINITE[nonfinite]
         check(cpp.plan_stream(model._model, options, &plan))
@@ -273,19 +263,21 @@ cdef class Stream:
             Where to write: float32, (features,) or (n, features). May share memory with `x`. With a
             contiguous `x` and `out` of float32 nothing is allocated. Several outputs: a tuple.
         active : array_like, optional
-            The rows to step, as bool (n,) or as indices. The others keep their state, and their rows
-            of `out` stay untouched (zeros without `out`).
+            The rows to step, as bool (n,) or as indices. The others keep their state, and their
+            rows of `out` stay untouched (zeros without `out`).
 
         Returns
         -------
         ndarray or None
-            `out`, or a new float32 array; a tuple for several outputs. An output per sequence answers
-            as if the sequence ended here. None where this frame has no output.
+            `out`, or a new float32 array; a tuple for several outputs. An output per sequence
+            answers as if the sequence ended here. None where this frame has no output.
 
         Raises
         ------
         ValueError
-            A wrong shape, or `active` rows out of range.
+            A wrong shape, or `active` without a batch or with a row twice.
+        IndexError
+            An index in `active` is out of range.
         TypeError
             A dtype that is not a real number, or an `out` that is not float32.
         NonFiniteError
@@ -304,7 +296,8 @@ cdef class Stream:
             or not is_frame(x, ndarray_type, self._rank, self._rows, self._features, READ)
             or not (out is None or is_frame(
                 out, ndarray_type, self._rank, self._rows, self._out_features, WRITE))
-            or (self._raises and out is not None and overlap(x, out))  # could not name what was not finite, afterwards
+            # What was not finite could not be named any more after the call.
+            or (self._raises and out is not None and overlap(x, out))
         ):
             return self._step_any(x, out, active)
         if out is None:
@@ -352,9 +345,9 @@ cdef class Stream:
         return written, flags
 
     def _run_arrays(self, uint32_t frames, tuple inputs, tuple outputs, lengths):
-        """A block from float32 arrays (rows, frames, features); an output per sequence has frames 1.
+        """A block from float32 arrays (rows, frames, features); `lengths`: uint32 (rows,), or None.
 
-        `lengths`: uint32 (rows,), or None. Returns the flags.
+        An output per sequence has one frame. Returns the flags.
         """
         cdef Sequence block
         cdef const uint32_t* valid = NULL
@@ -385,7 +378,7 @@ cdef class Stream:
         self._busy.give()
 
     def _move_state(self, arrays, bint into):
-        """Copy states into (index, array) pairs, or out of them: plain float32 arrays (rows, size)."""
+        """Copy states from (index, array) pairs, or to them: plain float32 arrays (rows, size)."""
         cdef uint32_t index, row, size
         cdef float* values
         for index, array in arrays:

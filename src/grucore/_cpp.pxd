@@ -137,14 +137,15 @@ cdef extern from *:
     #include "grucore/status.inc"
     };
     #undef GRUCORE_STATUS
-    static const int grucore_status_count = sizeof grucore_status_python / sizeof *grucore_status_python;
+    static const int grucore_status_count =
+        sizeof grucore_status_python / sizeof *grucore_status_python;
     """
     # The Python error of each status, as the list names it.
     const char** status_python "grucore_status_python"
     const int status_count "grucore_status_count"
 
 
-# Fields of arrays are read inline, which needs numpy neither at import nor for its table of functions.
+# Fields of arrays are read inline, without numpy's table of functions and so without importing it.
 cdef extern from "numpy/arrayobject.h":
     ctypedef Py_ssize_t npy_intp
     ctypedef struct PyArrayObject:
@@ -166,7 +167,7 @@ cdef extern from "numpy/arrayobject.h":
 
 cdef extern from *:
     """
-    // Taken when a call enters a stream. With a GIL a plain byte will do: it is read and written under it.
+    // Taken when a call enters a stream. Under a GIL a plain byte will do.
     #ifdef Py_GIL_DISABLED
     #include <atomic>
     struct GrucoreFlag {

@@ -23,6 +23,15 @@ cdef inline tuple supported_isas():
     return tuple(names)
 
 
+cdef inline cpp.Isa find_isa(object name) noexcept:
+    """The instruction set of a supported name; the best one for any other."""
+    cdef uint32_t i
+    for i in range(cpp.kIsaCount):
+        if isa(<cpp.Isa>i) == name:
+            return <cpp.Isa>i
+    return cpp.best_isa()
+
+
 cdef inline list statuses():
     """Rows (name, Python error, meaning) of every status."""
     cdef int i
@@ -94,15 +103,20 @@ cdef inline str node_of_file(object file, uint32_t node):
         values, nodes, tensors, _, _, words = struct.unpack_from("<6I", file, 24)
         nodes_at = aligned(64 + 32 * values)
         names_at = aligned(aligned(aligned(nodes_at + 64 * nodes) + 64 * tensors) + 4 * words)
-        lengths = [struct.unpack_from("<I", file, 64 + 32 * i)[0] for i in range(values)]
-        lengths += [struct.unpack_from("<I", file, nodes_at + 64 * i + 4)[0] for i in range(node + 1)]
+        lengths = []
+        for i in range(values):
+            lengths += struct.unpack_from("<I", file, 64 + 32 * i)
+        for i in range(node + 1):
+            lengths += struct.unpack_from("<I", file, nodes_at + 64 * i + 4)
         start = names_at + sum(lengths[:-1])
         return repr(bytes(file[start:start + lengths[-1]]).decode())
     except (struct.error, UnicodeDecodeError):
         return str(node)
 
 
-cdef inline str refusal(cpp.Status status, const cpp.LoadReport* report, object source, object file):
+cdef inline str refusal(
+    cpp.Status status, const cpp.LoadReport* report, object source, object file
+):
     """The sentence that says why a file was refused, and where: `source` is its path."""
     cdef str name = cpp.status_name(status).decode()
     cdef str message = f"{source}: byte {report.offset:#x}: {cpp.status_meaning(status).decode()}"

@@ -24,7 +24,7 @@ cdef inline int copy_bytes(Block* block, object source) except -1:
 
 
 cdef inline int read_bytes(Block* block, object file, size_t size) except -1:
-    """Fill an empty block with the next `size` bytes of an unbuffered file, or fewer where it ends."""
+    """Fill an empty block with the next `size` bytes of an unbuffered file, fewer if it ends."""
     cdef size_t done = 0
     cdef Py_ssize_t got = 1
     allocate(block, size)
