@@ -2,8 +2,8 @@
 """The proof of a conversion: engine and source on the same inputs, and the largest difference.
 
 The bound is ``2e-6 * scale``. A float32 sum is wrong by about 2^-24 of the sum of the absolute
-values of its terms; ``scale`` is 1 while no sum in the model exceeds 16 of these, and grows with the
-largest beyond that. A wrong gate order or cell misses it by four orders of magnitude.
+values of its terms; ``scale`` is 1 while no sum in the model exceeds 16 of these, and grows
+with the largest beyond that. A wrong gate order or cell misses it by four orders of magnitude.
 """
 
 from __future__ import annotations

@@ -106,13 +106,19 @@ class Tensors:
         record = self._records[self._next]
         self._next += 1
         at, slot = record.at, record.slot
+        of_test = expected.role >= Role.TEST_INPUT
         if slot.role != expected.role:
-            refuse("kMissingTensor", at, f"{name} has {slot.name}, expected {expected.name}")
+            # A layer cannot have the model's roles, nor the test vector another one.
+            foreign = of_test or slot.role >= Role.TEST_INPUT
+            status = "kUnknownRole" if foreign else "kMissingTensor"
+            refuse(status, at, f"{name} has {slot.name}, expected {expected.name}")
         name = f"{name}.{slot.name}"
         if record.dtype != dtype:
-            refuse("kUnknownDtype", at + 4, f"{name} is {record.dtype}, expected {dtype}")
+            status = "kBadShape" if of_test else "kUnknownDtype"
+            refuse(status, at + 4, f"{name} is {record.dtype}, expected {dtype}")
         if bool(slot.gates) != bool(expected.gates):
-            refuse("kUnknownLayout", at + 8, f"{name} is in a layout of another kind of layer")
+            status = "kBadShape" if of_test else "kUnknownLayout"
+            refuse(status, at + 8, f"{name} is in a layout of another kind of layer")
         if slot != expected:
             message = f"{name} has shape {slot.shape} and {slot.gates} gates"
             message += f", expected {expected.shape} and {expected.gates}"

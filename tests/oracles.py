@@ -1,0 +1,25 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Frameworks that tests compare with: a missing one skips or fails a test."""
+
+from __future__ import annotations
+
+import importlib
+import os
+from types import ModuleType
+
+import pytest
+
+__all__ = ["REQUIRED", "oracle"]
+
+REQUIRED = os.environ.get("GRUCORE_REQUIRE_ORACLES") == "1"
+
+
+def oracle(name: str) -> ModuleType:
+    """The module; without it, skip, or raise ImportError where GRUCORE_REQUIRE_ORACLES=1."""
+    if REQUIRED:
+        module = importlib.import_module(name)
+    else:
+        module = pytest.importorskip(name, exc_type=ImportError)
+    if name == "torch":
+        module.set_num_threads(1)
+    return module
