@@ -68,7 +68,8 @@ struct Text {  // not terminated by a zero; lies in the file
 struct PortInfo {  // an input or an output of the model
   Text name;
   uint32_t features;
-  uint32_t period;
+  uint32_t period;  // frames of the input from one value to the next
+  uint32_t skip;    // first frames of a stream without a value
   Dtype dtype;
   Rate rate;
 };
@@ -132,7 +133,8 @@ void reset(Stream* stream) noexcept;
 void reset_rows(Stream* stream, const uint32_t* rows, uint32_t count) noexcept;
 
 // One frame of every row. inputs[i] is (batch, features), outputs[i] is (batch, features), contiguous.
-// Returns a mask of the outputs written. The model must be streamable.
+// Returns a mask of the outputs written: those whose clock ticks at this frame, for some row; other rows'
+// outputs stay untouched. 0 if the model cannot be streamed.
 uint64_t step(Stream* stream, const void* const* inputs, void* const* outputs) noexcept;
 // The same for `count` rows (ascending, each once) only; other rows of state and outputs stay untouched.
 uint64_t step_rows(Stream* stream, const void* const* inputs, void* const* outputs, const uint32_t* rows,
@@ -149,8 +151,12 @@ struct Signal {
   size_t frame_stride;  // not read at rate kSequence
 };
 
+// How many values of an output the next `frames` frames of a row give: 1 for one per sequence.
+uint32_t output_frames(const Stream* stream, uint32_t output, uint32_t row, uint32_t frames) noexcept;
+
 // `frames` frames of every row, continuing the state. lengths[row] <= frames (or null: all are full);
-// past its length a row's state stays and its outputs are 0. A model that cannot stream takes the frames
+// past its length a row's state stays and its outputs are 0. outputs[i] has room for output_frames(...)
+// values of each row. A model that cannot stream takes the frames
 // as a whole sequence, frames <= options.block, and starts its reverse directions from their state.
 void run(Stream* stream, uint32_t frames, const ConstSignal* inputs, const Signal* outputs,
          const uint32_t* lengths) noexcept;

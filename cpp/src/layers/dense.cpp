@@ -42,7 +42,7 @@ void run(const Node& node, const NodeMemory&, const Block& block) {
   const DenseParams& p = node.as<DenseParams>();
   const ValueBuffer& x = block.values[node.inputs[0]];
   const ValueBuffer& y = block.values[node.output];
-  block.table->matmul({p.weight, p.bias.data, 1, p.activation, {x.data, x.stride}, {y.data, y.stride}, block.rows});
+  block.table->matmul({p.weight, p.bias.data, 1, p.activation, {x.data, x.stride}, {y.data, y.stride}, block.in.all});
 }
 
 }  // namespace

@@ -91,12 +91,12 @@ void run(const Node& node, const NodeMemory& memory, const Block& block) {
   const size_t stride = projected_stride(p);
   if (several) {
     block.table->matmul({p.weight_ih, p.bias.data, p.bias.gates, Activation::kLinear, {x.data, x.stride},
-                         {memory.scratch, stride}, block.rows});
+                         {memory.scratch, stride}, block.in.all});
   }
   for (uint32_t i = 0; i < block.frames; ++i) {
     const uint32_t frame = p.reverse ? block.frames - 1 - i : i;
     const size_t first = size_t{frame} * block.batch;
-    args.rows = block.rows_at[frame];
+    args.rows = block.in.at[frame];
     if (several) {
       args.projected = {memory.scratch + first * stride, stride};
     } else {

@@ -59,15 +59,21 @@ struct ValueBuffer {
   uint32_t features;
 };
 
-// What a node works on: `frames` frames of every row. Which rows take part differs from frame to frame
-// where sequences have ended or a frame is held.
+// Which rows have a value at which frames of a block: not all where sequences have ended, a frame is held,
+// or the value's clock does not tick.
+struct Timetable {
+  const Rows* at;  // of each frame: rows of the batch
+  Rows all;        // of the whole block: frame * batch + row
+};
+
+// What a node works on: `frames` frames of every row.
 struct Block {
   const KernelTable* table;
   const ValueBuffer* values;
   uint32_t batch;
   uint32_t frames;
-  const Rows* rows_at;  // of each frame: rows of the batch
-  Rows rows;            // of the whole block: frame * batch + row
+  Timetable in;   // of the values that the node reads
+  Timetable out;  // of the value that it writes
 };
 
 struct NodeMemory {
@@ -86,6 +92,7 @@ struct LayerKind {
   uint32_t (*state_size)(const void* params);  // floats for each row; 0: none
   bool (*streamable)(const void* params);
   uint64_t (*macs)(const void* params);  // multiply-adds of one frame of one row
+  const float* (*initial_state)(const void* params);  // state_size floats; null, or returning null: zeros
   // Floats of scratch for a block of so many frames and rows; measured in uint64_t against overflow.
   uint64_t (*scratch_floats)(const void* params, uint32_t batch, uint32_t frames);
   void (*run)(const Node& node, const NodeMemory& memory, const Block& block);

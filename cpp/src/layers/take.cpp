@@ -36,8 +36,8 @@ void run(const Node& node, const NodeMemory& memory, const Block& block) {
   const ValueBuffer& y = block.values[node.output];
   const size_t bytes = size_t{x.features} * sizeof(float);
   for (uint32_t frame = 0; frame < block.frames; ++frame) {
-    const Rows& rows = block.rows_at[frame];
-    if (!rows.index && frame + 1 < block.frames && !block.rows_at[frame + 1].index) continue;  // overwritten next
+    const Rows& rows = block.in.at[frame];
+    if (!rows.index && frame + 1 < block.frames && !block.in.at[frame + 1].index) continue;  // overwritten next
     for (uint32_t i = 0; i < rows.count; ++i) {
       const uint32_t row = row_of(rows, i);
       memcpy(memory.state + row * memory.state_stride,

@@ -28,7 +28,7 @@ const char* status_meaning(Status status) {
 namespace {
 
 PortInfo port_of(const detail::Value& value) {
-  return {value.name, value.features, value.period, value.dtype, value.rate};
+  return {value.name, value.features, value.period, value.skip, value.dtype, value.rate};
 }
 
 }  // namespace

@@ -59,7 +59,8 @@ Status parse_ports(Cursor* cursor, const ModelMemory& memory) {
     if (i > 0 && inputs[i] <= inputs[i - 1]) {
       return reader.refuse(Status::kBadIndex, cursor->word_offset(i), inputs[i], inputs[i - 1] + 1);
     }
-    if (memory.values[inputs[i]].rate != Rate::kFrame) {
+    const Value& input = memory.values[inputs[i]];
+    if (input.rate != Rate::kFrame || input.skip != 0) {
       return reader.refuse(Status::kBadValue, cursor->word_offset(i), inputs[i], 0);
     }
     memory.values[inputs[i]].writer = kNobody;
@@ -81,8 +82,8 @@ Status check_roles(const Reader& reader, const Tensor* tensors, uint32_t count, 
   for (uint32_t i = 0; i < count; ++i) {
     const uint64_t offset = tensors[i].record_offset;
     reader.blame(node, tensors[i].role);
-    if (tensors[i].role < static_cast<uint32_t>(Role::kWeightIh) || tensors[i].role > static_cast<uint32_t>(Role::kWeight)) {
-      return reader.refuse(Status::kUnknownRole, offset, tensors[i].role, static_cast<uint32_t>(Role::kWeight));
+    if (tensors[i].role < static_cast<uint32_t>(Role::kWeightIh) || tensors[i].role > static_cast<uint32_t>(Role::kIndex)) {
+      return reader.refuse(Status::kUnknownRole, offset, tensors[i].role, static_cast<uint32_t>(Role::kIndex));
     }
     if (i > 0 && tensors[i].role <= tensors[i - 1].role) {
       return reader.refuse(Status::kMissingTensor, offset, tensors[i].role, tensors[i - 1].role + 1);
