@@ -64,6 +64,7 @@ bool expected_value(int op, float a, float b, float* out) {
         case k_sub: *out = a - b; return true;
         case k_mul: *out = a * b; return true;
         case k_div: *out = a / b; return true;
+        case k_sqrt: *out = std::sqrt(a); return true;
         case k_max: *out = a > b ? a : b; return true;
         case k_min: *out = a < b ? a : b; return true;
         case k_neg: *out = from_word(wa ^ 0x80000000u); return true;
@@ -93,7 +94,7 @@ bool expected_value(int op, float a, float b, float* out) {
 }
 
 // Rounding makes a NaN of its own; everything else moves bits.
-bool is_arithmetic(int op) { return op <= k_div; }
+bool is_arithmetic(int op) { return op <= k_sqrt; }
 
 void check_block(const VecTable& table, const float* a, const float* b) {
     float out[kBlock];

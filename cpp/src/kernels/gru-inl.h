@@ -48,6 +48,13 @@ GRUCORE_INLINE void copy_gate(Sums<kGates, kRows, kPanels, kVectors>& sums, int 
   }
 }
 
+GRUCORE_INLINE F32 gate(const GruArgs& args, F32 x) {
+  return args.is_standard ? sigmoid_f32(x) : apply(args.gate, x);
+}
+GRUCORE_INLINE F32 candidate_of(const GruArgs& args, F32 x) {
+  return args.is_standard ? tanh_f32(x) : apply(args.candidate, x);
+}
+
 GRUCORE_INLINE F32 blend(F32 z, F32 h, F32 n) {
   return flush_denormals(add(mul(z, h), mul(sub(broadcast(1.0f), z), n)));
 }
@@ -85,9 +92,9 @@ struct ResetAfterTile {
       GRUCORE_UNROLL(1)
       for (int p = 0; p < kPanels; ++p) {
         for (int v = 0; v < kVectors; ++v) {
-          const F32 rr = sigmoid_f32(reset[r][p][v]);
-          const F32 z = sigmoid_f32(update[r][p][v]);
-          const F32 n = tanh_f32(add(candidate[r][p][v], mul(rr, recurrent[r][p][v])));
+          const F32 rr = gate(args, reset[r][p][v]);
+          const F32 z = gate(args, update[r][p][v]);
+          const F32 n = candidate_of(args, add(candidate[r][p][v], mul(rr, recurrent[r][p][v])));
           const size_t at = static_cast<size_t>(p) * kPanel + static_cast<size_t>(v) * kLanes;
           store_vector<kLast, kVectors>(out + at, blend(z, load_vector<kLast, kVectors>(before + at, v), n), v);
         }
@@ -143,9 +150,9 @@ struct ResetBeforeGates {
       for (int p = 0; p < kPanels; ++p) {
         for (int v = 0; v < kVectors; ++v) {
           const size_t at = static_cast<size_t>(p) * kPanel + static_cast<size_t>(v) * kLanes;
-          const F32 gated = mul(sigmoid_f32(reset[r][p][v]), load_vector<kLast, kVectors>(before + at, v));
+          const F32 gated = mul(gate(args, reset[r][p][v]), load_vector<kLast, kVectors>(before + at, v));
           store_vector<kLast, kVectors>(scratch + at, flush_denormals(gated), v);
-          store_vector<kLast, kVectors>(scratch + hidden + at, sigmoid_f32(update[r][p][v]), v);
+          store_vector<kLast, kVectors>(scratch + hidden + at, gate(args, update[r][p][v]), v);
           store_vector<kLast, kVectors>(scratch + 2 * hidden + at, candidate[r][p][v], v);
         }
       }
@@ -185,7 +192,7 @@ struct ResetBeforeCandidate {
         for (int v = 0; v < kVectors; ++v) {
           const size_t at = static_cast<size_t>(p) * kPanel + static_cast<size_t>(v) * kLanes;
           const F32 z = load_vector<kLast, kVectors>(update + at, v);
-          const F32 n = tanh_f32(candidate[r][p][v]);
+          const F32 n = candidate_of(args, candidate[r][p][v]);
           store_vector<kLast, kVectors>(out + at, blend(z, load_vector<kLast, kVectors>(before + at, v), n), v);
         }
       }

@@ -25,8 +25,11 @@
 
 #if defined(__GNUC__) || defined(__clang__)
 #define GRUCORE_INLINE inline __attribute__((always_inline))
+#define GRUCORE_NOINLINE __attribute__((noinline))
 #elif defined(_MSC_VER)
 #define GRUCORE_INLINE __forceinline
+#define GRUCORE_NOINLINE __declspec(noinline)
 #else
 #define GRUCORE_INLINE inline
+#define GRUCORE_NOINLINE
 #endif

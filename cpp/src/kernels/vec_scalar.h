@@ -10,6 +10,8 @@
 #error "x87 rounds differently: compile with -msse2 -mfpmath=sse"
 #endif
 
+#include "kernels/square_root.h"
+
 namespace grucore::detail::GRUCORE_ISA {
 namespace {
 
@@ -72,6 +74,7 @@ GRUCORE_INLINE F32 add(F32 a, F32 b) { GRUCORE_LANEWISE(F32, a.v[i] + b.v[i]); }
 GRUCORE_INLINE F32 sub(F32 a, F32 b) { GRUCORE_LANEWISE(F32, a.v[i] - b.v[i]); }
 GRUCORE_INLINE F32 mul(F32 a, F32 b) { GRUCORE_LANEWISE(F32, a.v[i] * b.v[i]); }
 GRUCORE_INLINE F32 div(F32 a, F32 b) { GRUCORE_LANEWISE(F32, a.v[i] / b.v[i]); }
+GRUCORE_INLINE F32 sqrt(F32 a) { GRUCORE_LANEWISE(F32, square_root(a.v[i])); }
 
 // a*b + c rounded once. Without hardware: the product is exact in double, the sum is rounded to odd there, so that
 // rounding it again to float is exact (rounding the sum to nearest first would be wrong about once in 4e8 triples).

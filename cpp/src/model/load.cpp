@@ -52,8 +52,14 @@ void finish(const Header& header, const ModelMemory& memory, Model* model) {
     Node& node = memory.nodes[i];
     node.state = model->state_count;
     if (node.state_size > 0) memory.state_nodes[model->state_count++] = i;
-    if (model->first_unstreamable == kNone && !node.kind->streamable(node.params)) model->first_unstreamable = i;
-    if (memory.values[node.output].rate == Rate::kFrame) model->macs_per_frame += node.kind->macs(node.params);
+    if (model->first_unstreamable == kNone && node.kind->reads_future &&
+        node.kind->reads_future(node.params)) {
+      model->first_unstreamable = i;
+    }
+    const Value& output = memory.values[node.output];
+    if (output.rate != Rate::kSequence && node.kind->macs) {
+      model->macs_per_frame += node.kind->macs(node.params) / output.period;
+    }
   }
 }
 

@@ -9,12 +9,19 @@ namespace {
 
 Status check_layout(const Reader& reader, uint64_t record, const Tensor& tensor) {
   if (tensor.layout == Layout::kRowMajor) return reader.zeros(record + 32, record + 48);
+  if (tensor.layout == Layout::kRows) {
+    if (tensor.rank != 2) return reader.refuse(Status::kBadShape, record + 12, tensor.rank, 2);
+    return reader.zeros(record + 32, record + 48);
+  }
   const uint32_t gates = tensor.params[0];
   if (gates < 1 || gates > 4) return reader.refuse(Status::kBadShape, record + 32, gates, 4);
   if (tensor.params[1] != 1) return reader.refuse(Status::kBadShape, record + 36, tensor.params[1], 1);
-  GRUCORE_TRY(reader.zeros(record + 40, record + 48));
+  const uint32_t groups = tensor.params[2];
+  if (groups == 1 || groups > kMaxFeatures) return reader.refuse(Status::kBadShape, record + 40, groups, kMaxFeatures);
+  GRUCORE_TRY(reader.zeros(record + 44, record + 48));
   if (tensor.rank > 2) return reader.refuse(Status::kBadShape, record + 12, tensor.rank, 2);
-  if (tensor.shape[0] % gates != 0) return reader.refuse(Status::kBadShape, record + 16, tensor.shape[0], gates);
+  const uint64_t matrices = uint64_t{gates} * (groups ? groups : 1);
+  if (tensor.shape[0] % matrices != 0) return reader.refuse(Status::kBadShape, record + 16, tensor.shape[0], matrices);
   return Status::kOk;
 }
 
@@ -24,9 +31,10 @@ Status stored_elements(const Reader& reader, uint64_t record, const Tensor& tens
   for (uint32_t i = 0; i < tensor.rank; ++i) {
     uint64_t extent = tensor.shape[i];
     if (i == 0 && tensor.layout == Layout::kPanel16) {
-      const uint64_t gates = tensor.params[0];
-      extent = gates * ((extent / gates + 3) / 4 * 4);
+      const uint64_t matrices = uint64_t{tensor.params[0]} * (tensor.params[2] ? tensor.params[2] : 1);
+      extent = matrices * ((extent / matrices + 3) / 4 * 4);
     }
+    if (i == 1 && tensor.layout == Layout::kRows) extent = (extent + 15) / 16 * 16;
     if (extent > kMaxFileBytes / elements) {
       return reader.refuse(Status::kBadShape, record + 16 + 4 * uint64_t{i}, tensor.shape[i], kMaxFileBytes / elements);
     }
@@ -94,8 +102,8 @@ Status parse_tensors(const Reader& reader, const Header& header, const Sections&
     }
     tensor.dtype = static_cast<TensorDtype>(dtype);
     const uint32_t layout = reader.u32(record + 8);
-    if (layout != static_cast<uint32_t>(Layout::kRowMajor) && layout != static_cast<uint32_t>(Layout::kPanel16)) {
-      return reader.refuse(Status::kUnknownLayout, record + 8, layout, static_cast<uint32_t>(Layout::kPanel16));
+    if (layout < static_cast<uint32_t>(Layout::kRowMajor) || layout > static_cast<uint32_t>(Layout::kRows)) {
+      return reader.refuse(Status::kUnknownLayout, record + 8, layout, static_cast<uint32_t>(Layout::kRows));
     }
     tensor.layout = static_cast<Layout>(layout);
     GRUCORE_TRY(parse_shape(reader, record, &tensor));
