@@ -28,13 +28,11 @@ Status parse(const NodeSource& source, void* out) {
   if (x.dtype != Dtype::kFloat32 || y.dtype != Dtype::kFloat32) return source.refuse(Status::kBadShape, 1, 0);
   if (x.rate != Rate::kFrame || y.rate != Rate::kFrame) return source.refuse(Status::kBadShape, 2, 0);
   GRUCORE_TRY(source.expect_attributes(4));
-  uint32_t cell = 0, direction = 0, ignored = 0;
+  uint32_t cell = 0, direction = 0;
   GRUCORE_TRY(source.attribute(0, 1, &cell));
   GRUCORE_TRY(source.attribute(1, 1, &direction));
-  if (source.attributes[2] != static_cast<uint32_t>(Activation::kSigmoid)) {
-    return source.attribute(2, 0, &ignored);
-  }
-  if (source.attributes[3] != static_cast<uint32_t>(Activation::kTanh)) return source.attribute(3, 0, &ignored);
+  GRUCORE_TRY(source.expect_attribute(2, static_cast<uint32_t>(Activation::kSigmoid)));
+  GRUCORE_TRY(source.expect_attribute(3, static_cast<uint32_t>(Activation::kTanh)));
   params.reset_before = cell == 1;
   params.reverse = direction == 1;
   const uint32_t hidden = y.features;

@@ -48,6 +48,11 @@ struct NodeSource {
     *out = attributes[i];
     return Status::kOk;
   }
+  // attributes[i] is the only one that there is so far.
+  Status expect_attribute(uint32_t i, uint32_t expected) const {
+    if (attributes[i] == expected) return Status::kOk;
+    return reader.refuse(Status::kBadAttribute, attribute_offset + 4 * uint64_t{i}, attributes[i], expected);
+  }
   // float32 in panel16: (gates * rows, inputs), or a bias (gates * rows,) where inputs is 0.
   Status panels(Role role, uint32_t gates, uint32_t rows, uint32_t inputs, PanelWeights* out) const;
 };
