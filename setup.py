@@ -66,6 +66,7 @@ extensions = cythonize(
     ),
     include_path=["src"],
     build_dir="build/cython",
+    force=True,  # cythonize does not see every cimport
     compiler_directives={
         "language_level": 3,
         "freethreading_compatible": True,

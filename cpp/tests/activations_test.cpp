@@ -1,5 +1,6 @@
 // exp, sigmoid and tanh: special values, a sample of all floats, and the same bits from every table and machine.
 // SPDX-License-Identifier: Apache-2.0
+// Usage: activations_test [table that must run]...
 #include "activations_scan.h"
 
 using namespace grucore_test;
@@ -82,7 +83,7 @@ void test_special(const VecTable& table) {
 
 }  // namespace
 
-int main() {
+int main(int argc, char** argv) {
     for (const VecTable* const* table = vec_tables(); *table != nullptr; ++table) {
         const bool first = table == vec_tables();
         test_special(**table);
@@ -96,5 +97,6 @@ int main() {
             CHECK_EQ(scan.hash, kSampleHashes[i]);
         }
     }
+    CHECK_EQ(missing_vec_tables(argc - 1, argv + 1), 0);
     return finish("activations_test");
 }

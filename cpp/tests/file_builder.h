@@ -95,6 +95,10 @@ class FileBuilder {
   void tensor(uint32_t role, uint32_t gates, uint32_t rows, uint32_t inputs, const float* data) {
     tensors_.push_back({role, gates, gates * rows, inputs, textbook::pack_panel16(data, gates, rows, inputs ? inputs : 1)});
   }
+  // rowmajor of float32, for the test vector of the model; after the tensors of all nodes. features 0: (frames,).
+  void test_tensor(uint32_t role, uint32_t frames, uint32_t features, const textbook::Floats& data) {
+    tensors_.push_back({role, 0, frames, features, data});
+  }
 
   Bytes finish() const {
     std::vector<uint32_t> words = inputs_;
@@ -115,7 +119,10 @@ class FileBuilder {
                   (metadata.size() + 63) / 64 * 64;
     for (const TensorSource& tensor : tensors_) {
       const uint32_t rank = tensor.inputs ? 2 : 1;
-      for (uint32_t field : {tensor.role, 0u, 2u, rank, tensor.outputs, tensor.inputs, 0u, 0u, tensor.gates, 1u, 0u, 0u}) put32(&file, field);
+      const uint32_t layout = tensor.gates ? 2 : 1, group = tensor.gates ? 1 : 0;
+      for (uint32_t field : {tensor.role, 0u, layout, rank, tensor.outputs, tensor.inputs, 0u, 0u, tensor.gates, group, 0u, 0u}) {
+        put32(&file, field);
+      }
       put64(&file, data);
       put64(&file, tensor.packed.size() * 4);
       data += (tensor.packed.size() * 4 + 63) / 64 * 64;
@@ -138,7 +145,7 @@ class FileBuilder {
 
  private:
   struct TensorSource {
-    uint32_t role, gates, outputs, inputs;
+    uint32_t role, gates, outputs, inputs;  // gates 0: rowmajor
     textbook::Floats packed;
   };
   Bytes values_, nodes_;

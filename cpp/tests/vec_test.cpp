@@ -1,6 +1,6 @@
 // Every operation of the Vec API of every instruction set against plain C++, bit for bit.
 // SPDX-License-Identifier: Apache-2.0
-// Usage: vec_test [random rounds, default 300]
+// Usage: vec_test [random rounds, default 300 [table that must run]...]
 #include <cmath>
 #include <cstdlib>
 #include <vector>
@@ -298,5 +298,6 @@ int main(int argc, char** argv) {
         test_any(**table);
         test_partial(**table);
     }
+    if (argc > 2) CHECK_EQ(missing_vec_tables(argc - 2, argv + 2), 0);
     return finish("vec_test");
 }

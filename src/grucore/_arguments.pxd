@@ -100,7 +100,7 @@ cdef inline int take_signal(
     # The stride of an axis with one element means nothing.
     if ((rows > 1 and (strides[0] < 0 or strides[0] % 4))
             or (frames > 1 and (strides[1] < 0 or strides[1] % 4))
-            or (features > 1 and strides[2] != 4)):
+            or (features > 1 and rows > 0 and frames > 0 and strides[2] != 4)):
         raise ValueError("expected contiguous features, and ascending rows and frames")
     signal.data = cpp.PyArray_DATA(array)
     signal.row_stride = strides[0] // 4

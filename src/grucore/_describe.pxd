@@ -120,12 +120,16 @@ cdef inline str refusal(
     """The sentence that says why a file was refused, and where: `source` is its path."""
     cdef str name = cpp.status_name(status).decode()
     cdef str message = f"{source}: byte {report.offset:#x}: {cpp.status_meaning(status).decode()}"
-    if report.found != report.expected:
-        # A magic, a length and a checksum have to be what they are; elsewhere a bound was missed.
-        bound = "at most " if report.found > report.expected else "at least "
-        if name in ("kBadMagic", "kBadLength", "kBadChecksum"):
-            bound = ""
-        message += f": found {report.found}, expected {bound}{report.expected}"
+    if name in ("kTruncated", "kCountOutOfBounds", "kBadIndex", "kNewerVersion"):
+        bound = "at most" if report.found > report.expected else "at least"
+        message += f": found {report.found}, expected {bound} {report.expected}"
+    elif name == "kNonfiniteWeight":
+        message += f": found {report.found:#x}"
+    elif name in ("kBadName", "kBadOrder", "kBadValue", "kUnknownDtype", "kUnknownKind",
+                  "kUnknownLayout", "kUnknownRole", "kValueNotWritten"):
+        message += f": found {report.found}"
+    elif report.found != report.expected:
+        message += f": found {report.found}, expected {report.expected}"
     details = [name]
     if report.node != cpp.kNone:
         details.append(f"node {node_of_file(file, report.node)}")

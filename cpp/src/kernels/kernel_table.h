@@ -118,11 +118,12 @@ struct KernelTable {
 
 constexpr uint32_t kPanel = 16;
 
-constexpr uint32_t round_up(uint32_t value, uint32_t multiple) {
+// static: kernel files must not share functions, not even these.
+static constexpr uint32_t round_up(uint32_t value, uint32_t multiple) {
   return (value + multiple - 1) / multiple * multiple;
 }
 // Rows of a matrix in panel16, padding included.
-constexpr uint32_t padded_rows(uint32_t rows) { return round_up(rows, 4); }
+static constexpr uint32_t padded_rows(uint32_t rows) { return round_up(rows, 4); }
 
 }  // namespace detail
 }  // namespace grucore

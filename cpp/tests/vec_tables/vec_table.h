@@ -46,4 +46,7 @@ struct VecTable {
 // The tables of this build that this machine can run, null-terminated; `scalar` is the first.
 const VecTable* const* vec_tables();
 
+// How many of these names are not among vec_tables(): a test that must run a table says so and fails without it.
+int missing_vec_tables(int count, const char* const* names);
+
 }  // namespace grucore_test

@@ -2,6 +2,9 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "vec_table.h"
 
+#include <stdio.h>
+#include <string.h>
+
 #define GRUCORE_TEST_DECLARE(isa) \
     namespace grucore::detail::isa { extern const grucore_test::VecTable kVecTable; }
 
@@ -40,6 +43,19 @@ const VecTable* const* vec_tables() {
 #endif
     tables[count] = nullptr;
     return tables;
+}
+
+int missing_vec_tables(int count, const char* const* names) {
+    int missing = 0;
+    for (int i = 0; i < count; ++i) {
+        bool found = false;
+        for (const VecTable* const* table = vec_tables(); *table != nullptr; ++table) {
+            found = found || strcmp((*table)->name, names[i]) == 0;
+        }
+        if (!found) printf("table %s: not in this build, or not for this machine\n", names[i]);
+        missing += found ? 0 : 1;
+    }
+    return missing;
 }
 
 }  // namespace grucore_test

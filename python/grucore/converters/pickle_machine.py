@@ -81,7 +81,7 @@ def load_pickle(stream: BinaryIO, reduce: Reduce, persistent: Persistent) -> Any
             machine.execute(opcode.name, argument)
     except (
         *(ValueError, IndexError, KeyError, TypeError, AttributeError, OverflowError),
-        *(EOFError, struct.error, RecursionError, MemoryError),
+        *(EOFError, struct.error, RecursionError, MemoryError, Warning),
     ) as error:
         if isinstance(error, ConversionError):
             raise

@@ -34,7 +34,12 @@ def load_checkpoint(data: bytes) -> Any:
     try:
         with zipfile.ZipFile(io.BytesIO(data)) as archive:
             return _from_zip(archive, len(data))
-    except (zipfile.BadZipFile, NotImplementedError, RuntimeError, struct.error) as error:
+    except ConversionError:
+        raise
+    except (
+        *(zipfile.BadZipFile, NotImplementedError, RuntimeError, struct.error),
+        *(ValueError, LookupError, OSError, EOFError, OverflowError),
+    ) as error:
         raise ConversionError(f"the zip archive is damaged: {error}") from None
 
 

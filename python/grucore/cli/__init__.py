@@ -1,0 +1,80 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The command line: `grucore convert | inspect | run | bench | demo`."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from collections.abc import Sequence
+
+from grucore import GrucoreError, __version__
+from grucore.cli._console import Console
+
+from . import bench, convert, demo, inspect, run
+
+__all__ = ["build_parser", "main"]
+
+COMMANDS = (convert, inspect, run, bench, demo)
+
+DESCRIPTION = "Run trained GRU networks: convert a checkpoint, look at a model, run and time it."
+EPILOG = """\
+examples:
+  grucore demo
+  grucore convert kws.pt -o kws.gru --architecture "gru > last > linear"
+  grucore inspect kws.gru --selftest
+  grucore run kws.gru -i frames.npy -o scores.npy
+
+exit codes: 0 done, 1 the operation failed (standard error says why), 2 wrong usage
+"""
+
+
+def build_parser() -> argparse.ArgumentParser:
+    """The parser of all commands; imports nothing but argparse."""
+    parser = argparse.ArgumentParser(
+        prog="grucore",
+        description=DESCRIPTION,
+        epilog=EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("--version", action="version", version=f"grucore {__version__}")
+    subparsers = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
+    for command in COMMANDS:
+        name = command.__name__.rpartition(".")[2]
+        subparser = subparsers.add_parser(
+            name,
+            help=command.HELP,
+            description=command.DESCRIPTION,
+            epilog=command.EPILOG,
+            formatter_class=argparse.RawDescriptionHelpFormatter,
+        )
+        command.configure(subparser)
+        subparser.set_defaults(command=command, name=name, parser=subparser)
+    return parser
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run one command and return its exit code: 0 done, 1 failed, 2 wrong usage."""
+    try:
+        arguments = build_parser().parse_args(argv)
+        arguments.command.run(arguments, Console())
+        sys.stdout.flush()
+    except SystemExit as stop:  # argparse has said what it had to say
+        return stop.code if isinstance(stop.code, int) else 2
+    except KeyboardInterrupt:
+        return 130
+    except BrokenPipeError:  # the reader has left, as `head` does; Python would complain at exit
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 1
+    except (GrucoreError, OSError, ValueError, MemoryError) as error:
+        print(f"grucore {arguments.name}: {_reason(error)}", file=sys.stderr)
+        return 1
+    return 0
+
+
+def _reason(error: Exception) -> str:
+    """One sentence, or what a conversion error lists."""
+    if isinstance(error, OSError) and error.strerror:
+        where = "" if error.filename is None else f"{error.filename}: "
+        return f"{where}{error.strerror}"
+    return str(error) or ("not enough memory" if isinstance(error, MemoryError) else repr(error))

@@ -1,0 +1,137 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The graph of a model as rows of numbers and names, for `inspect`, `convert` and `bench`."""
+
+from __future__ import annotations
+
+from dataclasses import fields
+from enum import Enum
+from typing import TYPE_CHECKING, Any
+
+from grucore.fileformat.layout import stored_size
+from grucore.ir import Graph
+from grucore.node import Node, Rate, Value
+
+if TYPE_CHECKING:
+    from grucore.cli._console import Console
+
+__all__ = ["describe", "number", "show", "value_text"]
+
+GRAPH = ("node", "kind", "shape", "reads", "writes", "attributes")
+COST = ("node", "parameters", "bytes", "multiply-adds", "streams")
+
+
+def number(count: float) -> str:
+    """An integer with commas."""
+    return f"{count:,}"
+
+
+def _attributes(node: Node) -> dict[str, str | int | float | bool]:
+    """Every setting of a layer that is not a tensor: enum members by name."""
+    found: dict[str, str | int | float | bool] = {}
+    for field in fields(node):
+        value = getattr(node, field.name)
+        if field.name in ("name", "inputs", "output"):
+            continue
+        if isinstance(value, Enum):
+            found[field.name] = value.name.lower()
+        elif isinstance(value, (bool, int, float, str)):
+            found[field.name] = value
+    return found
+
+
+def _rate(value: Value) -> str:
+    return {Rate.FRAME: "frame", Rate.SEQUENCE: "sequence"}.get(
+        value.rate, f"{value.period} frames"
+    )
+
+
+def _value(value: Value) -> dict[str, Any]:
+    return {
+        "name": value.name,
+        "features": value.features,
+        "dtype": value.dtype.name.lower(),
+        "rate": _rate(value),
+    }
+
+
+def _stored_bytes(graph: Graph, node: Node) -> int:
+    """Bytes of the tensors of a node as they lie in the file, padding included."""
+    tensors = node.tensors()
+    slots = type(node).slots(node.attributes, *graph.ports(node))
+    return sum(stored_size(slot) * tensors[slot.role].dtype.itemsize for slot in slots)
+
+
+def _node(graph: Graph, node: Node) -> dict[str, Any]:
+    inputs, output = graph.ports(node)
+    return {
+        "name": node.name,
+        "kind": node.layer,
+        "attributes": _attributes(node),
+        "inputs": [value.name for value in inputs],
+        "output": output.name,
+        "input_features": [value.features for value in inputs],
+        "output_features": output.features,
+        "rate": _rate(output),
+        "parameters": sum(array.size for array in node.tensors().values()),
+        "bytes": _stored_bytes(graph, node),
+        "multiply_adds": graph.multiply_adds(node),
+        "streamable": node.streamable,
+    }
+
+
+def describe(graph: Graph) -> dict[str, Any]:
+    """Ports, layers, their sizes and work: what `grucore inspect --json` says of a graph."""
+    nodes = [_node(graph, node) for node in graph.nodes]
+    stopper = graph.first_unstreamable
+    return {
+        "inputs": [_value(graph.value(name)) for name in graph.inputs],
+        "outputs": [_value(graph.value(name)) for name in graph.outputs],
+        "nodes": nodes,
+        "parameters": graph.parameter_count,
+        "weight_bytes": sum(node["bytes"] for node in nodes),
+        "multiply_adds_per_frame": graph.multiply_adds_per_frame,
+        "streamable": graph.streamable,
+        "unstreamable_layer": None if stopper is None else stopper.name,
+    }
+
+
+def value_text(value: dict[str, Any]) -> str:
+    """An input or output in words."""
+    return f"{value['name']}: {value['features']} {value['dtype']} per {value['rate']}"
+
+
+def show(description: dict[str, Any], console: Console) -> None:
+    """Two tables with a row for each layer: what it is, and what it costs."""
+    graph, cost = [], []
+    for node in description["nodes"]:
+        shape = " + ".join(str(features) for features in node["input_features"])
+        graph.append(
+            [
+                node["name"],
+                node["kind"],
+                f"{shape} -> {node['output_features']}",
+                ", ".join(node["inputs"]),
+                node["output"],
+                _settings(node["attributes"]),
+            ]
+        )
+        work = node["multiply_adds"]
+        cost.append(
+            [
+                node["name"],
+                number(node["parameters"]) if node["parameters"] else "",
+                number(node["bytes"]) if node["bytes"] else "",
+                f"{number(work)} per {node['rate']}" if work else "",
+                "yes" if node["streamable"] else "no",
+            ]
+        )
+    console.table(GRAPH, graph)
+    console.line()
+    console.table(COST, cost)
+
+
+def _settings(attributes: dict[str, Any]) -> str:
+    """Names of enum members speak for themselves, numbers do not."""
+    return ", ".join(
+        value if isinstance(value, str) else f"{name}={value}" for name, value in attributes.items()
+    )

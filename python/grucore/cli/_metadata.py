@@ -1,0 +1,40 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The metadata of a file in words; it is free-form, so anything goes."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from typing import Any
+
+__all__ = ["entries", "proof_text"]
+
+LONGEST = 300  # characters of one entry
+
+
+def _text(value: Any) -> str:
+    if isinstance(value, float):
+        return f"{value:.3g}"
+    text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+    return text if len(text) <= LONGEST else f"{text[:LONGEST]} ..."
+
+
+def entries(name: str, value: Any) -> list[tuple[str, str]]:
+    """Rows (name, text) of an entry; an object gives a row for each of its members."""
+    if value is None:
+        return []
+    if isinstance(value, Mapping):
+        return [row for key, member in value.items() for row in entries(f"{name} {key}", member)]
+    return [(name, _text(value))]
+
+
+def proof_text(proof: Any) -> str:
+    """The proof of a conversion in one line."""
+    if proof is None:
+        return "none (not verified)"
+    from grucore.proof import Proof
+
+    try:
+        return str(Proof(**proof))
+    except (TypeError, ValueError):  # another producer's words
+        return _text(proof)

@@ -1,0 +1,139 @@
+# SPDX-License-Identifier: Apache-2.0
+"""`grucore bench`: what a model costs on this machine, from Python."""
+
+from __future__ import annotations
+
+import argparse
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from grucore.cli._console import Console
+
+HELP = "time a model on this machine: microseconds a step, its percentiles, throughput"
+DESCRIPTION = """\
+Time a model from Python, on standard normal input. Chunks of Stream.step calls give the cost of a
+step (a clock around at least 0.2 ms of them); calls timed one by one give the percentiles and the
+histogram, less the cost of the clock, which is measured and printed. Model.run gives the cost of a
+frame in whole sequences of 100 frames, alone and in a batch. The garbage collector is off while the
+clock runs. The smallest figure says what the machine can do, the others what it did meanwhile.
+"""
+EPILOG = """\
+example:
+  grucore bench kws.gru --seconds 5
+"""
+BAR_WIDTH = 40
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    """Add the arguments."""
+    parser.add_argument("model", metavar="MODEL", help="a .gru file")
+    parser.add_argument("--isa", metavar="NAME", help="the instruction set, instead of the best")
+    parser.add_argument(
+        "--seconds", type=float, default=3.0, metavar="N", help="how long in all (default: 3)"
+    )
+    parser.add_argument(
+        "--batch", type=int, default=16, metavar="N", help="rows of the batch (default: 16)"
+    )
+    parser.add_argument(
+        "--threads", type=int, default=1, metavar="N", help="threads for the batch (default: 1)"
+    )
+    parser.add_argument("--json", action="store_true", help="print one JSON object")
+
+
+def run(arguments: argparse.Namespace, console: Console) -> None:
+    """Measure and report."""
+    if not 0.0 < arguments.seconds <= 3600.0:
+        arguments.parser.error(f"--seconds {arguments.seconds:g}: expected up to 3600")
+    for name in ("batch", "threads"):
+        if getattr(arguments, name) < 1:
+            arguments.parser.error(f"--{name} {getattr(arguments, name)}: expected at least 1")
+
+    import grucore
+    from grucore import fileformat
+    from grucore.cli import _graph
+    from grucore.cli._timing import measure
+
+    model = grucore.load(arguments.model, isa=arguments.isa)
+    graph = _graph.describe(fileformat.read(bytes(model)))
+    with console.progress(f"timing {arguments.model}", total=arguments.seconds) as task:
+        report: dict[str, Any] = {
+            "file": arguments.model,
+            "isa": model.isa,
+            "numerics": model.numerics,
+            "threads": arguments.threads,
+            "weight_bytes": graph["weight_bytes"],
+            # A step goes through every layer: it answers as if the sequence ended there.
+            "multiply_adds_per_step": sum(node["multiply_adds"] for node in graph["nodes"]),
+            "unstreamable_layer": graph["unstreamable_layer"],
+            **measure(
+                model,
+                seconds=arguments.seconds,
+                batch=arguments.batch,
+                threads=arguments.threads,
+                advance=task.advance,
+            ),
+        }
+    if report["step"] is not None:
+        microseconds = report["step"]["us_min"]
+        report["step"]["gigabytes_per_second"] = _rate(report["weight_bytes"], microseconds)
+        report["step"]["gigamacs_per_second"] = _rate(
+            report["multiply_adds_per_step"], microseconds
+        )
+    if arguments.json:
+        console.emit(report)
+    else:
+        _show(report, console)
+
+
+def _rate(count: int, microseconds: float) -> float:
+    return round(count / microseconds / 1e3, 3)
+
+
+def _show(report: dict[str, Any], console: Console) -> None:
+    console.line(f"{report['file']} on {report['isa']}, numerics {report['numerics']}")
+    console.line(
+        f"{report['weight_bytes']:,} bytes of weights, "
+        f"{report['multiply_adds_per_step']:,} multiply-adds a step"
+    )
+    console.line()
+    step = report["step"]
+    if step is None:
+        console.line(f"no steps: layer {report['unstreamable_layer']!r} reads the future")
+    else:
+        _show_step(step, report["clock_ns"], console)
+    rows = [
+        [
+            f"{run['batch']} x {run['frames']}",
+            str(run["threads"]),
+            f"{run['us_per_frame_min']:.3f}",
+            f"{run['us_per_frame_median']:.3f}",
+            f"{1e6 / run['us_per_frame_min']:,.0f}",
+        ]
+        for run in report["run"]
+    ]
+    console.line()
+    console.line("run(x), microseconds a frame")
+    console.table(("batch x frames", "threads", "min", "median", "frames/s"), rows)
+
+
+def _show_step(step: dict[str, Any], clock: float, console: Console) -> None:
+    latency = step["latency_us"]
+    console.line("step(x, out=), microseconds")
+    console.fields(
+        [
+            ("  min", f"{step['us_min']:.3f}   (chunks of {step['chunk_steps']:,} steps)"),
+            ("  median", f"{step['us_median']:.3f}"),
+            ("  weights", f"{step['gigabytes_per_second']:.2f} GB/s at the minimum"),
+            ("  work", f"{step['gigamacs_per_second']:.2f} Gmac/s at the minimum"),
+        ]
+    )
+    console.line()
+    console.line(
+        f"single steps, microseconds ({step['steps']:,} calls, less {clock:.0f} ns of the clock)"
+    )
+    console.table(tuple(latency), [[f"{value:.3f}" for value in latency.values()]])
+    console.line()
+    most = max(entry["steps"] for entry in step["histogram"])
+    for entry in step["histogram"]:
+        bar = "#" * -(-BAR_WIDTH * entry["steps"] // most)
+        console.line(f"  up to {entry['up_to_us']:10.3f} us  {entry['steps']:9,}  {bar}".rstrip())

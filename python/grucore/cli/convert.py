@@ -1,0 +1,97 @@
+# SPDX-License-Identifier: Apache-2.0
+"""`grucore convert`: from a checkpoint to a .gru file."""
+
+from __future__ import annotations
+
+import argparse
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from grucore.cli._console import Console
+
+HELP = "turn a checkpoint into a .gru file, and prove that nothing changed"
+DESCRIPTION = """\
+Convert a checkpoint of another framework, which need not be installed. Nothing in the file is
+executed. The result is compared with the framework's own layers, or with a float64 reference; the
+largest difference is printed, and one above the bound is an error. FILE.gru appears whole or not
+at all; one that is there is replaced.
+"""
+EPILOG = """\
+example:
+  grucore convert kws.pt -o kws.gru --architecture "gru > last > linear"
+
+Without --architecture, a checkpoint whose layers can follow each other in several ways is refused
+with the list of architectures that fit.
+"""
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    """Add the arguments."""
+    parser.add_argument("file", metavar="FILE", help="the checkpoint (.pt, .pth)")
+    parser.add_argument("-o", "--output", metavar="OUT.gru", required=True)
+    parser.add_argument(
+        "--architecture",
+        metavar="TEXT",
+        help='how the layers follow each other, such as "gru > last > linear"',
+    )
+    parser.add_argument("--no-verify", action="store_true", help="do not compare the result")
+    parser.add_argument("--json", action="store_true", help="print one JSON object")
+
+
+def run(arguments: argparse.Namespace, console: Console) -> None:
+    """Convert, save, and say what was read and how it was proved."""
+    source, output = arguments.file, arguments.output
+    if Path(source).exists() and Path(output).exists() and Path(source).samefile(output):
+        arguments.parser.error(f"-o {output} is the checkpoint itself")
+
+    import grucore
+    from grucore import fileformat
+    from grucore.cli import _graph
+    from grucore.cli._files import write_bytes
+
+    started = time.perf_counter()
+    with console.progress(f"converting {source}"):
+        model = grucore.convert(
+            source, architecture=arguments.architecture, verify=not arguments.no_verify
+        )
+        data = bytes(model)
+        graph = fileformat.read(data)
+    seconds = time.perf_counter() - started
+    write_bytes(output, data)
+    report: dict[str, Any] = {
+        "input": str(source),
+        "input_bytes": Path(source).stat().st_size,
+        "output": str(output),
+        "output_bytes": len(data),
+        "seconds": round(seconds, 6),
+        "source": graph.metadata.get("source"),
+        "proof": graph.metadata.get("proof"),
+        **_graph.describe(graph),
+    }
+    if arguments.json:
+        console.emit(report)
+    else:
+        _show(report, console)
+
+
+def _show(report: dict[str, Any], console: Console) -> None:
+    from grucore.cli import _graph
+    from grucore.cli._metadata import entries, proof_text
+
+    rows = [("read", f"{report['input']}, {_graph.number(report['input_bytes'])} bytes")]
+    rows += entries("source", report["source"])
+    rows += [("input", _graph.value_text(value)) for value in report["inputs"]]
+    rows += [("output", _graph.value_text(value)) for value in report["outputs"]]
+    rows.append(("proof", proof_text(report["proof"])))
+    rows.append(
+        (
+            "wrote",
+            f"{report['output']}, {_graph.number(report['output_bytes'])} bytes, "
+            f"in {report['seconds']:.2f} s",
+        )
+    )
+    _graph.show(report, console)
+    console.line()
+    console.fields(rows)

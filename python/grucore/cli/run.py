@@ -1,0 +1,160 @@
+# SPDX-License-Identifier: Apache-2.0
+"""`grucore run`: a model over sequences in files."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import time
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from grucore.cli._console import Console
+    from grucore.model import Model
+
+HELP = "run a model over the sequences in a file"
+DESCRIPTION = """\
+Run a model over whole sequences: an array (frames, features), or (batch, frames, features), from a
+.npy or .csv file or from standard input (-, as .npy). The result is float32 in the same layout, in
+a .npy or .csv file or on standard output (-, as .npy). A model of several inputs takes a .npz file
+with an array for each, by name; several outputs give one.
+"""
+EPILOG = """\
+examples:
+  grucore run kws.gru -i frames.npy -o scores.npy
+  grucore run kws.gru -i batch.npy --lengths lengths.npy -o scores.npy --threads 2
+  grucore run kws.gru -i - -o - <frames.npy >scores.npy
+
+--stream and its absence give the same bits.
+"""
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    """Add the arguments."""
+    parser.add_argument("model", metavar="MODEL", help="a .gru file")
+    parser.add_argument("-i", "--input", metavar="IN", required=True)
+    parser.add_argument("-o", "--output", metavar="OUT", required=True)
+    parser.add_argument(
+        "--lengths", metavar="FILE", help="valid frames of each row of a batch: (batch,) integers"
+    )
+    parser.add_argument("--stream", action="store_true", help="frame by frame, by Stream.step")
+    parser.add_argument(
+        "--nonfinite",
+        choices=("propagate", "hold", "error"),
+        default="propagate",
+        help="what a NaN or infinite frame does (default: %(default)s)",
+    )
+    parser.add_argument(
+        "--threads", type=int, default=1, metavar="N", help="divide the rows of a batch"
+    )
+    parser.add_argument("--isa", metavar="NAME", help="the instruction set, instead of the best")
+    parser.add_argument("--json", action="store_true", help="print one JSON object about the run")
+
+
+def run(arguments: argparse.Namespace, console: Console) -> None:
+    """Read, run, write."""
+    from grucore.cli._files import STANDARD, read_array, read_arrays, write_arrays
+
+    if arguments.json and arguments.output == STANDARD:
+        arguments.parser.error("--json and -o - would both write to standard output")
+    if arguments.input == STANDARD and arguments.lengths == STANDARD:
+        arguments.parser.error("-i - and --lengths - would both read standard input")
+    if arguments.threads < 1:
+        arguments.parser.error(f"--threads {arguments.threads}: expected at least 1")
+    if arguments.stream and arguments.threads > 1:
+        arguments.parser.error("--stream steps in one thread: leave out --threads")
+
+    import grucore
+
+    model = grucore.load(arguments.model, isa=arguments.isa)
+    inputs = _inputs(model, read_arrays(arguments.input), arguments.input)
+    lengths = read_array(arguments.lengths) if arguments.lengths else None
+    options: dict[str, Any] = {"lengths": lengths, "nonfinite": arguments.nonfinite}
+    started = time.perf_counter()
+    if arguments.stream:
+        outputs = _stream(model, inputs, console, **options)
+    else:
+        with console.progress(f"running {arguments.model}"):
+            found = model.run(inputs, threads=arguments.threads, **options)
+            outputs = found if isinstance(found, tuple) else (found,)
+    seconds = time.perf_counter() - started
+    named = dict(zip((port.name for port in model.outputs), outputs, strict=True))
+    write_arrays(arguments.output, named)
+    frames = next(iter(inputs.values()))
+    report = {
+        "output": arguments.output,
+        "shapes": {name: list(array.shape) for name, array in named.items()},
+        "frames": int(frames.size // frames.shape[-1]),
+        "seconds": round(seconds, 6),
+        "isa": model.isa,
+    }
+    if arguments.json:
+        console.emit(report)
+    elif arguments.output != STANDARD and console.output is sys.stdout:
+        _show(report, console)
+
+
+def _show(report: dict[str, Any], console: Console) -> None:
+    shapes = ", ".join(f"{name} {tuple(shape)}" for name, shape in report["shapes"].items())
+    each = 1e6 * report["seconds"] / max(report["frames"], 1)
+    console.line(
+        f"{report['output']}: {shapes}, {report['frames']:,} frames in "
+        f"{report['seconds']:.3f} s ({each:.2f} us a frame, {report['isa']})"
+    )
+
+
+def _inputs(model: Model, found: Any, path: str) -> dict[str, Any]:
+    """Arrays by the names of the model's inputs."""
+    if isinstance(found, dict):
+        return found
+    if len(model.inputs) != 1:
+        names = ", ".join(port.name for port in model.inputs)
+        raise ValueError(f"{path}: the model has several inputs ({names}): expected a .npz file")
+    return {model.inputs[0].name: found}
+
+
+def _stream(
+    model: Model, inputs: dict[str, Any], console: Console, *, lengths: Any, nonfinite: str
+) -> tuple[Any, ...]:
+    """What `Model.run` gives, by stepping frame after frame."""
+    import numpy as np
+
+    from grucore._arrays import gather, lengths_of
+
+    arrays = [np.asarray(array) for array in gather(inputs, model.inputs)]
+    ranks = {array.ndim for array in arrays}
+    if ranks not in ({2}, {3}) or len({array.shape[:-1] for array in arrays}) > 1:
+        shapes = ", ".join(str(array.shape) for array in arrays)
+        raise ValueError(
+            f"found {shapes}, expected (frames, features) or (batch, frames, features)"
+        )
+    batched = ranks == {3}
+    if not batched:
+        arrays = [array[None] for array in arrays]
+    rows, frames = arrays[0].shape[:2]
+    valid = np.full(rows, frames) if lengths is None else lengths_of(lengths, rows, frames)
+    if rows == 0 or frames == 0:
+        found = model.run(inputs, lengths=lengths, nonfinite=nonfinite)
+        return found if isinstance(found, tuple) else (found,)
+
+    stream = model.stream(batch=rows, nonfinite=nonfinite)
+    results = [np.zeros((rows, frames, port.features), np.float32) for port in model.outputs]
+    targets = tuple(np.zeros((rows, port.features), np.float32) for port in model.outputs)
+    out = targets if len(targets) > 1 else targets[0]
+    with console.progress("streaming", total=frames) as task:
+        for at in range(frames):
+            active = valid > at
+            chosen = None if active.all() else active
+            step = tuple(array[:, at] for array in arrays)
+            stream.step(step if len(step) > 1 else step[0], out=out, active=chosen)
+            for result, target in zip(results, targets, strict=True):
+                result[active, at] = target[active]
+            task.advance(1)
+    return tuple(
+        _in_layout(result if port.rate == "frame" else target, batched)
+        for result, target, port in zip(results, targets, model.outputs, strict=True)
+    )
+
+
+def _in_layout(array: Any, batched: bool) -> Any:
+    return array if batched else array[0]

@@ -1,0 +1,332 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Streams: state, batches, active rows, reset, copies, and frames that are not finite."""
+
+from __future__ import annotations
+
+import copy
+import pickle
+from typing import Any
+
+import numpy as np
+import pytest
+
+import grucore
+
+
+def frames(rng: np.random.Generator, *shape: int) -> np.ndarray:
+    return rng.normal(size=shape).astype(np.float32)
+
+
+def test_steps_are_run(frames_model: grucore.Model, rng: np.random.Generator) -> None:
+    x = frames(rng, 150, 5)
+    stream = frames_model.stream()
+    steps = np.stack([stream.step(frame) for frame in x])
+    assert np.array_equal(steps, frames_model.run(x))
+
+
+@pytest.mark.parametrize("cut", [1, 7, 64, 149])
+def test_run_in_blocks_continues_the_state(
+    frames_model: grucore.Model, rng: np.random.Generator, cut: int
+) -> None:
+    x = frames(rng, 150, 5)
+    stream = frames_model.stream()
+    parts = [stream.run(x[:cut]), stream.step(x[cut])[None], stream.run(x[cut + 1 :])]
+    assert np.array_equal(np.concatenate(parts), frames_model.run(x))
+
+
+def test_an_empty_block_changes_nothing(frames_model: grucore.Model, rng: Any) -> None:
+    stream = frames_model.stream()
+    stream.step(frames(rng, 5))
+    before = stream.state["gru.l0.h"]
+    assert stream.run(np.zeros((0, 5), np.float32)).shape == (0, 3)
+    assert np.array_equal(stream.state["gru.l0.h"], before)
+
+
+@pytest.mark.parametrize("batch", [1, 2, 5, 17])
+def test_a_row_does_not_see_its_batch(
+    frames_model: grucore.Model, rng: np.random.Generator, batch: int
+) -> None:
+    x = frames(rng, batch, 30, 5)
+    stream = frames_model.stream(batch)
+    stepped = np.stack([stream.step(x[:, t]) for t in range(30)], axis=1)
+    assert stepped.shape == (batch, 30, 3)
+    alone = np.stack([frames_model.run(row) for row in x])
+    assert np.array_equal(stepped, alone)
+    assert np.array_equal(frames_model.stream(batch).run(x), alone)
+    assert np.array_equal(frames_model.run(x), alone)
+
+
+def test_an_output_per_sequence_answers_as_if_it_ended_here(
+    last_model: grucore.Model, rng: np.random.Generator
+) -> None:
+    x = frames(rng, 20, 5)
+    stream = last_model.stream()
+    for t, frame in enumerate(x):
+        assert np.array_equal(stream.step(frame), last_model.run(x[: t + 1]))
+    stream.reset()
+    stream.run(x[:11])
+    assert np.array_equal(stream.run(x[11:]), last_model.run(x))
+    batch = last_model.stream(3)
+    assert batch.run(frames(rng, 3, 4, 5)).shape == (3, 3)
+
+
+@pytest.mark.parametrize(
+    "active",
+    [
+        np.array([True, False, True, True]),
+        [True, False, True, True],
+        [3, 0, 2],
+        np.array([-1, 0, 2], np.int8),
+    ],
+    ids=["bool", "list of bool", "indices", "negative"],
+)
+def test_inactive_rows_keep_state_and_output(
+    frames_model: grucore.Model, rng: np.random.Generator, active: Any
+) -> None:
+    stream = frames_model.stream(4)
+    stream.step(frames(rng, 4, 5))
+    before = stream.state["gru.l0.h"]
+    x = frames(rng, 4, 5)
+    full = stream.copy().step(x)
+    out = np.full((4, 3), 7, np.float32)
+    assert stream.step(x, out, active=active) is out
+    assert np.array_equal(out[[0, 2, 3]], full[[0, 2, 3]])
+    assert np.array_equal(out[1], [7, 7, 7])
+    after = stream.state["gru.l0.h"]
+    assert np.array_equal(after[1], before[1])
+    assert not np.any(np.all(after[[0, 2, 3]] == before[[0, 2, 3]], axis=1))
+
+
+def test_inactive_rows_are_zero_without_out(frames_model: grucore.Model, rng: Any) -> None:
+    y = frames_model.stream(3).step(frames(rng, 3, 5), active=[1])
+    assert np.array_equal(y[[0, 2]], np.zeros((2, 3)))
+    assert np.all(y[1] != 0)
+
+
+@pytest.mark.parametrize("nobody", [[], np.zeros(3, bool), np.zeros(0, np.int64)])
+def test_nobody_may_be_active(frames_model: grucore.Model, rng: Any, nobody: Any) -> None:
+    stream = frames_model.stream(3)
+    assert np.array_equal(stream.step(frames(rng, 3, 5), active=nobody), np.zeros((3, 3)))
+    assert not np.any(stream.state["gru.l0.h"])
+
+
+@pytest.mark.parametrize(
+    ("active", "error", "match"),
+    [
+        ([True, False], ValueError, r"active has shape \(2,\), expected \(3,\)"),
+        ([3], IndexError, "active has a row out of range for a batch of 3"),
+        ([-4], IndexError, "out of range"),
+        ([1, 1], ValueError, "active names a row twice"),
+        ([1, -2], ValueError, "active names a row twice"),
+        ([0.5], TypeError, "active must be bool"),
+        ([[0, 1]], TypeError, "active must be bool"),
+    ],
+)
+def test_wrong_active_is_refused(
+    frames_model: grucore.Model, active: Any, error: type[Exception], match: str
+) -> None:
+    with pytest.raises(error, match=match):
+        frames_model.stream(3).step(np.zeros((3, 5)), active=active)
+    with pytest.raises(error, match=match.replace("active", "rows")):
+        frames_model.stream(3).reset(active)
+
+
+def test_active_needs_a_batch(frames_model: grucore.Model) -> None:
+    with pytest.raises(ValueError, match="active= needs a stream with batch=n"):
+        frames_model.stream().step(np.zeros(5), active=[0])
+
+
+def test_reset_goes_back_to_the_start(frames_model: grucore.Model, rng: Any) -> None:
+    x = frames(rng, 5)
+    stream = frames_model.stream()
+    first = stream.step(x)
+    assert not np.array_equal(stream.step(x), first)
+    stream.reset()
+    assert np.array_equal(stream.step(x), first)
+
+
+def test_reset_of_rows_leaves_the_others(frames_model: grucore.Model, rng: Any) -> None:
+    stream = frames_model.stream(4)
+    stream.step(frames(rng, 4, 5))
+    before = stream.state["gru.l0.h"]
+    stream.reset([3, 1])
+    after = stream.state["gru.l0.h"]
+    assert np.array_equal(after[[0, 2]], before[[0, 2]])
+    assert not np.any(after[[1, 3]])
+
+
+@pytest.mark.parametrize("batch", [None, 1, 3])
+def test_state_is_a_snapshot_that_can_be_assigned(
+    frames_model: grucore.Model, rng: np.random.Generator, batch: int | None
+) -> None:
+    lead = () if batch is None else (batch,)
+    stream = frames_model.stream(batch)
+    stream.step(frames(rng, *lead, 5))
+    state = stream.state
+    assert {name: array.shape for name, array in state.items()} == {"gru.l0.h": (*lead, 7)}
+    x = frames(rng, *lead, 5)
+    expected = stream.step(x)
+    assert not np.array_equal(stream.state["gru.l0.h"], state["gru.l0.h"])
+    stream.state = state
+    assert np.array_equal(stream.step(x), expected)
+    stream.state = {"gru.l0.h": state["gru.l0.h"].tolist()}
+    assert np.array_equal(stream.step(x), expected)
+
+
+@pytest.mark.parametrize(
+    ("state", "error", "match"),
+    [
+        ({}, ValueError, "missing state 'gru.l0.h'"),
+        ({"gru.l0.h": np.zeros(7), "h": np.zeros(7)}, ValueError, "unknown state 'h'"),
+        ({"gru.l0.h": np.zeros(6)}, ValueError, r"has shape \(6,\), expected \(7,\)"),
+        ({"gru.l0.h": np.zeros((1, 7))}, ValueError, "has shape"),
+        ({"gru.l0.h": "zero"}, TypeError, "state 'gru.l0.h' has dtype"),
+        (np.zeros(7), TypeError, "a state is a dict of arrays, not ndarray"),
+    ],
+)
+def test_wrong_state_is_refused_and_changes_nothing(
+    frames_model: grucore.Model, rng: Any, state: Any, error: type[Exception], match: str
+) -> None:
+    stream = frames_model.stream()
+    stream.step(frames(rng, 5))
+    before = stream.state["gru.l0.h"]
+    with pytest.raises(error, match=match):
+        stream.state = state
+    assert np.array_equal(stream.state["gru.l0.h"], before)
+
+
+@pytest.mark.parametrize("duplicate", [lambda s: s.copy(), copy.copy, copy.deepcopy])
+def test_a_copy_goes_its_own_way(last_model: grucore.Model, rng: Any, duplicate: Any) -> None:
+    stream = last_model.stream(2, nonfinite="hold")
+    stream.step(frames(rng, 2, 5))
+    twin = duplicate(stream)
+    assert type(twin) is type(stream)
+    assert (twin.batch, twin.nonfinite) == (2, "hold")
+    assert twin.model is stream.model
+    x = frames(rng, 2, 5)
+    expected = stream.step(x)
+    stream.step(x)
+    assert np.array_equal(twin.step(x), expected)
+
+
+def test_a_stream_does_not_pickle(frames_model: grucore.Model) -> None:
+    with pytest.raises(TypeError, match="a stream does not pickle"):
+        pickle.dumps(frames_model.stream())
+
+
+def test_a_stream_keeps_its_model_alive(frames_file: bytes, rng: Any) -> None:
+    stream = grucore.load(frames_file).stream()
+    assert stream.step(frames(rng, 5)).shape == (3,)
+    assert repr(stream).startswith("<grucore.Stream of <grucore.Model x (5)")
+
+
+@pytest.mark.parametrize("batch", [0, -1, 1.5, "2"])
+def test_a_batch_is_at_least_one(frames_model: grucore.Model, batch: Any) -> None:
+    with pytest.raises(ValueError, match="batch=.*: expected None or an integer of at least 1"):
+        frames_model.stream(batch)
+
+
+def test_reading_the_future_names_the_layer(bidirectional_model: grucore.Model) -> None:
+    with pytest.raises(grucore.UnsupportedError, match=r"layer 'gru.l0_reverse' reads the future"):
+        bidirectional_model.stream()
+
+
+def test_the_wrong_batch_of_a_block(frames_model: grucore.Model) -> None:
+    with pytest.raises(ValueError, match="2 rows, the stream has batch=3"):
+        frames_model.stream(3).run(np.zeros((2, 4, 5)))
+    with pytest.raises(ValueError, match=r"expected \(batch, frames, 5\)"):
+        frames_model.stream(3).run(np.zeros((4, 5)))
+    with pytest.raises(ValueError, match=r"expected \(frames, 5\)"):
+        frames_model.stream().run(np.zeros((1, 4, 5)))
+
+
+def test_an_unknown_policy(frames_model: grucore.Model) -> None:
+    with pytest.raises(ValueError, match="nonfinite='ignore': expected one of propagate, hold, error"):
+        frames_model.stream(nonfinite="ignore")
+    with pytest.raises(ValueError, match="nonfinite="):
+        frames_model.run(np.zeros((3, 5)), nonfinite="ignore")
+
+
+BAD = [np.nan, np.inf, -np.inf]
+
+
+@pytest.mark.parametrize("bad", BAD)
+def test_propagate_reaches_its_own_row_only(frames_model: grucore.Model, rng: Any, bad: float) -> None:
+    x = frames(rng, 3, 6, 5)
+    expected = frames_model.run(x)
+    x[1, 2, 3] = bad
+    stream = frames_model.stream(3)
+    y = np.stack([stream.step(x[:, t]) for t in range(6)], axis=1)
+    assert np.array_equal(y[[0, 2]], expected[[0, 2]])
+    assert np.array_equal(y[1, :2], expected[1, :2])
+    assert np.array_equal(y, frames_model.run(x), equal_nan=True)
+    stream.reset([1])
+    assert np.all(np.isfinite(stream.step(frames(rng, 3, 5))))
+
+
+@pytest.mark.parametrize("bad", BAD)
+def test_hold_skips_the_frame_of_that_row(frames_model: grucore.Model, rng: Any, bad: float) -> None:
+    x = frames(rng, 3, 6, 5)
+    without = frames_model.run(np.delete(x[1], 2, axis=0))
+    expected = frames_model.run(x)
+    x[1, 2, 3] = bad
+    stream = frames_model.stream(3, nonfinite="hold")
+    y = np.stack([stream.step(x[:, t]) for t in range(6)], axis=1)
+    assert np.array_equal(y[[0, 2]], expected[[0, 2]])
+    assert np.all(np.isnan(y[1, 2]))
+    assert np.array_equal(np.delete(y[1], 2, axis=0), without)
+    assert np.array_equal(frames_model.run(x, nonfinite="hold"), y, equal_nan=True)
+
+
+@pytest.mark.parametrize("bad", BAD)
+def test_error_holds_and_raises(frames_model: grucore.Model, rng: Any, bad: float) -> None:
+    x = frames(rng, 3, 5)
+    stream, held = frames_model.stream(3, nonfinite="error"), frames_model.stream(3, nonfinite="hold")
+    stream.step(x)
+    held.step(x)
+    x[0, 1] = x[2, 4] = bad
+    out = np.zeros((3, 3), np.float32)
+    with pytest.raises(grucore.NonFiniteError, match="row 0, 2") as caught:
+        stream.step(x, out)
+    assert (caught.value.rows, caught.value.frames) == ((0, 2), (0, 0))
+    assert isinstance(caught.value, ArithmeticError)
+    assert np.array_equal(out, held.step(x), equal_nan=True)
+    assert np.array_equal(stream.state["gru.l0.h"], held.state["gru.l0.h"])
+    stream.step(np.zeros((3, 5)))  # the error is over
+
+
+def test_error_in_place_still_names_the_row(frames_model: grucore.Model, rng: Any) -> None:
+    memory = frames(rng, 3, 5)
+    memory[1] = np.nan
+    out = memory.reshape(-1)[:9].reshape(3, 3)
+    with pytest.raises(grucore.NonFiniteError) as caught:
+        frames_model.stream(3, nonfinite="error").step(memory, out)
+    assert caught.value.rows == (1,)
+
+
+def test_error_of_inactive_rows_is_not_raised(frames_model: grucore.Model, rng: Any) -> None:
+    x = frames(rng, 3, 5)
+    x[1] = np.nan
+    stream = frames_model.stream(3, nonfinite="error")
+    assert np.all(np.isfinite(stream.step(x, active=[0, 2])))
+
+
+def test_error_of_a_block_names_rows_and_frames(frames_model: grucore.Model, rng: Any) -> None:
+    x = frames(rng, 2, 8, 5)
+    x[0, 3, 0] = np.nan
+    x[1, 7, 4] = np.inf
+    with pytest.raises(grucore.NonFiniteError, match="row 0 frame 3, row 1 frame 7") as caught:
+        frames_model.stream(2, nonfinite="error").run(x)
+    assert (caught.value.rows, caught.value.frames) == ((0, 1), (3, 7))
+    with pytest.raises(grucore.NonFiniteError) as caught:
+        frames_model.run(x, nonfinite="error", lengths=[8, 7])
+    assert (caught.value.rows, caught.value.frames) == ((0,), (3,))
+    x[0, 3, 0] = 0
+    frames_model.run(x, nonfinite="error", lengths=[8, 7])
+
+
+def test_an_error_of_one_sequence(frames_model: grucore.Model) -> None:
+    stream = frames_model.stream(nonfinite="error")
+    with pytest.raises(grucore.NonFiniteError, match="^the input is not finite: the frame was skipped$"):
+        stream.step(np.full(5, np.nan, np.float32))
+    assert not np.any(stream.state["gru.l0.h"])
