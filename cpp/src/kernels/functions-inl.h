@@ -46,8 +46,9 @@ GRUCORE_INLINE F32 log_exponent(I32 split) {
 }
 constexpr float kLogBias = 0x1p23f + 127.0f;
 
-// n*ln(2) + log(1 + f), 1 + f in [sqrt(1/2), sqrt(2)); `base` is f, or 0 where f is tiny.
-GRUCORE_INLINE F32 log_reduced(F32 n, F32 f, F32 base) {
+// n*ln(2) + log(1 + f + low) for 1 + f in [sqrt(1/2), sqrt(2)) and a `low` that only its first order counts of.
+// `base` is f + low, or 0 where that is tiny.
+GRUCORE_INLINE F32 log_reduced(F32 n, F32 f, F32 low, F32 base) {
     const F32 f2 = mul(base, base);
     const F32 c23 = add(mul(broadcast(0x1.555550p-2f), base), broadcast(-0x1.fffff8p-2f));
     const F32 c45 = add(mul(broadcast(0x1.99a3f4p-3f), base), broadcast(-0x1.000426p-2f));
@@ -57,7 +58,7 @@ GRUCORE_INLINE F32 log_reduced(F32 n, F32 f, F32 base) {
     q = add(mul(q, f2), c67);
     q = add(mul(q, f2), c45);
     q = add(mul(q, f2), c23);
-    const F32 small = add(mul(f2, q), mul(n, broadcast(kLn2Low)));
+    const F32 small = add(mul(f2, q), add(mul(n, broadcast(kLn2Low)), low));
     return add(add(f, small), mul(n, broadcast(kLn2High)));
 }
 
@@ -75,7 +76,7 @@ GRUCORE_INLINE F32 log_f32(F32 x) {
     const I32 split = log_split(select(denormal, mul(x, broadcast(0x1p24f)), x));
     const F32 n = sub(log_exponent(split), select(denormal, broadcast(kLogBias + 24.0f), broadcast(kLogBias)));
     const F32 f = sub(log_mantissa(split), broadcast(1.0f));
-    return log_edges(x, log_reduced(n, f, f));
+    return log_edges(x, log_reduced(n, f, zero(), f));
 }
 
 // log(1 + x); of -1 -infinity, of less NaN. A denormal x, and -0, give +0.
@@ -84,14 +85,16 @@ GRUCORE_INLINE F32 log1p_f32(F32 x) {
     const F32 larger = max(one, x);
     const F32 smaller = min(one, x);
     const F32 sum = add(larger, smaller);
-    // What the sum lost. Of a large x nothing counts, and 2^-n would leave the floats.
-    const F32 lost = zero_if(gt(x, broadcast(0x1p60f)), sub(smaller, sub(sum, larger)));
+    const F32 lost = sub(smaller, sub(sum, larger));  // exact
     const I32 split = log_split(sum);
     const F32 n = sub(log_exponent(split), broadcast(kLogBias));
     const F32 scale = from_bits(sub(broadcast_i32(0x7f000000), bit_and(split, broadcast_i32(0x7f800000))));  // 2^-n
-    const F32 f = add(sub(log_mantissa(split), one), mul(lost, scale));
-    const F32 base = zero_if(lt(abs(f), broadcast(kLinear)), f);
-    return log_edges(sum, flush_denormals(log_reduced(n, f, base)));
+    // Of a large x nothing counts that the sum lost; 2^-n may be infinite there.
+    const F32 low = zero_if(gt(x, broadcast(0x1p60f)), mul(lost, scale));
+    const F32 f = sub(log_mantissa(split), one);
+    const F32 whole = add(f, low);
+    const F32 base = zero_if(lt(abs(whole), broadcast(kLinear)), whole);
+    return log_edges(sum, flush_denormals(log_reduced(n, f, low, base)));
 }
 
 // 1 - 2^t for |x| > kErfSplit, t a polynomial for log2(erfc|x|); an odd polynomial below.

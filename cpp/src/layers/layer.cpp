@@ -48,9 +48,15 @@ Status NodeSource::activation(uint32_t first, uint32_t codes, Activation* out) c
   out->code = static_cast<ActivationCode>(code);
   memcpy(&out->alpha, &attributes[first + 1], sizeof out->alpha);
   memcpy(&out->beta, &attributes[first + 2], sizeof out->beta);
-  for (uint32_t i = first + 1; i <= first + 2; ++i) {
-    if ((attributes[i] & 0x7f800000u) == 0x7f800000u && code != static_cast<uint32_t>(ActivationCode::kClip)) {
-      return reader.refuse(Status::kBadAttribute, attribute_offset + 4 * uint64_t{i}, attributes[i], 0);
+  const bool has_beta = out->code == ActivationCode::kHardSigmoid || out->code == ActivationCode::kClip;
+  const bool has_alpha = has_beta || out->code == ActivationCode::kLeakyRelu || out->code == ActivationCode::kElu;
+  for (uint32_t i = 1; i <= 2; ++i) {
+    const uint32_t word = attributes[first + i];
+    const bool is_used = i == 1 ? has_alpha : has_beta;
+    const bool is_finite = (word & 0x7f800000u) != 0x7f800000u;
+    const bool may_be_infinite = out->code == ActivationCode::kClip && (word & 0x007fffffu) == 0;
+    if (is_used ? !is_finite && !may_be_infinite : word != 0) {
+      return reader.refuse(Status::kBadAttribute, attribute_offset + 4 * uint64_t{first + i}, word, 0);
     }
   }
   return Status::kOk;
