@@ -26,10 +26,8 @@ GRUCORE_INLINE F32 expm1_f32(F32 x) {
     const F32 c456 = add(mul(broadcast(0x1.6bed6ep-10f), r2), c45);
     const F32 tail = mul(r2, add(mul(r2, c456), c23));
 
-    // 2^n - 1 + 2^n*high is mostly exact; what is small is added last.
     const F32 half = from_bits(shift_left<23>(bits(rounded)));
-    const F32 coarse = add(sub(half, broadcast(0.5f)), mul(half, high));
-    const F32 y = add(coarse, mul(half, sub(tail, low)));
+    const F32 y = add(sub(half, broadcast(0.5f)), mul(half, add(high, sub(tail, low))));
     return select(linear, flush_denormals(x), add(y, y));
 }
 
