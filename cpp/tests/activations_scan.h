@@ -87,7 +87,8 @@ inline void check_tail_of_nan(const VecTable& table, VecOp op, uint32_t stride) 
     uint64_t word = kInfinityWord + 1;
     while (word < 0x80000000u) {
         for (int i = 0; i < kBlock; ++i) {
-            if (word < 0x80000000u) x[i] = word_to_float(static_cast<uint32_t>(word) | (i % 2 == 0 ? 0x80000000u : 0));
+            const uint32_t nan = word < 0x80000000u ? static_cast<uint32_t>(word) : 0x7fffffffu;
+            x[i] = word_to_float(nan | (i % 2 == 0 ? 0x80000000u : 0));
             if (i % 2 == 1) word += stride;
         }
         table.ops[op](x, x, y, kBlock);

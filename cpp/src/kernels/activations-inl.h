@@ -27,7 +27,7 @@ GRUCORE_INLINE F32 expm1_reduced(F32 r) {
 }
 
 // The low half of n*ln(2). What is added keeps r*r of a tiny x from being denormal and changes no result.
-GRUCORE_INLINE F32 ln2_low_times(F32 n) { return add(mul(n, broadcast(kLn2Low)), broadcast(0x1p-60f)); }
+GRUCORE_INLINE F32 ln2_low_times(F32 n) { return add(mul(n, broadcast(kLn2Low)), broadcast(0x1p-55f)); }
 
 // exp(x); from kExpOverflow on infinity, below kExpMin 0.
 GRUCORE_INLINE F32 exp_f32(F32 x) {
