@@ -92,7 +92,7 @@ def run(arguments: argparse.Namespace, console: Console) -> None:
     }
     if arguments.json:
         console.emit(report)
-    elif arguments.output != STANDARD and console.output is sys.stdout:
+    elif arguments.output != STANDARD:
         _show(report, console)
 
 
