@@ -1,7 +1,8 @@
 """Fits the polynomials of cpp/src/kernels/activations-inl.h and prints them as C++ float constants.
 
 Each is a minimax fit in the relative error of the function it serves, by Remez exchange in 80 digits. The coefficients
-are rounded to float32 and then moved by single ulps while that lowers the largest error. Needs mpmath. Usage: python tools/fit_activations.py
+are rounded to float32 and then moved by single ulps while that lowers the largest error. Needs mpmath.
+Usage: python tools/fit_activations.py
 """
 # SPDX-License-Identifier: Apache-2.0
 
