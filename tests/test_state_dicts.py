@@ -43,7 +43,9 @@ def test_architectures(x: np.ndarray) -> None:
     assert np.abs(squashed.run(x) - 1 / (1 + np.exp(-expected))).max() < BOUND
 
 
-@pytest.mark.parametrize("prefix", ["module.", "_orig_mod.", "model.", "net.", "module._orig_mod."])
+@pytest.mark.parametrize(
+    "prefix", ["module.", "_orig_mod.", "model.", "net.", "module._orig_mod.", "model.net."]
+)
 def test_wrappers_leave_no_trace(prefix: str, x: np.ndarray) -> None:
     module = net()
     state = {prefix + name: tensor for name, tensor in module.state_dict().items()}
