@@ -42,7 +42,7 @@ GRUCORE_INLINE F32 exp_f32(F32 x) {
   return zero_if(lt(x, broadcast(kExpMin)), y);
 }
 
-// 1 / (1 + exp(-x)); 1 above 17.4, below kExpMin 0.
+// 1 / (1 + exp(-x)); 1 from 16.64 on, below kExpMin 0.
 GRUCORE_INLINE F32 sigmoid_f32(F32 x) {
   constexpr float kSaturated = 20.0f;
   const F32 one = broadcast(1.0f);
