@@ -51,7 +51,7 @@ GRUCORE_INLINE F32 sigmoid_f32(F32 x) {
   const F32 n = sub(rounded, broadcast(kRoundBiased));
   const F32 p = expm1_reduced(sub(sub(mul(n, broadcast(-kLn2High)), inside), ln2_low_times(n)));
   const F32 scale = from_bits(shift_left<23>(bits(rounded)));
-  // 1 + exp(-x) = (scale + 1) + scale*p; what scale + 1 loses above 2^24 joins the second term.
+  // 1 + exp(-x) = (scale + 1) + scale*p; what scale + 1 loses, far from 1, joins the second term.
   const F32 high = add(scale, one);
   const F32 lost = sub(one, sub(high, scale));
   const F32 denominator = add(high, add(mul(scale, p), lost));
