@@ -14,6 +14,7 @@
 #endif
 
 #include "check.h"
+#include "vec_values.h"
 #include "vec_tables/vec_table.h"
 
 using namespace grucore_test;
@@ -22,282 +23,210 @@ namespace {
 
 constexpr int kBlock = 4096;
 
-float from_word(uint32_t word) {
-    float x;
-    std::memcpy(&x, &word, sizeof x);
-    return x;
-}
-
-uint32_t next_random() {
-    static uint64_t state = 0x9e3779b97f4a7c15u;
-    state ^= state << 13;
-    state ^= state >> 7;
-    state ^= state << 17;
-    return static_cast<uint32_t>(state >> 16);
-}
-
-const std::vector<float>& special_values() {
-    static const std::vector<float> values = [] {
-        std::vector<float> v;
-        const uint32_t words[] = {
-            0x00000000, 0x00000001, 0x00000002, 0x00000003, 0x00400000, 0x007ffffe, 0x007fffff, 0x00800000, 0x00800001,
-            0x00ffffff, 0x01000000, 0x0c800000, 0x1f800000, 0x33800000, 0x33800001, 0x34000000, 0x3eaaaaab, 0x3f000000,
-            0x3f7fffff, 0x3f800000, 0x3f800001, 0x3fffffff, 0x40000000, 0x40490fdb, 0x4b000000, 0x4b7fffff, 0x4b800000,
-            0x5f800000, 0x7e800000, 0x7f000000, 0x7f7ffffe, 0x7f7fffff, 0x7f800000, 0x7fc00000, 0x7fffffff, 0x7fc12345,
-        };
-        for (uint32_t word : words) {
-            v.push_back(from_word(word));
-            v.push_back(from_word(word | 0x80000000u));
-        }
-        return v;
-    }();
-    return values;
-}
-
 float as_float(bool condition) { return condition ? 1.0f : 0.0f; }
 
 // What plain C++ makes of operation `op`; the activations have a test of their own.
 bool expected_value(int op, float a, float b, float* out) {
-    const uint32_t wa = float_bits(a), wb = float_bits(b);
-    switch (op) {
-        case k_add: *out = a + b; return true;
-        case k_sub: *out = a - b; return true;
-        case k_mul: *out = a * b; return true;
-        case k_div: *out = a / b; return true;
-        case k_sqrt: *out = std::sqrt(a); return true;
-        case k_max: *out = a > b ? a : b; return true;
-        case k_min: *out = a < b ? a : b; return true;
-        case k_neg: *out = from_word(wa ^ 0x80000000u); return true;
-        case k_abs: *out = from_word(wa & 0x7fffffffu); return true;
-        case k_lt: *out = as_float(a < b); return true;
-        case k_gt: *out = as_float(a > b); return true;
-        case k_eq: *out = as_float(a == b); return true;
-        case k_is_nan: *out = as_float(std::isnan(a)); return true;
-        case k_is_nonfinite: *out = as_float(!std::isfinite(a)); return true;
-        case k_mask_and: *out = as_float(a < b && a > 0.0f); return true;
-        case k_mask_or: *out = as_float(a < b || a > 0.0f); return true;
-        case k_select_lt: *out = a < b ? a : b; return true;
-        case k_zero_if: *out = a < b ? 0.0f : a; return true;
-        case k_flush_denormals: *out = (wa & 0x7fffffffu) < 0x00800000u ? 0.0f : a; return true;
-        case k_add_i32: *out = from_word(wa + wb); return true;
-        case k_sub_i32: *out = from_word(wa - wb); return true;
-        case k_bit_and: *out = from_word(wa & wb); return true;
-        case k_bit_or: *out = from_word(wa | wb); return true;
-        case k_bit_xor: *out = from_word(wa ^ wb); return true;
-        case k_broadcast_i32: *out = from_word(wa ^ static_cast<uint32_t>(-0x12345678)); return true;
-        case k_shift_left_1: *out = from_word(wa << 1); return true;
-        case k_shift_left_23: *out = from_word(wa << 23); return true;
-        case k_shift_right_1: *out = from_word(wa >> 1); return true;
-        case k_shift_right_31: *out = from_word(wa >> 31); return true;
-        default: return false;
-    }
+  const uint32_t wa = float_bits(a), wb = float_bits(b);
+  switch (op) {
+    case k_add: *out = a + b; return true;
+    case k_sub: *out = a - b; return true;
+    case k_mul: *out = a * b; return true;
+    case k_div: *out = a / b; return true;
+    case k_sqrt: *out = std::sqrt(a); return true;
+    case k_max: *out = a > b ? a : b; return true;
+    case k_min: *out = a < b ? a : b; return true;
+    case k_neg: *out = from_word(wa ^ 0x80000000u); return true;
+    case k_abs: *out = from_word(wa & 0x7fffffffu); return true;
+    case k_lt: *out = as_float(a < b); return true;
+    case k_gt: *out = as_float(a > b); return true;
+    case k_eq: *out = as_float(a == b); return true;
+    case k_is_nan: *out = as_float(std::isnan(a)); return true;
+    case k_is_nonfinite: *out = as_float(!std::isfinite(a)); return true;
+    case k_mask_and: *out = as_float(a < b && a > 0.0f); return true;
+    case k_mask_or: *out = as_float(a < b || a > 0.0f); return true;
+    case k_select_lt: *out = a < b ? a : b; return true;
+    case k_zero_if: *out = a < b ? 0.0f : a; return true;
+    case k_flush_denormals: *out = (wa & 0x7fffffffu) < 0x00800000u ? 0.0f : a; return true;
+    case k_add_i32: *out = from_word(wa + wb); return true;
+    case k_sub_i32: *out = from_word(wa - wb); return true;
+    case k_bit_and: *out = from_word(wa & wb); return true;
+    case k_bit_or: *out = from_word(wa | wb); return true;
+    case k_bit_xor: *out = from_word(wa ^ wb); return true;
+    case k_broadcast_i32: *out = from_word(wa ^ static_cast<uint32_t>(-0x12345678)); return true;
+    case k_shift_left_1: *out = from_word(wa << 1); return true;
+    case k_shift_left_23: *out = from_word(wa << 23); return true;
+    case k_shift_right_1: *out = from_word(wa >> 1); return true;
+    case k_shift_right_31: *out = from_word(wa >> 31); return true;
+    default: return false;
+  }
 }
 
 // Rounding makes a NaN of its own; everything else moves bits.
 bool is_arithmetic(int op) { return op <= k_sqrt; }
 
 void check_block(const VecTable& table, const float* a, const float* b) {
-    float out[kBlock];
-    for (int op = 0; op < kVecOpCount; ++op) {
-        float expected;
-        if (!expected_value(op, 0.0f, 0.0f, &expected)) continue;
-        table.ops[op](a, b, out, kBlock);
-        for (int i = 0; i < kBlock; ++i) {
-            expected_value(op, a[i], b[i], &expected);
-            const bool same = is_arithmetic(op) ? same_float(out[i], expected) : float_bits(out[i]) == float_bits(expected);
-            CHECK(same);
-            if (same) continue;
-            if (failures <= kMostPrinted) {
-                std::printf("    %s %s(%a, %a) = %a (%08x), expected %a (%08x)\n", table.name, kVecOpNames[op],
-                            static_cast<double>(a[i]), static_cast<double>(b[i]), static_cast<double>(out[i]),
-                            static_cast<unsigned>(float_bits(out[i])), static_cast<double>(expected),
-                            static_cast<unsigned>(float_bits(expected)));
-            }
-        }
+  float out[kBlock];
+  for (int op = 0; op < kVecOpCount; ++op) {
+    float expected;
+    if (!expected_value(op, 0.0f, 0.0f, &expected)) continue;
+    table.ops[op](a, b, out, kBlock);
+    for (int i = 0; i < kBlock; ++i) {
+      expected_value(op, a[i], b[i], &expected);
+      const bool equal = float_bits(out[i]) == float_bits(expected);
+      const bool same = equal || (is_arithmetic(op) && same_float(out[i], expected));
+      CHECK(same);
+      if (same) continue;
+      if (failures <= kMostPrinted) {
+        std::printf("    %s %s(%a, %a) = %a (%08x), expected %a (%08x)\n", table.name, kVecOpNames[op],
+                    static_cast<double>(a[i]), static_cast<double>(b[i]), static_cast<double>(out[i]),
+                    static_cast<unsigned>(float_bits(out[i])), static_cast<double>(expected),
+                    static_cast<unsigned>(float_bits(expected)));
+      }
     }
+  }
 }
 
 void test_lane_wise(const VecTable& table, int rounds) {
-    const std::vector<float>& special = special_values();
-    std::vector<float> a, b;
-    for (float x : special) {
-        for (float y : special) {
-            a.push_back(x);
-            b.push_back(y);
-        }
+  const std::vector<float>& special = special_values();
+  std::vector<float> a, b;
+  for (float x : special) {
+    for (float y : special) {
+      a.push_back(x);
+      b.push_back(y);
     }
-    while (a.size() % kBlock != 0) {
-        a.push_back(1.0f);
-        b.push_back(2.0f);
+  }
+  while (a.size() % kBlock != 0) {
+    a.push_back(1.0f);
+    b.push_back(2.0f);
+  }
+  for (size_t i = 0; i < a.size(); i += kBlock) check_block(table, &a[i], &b[i]);
+  for (int round = 0; round < rounds / 10 + 1; ++round) {
+    for (int i = 0; i < kBlock; ++i) {
+      a[i] = from_word(next_random());
+      // Every second pair close together, where comparisons and cancellation matter.
+      b[i] = i % 2 == 0 ? from_word(next_random()) : from_word(float_bits(a[i]) + next_random() % 7 - 3);
     }
-    for (size_t i = 0; i < a.size(); i += kBlock) check_block(table, &a[i], &b[i]);
-    for (int round = 0; round < rounds / 10 + 1; ++round) {
-        for (int i = 0; i < kBlock; ++i) {
-            a[i] = from_word(next_random());
-            // Every second pair close together, where comparisons and cancellation matter.
-            b[i] = i % 2 == 0 ? from_word(next_random()) : from_word(float_bits(a[i]) + next_random() % 7 - 3);
-        }
-        check_block(table, a.data(), b.data());
-    }
-}
-
-float random_near(int exponent, int spread) {
-    const uint32_t field = static_cast<uint32_t>(exponent + 127 + static_cast<int>(next_random() % (2 * spread + 1)) - spread);
-    return from_word((next_random() & 0x807fffffu) | field << 23);
-}
-
-// Triples that a double rounding gets wrong, that cancel, or whose result is denormal.
-void hard_triple(int kind, float* a, float* b, float* c) {
-    switch (kind % 6) {
-        case 0:
-            *a = from_word(next_random());
-            *b = from_word(next_random());
-            *c = from_word(next_random());
-            return;
-        case 1:  // cancellation
-            *a = random_near(0, 3);
-            *b = random_near(0, 3);
-            *c = from_word(float_bits(-(*a * *b)) + next_random() % 5 - 2);
-            return;
-        case 2:  // a product on the middle between two floats, and an addend that only breaks the tie
-            *a = from_word((next_random() & 0x807ff000u) | 0x3f800800u);
-            *b = from_word((next_random() & 0x807ff000u) | 0x3f800800u);
-            *c = random_near(-40, 25);
-            return;
-        case 3:  // a short sum on the middle, a product that only breaks the tie
-            *a = random_near(-30, 12);
-            *b = random_near(-30, 12);
-            *c = from_word((next_random() & 0x80000000u) | 0x3f800000u | (next_random() & 0x7fffffu));
-            return;
-        case 4:  // around the smallest normal and denormal results
-            *a = random_near(-64, 2);
-            *b = random_near(-70, 16);
-            *c = from_word(next_random() & (0x807fffffu >> next_random() % 8 | 0x80000000u));
-            return;
-        default:  // around overflow
-            *a = random_near(63, 2);
-            *b = random_near(63, 2);
-            *c = random_near(124, 3);
-            return;
-    }
+    check_block(table, a.data(), b.data());
+  }
 }
 
 void check_mul_add(const VecTable& table, const float* a, const float* b, const float* c) {
-    float out[kBlock];
-    table.mul_add(a, b, c, out, kBlock);
-    for (int i = 0; i < kBlock; ++i) {
-        const float product = a[i] * b[i];
-        const float expected = table.fused ? std::fmaf(a[i], b[i], c[i]) : product + c[i];
-        CHECK_SAME(out[i], expected);
-        if (!same_float(out[i], expected) && failures <= kMostPrinted) {
-            std::printf("    %s mul_add(%a, %a, %a)\n", table.name, static_cast<double>(a[i]), static_cast<double>(b[i]),
-                        static_cast<double>(c[i]));
-        }
+  float out[kBlock];
+  table.mul_add(a, b, c, out, kBlock);
+  for (int i = 0; i < kBlock; ++i) {
+    const float product = a[i] * b[i];
+    const float expected = table.fused ? std::fmaf(a[i], b[i], c[i]) : product + c[i];
+    CHECK_SAME(out[i], expected);
+    if (!same_float(out[i], expected) && failures <= kMostPrinted) {
+      std::printf("    %s mul_add(%a, %a, %a)\n", table.name, static_cast<double>(a[i]),
+                  static_cast<double>(b[i]), static_cast<double>(c[i]));
     }
+  }
 }
 
 void test_mul_add(const VecTable& table, int rounds) {
-    const std::vector<float>& special = special_values();
-    std::vector<float> a(kBlock), b(kBlock), c(kBlock);
-    int filled = 0;
-    for (float x : special) {
-        for (float y : special) {
-            for (float z : special) {
-                a[filled] = x;
-                b[filled] = y;
-                c[filled] = z;
-                if (++filled < kBlock) continue;
-                check_mul_add(table, a.data(), b.data(), c.data());
-                filled = 0;
-            }
-        }
-    }
-    check_mul_add(table, a.data(), b.data(), c.data());
-    for (int round = 0; round < rounds; ++round) {
-        for (int i = 0; i < kBlock; ++i) hard_triple(i, &a[i], &b[i], &c[i]);
+  const std::vector<float>& special = special_values();
+  std::vector<float> a(kBlock), b(kBlock), c(kBlock);
+  int filled = 0;
+  for (float x : special) {
+    for (float y : special) {
+      for (float z : special) {
+        a[filled] = x;
+        b[filled] = y;
+        c[filled] = z;
+        if (++filled < kBlock) continue;
         check_mul_add(table, a.data(), b.data(), c.data());
+        filled = 0;
+      }
     }
+  }
+  check_mul_add(table, a.data(), b.data(), c.data());
+  for (int round = 0; round < rounds; ++round) {
+    for (int i = 0; i < kBlock; ++i) hard_triple(i, &a[i], &b[i], &c[i]);
+    check_mul_add(table, a.data(), b.data(), c.data());
+  }
 }
 
 void test_any(const VecTable& table) {
-    for (int lane = -1; lane < table.lanes; ++lane) {
-        float values[kMostLanes];
-        for (float& x : values) x = lane % 2 == 0 ? 0.0f : from_word(0x7fc00000);
-        if (lane >= 0) values[lane] = -1e-40f;
-        CHECK_EQ(table.any_negative(values), lane >= 0);
-    }
+  for (int lane = -1; lane < table.lanes; ++lane) {
+    float values[kMostLanes];
+    for (float& x : values) x = lane % 2 == 0 ? 0.0f : from_word(0x7fc00000);
+    if (lane >= 0) values[lane] = -1e-40f;
+    CHECK_EQ(table.any_negative(values), lane >= 0);
+  }
 }
 
 // n floats that end where the readable memory ends.
 class EdgeOfMemory {
 public:
-    EdgeOfMemory() {
+  EdgeOfMemory() {
 #if GRUCORE_TEST_GUARD_PAGE
-        page_ = static_cast<size_t>(sysconf(_SC_PAGESIZE));
-        base_ = static_cast<char*>(mmap(nullptr, 2 * page_, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANON, -1, 0));
-        mprotect(base_ + page_, page_, PROT_NONE);
+    page_ = static_cast<size_t>(sysconf(_SC_PAGESIZE));
+    base_ = static_cast<char*>(mmap(nullptr, 2 * page_, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANON, -1, 0));
+    mprotect(base_ + page_, page_, PROT_NONE);
 #else
-        page_ = sizeof storage_;
-        base_ = storage_;
+    page_ = sizeof storage_;
+    base_ = storage_;
 #endif
-    }
-    float* last(int n) { return reinterpret_cast<float*>(base_ + page_) - n; }
+  }
+  float* last(int n) { return reinterpret_cast<float*>(base_ + page_) - n; }
 
 private:
-    char* base_;
-    size_t page_;
+  char* base_;
+  size_t page_;
 #if !GRUCORE_TEST_GUARD_PAGE
-    char storage_[256];
+  char storage_[256];
 #endif
 };
 
 void test_partial(const VecTable& table) {
-    EdgeOfMemory memory;
-    float whole[kMostLanes], values[kMostLanes];
-    for (int i = 0; i < kMostLanes; ++i) values[i] = static_cast<float>(i + 1);
-    for (int n = 0; n <= table.lanes; ++n) {
-        for (int compile_time = 0; compile_time < 2; ++compile_time) {
-            if (compile_time == 1 && n == 0) continue;
-            float* edge = memory.last(n);
-            for (int i = 0; i < n; ++i) edge[i] = values[i];
-            if (compile_time == 1) {
-                table.load_lanes[n - 1](edge, whole);
-            } else {
-                table.load_n(edge, whole, n);
-            }
-            for (int i = 0; i < table.lanes; ++i) CHECK_SAME(whole[i], i < n ? values[i] : 0.0f);
+  EdgeOfMemory memory;
+  float whole[kMostLanes], values[kMostLanes];
+  for (int i = 0; i < kMostLanes; ++i) values[i] = static_cast<float>(i + 1);
+  for (int n = 0; n <= table.lanes; ++n) {
+    for (int compile_time = 0; compile_time < 2; ++compile_time) {
+      if (compile_time == 1 && n == 0) continue;
+      float* edge = memory.last(n);
+      for (int i = 0; i < n; ++i) edge[i] = values[i];
+      if (compile_time == 1) {
+        table.load_lanes[n - 1](edge, whole);
+      } else {
+        table.load_n(edge, whole, n);
+      }
+      for (int i = 0; i < table.lanes; ++i) CHECK_SAME(whole[i], i < n ? values[i] : 0.0f);
 
-            for (int i = 0; i < n; ++i) edge[i] = -1.0f;
-            if (compile_time == 1) {
-                table.store_lanes[n - 1](edge, values);
-            } else {
-                table.store_n(edge, values, n);
-            }
-            for (int i = 0; i < n; ++i) CHECK_SAME(edge[i], values[i]);
+      for (int i = 0; i < n; ++i) edge[i] = -1.0f;
+      if (compile_time == 1) {
+        table.store_lanes[n - 1](edge, values);
+      } else {
+        table.store_n(edge, values, n);
+      }
+      for (int i = 0; i < n; ++i) CHECK_SAME(edge[i], values[i]);
 
-            float around[kMostLanes + 2];
-            for (float& x : around) x = -7.0f;
-            if (compile_time == 1) {
-                table.store_lanes[n - 1](around + 1, values);
-            } else {
-                table.store_n(around + 1, values, n);
-            }
-            for (int i = 0; i < kMostLanes + 2; ++i) CHECK_SAME(around[i], i >= 1 && i <= n ? values[i - 1] : -7.0f);
-        }
+      float around[kMostLanes + 2];
+      for (float& x : around) x = -7.0f;
+      if (compile_time == 1) {
+        table.store_lanes[n - 1](around + 1, values);
+      } else {
+        table.store_n(around + 1, values, n);
+      }
+      for (int i = 0; i < kMostLanes + 2; ++i) CHECK_SAME(around[i], i >= 1 && i <= n ? values[i - 1] : -7.0f);
     }
+  }
 }
 
 }  // namespace
 
 int main(int argc, char** argv) {
-    const int rounds = argc > 1 ? std::atoi(argv[1]) : 300;
-    for (const VecTable* const* table = vec_tables(); *table != nullptr; ++table) {
-        std::printf("%s: %d lanes, %s\n", (*table)->name, (*table)->lanes, (*table)->fused ? "fused" : "muladd");
-        test_lane_wise(**table, rounds);
-        test_mul_add(**table, rounds);
-        test_any(**table);
-        test_partial(**table);
-    }
-    if (argc > 2) CHECK_EQ(missing_vec_tables(argc - 2, argv + 2), 0);
-    return finish("vec_test");
+  const int rounds = argc > 1 ? std::atoi(argv[1]) : 300;
+  for (const VecTable* const* table = vec_tables(); *table != nullptr; ++table) {
+    std::printf("%s: %d lanes, %s\n", (*table)->name, (*table)->lanes, (*table)->fused ? "fused" : "muladd");
+    test_lane_wise(**table, rounds);
+    test_mul_add(**table, rounds);
+    test_any(**table);
+    test_partial(**table);
+  }
+  if (argc > 2) CHECK_EQ(missing_vec_tables(argc - 2, argv + 2), 0);
+  return finish("vec_test");
 }

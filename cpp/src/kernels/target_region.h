@@ -1,6 +1,7 @@
 // Compiler switches for kernel files: a region compiled for one instruction set, unrolling, inlining.
 // SPDX-License-Identifier: Apache-2.0
-#pragma once
+#ifndef GRUCORE_KERNELS_TARGET_REGION_H_
+#define GRUCORE_KERNELS_TARGET_REGION_H_
 
 #define GRUCORE_PRAGMA(text) _Pragma(#text)
 
@@ -10,7 +11,7 @@
 // MSVC knows no such region: its build gives /arch to the file.
 #if defined(__clang__)
 #define GRUCORE_TARGET_BEGIN(features) \
-    GRUCORE_PRAGMA(clang attribute push(__attribute__((target(features))), apply_to = function))
+  GRUCORE_PRAGMA(clang attribute push(__attribute__((target(features))), apply_to = function))
 #define GRUCORE_TARGET_END GRUCORE_PRAGMA(clang attribute pop)
 #define GRUCORE_UNROLL(n) GRUCORE_PRAGMA(unroll n)
 #elif defined(__GNUC__)
@@ -33,3 +34,5 @@
 #define GRUCORE_INLINE inline
 #define GRUCORE_NOINLINE
 #endif
+
+#endif  // GRUCORE_KERNELS_TARGET_REGION_H_

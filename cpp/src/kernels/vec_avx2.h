@@ -15,7 +15,7 @@ struct Mask { __m256 v; };
 constexpr int32_t kLaneWindow[2 * kLanes] = {-1, -1, -1, -1, -1, -1, -1, -1, 0, 0, 0, 0, 0, 0, 0, 0};
 
 GRUCORE_INLINE __m256i first_lanes(int n) {
-    return _mm256_loadu_si256(reinterpret_cast<const __m256i*>(kLaneWindow + (kLanes - n)));
+  return _mm256_loadu_si256(reinterpret_cast<const __m256i*>(kLaneWindow + (kLanes - n)));
 }
 
 GRUCORE_INLINE F32 zero() { return {_mm256_setzero_ps()}; }
@@ -29,16 +29,16 @@ GRUCORE_INLINE F32 load_n(const float* p, int n) { return {_mm256_maskload_ps(p,
 GRUCORE_INLINE void store_n(float* p, F32 a, int n) { _mm256_maskstore_ps(p, first_lanes(n), a.v); }
 
 template <int N> GRUCORE_INLINE F32 load_lanes(const float* p) {
-    static_assert(N >= 1 && N <= kLanes, "lanes");
-    if constexpr (N == kLanes) return load(p);
-    else if constexpr (N == 4) return {_mm256_insertf128_ps(_mm256_setzero_ps(), _mm_loadu_ps(p), 0)};
-    else return load_n(p, N);
+  static_assert(N >= 1 && N <= kLanes, "lanes");
+  if constexpr (N == kLanes) return load(p);
+  else if constexpr (N == 4) return {_mm256_insertf128_ps(_mm256_setzero_ps(), _mm_loadu_ps(p), 0)};
+  else return load_n(p, N);
 }
 template <int N> GRUCORE_INLINE void store_lanes(float* p, F32 a) {
-    static_assert(N >= 1 && N <= kLanes, "lanes");
-    if constexpr (N == kLanes) store(p, a);
-    else if constexpr (N == 4) _mm_storeu_ps(p, _mm256_castps256_ps128(a.v));
-    else store_n(p, a, N);
+  static_assert(N >= 1 && N <= kLanes, "lanes");
+  if constexpr (N == kLanes) store(p, a);
+  else if constexpr (N == 4) _mm_storeu_ps(p, _mm256_castps256_ps128(a.v));
+  else store_n(p, a, N);
 }
 
 GRUCORE_INLINE F32 add(F32 a, F32 b) { return {_mm256_add_ps(a.v, b.v)}; }
@@ -58,14 +58,14 @@ GRUCORE_INLINE Mask gt(F32 a, F32 b) { return {_mm256_cmp_ps(a.v, b.v, _CMP_GT_O
 GRUCORE_INLINE Mask eq(F32 a, F32 b) { return {_mm256_cmp_ps(a.v, b.v, _CMP_EQ_OQ)}; }
 GRUCORE_INLINE Mask is_nan(F32 a) { return {_mm256_cmp_ps(a.v, a.v, _CMP_UNORD_Q)}; }
 GRUCORE_INLINE Mask is_nonfinite(F32 a) {
-    return {_mm256_cmp_ps(abs(a).v, _mm256_set1_ps(0x1.fffffep127f), _CMP_NLE_UQ)};
+  return {_mm256_cmp_ps(abs(a).v, _mm256_set1_ps(0x1.fffffep127f), _CMP_NLE_UQ)};
 }
 
 GRUCORE_INLINE Mask mask_and(Mask a, Mask b) { return {_mm256_and_ps(a.v, b.v)}; }
 GRUCORE_INLINE Mask mask_or(Mask a, Mask b) { return {_mm256_or_ps(a.v, b.v)}; }
 GRUCORE_INLINE bool any(Mask a) { return _mm256_movemask_ps(a.v) != 0; }
 GRUCORE_INLINE F32 select(Mask m, F32 if_true, F32 if_false) {
-    return {_mm256_blendv_ps(if_false.v, if_true.v, m.v)};
+  return {_mm256_blendv_ps(if_false.v, if_true.v, m.v)};
 }
 GRUCORE_INLINE F32 zero_if(Mask m, F32 a) { return {_mm256_andnot_ps(m.v, a.v)}; }
 

@@ -24,14 +24,14 @@ GRUCORE_INLINE F32 load_n(const float* p, int n) { return {_mm512_maskz_loadu_ps
 GRUCORE_INLINE void store_n(float* p, F32 a, int n) { _mm512_mask_storeu_ps(p, first_lanes(n), a.v); }
 
 template <int N> GRUCORE_INLINE F32 load_lanes(const float* p) {
-    static_assert(N >= 1 && N <= kLanes, "lanes");
-    if constexpr (N == kLanes) return load(p);
-    else return load_n(p, N);
+  static_assert(N >= 1 && N <= kLanes, "lanes");
+  if constexpr (N == kLanes) return load(p);
+  else return load_n(p, N);
 }
 template <int N> GRUCORE_INLINE void store_lanes(float* p, F32 a) {
-    static_assert(N >= 1 && N <= kLanes, "lanes");
-    if constexpr (N == kLanes) store(p, a);
-    else store_n(p, a, N);
+  static_assert(N >= 1 && N <= kLanes, "lanes");
+  if constexpr (N == kLanes) store(p, a);
+  else store_n(p, a, N);
 }
 
 GRUCORE_INLINE F32 add(F32 a, F32 b) { return {_mm512_add_ps(a.v, b.v)}; }
@@ -51,15 +51,15 @@ GRUCORE_INLINE Mask gt(F32 a, F32 b) { return {_mm512_cmp_ps_mask(a.v, b.v, _CMP
 GRUCORE_INLINE Mask eq(F32 a, F32 b) { return {_mm512_cmp_ps_mask(a.v, b.v, _CMP_EQ_OQ)}; }
 GRUCORE_INLINE Mask is_nan(F32 a) { return {_mm512_cmp_ps_mask(a.v, a.v, _CMP_UNORD_Q)}; }
 GRUCORE_INLINE Mask is_nonfinite(F32 a) {
-    constexpr int kQuietNan = 0x01, kPlusInf = 0x08, kMinusInf = 0x10, kSignallingNan = 0x80;
-    return {_mm512_fpclass_ps_mask(a.v, kQuietNan | kPlusInf | kMinusInf | kSignallingNan)};
+  constexpr int kQuietNan = 0x01, kPlusInf = 0x08, kMinusInf = 0x10, kSignallingNan = 0x80;
+  return {_mm512_fpclass_ps_mask(a.v, kQuietNan | kPlusInf | kMinusInf | kSignallingNan)};
 }
 
 GRUCORE_INLINE Mask mask_and(Mask a, Mask b) { return {static_cast<__mmask16>(a.v & b.v)}; }
 GRUCORE_INLINE Mask mask_or(Mask a, Mask b) { return {static_cast<__mmask16>(a.v | b.v)}; }
 GRUCORE_INLINE bool any(Mask a) { return a.v != 0; }
 GRUCORE_INLINE F32 select(Mask m, F32 if_true, F32 if_false) {
-    return {_mm512_mask_blend_ps(m.v, if_false.v, if_true.v)};
+  return {_mm512_mask_blend_ps(m.v, if_false.v, if_true.v)};
 }
 GRUCORE_INLINE F32 zero_if(Mask m, F32 a) { return {_mm512_mask_mov_ps(a.v, m.v, _mm512_setzero_ps())}; }
 
@@ -74,9 +74,9 @@ template <int N> GRUCORE_INLINE I32 shift_left(I32 a) { return {_mm512_slli_epi3
 template <int N> GRUCORE_INLINE I32 shift_right(I32 a) { return {_mm512_srli_epi32(a.v, N)}; }
 
 GRUCORE_INLINE F32 flush_denormals(F32 a) {
-    constexpr int kPlusZero = 0x02, kMinusZero = 0x04, kDenormal = 0x20;
-    const __mmask16 tiny = _mm512_fpclass_ps_mask(a.v, kPlusZero | kMinusZero | kDenormal);
-    return {_mm512_mask_mov_ps(a.v, tiny, _mm512_setzero_ps())};
+  constexpr int kPlusZero = 0x02, kMinusZero = 0x04, kDenormal = 0x20;
+  const __mmask16 tiny = _mm512_fpclass_ps_mask(a.v, kPlusZero | kMinusZero | kDenormal);
+  return {_mm512_mask_mov_ps(a.v, tiny, _mm512_setzero_ps())};
 }
 
 }  // namespace

@@ -23,13 +23,13 @@ struct I32 { int32_t v[kLanes]; };
 struct Mask { bool v[kLanes]; };
 
 template <class To, class From> GRUCORE_INLINE To bit_cast(const From& from) {
-    static_assert(sizeof(To) == sizeof(From), "size");
+  static_assert(sizeof(To) == sizeof(From), "size");
 #if defined(_MSC_VER) && !defined(__clang__)
-    return __builtin_bit_cast(To, from);
+  return __builtin_bit_cast(To, from);
 #else
-    To to;
-    __builtin_memcpy(&to, &from, sizeof to);
-    return to;
+  To to;
+  __builtin_memcpy(&to, &from, sizeof to);
+  return to;
 #endif
 }
 
@@ -45,29 +45,29 @@ GRUCORE_INLINE void store(float* p, F32 a) { GRUCORE_EACH_LANE p[i] = a.v[i]; }
 
 // n in 0..kLanes: touches n floats and no more; the lanes above are +0.
 GRUCORE_INLINE F32 load_n(const float* p, int n) {
-    F32 r = zero();
-    for (int i = 0; i < n; ++i) r.v[i] = p[i];
-    return r;
+  F32 r = zero();
+  for (int i = 0; i < n; ++i) r.v[i] = p[i];
+  return r;
 }
 GRUCORE_INLINE void store_n(float* p, F32 a, int n) {
-    for (int i = 0; i < n; ++i) p[i] = a.v[i];
+  for (int i = 0; i < n; ++i) p[i] = a.v[i];
 }
 // The same with N in 1..kLanes known to the compiler; a multiple of 4 is fast everywhere.
 template <int N> GRUCORE_INLINE F32 load_lanes(const float* p) {
-    static_assert(N >= 1 && N <= kLanes, "lanes");
-    return load_n(p, N);
+  static_assert(N >= 1 && N <= kLanes, "lanes");
+  return load_n(p, N);
 }
 template <int N> GRUCORE_INLINE void store_lanes(float* p, F32 a) {
-    static_assert(N >= 1 && N <= kLanes, "lanes");
-    store_n(p, a, N);
+  static_assert(N >= 1 && N <= kLanes, "lanes");
+  store_n(p, a, N);
 }
 
 #define GRUCORE_LANEWISE(Type, expression) \
-    do {                                   \
-        Type r;                            \
-        GRUCORE_EACH_LANE r.v[i] = expression; \
-        return r;                          \
-    } while (0)
+  do {                                     \
+    Type r;                                \
+    GRUCORE_EACH_LANE r.v[i] = expression; \
+    return r;                              \
+  } while (0)
 
 // Each one IEEE operation, rounded to nearest even.
 GRUCORE_INLINE F32 add(F32 a, F32 b) { GRUCORE_LANEWISE(F32, a.v[i] + b.v[i]); }
@@ -80,30 +80,30 @@ GRUCORE_INLINE F32 sqrt(F32 a) { GRUCORE_LANEWISE(F32, square_root(a.v[i])); }
 // rounding it again to float is exact (rounding the sum to nearest first would be wrong about once in 4e8 triples).
 GRUCORE_INLINE float fused_mul_add(float a, float b, float c) {
 #if defined(__FP_FAST_FMAF) || defined(__ARM_FEATURE_FMA)
-    return __builtin_fmaf(a, b, c);
+  return __builtin_fmaf(a, b, c);
 #else
-    const double product = static_cast<double>(a) * b;
-    const double addend = c;
-    double sum = product + addend;
-    const double virtual_addend = sum - product;
-    const double rest = (product - (sum - virtual_addend)) + (addend - virtual_addend);
-    const uint64_t pattern = bit_cast<uint64_t>(sum);
-    const bool finite = (pattern & 0x7ff0000000000000u) != 0x7ff0000000000000u;
-    // An even sum that is not exact: its odd neighbour towards the exact value.
-    if (finite && rest != 0.0 && (pattern & 1u) == 0) {
-        const bool away_from_zero = (rest > 0.0) == (sum > 0.0);
-        sum = bit_cast<double>(away_from_zero ? pattern + 1 : pattern - 1);
-    }
-    return static_cast<float>(sum);
+  const double product = static_cast<double>(a) * b;
+  const double addend = c;
+  double sum = product + addend;
+  const double virtual_addend = sum - product;
+  const double rest = (product - (sum - virtual_addend)) + (addend - virtual_addend);
+  const uint64_t pattern = bit_cast<uint64_t>(sum);
+  const bool finite = (pattern & 0x7ff0000000000000u) != 0x7ff0000000000000u;
+  // An even sum that is not exact: its odd neighbour towards the exact value.
+  if (finite && rest != 0.0 && (pattern & 1u) == 0) {
+    const bool away_from_zero = (rest > 0.0) == (sum > 0.0);
+    sum = bit_cast<double>(away_from_zero ? pattern + 1 : pattern - 1);
+  }
+  return static_cast<float>(sum);
 #endif
 }
 
 // The product class of float weights: fused where kFused, else a multiplication, then an addition.
 GRUCORE_INLINE F32 mul_add(F32 a, F32 b, F32 c) {
 #if GRUCORE_FUSED
-    GRUCORE_LANEWISE(F32, fused_mul_add(a.v[i], b.v[i], c.v[i]));
+  GRUCORE_LANEWISE(F32, fused_mul_add(a.v[i], b.v[i], c.v[i]));
 #else
-    return add(mul(a, b), c);
+  return add(mul(a, b), c);
 #endif
 }
 
@@ -121,7 +121,7 @@ GRUCORE_INLINE Mask mask_and(Mask a, Mask b) { GRUCORE_LANEWISE(Mask, a.v[i] && 
 GRUCORE_INLINE Mask mask_or(Mask a, Mask b) { GRUCORE_LANEWISE(Mask, a.v[i] || b.v[i]); }
 GRUCORE_INLINE bool any(Mask a) { return a.v[0] || a.v[1] || a.v[2] || a.v[3]; }
 GRUCORE_INLINE F32 select(Mask m, F32 if_true, F32 if_false) {
-    GRUCORE_LANEWISE(F32, m.v[i] ? if_true.v[i] : if_false.v[i]);
+  GRUCORE_LANEWISE(F32, m.v[i] ? if_true.v[i] : if_false.v[i]);
 }
 // +0 where m holds, else a: cheaper than select.
 GRUCORE_INLINE F32 zero_if(Mask m, F32 a) { GRUCORE_LANEWISE(F32, m.v[i] ? 0.0f : a.v[i]); }
@@ -146,14 +146,14 @@ GRUCORE_INLINE F32 abs(F32 a) { return from_bits(bit_and(bits(a), broadcast_i32(
 
 // NaN or an infinity.
 GRUCORE_INLINE Mask is_nonfinite(F32 a) {
-    const I32 magnitude = bits(abs(a));
-    GRUCORE_LANEWISE(Mask, magnitude.v[i] >= 0x7f800000);
+  const I32 magnitude = bits(abs(a));
+  GRUCORE_LANEWISE(Mask, magnitude.v[i] >= 0x7f800000);
 }
 
 // +0 for everything below 2^-126 in magnitude, -0 included; the rest, NaN and infinities too, as it is.
 GRUCORE_INLINE F32 flush_denormals(F32 a) {
-    const I32 magnitude = bits(abs(a));
-    GRUCORE_LANEWISE(F32, magnitude.v[i] < 0x00800000 ? 0.0f : a.v[i]);
+  const I32 magnitude = bits(abs(a));
+  GRUCORE_LANEWISE(F32, magnitude.v[i] < 0x00800000 ? 0.0f : a.v[i]);
 }
 
 #undef GRUCORE_LANEWISE

@@ -19,43 +19,43 @@ GRUCORE_INLINE F32 load(const float* p) { return {_mm_loadu_ps(p)}; }
 GRUCORE_INLINE void store(float* p, F32 a) { _mm_storeu_ps(p, a.v); }
 
 GRUCORE_INLINE __m128 load_pair(const float* p) {
-    return _mm_castsi128_ps(_mm_loadl_epi64(reinterpret_cast<const __m128i*>(p)));
+  return _mm_castsi128_ps(_mm_loadl_epi64(reinterpret_cast<const __m128i*>(p)));
 }
 GRUCORE_INLINE void store_pair(float* p, __m128 v) {
-    _mm_storel_epi64(reinterpret_cast<__m128i*>(p), _mm_castps_si128(v));
+  _mm_storel_epi64(reinterpret_cast<__m128i*>(p), _mm_castps_si128(v));
 }
 
 template <int N> GRUCORE_INLINE F32 load_lanes(const float* p) {
-    static_assert(N >= 1 && N <= kLanes, "lanes");
-    if constexpr (N == 1) return {_mm_load_ss(p)};
-    else if constexpr (N == 2) return {load_pair(p)};
-    else if constexpr (N == 3) return {_mm_movelh_ps(load_pair(p), _mm_load_ss(p + 2))};
-    else return load(p);
+  static_assert(N >= 1 && N <= kLanes, "lanes");
+  if constexpr (N == 1) return {_mm_load_ss(p)};
+  else if constexpr (N == 2) return {load_pair(p)};
+  else if constexpr (N == 3) return {_mm_movelh_ps(load_pair(p), _mm_load_ss(p + 2))};
+  else return load(p);
 }
 template <int N> GRUCORE_INLINE void store_lanes(float* p, F32 a) {
-    static_assert(N >= 1 && N <= kLanes, "lanes");
-    if constexpr (N == 1) _mm_store_ss(p, a.v);
-    else if constexpr (N == 2) store_pair(p, a.v);
-    else if constexpr (N == 3) store_pair(p, a.v), _mm_store_ss(p + 2, _mm_movehl_ps(a.v, a.v));
-    else store(p, a);
+  static_assert(N >= 1 && N <= kLanes, "lanes");
+  if constexpr (N == 1) _mm_store_ss(p, a.v);
+  else if constexpr (N == 2) store_pair(p, a.v);
+  else if constexpr (N == 3) store_pair(p, a.v), _mm_store_ss(p + 2, _mm_movehl_ps(a.v, a.v));
+  else store(p, a);
 }
 GRUCORE_INLINE F32 load_n(const float* p, int n) {
-    switch (n) {
-        case 0: return zero();
-        case 1: return load_lanes<1>(p);
-        case 2: return load_lanes<2>(p);
-        case 3: return load_lanes<3>(p);
-        default: return load(p);
-    }
+  switch (n) {
+    case 0: return zero();
+    case 1: return load_lanes<1>(p);
+    case 2: return load_lanes<2>(p);
+    case 3: return load_lanes<3>(p);
+    default: return load(p);
+  }
 }
 GRUCORE_INLINE void store_n(float* p, F32 a, int n) {
-    switch (n) {
-        case 0: return;
-        case 1: return store_lanes<1>(p, a);
-        case 2: return store_lanes<2>(p, a);
-        case 3: return store_lanes<3>(p, a);
-        default: return store(p, a);
-    }
+  switch (n) {
+    case 0: return;
+    case 1: return store_lanes<1>(p, a);
+    case 2: return store_lanes<2>(p, a);
+    case 3: return store_lanes<3>(p, a);
+    default: return store(p, a);
+  }
 }
 
 GRUCORE_INLINE F32 add(F32 a, F32 b) { return {_mm_add_ps(a.v, b.v)}; }
@@ -80,7 +80,7 @@ GRUCORE_INLINE Mask mask_and(Mask a, Mask b) { return {_mm_and_ps(a.v, b.v)}; }
 GRUCORE_INLINE Mask mask_or(Mask a, Mask b) { return {_mm_or_ps(a.v, b.v)}; }
 GRUCORE_INLINE bool any(Mask a) { return _mm_movemask_ps(a.v) != 0; }
 GRUCORE_INLINE F32 select(Mask m, F32 if_true, F32 if_false) {
-    return {_mm_blendv_ps(if_false.v, if_true.v, m.v)};
+  return {_mm_blendv_ps(if_false.v, if_true.v, m.v)};
 }
 GRUCORE_INLINE F32 zero_if(Mask m, F32 a) { return {_mm_andnot_ps(m.v, a.v)}; }
 

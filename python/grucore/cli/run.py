@@ -57,6 +57,8 @@ def run(arguments: argparse.Namespace, console: Console) -> None:
 
     if arguments.json and arguments.output == STANDARD:
         arguments.parser.error("--json and -o - would both write to standard output")
+    if arguments.output == STANDARD and sys.stdout.isatty():
+        arguments.parser.error("-o - would write a .npy file to the terminal")
     if arguments.input == STANDARD and arguments.lengths == STANDARD:
         arguments.parser.error("-i - and --lengths - would both read standard input")
     if arguments.threads < 1:
@@ -90,16 +92,15 @@ def run(arguments: argparse.Namespace, console: Console) -> None:
     }
     if arguments.json:
         console.emit(report)
-    elif arguments.output != STANDARD and console.output is sys.stdout:
+    elif arguments.output != STANDARD:
         _show(report, console)
 
 
 def _show(report: dict[str, Any], console: Console) -> None:
     shapes = ", ".join(f"{name} {tuple(shape)}" for name, shape in report["shapes"].items())
-    each = 1e6 * report["seconds"] / max(report["frames"], 1)
     console.line(
         f"{report['output']}: {shapes}, {report['frames']:,} frames in "
-        f"{report['seconds']:.3f} s ({each:.2f} us a frame, {report['isa']})"
+        f"{report['seconds']:.3f} s on {report['isa']}"
     )
 
 

@@ -81,8 +81,10 @@ def _bind(steps: Sequence[Step], layers: Layers, architecture: str) -> tuple[Sta
 
 def _spellings(name: str) -> set[str]:
     """The names by which a user may call a layer: as in the file, or without wrappers."""
-    plain = plain_name(f"{name}.")[:-1]
-    return {name, plain, *(plain.removeprefix(habit) for habit in HABITS)}
+    spellings = [name, plain_name(f"{name}.")[:-1]]
+    for habit in HABITS:
+        spellings.append(spellings[-1].removeprefix(habit))
+    return set(spellings)
 
 
 def _is_named(layer: GruLayer | LinearLayer, names: set[str]) -> bool:

@@ -11,11 +11,13 @@ from typing import Any
 
 import numpy as np
 
+from grucore import gates
 from grucore._core import ConversionError
 from grucore.converters.assemble import Stage, assemble, choose, unused
 from grucore.converters.pickle_machine import Inert
 from grucore.converters.safetensors import load_safetensors
 from grucore.converters.state_dict import Layers, read_layers
+from grucore.converters.tensor_names import QUANTIZED
 from grucore.converters.torch_pickle import LEGACY_START, load_checkpoint
 from grucore.converters.torch_witness import witness_of
 from grucore.fileformat import layout
@@ -87,14 +89,13 @@ def graph_of(
 
 
 def _largest_rounding(stages: tuple[Stage, ...]) -> float:
-    """The largest relative change of a float64 weight that became float32."""
+    """The largest change by which float64 became float32, relative to each tensor's largest."""
     largest = 0.0
     for stage in stages:
         for array in getattr(stage, "arrays", []):
             if array.dtype.itemsize > 4:
-                change = abs(array.astype("f4").astype("f8") - array)
-                scale = abs(array).max(initial=0.0)
-                largest = max(largest, float(change.max(initial=0.0) / (scale or 1.0)))
+                change = np.abs(gates.rounded(array).astype(array.dtype) - array).max(initial=0.0)
+                largest = max(largest, float(change / (np.abs(array).max(initial=0.0) or 1.0)))
     return largest
 
 
@@ -134,9 +135,7 @@ def _only_state_dict(checkpoint: Any) -> Mapping[str, Any]:
         if not isinstance(content, dict) or id(content) in seen:
             continue
         seen.add(id(content))
-        if any(isinstance(value, np.ndarray) for value in content.values()) and all(
-            isinstance(key, str) for key in content
-        ):
+        if _is_state_dict(content):
             found[path] = content
         elif path.count("/") < MAX_DEPTH:
             pending += [
@@ -150,3 +149,12 @@ def _only_state_dict(checkpoint: Any) -> Mapping[str, Any]:
     if not found:
         raise ConversionError("there is no state dict in it: expected a dict of tensors")
     return next(iter(found.values()))
+
+
+def _is_state_dict(content: dict[Any, Any]) -> bool:
+    if not all(isinstance(key, str) for key in content):
+        return False
+    # Quantized layers hold no tensors that could be read, and are refused by their names.
+    return any(isinstance(value, np.ndarray) for value in content.values()) or any(
+        QUANTIZED.fullmatch(key) for key in content
+    )

@@ -12,7 +12,7 @@ from grucore._core import ConversionError
 from grucore.converters.pickle_machine import Inert
 from grucore.node import Array
 
-__all__ = ["Tensors", "effective_tensors", "plain_name"]
+__all__ = ["HABITS", "QUANTIZED", "Tensors", "effective_tensors", "plain_name"]
 
 Tensors = dict[str, Array]
 

@@ -1,0 +1,134 @@
+// The same bits across machines: runs fixed models on fixed signals with every table of a numerics class,
+// and writes or compares one hash for each.
+// SPDX-License-Identifier: Apache-2.0
+// Usage: bits_dump --write|--check fused|muladd FILE
+#include <stdio.h>
+
+#include <string>
+
+#include "harness.h"
+#include "portable.h"
+
+using namespace grucore_test;
+
+namespace {
+
+struct Network {
+  uint32_t input_size, hidden_size, layers;
+  bool reset_before, bidirectional;
+};
+
+constexpr Network kNetworks[] = {
+    {1, 1, 1, false, false},   {1, 16, 1, false, false},  {3, 5, 2, true, false},    {24, 24, 1, false, false},
+    {40, 64, 1, false, false}, {40, 64, 1, true, false},  {7, 17, 2, false, true},   {13, 47, 1, true, true},
+    {33, 80, 1, false, false}, {5, 130, 1, true, false},  {128, 128, 1, false, false}, {2, 28, 3, false, false},
+};
+constexpr uint32_t kFrames = 120, kBatch = 5;
+
+// gru layers, then a dense layer for each activation.
+Bytes file_of(const Network& network, PortableRandom* random) {
+  FileBuilder file;
+  uint32_t x = file.value("x", network.input_size), features = network.input_size;
+  file.input(x);
+  const uint32_t hidden = network.hidden_size;
+  for (uint32_t layer = 0; layer < network.layers; ++layer) {
+    const std::string name = "gru.l" + std::to_string(layer);
+    uint32_t y = file.value(name, hidden);
+    file.gru(name, portable_gru(features, hidden, network.reset_before, false, random), x, y);
+    if (network.bidirectional) {
+      const uint32_t back = file.value(name + "_reverse", hidden), both = file.value(name + ".both", 2 * hidden);
+      file.gru(name + "_reverse", portable_gru(features, hidden, network.reset_before, true, random), x, back);
+      file.concat(name + ".concat", {y, back}, both);
+      y = both;
+    }
+    features = network.bidirectional ? 2 * hidden : hidden;
+    x = y;
+  }
+  std::vector<uint32_t> ends;
+  for (uint32_t activation = 0; activation < 4; ++activation) {
+    ends.push_back(file.value("y" + std::to_string(activation), 6));
+    const textbook::Floats weight = portable_floats(6 * size_t{features}, 1.0f, random);
+    file.dense("dense" + std::to_string(activation), weight, portable_floats(6, 0.5f, random), activation, x, ends.back());
+  }
+  const uint32_t all = file.value("all", 24);
+  file.concat("all", ends, all);
+  file.output(all);
+  return file.finish();
+}
+
+uint64_t hash_of(const std::vector<float>& values) {
+  uint64_t hash = 0xcbf29ce484222325u;
+  for (const float value : values) {
+    const uint32_t bits = value != value ? 0x7fc00000u : float_bits(value);  // NaN's payload is the machine's
+    for (int i = 0; i < 4; ++i) hash = (hash ^ (bits >> (8 * i) & 0xff)) * 0x100000001b3u;
+  }
+  return hash;
+}
+
+// One line for each network, equal for every table of the class.
+std::vector<std::string> lines_of(grucore::Numerics numerics) {
+  std::vector<std::string> lines;
+  uint32_t seed = 0, tables = 0;
+  for (const Network& network : kNetworks) {
+    PortableRandom random(++seed);
+    const Bytes file = file_of(network, &random);
+    const textbook::Floats x = portable_signal(size_t{kBatch} * kFrames * network.input_size, &random);
+    std::string first;
+    for (const Isa isa : supported_isas()) {
+      const LoadedModel model(file, isa);
+      if (!CHECK(model.status() == Status::kOk) || grucore::model_numerics(model.get()) != numerics) continue;
+      ++tables;
+      const uint32_t block = network.bidirectional ? kFrames : 17;
+      const std::vector<float> y = run_all(model, kBatch, block, kFrames, x);
+      for (const uint32_t row : {0u, 4u}) {
+        if (network.bidirectional) break;
+        const std::vector<float> stepped = step_all(model, kFrames, x.data() + size_t{row} * kFrames * network.input_size);
+        CHECK(same_bits(stepped.data(), y.data() + row * stepped.size(), stepped.size()));
+      }
+      char text[160];
+      snprintf(text, sizeof text, "%u-%ux%u%s%s %016llx last %08x %08x %08x", network.input_size, network.hidden_size,
+               network.layers, network.reset_before ? " before" : " after", network.bidirectional ? " both" : "",
+               static_cast<unsigned long long>(hash_of(y)), float_bits(y[y.size() - 24]), float_bits(y[y.size() - 18]),
+               float_bits(y[y.size() - 12]));
+      if (first.empty()) first = text;
+      CHECK_SAYING(first == text, "%s: %s, not %s", grucore::isa_name(isa), text, first.c_str());
+    }
+    if (!first.empty()) lines.push_back(first);
+  }
+  CHECK(lines.size() == sizeof kNetworks / sizeof kNetworks[0]);
+  printf("%u tables, %zu networks\n", tables / static_cast<uint32_t>(lines.empty() ? 1 : lines.size()), lines.size());
+  return lines;
+}
+
+int write_golden(const char* path, const std::vector<std::string>& lines) {
+  FILE* file = fopen(path, "wb");
+  if (!file) return 1;
+  for (const std::string& line : lines) fprintf(file, "%s\n", line.c_str());
+  return fclose(file);
+}
+
+void compare(const char* path, const std::vector<std::string>& lines) {
+  FILE* file = fopen(path, "rb");
+  if (!CHECK_SAYING(file != nullptr, "cannot read %s", path)) return;
+  char text[200];
+  size_t count = 0;
+  while (fgets(text, sizeof text, file)) {
+    text[strcspn(text, "\r\n")] = 0;
+    if (!CHECK(count < lines.size())) break;
+    CHECK_SAYING(lines[count] == text, "%s here, %s in the file", lines[count].c_str(), text);
+    ++count;
+  }
+  CHECK(count == lines.size());
+  fclose(file);
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  if (argc != 4) return 2;
+  const bool fused = strcmp(argv[2], "fused") == 0;
+  const std::vector<std::string> lines = lines_of(fused ? grucore::Numerics::kFused : grucore::Numerics::kMulAdd);
+  if (strcmp(argv[1], "--write") == 0) return write_golden(argv[3], lines);
+  compare(argv[3], lines);
+  return finish("bits_dump");
+}
