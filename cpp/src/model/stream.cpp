@@ -27,7 +27,7 @@ Status check_options(const StreamOptions& options) {
 size_t padded(uint32_t features) { return round_up(features, kPanel); }
 
 uint64_t floats_of(const Value& value, const StreamOptions& options) {
-  const uint64_t rows = uint64_t{options.batch} * (value.rate == Rate::kFrame ? options.block : 1);
+  const uint64_t rows = uint64_t{options.batch} * (value.rate == Rate::kSequence ? 1 : options.block);
   return rows * padded(value.features);
 }
 
