@@ -25,6 +25,11 @@ from grucore.ir import (
 )
 
 
+def frames(rng: np.random.Generator, *shape: int) -> np.ndarray:
+    """Noise: the last axis is the features."""
+    return rng.normal(size=shape).astype(np.float32)
+
+
 def gru(
     rng: np.random.Generator,
     name: str,

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What may be passed as x and out: converted where that is free of surprise, refused by name else."""
+"""What may be passed as x and out: converted without surprise, or refused by name."""
 
 from __future__ import annotations
 
@@ -12,7 +12,9 @@ import pytest
 
 import grucore
 
-FRAME = np.array([0.5, -1.0, 2.0, 0.25, -0.125], np.float32)  # exact in every dtype below but integers
+FRAME = np.array(
+    [0.5, -1.0, 2.0, 0.25, -0.125], np.float32
+)  # exact in every dtype below but integers
 
 
 def read_only(values: np.ndarray) -> np.ndarray:
@@ -113,7 +115,9 @@ def test_a_wrong_shape_says_found_and_expected(
 
 @pytest.mark.parametrize("shape", [(5,), (3, 4), (2, 3, 4), (1, 1, 1, 5)])
 def test_a_wrong_shape_of_a_sequence(frames_model: grucore.Model, shape: tuple[int, ...]) -> None:
-    with pytest.raises(ValueError, match=r"input 'x' has shape \(.*\), expected \((batch, )?frames, 5\)"):
+    with pytest.raises(
+        ValueError, match=r"input 'x' has shape \(.*\), expected \((batch, )?frames, 5\)"
+    ):
         frames_model.run(np.zeros(shape, np.float32))
 
 
@@ -161,7 +165,9 @@ def test_an_inexact_out_is_refused(
 ) -> None:
     with pytest.raises(error, match=match):
         frames_model.stream().step(FRAME, out)
-    with pytest.raises(error, match=match.replace("(3,)", "(1, 3)") if error is TypeError else "out of"):
+    with pytest.raises(
+        error, match=match.replace("(3,)", "(1, 3)") if error is TypeError else "out of"
+    ):
         frames_model.run(FRAME[None], out=out if isinstance(out, list) else out[None])
 
 

@@ -15,11 +15,11 @@ from typing import Any
 
 import numpy as np
 import pytest
+
+import grucore
 from grucore import _core
 from grucore.fileformat import crc32c, layout, write
 from small_models import frames_graph
-
-import grucore
 
 
 @pytest.fixture
@@ -41,7 +41,9 @@ def test_a_path_or_bytes(path: Path, frames_file: bytes, kind: Any, map_it: bool
     if kind in (bytes, bytearray, memoryview):
         source = kind(frames_file)
         if map_it:
-            with pytest.raises(ValueError, match="mmap=True maps a file: it needs a path, not bytes"):
+            with pytest.raises(
+                ValueError, match="mmap=True maps a file: it needs a path, not bytes"
+            ):
                 grucore.load(source, mmap=True)
             return
     elif kind is os.fsencode:
@@ -162,7 +164,9 @@ def test_a_refusal_says_where_what_and_why(tmp_path: Path, frames_file: bytes) -
 
 def test_a_refusal_names_the_node(frames_file: bytes) -> None:
     data = bytearray(frames_file)
-    cell = 640 + 4 * 3  # the words start there: inputs, outputs, what the node reads, its attributes
+    cell = (
+        640 + 4 * 3
+    )  # the words start there: inputs, outputs, what the node reads, its attributes
     assert struct.unpack_from("<7I", data, 640) == (0, 2, 0, 0, 0, 1, 2)
     struct.pack_into("<I", data, cell, 9)
     with pytest.raises(grucore.FormatError, match=r"found 9, .*\(kBadAttribute, node 'gru.l0'\)"):
@@ -172,7 +176,9 @@ def test_a_refusal_names_the_node(frames_file: bytes) -> None:
 def test_a_refusal_names_the_tensor(frames_file: bytes) -> None:
     data = bytearray(frames_file)
     struct.pack_into("<f", data, len(data) - 64, float("nan"))  # the last tensor is linear's weight
-    with pytest.raises(grucore.FormatError, match=r"found 0x7fc00000 \(kNonfiniteWeight.*, tensor wei"):
+    with pytest.raises(
+        grucore.FormatError, match=r"found 0x7fc00000 \(kNonfiniteWeight.*, tensor wei"
+    ):
         grucore.load(with_checksum(data))
 
 
@@ -193,7 +199,7 @@ def test_a_newer_version_is_unsupported(frames_file: bytes) -> None:
 
 def test_every_prefix_is_refused(frames_file: bytes) -> None:
     for length in range(len(frames_file)):
-        with pytest.raises(grucore.FormatError, match="kTruncated|kBadMagic"):
+        with pytest.raises(grucore.FormatError, match=r"kTruncated|kBadMagic"):
             grucore.load(frames_file[:length])
 
 

@@ -12,14 +12,10 @@ from typing import Any
 
 import numpy as np
 import pytest
-from grucore.fileformat import write
-from small_models import GRAPHS, frames_graph, last_graph, with_test_vector
 
 import grucore
-
-
-def frames(rng: np.random.Generator, *shape: int) -> np.ndarray:
-    return rng.normal(size=shape).astype(np.float32)
+from grucore.fileformat import write
+from small_models import GRAPHS, frames, frames_graph, last_graph, with_test_vector
 
 
 def inputs_of(model: grucore.Model, rng: np.random.Generator, *lead: int) -> Any:
@@ -192,7 +188,7 @@ def test_both_directions_have_a_state(bidirectional_model: grucore.Model, rng: A
 
 def test_wrong_states_are_refused(frames_model: grucore.Model) -> None:
     x = np.zeros((2, 4, 5))
-    with pytest.raises(ValueError, match="missing state 'gru.l0.h'"):
+    with pytest.raises(ValueError, match=r"missing state 'gru\.l0\.h'"):
         frames_model.run(x, state={})
     with pytest.raises(ValueError, match="unknown state 'h'"):
         frames_model.run(x, state={"h": np.zeros((2, 7))})

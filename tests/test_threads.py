@@ -11,10 +11,10 @@ from typing import Any
 
 import numpy as np
 import pytest
-from grucore.fileformat import write
-from small_models import GRAPHS, frames_graph
 
 import grucore
+from grucore.fileformat import write
+from small_models import GRAPHS, frames_graph
 
 
 @pytest.mark.parametrize("name", sorted(GRAPHS))
@@ -36,7 +36,7 @@ def test_threads_do_not_change_a_bit(name: str, threads: int, rng: np.random.Gen
 
 @pytest.mark.parametrize("threads", [0, -1, 1.5, None])
 def test_threads_are_counted_from_one(frames_model: grucore.Model, threads: Any) -> None:
-    with pytest.raises(ValueError, match="threads=.*: expected an integer of at least 1"):
+    with pytest.raises(ValueError, match=r"threads=.*: expected an integer of at least 1"):
         frames_model.run(np.zeros((3, 5)), threads=threads)
 
 
@@ -66,7 +66,7 @@ def test_threads_share_a_model(rng: np.random.Generator) -> None:
 
 
 def test_two_threads_in_one_stream_are_told(rng: np.random.Generator) -> None:
-    """Each long call either succeeds or says that the stream is busy; somebody must meet somebody."""
+    """A long call succeeds or says that the stream is busy, and somebody meets somebody."""
     model = grucore.load(write(frames_graph(64, 256, 8)))
     stream = model.stream(16)
     x = rng.normal(size=(16, 40, 64)).astype(np.float32)

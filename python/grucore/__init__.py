@@ -9,9 +9,6 @@
 
 from __future__ import annotations
 
-from importlib import import_module
-from typing import TYPE_CHECKING, Any
-
 from grucore._core import (
     ConversionError,
     FormatError,
@@ -22,7 +19,10 @@ from grucore._core import (
     supported_isas,
 )
 
+TYPE_CHECKING = False  # typing's own costs more to import than all the rest
 if TYPE_CHECKING:
+    from typing import Any
+
     from grucore.conversion import convert, from_torch
     from grucore.model import Model, Port, SelftestResult, load
     from grucore.stream import Stream
@@ -62,6 +62,8 @@ _LAZY = {
 def __getattr__(name: str) -> Any:
     if name not in _LAZY:
         raise AttributeError(f"module 'grucore' has no attribute {name!r}")
+    from importlib import import_module
+
     value = getattr(import_module(_LAZY[name]), name)
     globals()[name] = value
     return value

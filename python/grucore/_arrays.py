@@ -47,11 +47,13 @@ def as_float32(value: Any, what: str) -> Floats:
     array = np.asarray(value)
     if array.dtype.kind not in "biuf":
         raise TypeError(f"{what} has dtype {array.dtype}, expected real numbers")
-    return np.asarray(array, np.float32)
+    return array if array.dtype == np.float32 else array.astype(np.float32)
 
 
 def check_shape(found: tuple[int, ...], expected: tuple[int | str, ...], what: str) -> None:
     """ValueError where shapes differ; a string in `expected` stands for any size."""
+    if found == expected:
+        return
     if len(found) != len(expected) or any(
         isinstance(size, int) and size != have for have, size in zip(found, expected, strict=True)
     ):
@@ -61,7 +63,8 @@ def check_shape(found: tuple[int, ...], expected: tuple[int | str, ...], what: s
 
 def plain(array: Floats) -> Floats:
     """The array itself if it is aligned and C-contiguous, or a copy that is."""
-    return np.require(array, np.float32, ("C", "A"))
+    flags = array.flags
+    return array if flags.c_contiguous and flags.aligned else array.copy(order="C")
 
 
 def outputs_of(out: Any, ports: Sequence[Port]) -> tuple[Any, ...]:
@@ -83,7 +86,7 @@ def check_out(out: Any, shape: tuple[int, ...], what: str) -> Floats:
     check_shape(out.shape, shape, what)
     if not out.flags.writeable:
         raise ValueError(f"{what} is read-only")
-    return out.view(np.ndarray)
+    return out if type(out) is np.ndarray else out.view(np.ndarray)
 
 
 def row_numbers(rows: Any, count: int, what: str) -> Numbers:

@@ -29,9 +29,9 @@ from grucore._states import Indexed, from_dict, new_states, to_dict
 if TYPE_CHECKING:
     from grucore.model import Model
 
-# Memory of a stream that may choose its block (about a second-level cache), and of one that has to
-# hold whole sequences.
-STREAM_BYTES = 1 << 20
+# Memory of a stream that may choose its block (measured: a quarter of a second-level cache is
+# enough), and of one that has to hold whole sequences.
+STREAM_BYTES = 1 << 18
 WHOLE_BYTES = 1 << 26
 BLOCK_FRAMES = 64
 GROUP_ROWS = 64

@@ -135,8 +135,8 @@ class Stream(_core.Stream):
         rows = None if active is None else self._row_numbers(active, "active")
         shapes = [(*lead, port.features) for port in model.outputs]
         if out is None:
-            results: tuple[Any, ...] = tuple(np.zeros(shape, np.float32) for shape in shapes)
-            targets: tuple[Floats, ...] = results
+            results: tuple[Any, ...] = tuple([np.zeros(shape, np.float32) for shape in shapes])
+            views: list[Floats] = list(results)
         else:
             results = outputs_of(out, model.outputs)
             views = [
@@ -145,17 +145,15 @@ class Stream(_core.Stream):
             ]
             if self.nonfinite == "error":  # the input must still be there to say what was wrong
                 inputs = apart(inputs, views)
-            targets = tuple(plain(view) for view in views)
+        targets = tuple([plain(view) for view in views])
         written, flags = self._step_arrays(tuple(inputs), targets, rows)
-        for result, target in zip(results, targets, strict=True):
-            if not np.may_share_memory(result, target):  # was not contiguous
-                result[...] = target
+        for view, target in zip(views, targets, strict=True):
+            if target is not view:  # was not contiguous
+                view[...] = target
         if self.nonfinite == "error" and flags & NONFINITE_INPUT:
             self._nonfinite(tuple(inputs), rows)
-        answers = tuple(
-            result if written >> index & 1 else None for index, result in enumerate(results)
-        )
-        return answers[0] if len(answers) == 1 else answers
+        answers = [result if written >> index & 1 else None for index, result in enumerate(results)]
+        return answers[0] if len(answers) == 1 else tuple(answers)
 
     def _nonfinite(self, inputs: tuple[Floats, ...], rows: Any) -> None:
         """Raise `NonFiniteError` for a frame that was held."""

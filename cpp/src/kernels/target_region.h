@@ -24,7 +24,9 @@
 #define GRUCORE_UNROLL(n)
 #endif
 
-#if defined(__GNUC__) || defined(__clang__)
+#if defined(GRUCORE_ONLY_SCALAR)
+#define GRUCORE_INLINE inline  // firmware: a fifth of the flash that forced inlining takes
+#elif defined(__GNUC__) || defined(__clang__)
 #define GRUCORE_INLINE inline __attribute__((always_inline))
 #define GRUCORE_NOINLINE __attribute__((noinline))
 #elif defined(_MSC_VER)

@@ -82,8 +82,8 @@ GRUCORE_INLINE float fused_mul_add(float a, float b, float c) {
 #if defined(__FP_FAST_FMAF) || defined(__ARM_FEATURE_FMA)
   return __builtin_fmaf(a, b, c);
 #else
-  const double product = static_cast<double>(a) * b;
-  const double addend = c;
+  const double product = static_cast<double>(a) * static_cast<double>(b);
+  const double addend = static_cast<double>(c);
   double sum = product + addend;
   const double virtual_addend = sum - product;
   const double rest = (product - (sum - virtual_addend)) + (addend - virtual_addend);

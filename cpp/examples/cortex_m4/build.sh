@@ -1,0 +1,57 @@
+#!/usr/bin/env bash
+# Builds the engine and this example for a Cortex-M4, bounds its size, and runs it under QEMU.
+# SPDX-License-Identifier: Apache-2.0
+# Usage: build.sh FOLDER   (where small_model.h is, or will be made with the host's compiler)
+set -euo pipefail
+
+here=$(cd "$(dirname "$0")" && pwd)
+cpp=$(cd "$here/../.." && pwd)
+out=${1:?usage: build.sh FOLDER}
+mkdir -p "$out/objects"
+
+# Bounds, so that growth is noticed: bytes of the engine, and of the deepest stack.
+max_engine=32000
+max_stack=3072
+
+if [ ! -f "$out/small_model.h" ]; then
+  "${CXX:-c++}" -std=c++17 -O1 -ffp-contract=off -fno-rtti -I"$cpp/include" -I"$cpp/src" -I"$cpp/tests" \
+    "$cpp/tests/make_model.cpp" "$cpp"/src/*/*.cpp -o "$out/make_model"
+  "$out/make_model" "$out/small_model.h"
+fi
+
+target=(-mcpu=cortex-m4 -mthumb -mfloat-abi=hard -mfpu=fpv4-sp-d16)
+flags=("${target[@]}" -std=c++17 -Os -ffreestanding -ffp-contract=off -fno-exceptions -fno-rtti
+  -fno-threadsafe-statics -fno-unwind-tables -fno-asynchronous-unwind-tables -ffunction-sections -fdata-sections
+  -Wall -Wextra -Wdouble-promotion -DGRUCORE_ONLY_SCALAR -I"$cpp/include" -I"$cpp/src" -I"$out")
+
+objects=()
+for source in "$cpp"/src/*/*.cpp; do
+  [ "$(basename "$source")" = c_api.cpp ] && continue
+  object="$out/objects/$(basename "$source" .cpp).o"
+  arm-none-eabi-g++ "${flags[@]}" -c "$source" -o "$object"
+  objects+=("$object")
+done
+
+# Of the C library: mem* and nothing else.
+arm-none-eabi-g++ "${flags[@]}" -nostdlib -T "$here/mps2_an386.ld" -Wl,--gc-sections -Wl,-Map="$out/m4.map" \
+  "$here/start.cpp" "$here/main.cpp" "${objects[@]}" -lc_nano -lgcc -o "$out/m4.elf"
+
+model_bytes=$(grep -o 'small_model\[[0-9]*\]' "$out/small_model.h" | tr -dc 0-9)
+read -r text data bss _ < <(arm-none-eabi-size "$out/m4.elf" | tail -1)
+engine=$((text + data - model_bytes))
+printf "%-22s%s\n" "flash" $((text + data)) "  of it the model" "$model_bytes" "  engine and example" "$engine" \
+  "static RAM" $((data + bss))
+if [ "$engine" -gt $max_engine ]; then
+  echo "engine and example take $engine bytes of flash, more than $max_engine"
+  exit 1
+fi
+
+# The text of semihosting comes on QEMU's standard error.
+qemu-system-arm -M mps2-an386 -nographic -monitor none -serial none \
+  -semihosting-config enable=on,target=native -kernel "$out/m4.elf" 2>&1 | tee "$out/m4.txt"
+grep -qx ok "$out/m4.txt"
+stack=$(awk '$1 == "stack" { print $2 }' "$out/m4.txt")
+if [ "$stack" -gt $max_stack ]; then
+  echo "the stack grew to $stack bytes, more than $max_stack"
+  exit 1
+fi

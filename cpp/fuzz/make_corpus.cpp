@@ -1,0 +1,57 @@
+// Writes the seed corpus: small models of every kind and shape.
+// SPDX-License-Identifier: Apache-2.0
+// Usage: make_corpus FOLDER   (which exists)
+#include <stdio.h>
+
+#include "portable.h"
+#include "small_file.h"
+
+using namespace grucore_test;
+
+namespace {
+
+bool write(const std::string& path, const Bytes& file) {
+  FILE* out = fopen(path.c_str(), "wb");
+  if (!out) return false;
+  const bool whole = fwrite(file.data(), 1, file.size(), out) == file.size();
+  return fclose(out) == 0 && whole;
+}
+
+Bytes bidirectional(uint32_t in, uint32_t hidden) {
+  PortableRandom random(in * 100 + hidden);
+  FileBuilder file;
+  const uint32_t x = file.value("x", in), a = file.value("a", hidden), b = file.value("b", hidden);
+  const uint32_t both = file.value("both", 2 * hidden), last = file.value("last", 2 * hidden, 2);
+  const uint32_t y = file.value("y", 2, 2);
+  file.input(x);
+  file.output(y);
+  file.gru("l0", portable_gru(in, hidden, false, false, &random), x, a);
+  file.gru("l0_reverse", portable_gru(in, hidden, true, true, &random), x, b);
+  file.concat("concat", {a, b}, both);
+  file.take("take", both, last);
+  file.dense("linear", portable_floats(4 * hidden, 1, &random), portable_floats(2, 1, &random), 3, last, y);
+  return file.finish();
+}
+
+Bytes one_layer(uint32_t in, uint32_t hidden, bool reset_before) {
+  PortableRandom random(in * 100 + hidden);
+  FileBuilder file;
+  const uint32_t x = file.value("x", in), y = file.value("y", hidden);
+  file.input(x);
+  file.output(y);
+  file.gru("gru", portable_gru(in, hidden, reset_before, false, &random), x, y);
+  return file.finish();
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  if (argc != 2) return 2;
+  const std::string folder = std::string(argv[1]) + "/";
+  bool good = write(folder + "small_after.gru", small_file(false)) && write(folder + "small_before.gru", small_file(true));
+  good = good && write(folder + "one_by_one.gru", one_layer(1, 1, false));
+  good = good && write(folder + "wide_before.gru", one_layer(2, 18, true));
+  good = good && write(folder + "bidirectional.gru", bidirectional(2, 3));
+  if (!good) printf("cannot write to %s\n", argv[1]);
+  return good ? 0 : 1;
+}
