@@ -82,8 +82,8 @@ struct StateInfo {  // what a stream carries from frame to frame
 };
 
 struct TestVector {
-  const void* data;   // (frames, features) or (features,)
-  uint32_t frames;    // 0: there is no test vector
+  const void* data;   // (values, features)
+  uint32_t frames;    // values: frames of an input, what they give of an output; 0: there is no test vector
 };
 
 // Bytes of the arena that load needs. Reads the header only; `file` must hold `file_bytes` readable bytes.

@@ -8,7 +8,7 @@ namespace {
 // Below it these functions are x, or c*x; a square would be denormal some way further down.
 constexpr float kLinear = 0x1p-40f;
 
-// exp(x) - 1; from kExpOverflow on infinity, below -17.4 -1. A denormal x, and -0, give +0.
+// exp(x) - 1; from kExpOverflow on infinity, below -16.99 -1. A denormal x, and -0, give +0.
 GRUCORE_INLINE F32 expm1_f32(F32 x) {
   constexpr float kOverflows = 89.0f, kSaturated = -20.0f;
   constexpr float kRoundHalved = kRound + 126.0f;  // its low bits make 2^(n-1), since 2^128 would be no float

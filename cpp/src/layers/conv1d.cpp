@@ -12,6 +12,8 @@ namespace detail {
 
 namespace {
 
+constexpr uint64_t kMaxHistory = uint64_t{1} << 28;  // floats that a row carries
+
 struct ConvParams {
   PanelWeights weight;  // of the first group
   const float* bias;
@@ -49,6 +51,8 @@ Status parse(const NodeSource& source, void* out) {
   GRUCORE_TRY(source.activation(6, kActivationCount, &params.activation));
   const uint64_t reach = uint64_t{fields[1]} * (fields[0] - 1);
   if (reach > kMaxSkip) return source.refuse(Status::kBadAttribute, reach, kMaxSkip);
+  const uint64_t history = reach * source.input(0).features;
+  if (history > kMaxHistory) return source.refuse(Status::kBadAttribute, history, kMaxHistory);
   if (fields[4] > reach) return source.refuse(Status::kBadAttribute, fields[4], reach);
   if (fields[5] > 0 && fields[4] + uint64_t{fields[5]} != reach) {
     return source.refuse(Status::kBadAttribute, fields[4] + uint64_t{fields[5]}, reach);

@@ -27,10 +27,7 @@ Status parse(const NodeSource& source, void* out) {
   GRUCORE_TRY(source.expect_tensors(1));
   const Tensor* table = source.find(Role::kTable);
   if (!table) return source.refuse(Status::kMissingTensor, 0, 1);
-  if (table->dtype != TensorDtype::kFloat32 || table->layout != Layout::kRows) {
-    return source.reader.refuse(Status::kUnknownLayout, table->record_offset + 8, static_cast<uint64_t>(table->layout),
-                                static_cast<uint64_t>(Layout::kRows));
-  }
+  GRUCORE_TRY(source.expect_tensor(*table, TensorDtype::kFloat32, Layout::kRows, 2));
   const uint64_t features = uint64_t{x.features} * table->shape[1];
   if (features != y.features) return source.refuse(Status::kBadShape, y.features, features);
   *static_cast<EmbeddingParams*>(out) = {static_cast<const float*>(table->data), round_up(table->shape[1], kPanel),

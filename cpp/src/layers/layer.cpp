@@ -69,10 +69,7 @@ const Tensor* NodeSource::find(Role role) const {
   return nullptr;
 }
 
-namespace {
-
-// The first thing about a tensor that is not as it has to be.
-Status check_tensor(const Reader& reader, const Tensor& tensor, TensorDtype dtype, Layout layout, uint32_t rank) {
+Status NodeSource::expect_tensor(const Tensor& tensor, TensorDtype dtype, Layout layout, uint32_t rank) const {
   if (tensor.dtype != dtype) {
     return reader.refuse(Status::kUnknownDtype, tensor.record_offset + 4, static_cast<uint32_t>(tensor.dtype),
                          static_cast<uint32_t>(dtype));
@@ -85,14 +82,12 @@ Status check_tensor(const Reader& reader, const Tensor& tensor, TensorDtype dtyp
   return Status::kOk;
 }
 
-}  // namespace
-
 Status NodeSource::panels(Role role, uint32_t gates, uint32_t rows, uint32_t inputs, PanelWeights* out,
                           uint32_t groups) const {
   const Tensor* tensor = find(role);
-  reader.blame(kNone, static_cast<uint32_t>(role));
+  reader.blame(node, static_cast<uint32_t>(role));
   if (!tensor) return refuse(Status::kMissingTensor, 0, 1);
-  GRUCORE_TRY(check_tensor(reader, *tensor, TensorDtype::kFloat32, Layout::kPanel16, inputs ? 2 : 1));
+  GRUCORE_TRY(expect_tensor(*tensor, TensorDtype::kFloat32, Layout::kPanel16, inputs ? 2 : 1));
   const uint64_t at = tensor->record_offset;
   if (tensor->params[0] != gates) return reader.refuse(Status::kBadShape, at + 32, tensor->params[0], gates);
   const uint32_t stored_groups = tensor->params[2] ? tensor->params[2] : 1;
@@ -100,20 +95,20 @@ Status NodeSource::panels(Role role, uint32_t gates, uint32_t rows, uint32_t inp
   const uint64_t outputs = uint64_t{gates} * rows * groups;
   if (tensor->shape[0] != outputs) return reader.refuse(Status::kBadShape, at + 16, tensor->shape[0], outputs);
   if (inputs && tensor->shape[1] != inputs) return reader.refuse(Status::kBadShape, at + 20, tensor->shape[1], inputs);
-  reader.blame(kNone, kNone);
+  reader.blame(node, kNone);
   *out = {static_cast<const float*>(tensor->data), gates, rows, inputs};
   return Status::kOk;
 }
 
 Status NodeSource::vector(Role role, uint32_t features, const float** out) const {
   const Tensor* tensor = find(role);
-  reader.blame(kNone, static_cast<uint32_t>(role));
+  reader.blame(node, static_cast<uint32_t>(role));
   if (!tensor) return refuse(Status::kMissingTensor, 0, 1);
-  GRUCORE_TRY(check_tensor(reader, *tensor, TensorDtype::kFloat32, Layout::kRowMajor, 1));
+  GRUCORE_TRY(expect_tensor(*tensor, TensorDtype::kFloat32, Layout::kRowMajor, 1));
   if (tensor->shape[0] != features) {
     return reader.refuse(Status::kBadShape, tensor->record_offset + 16, tensor->shape[0], features);
   }
-  reader.blame(kNone, kNone);
+  reader.blame(node, kNone);
   *out = static_cast<const float*>(tensor->data);
   return Status::kOk;
 }

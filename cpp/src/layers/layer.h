@@ -24,6 +24,7 @@ struct NodeSource {
   uint32_t tensor_count;
   uint64_t record_offset;
   uint64_t attribute_offset;
+  uint32_t node;  // index, for reports
 
   const Value& input(uint32_t i) const { return values[inputs[i]]; }
   const Value& result() const { return values[output]; }
@@ -55,6 +56,7 @@ struct NodeSource {
   Status activation(uint32_t first, uint32_t codes, Activation* out) const;
 
   const Tensor* find(Role role) const;  // null where there is none
+  Status expect_tensor(const Tensor& tensor, TensorDtype dtype, Layout layout, uint32_t rank) const;
   // float32 in panel16: (gates * rows, inputs), or a bias (gates * rows,) where inputs is 0. Rows of `groups`
   // matrices, one after the other; `out` is the first one.
   Status panels(Role role, uint32_t gates, uint32_t rows, uint32_t inputs, PanelWeights* out, uint32_t groups = 1) const;

@@ -18,9 +18,7 @@ Status parse(const NodeSource& source, void* out) {
   GRUCORE_TRY(source.expect_tensors(1));
   const Tensor* index = source.find(Role::kIndex);
   if (!index) return source.refuse(Status::kMissingTensor, 0, 1);
-  if (index->dtype != TensorDtype::kInt32 || index->layout != Layout::kRowMajor || index->rank != 1) {
-    return source.reader.refuse(Status::kUnknownDtype, index->record_offset + 4, static_cast<uint64_t>(index->dtype), 1);
-  }
+  GRUCORE_TRY(source.expect_tensor(*index, TensorDtype::kInt32, Layout::kRowMajor, 1));
   const uint32_t features = source.result().features;
   if (index->shape[0] != features) return source.reader.refuse(Status::kBadShape, index->record_offset + 16, index->shape[0], features);
   *static_cast<SelectParams*>(out) = {static_cast<const uint32_t*>(index->data)};

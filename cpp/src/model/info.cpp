@@ -53,7 +53,8 @@ TestVector test_input(const Model* model, uint32_t index) {
 
 TestVector test_output(const Model* model, uint32_t index) {
   if (model->test_frames == 0) return {nullptr, 0};
-  return {model->tensors[model->first_test_tensor + model->input_count + index].data, model->test_frames};
+  const detail::Tensor& tensor = model->tensors[model->first_test_tensor + model->input_count + index];
+  return {tensor.data, tensor.rank == 2 ? tensor.shape[0] : 1};
 }
 
 Text model_metadata(const Model* model) { return model->metadata; }

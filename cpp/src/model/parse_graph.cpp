@@ -144,7 +144,8 @@ Status parse_node(Cursor* cursor, const ModelMemory& memory, uint32_t index, uin
   const Tensor* tensors = memory.tensors + *tensor;
   GRUCORE_TRY(check_roles(reader, tensors, tensor_count, index));
   const NodeSource source = {reader,          memory.values, node.inputs, node.input_count, node.output,     attributes,
-                             attribute_count, tensors,       tensor_count, record,          attribute_offset};
+                             attribute_count, tensors,       tensor_count, record,          attribute_offset,
+                             index};
   memset(node.params, 0, sizeof node.params);
   GRUCORE_TRY(node.kind->parse(source, node.params));
   written.writer = index;
@@ -173,7 +174,8 @@ Status parse_test_tensor(const Reader& reader, const Tensor& tensor, Role role, 
   }
   if (rank == 2) {
     if (*frames == 0) *frames = tensor.shape[0];
-    if (tensor.shape[0] != *frames) return reader.refuse(Status::kBadShape, record + 16, tensor.shape[0], *frames);
+    const uint64_t values = Clock{value.skip, value.period}.count(*frames);
+    if (tensor.shape[0] != values) return reader.refuse(Status::kBadShape, record + 16, tensor.shape[0], values);
   }
   reader.blame(kNone, kNone);
   return Status::kOk;

@@ -74,14 +74,41 @@ Status check_place(const Reader& reader, uint64_t record, uint64_t offset, uint6
   return Status::kOk;
 }
 
+// Zero, or neither infinite, NaN nor denormal.
+bool is_normal(uint32_t bits) {
+  const uint32_t magnitude = bits & 0x7fffffffu;
+  return magnitude == 0 || (magnitude - 0x00800000u) < 0x7f000000u;
+}
+
+// Which node the tensors belong to, told from the nodes' records before these are checked: for reports only.
+class Owner {
+ public:
+  Owner(const Reader& reader, const Header& header, const Sections& at) : reader_(reader), header_(header), at_(at) {}
+
+  uint32_t of(uint32_t tensor) {
+    while (node_ < header_.node_count && tensor >= end_) {
+      end_ += reader_.u32(at_.nodes + uint64_t{node_} * kNodeBytes + 20);
+      if (tensor < end_) return node_;
+      ++node_;
+    }
+    return node_ < header_.node_count ? node_ : kNone;
+  }
+
+ private:
+  const Reader& reader_;
+  const Header& header_;
+  const Sections& at_;
+  uint64_t end_ = 0;
+  uint32_t node_ = 0;
+};
+
 Status check_finite(const Reader& reader, uint64_t offset, uint64_t bytes) {
-  constexpr uint32_t kExponent = 0x7f800000u;
   bool bad = false;
-  for (uint64_t i = 0; i < bytes; i += 4) bad |= (reader.u32(offset + i) & kExponent) == kExponent;
+  for (uint64_t i = 0; i < bytes; i += 4) bad |= !is_normal(reader.u32(offset + i));
   if (!bad) return Status::kOk;
   for (uint64_t i = 0; i < bytes; i += 4) {
     const uint32_t word = reader.u32(offset + i);
-    if ((word & kExponent) == kExponent) return reader.refuse(Status::kNonfiniteWeight, offset + i, word, 0);
+    if (!is_normal(word)) return reader.refuse(Status::kNonfiniteWeight, offset + i, word, 0);
   }
   return Status::kOk;
 }
@@ -90,12 +117,13 @@ Status check_finite(const Reader& reader, uint64_t offset, uint64_t bytes) {
 
 Status parse_tensors(const Reader& reader, const Header& header, const Sections& at, const ModelMemory& memory) {
   uint64_t end = at.data;
+  Owner owner(reader, header, at);
   for (uint32_t i = 0; i < header.tensor_count; ++i) {
     const uint64_t record = at.tensors + uint64_t{i} * kTensorBytes;
     Tensor& tensor = memory.tensors[i];
     tensor.record_offset = record;
     tensor.role = reader.u32(record);
-    reader.blame(kNone, tensor.role);
+    reader.blame(owner.of(i), tensor.role);
     const uint32_t dtype = reader.u32(record + 4);
     if (dtype > static_cast<uint32_t>(TensorDtype::kInt32)) {
       return reader.refuse(Status::kUnknownDtype, record + 4, dtype, static_cast<uint32_t>(TensorDtype::kInt32));
