@@ -38,7 +38,7 @@ const Activation kActivations[] = {
 
 const Activation kFunctions[] = {
   {k_expm1, std::expm1, 1.81, -1.0, kUnbounded, false, true},
-  {k_log, std::log, 2.00, -kUnbounded, kUnbounded, false, true},
+  {k_log, std::log, 0.93, -kUnbounded, kUnbounded, false, true},
   {k_log1p, std::log1p, 1.06, -kUnbounded, kUnbounded, false, true},
   {k_erf, std::erf, 1.36, -1.0, 1.0, true, false},
 };

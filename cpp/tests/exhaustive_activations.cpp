@@ -19,7 +19,7 @@ const Case kCases[] = {
   {kActivations[1], 0xa385e50a5dc257c2u},
   {kActivations[2], 0xececa53c634d1311u},
   {kFunctions[0], 0xc8e570b1de2a2301u},
-  {kFunctions[1], 0},
+  {kFunctions[1], 0x9a7efdeb1c0631f5u},
   {kFunctions[2], 0xbaa53d65015324e3u},
   {kFunctions[3], 0xdc3e294fb18e4cf7u},
 };
