@@ -195,6 +195,7 @@ HOSTILE: dict[str, tuple[Callable[[bytearray], None], str, int | None]] = {
     "bytes 2^64 - 1": (u64(TENSORS + 56, 2**64 - 1), "kBadShape", TENSORS + 56),
     "not a number": (octets(DATA, struct.pack("<f", np.nan)), "kNonfiniteWeight", DATA),
     "infinite": (octets(DATA + 8, struct.pack("<f", -np.inf)), "kNonfiniteWeight", DATA + 8),
+    "denormal": (u32(DATA, 1), "kNonfiniteWeight", DATA),
     "test role": (u32(TEST_INPUT, 65), "kUnknownRole", TEST_INPUT),
     "test features": (octets(TEST_INPUT + 16, struct.pack("<2I", 4, 1)), "kBadShape", None),
 }
@@ -202,7 +203,6 @@ HOSTILE: dict[str, tuple[Callable[[bytearray], None], str, int | None]] = {
 # What the reader checks and the engine, which never looks at it or need not, lets pass.
 READER_ONLY: dict[str, tuple[Callable[[bytearray], None], str, int | None]] = {
     "names not UTF-8": (octets(NAMES, b"\xff"), "kBadName", NAMES),
-    "denormal": (u32(DATA, 1), "kNonfiniteWeight", DATA),
     "padding row": (octets(DATA + 12, struct.pack("<f", -0.0)), "kReservedNotZero", DATA + 12),
 }
 

@@ -72,7 +72,8 @@ def _gelu(x: Float) -> Float:
 
 def _gelu_tanh(x: Float) -> Float:
     inner: Float = math.sqrt(2 / math.pi) * (x + 0.044715 * x**3)
-    return x / 2 * (1 + np.tanh(inner))
+    squashed: Float = np.tanh(inner)
+    return x / 2 * (1 + squashed)
 
 
 _ACTIVATIONS: dict[ActivationCode, Callable[[Float, float, float], Float]] = {

@@ -9,8 +9,8 @@ from libc.stdint cimport uint32_t, uint64_t
 from grucore cimport _cpp as cpp
 from grucore cimport _describe as describe
 from grucore._arguments cimport (
-    READ, WRITE, Frame, Sequence, is_frame, is_plain, overlap, take_frame, take_numbers,
-    take_sequence,
+    READ, WRITE, Frame, Sequence, is_frame, is_plain, output_frames, overlap, take_frame,
+    take_numbers, take_sequence,
 )
 from grucore._cpp cimport PyArrayObject, npy_intp
 from grucore._file cimport copy_bytes, open_file
@@ -184,6 +184,12 @@ cdef class Model:
         cdef uint32_t node = cpp.first_unstreamable_node(self._model)
         return None if node == cpp.kNone else describe.text(cpp.node_name(self._model, node))
 
+    def _slice(self, size_t start, size_t size):
+        """Bytes of the file, as many of these as there are."""
+        start = min(start, self._file_bytes)
+        size = min(size, self._file_bytes - start)
+        return PyBytes_FromStringAndSize(<char*>self._file + start, size)
+
     def _test_vector(self):
         return describe.test_vector(self._model)
 
@@ -233,7 +239,7 @@ cdef class Stream:
         self._rank = 1 if batch is None else 2
         self._features = cpp.input_info(model._model, 0).features
         self._out_features = cpp.output_info(model._model, 0).features
-        self._single = (cpp.input_count(model._model) == 1 and cpp.output_count(model._model) == 1)
+        self._single = self._is_single()
         self._work = cpp.macs_per_frame(model._model) * <uint64_t>self._rows
         options.block = block
         options.nonfinite = <cpp.Nonfinite><int>NONFINITE[nonfinite]
@@ -247,6 +253,17 @@ cdef class Stream:
     def __reduce__(self):
         raise TypeError("a stream does not pickle: pickle its model and its state instead")
 
+    cdef bint _is_single(self) noexcept:
+        """One float32 input, one float32 output that every step writes for all rows or for none."""
+        cdef const cpp.Model* model = self.model._model
+        cdef cpp.PortInfo x = cpp.input_info(model, 0)
+        cdef cpp.PortInfo y = cpp.output_info(model, 0)
+        return (
+            cpp.input_count(model) == 1 and cpp.output_count(model) == 1
+            and x.dtype == cpp.Dtype.kFloat32 and y.dtype == cpp.Dtype.kFloat32
+            and (self._rows == 1 or (y.period == 1 and y.skip == 0))
+        )
+
     cdef int _enter(self) except -1:
         if not self._busy.take():
             raise StreamBusyError("another thread is using this stream; give each thread a stream")
@@ -259,6 +276,7 @@ cdef class Stream:
         ----------
         x : array_like, (features,), or (n, features) on a stream of batch n
             Any real dtype; float32 in C order is used as it is. Several inputs: a tuple or a dict.
+            An input of ids (int32, one feature): an integer, or integers (n,).
         out : ndarray, optional
             Where to write: float32, (features,) or (n, features). May share memory with `x`. With a
             contiguous `x` and `out` of float32 nothing is allocated. Several outputs: a tuple.
@@ -270,12 +288,14 @@ cdef class Stream:
         -------
         ndarray or None
             `out`, or a new float32 array; a tuple for several outputs. An output per sequence
-            answers as if the sequence ended here. None where this frame has no output.
+            answers as if the sequence ended here. None where this frame has no output (a model with
+            a stride, or one that waits for its first frames); where rows differ in that, those
+            without one stay as `active` leaves them.
 
         Raises
         ------
         ValueError
-            A wrong shape, or `active` without a batch or with a row twice.
+            A wrong shape, `active` without a batch or with a row twice, or an id out of range.
         IndexError
             An index in `active` is out of range.
         TypeError
@@ -345,14 +365,15 @@ cdef class Stream:
         return written, flags
 
     def _run_arrays(self, uint32_t frames, tuple inputs, tuple outputs, lengths):
-        """A block from float32 arrays (rows, frames, features); `lengths`: uint32 (rows,), or None.
+        """A block from arrays (rows, frames, features); `lengths`: uint32 (rows,), or None.
 
-        An output per sequence has one frame. Returns the flags.
+        An output per sequence has one frame, others what `_output_counts` says. Returns the flags.
         """
         cdef Sequence block
         cdef const uint32_t* valid = NULL
         cdef uint32_t flags
-        take_sequence(&block, self.model._model, ndarray_type, self._rows, frames, inputs, outputs)
+        take_sequence(&block, self.model._model, self._stream, ndarray_type, self._rows, frames,
+                      inputs, outputs)
         if lengths is not None:
             valid = take_numbers(lengths, ndarray_type, self._rows, frames, False)
         self._enter()
@@ -364,6 +385,12 @@ cdef class Stream:
         flags = cpp.take_flags(self._stream)
         self._busy.give()
         return flags
+
+    def _output_counts(self, uint32_t frames):
+        """Values of each output that the next frames give; ValueError where rows differ in it."""
+        cdef uint32_t i
+        return [output_frames(self._stream, i, self._rows, frames)
+                for i in range(cpp.output_count(self.model._model))]
 
     def _reset_rows(self, rows):
         """Back to the initial state: all rows (None), or those of a uint32 array."""

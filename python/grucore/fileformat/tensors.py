@@ -131,7 +131,7 @@ class Tensors:
         _check_shape(name, slot, expected, at)
         stored = np.frombuffer(self._data, slot.dtype.numpy, stored_size(slot), record.offset)
         if slot.dtype is Dtype.FLOAT32:
-            _check_numbers(name, stored, record.offset, of_test)
+            _check_numbers(name, stored, record.offset)
         logical, dirty = unpack(slot, stored)
         if dirty is not None:
             place = record.offset + 4 * dirty
@@ -189,13 +189,10 @@ def _check_shape(name: str, slot: Slot, expected: Slot, at: int) -> None:
             refuse("kBadShape", at + offset, f"{message} {getattr(expected, what)}")
 
 
-def _check_numbers(name: str, stored: Array, offset: int, of_test: bool) -> None:
+def _check_numbers(name: str, stored: Array, offset: int) -> None:
     bad = ~np.isfinite(stored)
     denormal = (np.abs(stored) < SMALLEST_NORMAL) & (stored != 0)
-    found = {"infinite or not a number": bad}
-    if not of_test:
-        found["denormal"] = denormal
-    for what, where in found.items():
+    for what, where in (("infinite or not a number", bad), ("denormal", denormal)):
         if where.any():
             place = offset + 4 * int(np.argmax(where))
             refuse("kNonfiniteWeight", place, f"{name} has a number that is {what}")

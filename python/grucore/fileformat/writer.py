@@ -60,17 +60,24 @@ def _stored(graph: Graph) -> tuple[list[tuple[Slot, Array]], int]:
         for slot in graph.slots(node):
             array = tensors[slot.role]
             if slot.dtype is Dtype.FLOAT32:
-                denormal = (np.abs(array) < SMALLEST_NORMAL) & (array != 0)
-                zeroed += int(denormal.sum())
-                array = np.where(denormal, np.float32(0), array)
+                array, denormal = _without_denormals(array)
+                zeroed += denormal
             stored.append((slot, array))
     if graph.test is not None:
         for role, arrays in (
             (Role.TEST_INPUT, graph.test.inputs),
             (Role.TEST_OUTPUT, graph.test.outputs),
         ):
-            stored += [(_test_slot(role, array), array) for array in arrays]
+            # Denormal inputs are zeros to the engine.
+            stored += [(_test_slot(role, array), _without_denormals(array)[0]) for array in arrays]
     return stored, zeroed
+
+
+def _without_denormals(array: Array) -> tuple[Array, int]:
+    if array.dtype.kind != "f":
+        return array, 0
+    denormal = (np.abs(array) < SMALLEST_NORMAL) & (array != 0)
+    return np.where(denormal, np.float32(0), array), int(denormal.sum())
 
 
 def _test_slot(role: Role, array: Array) -> Slot:

@@ -137,7 +137,7 @@ class Conv1d(Node):
         check_float32(*inputs, output)
         check_in_time(inputs[0])
         check_in_time(output)
-        _check_settings(words)
+        _check_settings(words, inputs[0].features)
         check_activation(words, 6, "the activation")
         for value in (inputs[0], output):
             if value.features % words[3]:
@@ -188,6 +188,8 @@ class Conv1d(Node):
         )
 
 
+MAX_HISTORY = 1 << 28  # numbers that a stream carries for a row
+
 _SETTINGS = (  # attribute, least, most
     ("taps", 1, 65536),
     ("dilation", 1, 65536),
@@ -198,7 +200,7 @@ _SETTINGS = (  # attribute, least, most
 )
 
 
-def _check_settings(words: Sequence[int]) -> None:
+def _check_settings(words: Sequence[int], channels: int) -> None:
     for index, (what, least, most) in enumerate(_SETTINGS):
         if not least <= words[index] <= most:
             message = f"{what} {words[index]}, expected {least} to {most}"
@@ -208,6 +210,9 @@ def _check_settings(words: Sequence[int]) -> None:
     if reach > MAX_SKIP:
         message = f"a window reaches back {reach} frames, expected at most {MAX_SKIP}"
         raise Defect("kBadAttribute", message)
+    if reach * channels > MAX_HISTORY:
+        message = f"a window reaches back over {reach} x {channels} numbers"
+        raise Defect("kBadAttribute", f"{message}, expected at most {MAX_HISTORY}")
     if before > reach:
         message = f"frames of zeros before {before}, expected at most {reach}"
         raise Defect("kBadAttribute", message)
