@@ -56,7 +56,7 @@ class Model(_core.Model):
     inputs, outputs : tuple of Port
     """
 
-    __slots__ = ("inputs", "outputs")
+    __slots__ = ("__weakref__", "inputs", "outputs")
 
     inputs: tuple[Port, ...]
     outputs: tuple[Port, ...]

@@ -42,7 +42,7 @@ class Stream(_core.Stream):
     nonfinite : {"propagate", "hold", "error"}
     """
 
-    __slots__ = ()
+    __slots__ = ("__weakref__",)
 
     model: Model
 
