@@ -74,6 +74,7 @@ extensions = cythonize(
         "freethreading_compatible": True,
         "embedsignature": True,
         "auto_pickle": False,
+        "autotestdict": False,
     },
 )
 for extension in extensions:

@@ -4,7 +4,9 @@
 from __future__ import annotations
 
 import copy
+import gc
 import pickle
+import weakref
 from typing import Any
 
 import numpy as np
@@ -204,6 +206,15 @@ def test_a_copy_goes_its_own_way(last_model: grucore.Model, rng: Any, duplicate:
     expected = stream.step(x)
     stream.step(x)
     assert np.array_equal(twin.step(x), expected)
+
+
+def test_streams_and_models_can_be_keys_of_weak_caches(frames_file: bytes) -> None:
+    model = grucore.load(frames_file)
+    stream = model.stream()
+    cache = weakref.WeakKeyDictionary({model: 1, stream: 2})
+    del stream
+    gc.collect()
+    assert dict(cache) == {model: 1}
 
 
 def test_a_stream_does_not_pickle(frames_model: grucore.Model) -> None:

@@ -240,9 +240,36 @@ void check_flip() {
   }
 }
 
+// A copied stream goes on with the bits of the original.
+void check_copy() {
+  const Conv conv = random_conv(3, 1, 2, 1, 0, 0, 4, 6);
+  FileBuilder file;
+  const uint32_t x = file.value("x", 4), c = file.value("c", 6, 1, 2, 2), mean = file.value("mean", 6, 2);
+  file.input(x);
+  file.output(c);
+  file.output(mean);
+  put_conv(&file, conv, x, c);
+  file.node(12, "mean", {c}, mean, {0}, 0);
+  const std::vector<float> signal = random_floats(15 * 4, 2.0f, 9);
+  const LoadedModel model(file.finish(), grucore::best_isa());
+  OwnedStream original(model, 1, 1), copy(model, 1, 4);
+  for (uint32_t t = 0; t < 15; ++t) {
+    std::vector<float> a(6, -7.0f), b(6, -7.0f), mean_a(6), mean_b(6);
+    const void* xs = signal.data() + t * 4;
+    void* to_a[2] = {a.data(), mean_a.data()};
+    void* to_b[2] = {b.data(), mean_b.data()};
+    if (t == 7) grucore::copy_stream(original.get(), copy.get());
+    const uint64_t mask = grucore::step(original.get(), &xs, to_a);
+    if (t < 7) continue;
+    CHECK(grucore::step(copy.get(), &xs, to_b) == mask);
+    CHECK(same_bits(a.data(), b.data(), 6) && same_bits(mean_a.data(), mean_b.data(), 6));
+  }
+}
+
 }  // namespace
 
 int main() {
+  check_copy();
   check_conv(random_conv(3, 1, 1, 1, 2, 0, 5, 7));    // causal
   check_conv(random_conv(3, 1, 1, 1, 0, 0, 5, 7));    // valid
   check_conv(random_conv(4, 3, 1, 1, 9, 0, 3, 18));   // dilated

@@ -5,6 +5,7 @@ from typing import Any, NoReturn
 
 import numpy as np
 import numpy.typing as npt
+from typing_extensions import disjoint_base
 
 class GrucoreError(Exception):
     status: str | None
@@ -22,6 +23,7 @@ class NonFiniteError(GrucoreError, ArithmeticError):
 def supported_isas() -> tuple[str, ...]: ...
 def _status_table() -> list[tuple[str, str, str]]: ...
 
+@disjoint_base
 class Model:
     def __new__(
         cls,
@@ -45,6 +47,7 @@ class Model:
     def _test_vector(self) -> tuple[int, list[bytes], list[bytes]]: ...
     def _stream_bytes(self, batch: int, block: int) -> int: ...
 
+@disjoint_base
 class Stream:
     @property
     def model(self) -> Any: ...

@@ -59,7 +59,14 @@ class Model(_core.Model):
     inputs, outputs : tuple of Port
     """
 
-    __slots__ = ("_id_counts", "_output_clocks", "_state_shapes", "inputs", "outputs")
+    __slots__ = (
+        "__weakref__",
+        "_id_counts",
+        "_output_clocks",
+        "_state_shapes",
+        "inputs",
+        "outputs",
+    )
 
     inputs: tuple[Port, ...]
     outputs: tuple[Port, ...]

@@ -15,9 +15,10 @@ from typing import Any, TypeAlias
 import numpy as np
 
 from grucore._core import ConversionError
+from grucore._magnitudes import largest_sum
 from grucore.fileformat import write
 from grucore.ir import Graph, TestVector
-from grucore.layers import Activation, Dense, Embedding, Gru
+from grucore.layers import Embedding
 from grucore.node import Array, Dtype
 
 __all__ = ["BOUND", "Proof", "Witness", "finish", "prove"]
@@ -77,7 +78,7 @@ def prove(
                 largest_input = max(largest_input, float(np.abs(x).max(initial=0.0)))
         for name, mine, other in zip(graph.outputs, ours, theirs, strict=True):
             differences[name] = max(differences[name], _difference(name, mine, other))
-    bound = BOUND * max(1.0, _largest_sum(graph, largest_input) / COMFORTABLE_SUM)
+    bound = BOUND * max(1.0, largest_sum(graph, largest_input) / COMFORTABLE_SUM)
     proof = Proof(against, max(differences.values()), bound, frames, differences)
     if not proof.largest_difference <= bound:
         raise ConversionError(f"the converted model does not agree with its source: {proof}")
@@ -173,27 +174,3 @@ def _difference(name: str, mine: Array, other: Array) -> float:
     difference = np.abs(mine.astype(np.float64) - other.astype(np.float64))
     largest = float(difference.max(initial=0.0))
     return float("inf") if np.isnan(largest) else largest
-
-
-def _largest_sum(graph: Graph, largest_input: float) -> float:
-    """The largest sum of absolute values of terms that enters an activation, at most."""
-    size = dict.fromkeys(graph.inputs, largest_input)
-    largest = 0.0
-    for node in graph.nodes:
-        incoming = max(size[name] for name in node.inputs)
-        size[node.output] = incoming
-        if isinstance(node, Gru):
-            rows = np.abs(node.weight_ih).sum(axis=1) * incoming + np.abs(node.weight_hh).sum(
-                axis=1
-            )
-            total = float((rows + np.abs(node.bias[: len(rows)])).max())
-            size[node.output] = 1.0
-        elif isinstance(node, Dense):
-            rows = np.abs(node.weight).sum(axis=1) * incoming + np.abs(node.bias)
-            total = float(rows.max())
-            bounded = node.activation in (Activation.SIGMOID, Activation.TANH)
-            size[node.output] = 1.0 if bounded else total
-        else:
-            continue
-        largest = max(largest, total)
-    return largest

@@ -43,7 +43,7 @@ class Stream(_core.Stream):
     nonfinite : {"propagate", "hold", "error"}
     """
 
-    __slots__ = ()
+    __slots__ = ("__weakref__",)
 
     model: Model
 

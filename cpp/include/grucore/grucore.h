@@ -165,6 +165,10 @@ void run(Stream* stream, uint32_t frames, const ConstSignal* inputs, const Signa
 void get_state(const Stream* stream, uint32_t state, uint32_t row, float* out) noexcept;
 void set_state(Stream* stream, uint32_t state, uint32_t row, const float* values) noexcept;
 
+// Makes `to` what `from` is: all states, public and internal, and the frames seen. Both are streams of one
+// model with the same batch; blocks may differ.
+void copy_stream(const Stream* from, Stream* to) noexcept;
+
 // What happened since the last call of take_flags.
 constexpr uint32_t kFlagNonfiniteInput = 1;   // a NaN or infinity came in
 constexpr uint32_t kFlagNonfiniteOutput = 2;  // a NaN or infinity went out, from finite or other input

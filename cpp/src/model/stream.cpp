@@ -178,6 +178,14 @@ void set_state(Stream* stream, uint32_t state, uint32_t row, const float* values
   (void)stream->model->table->copy_in(to, values, stream->model->nodes[node].state_size);
 }
 
+void copy_stream(const Stream* from, Stream* to) noexcept {
+  memcpy(to->frames_seen, from->frames_seen, size_t{from->batch} * sizeof(uint64_t));
+  for (uint32_t i = 0; i < from->model->node_count; ++i) {
+    const size_t floats = from->nodes[i].state_stride * from->batch;
+    if (floats) memcpy(to->nodes[i].state, from->nodes[i].state, floats * sizeof(float));
+  }
+}
+
 uint32_t output_frames(const Stream* stream, uint32_t output, uint32_t row, uint32_t frames) noexcept {
   const detail::Value& value = stream->model->values[stream->model->outputs[output]];
   if (value.rate == Rate::kSequence) return 1;

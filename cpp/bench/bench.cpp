@@ -1,0 +1,208 @@
+// Times the engine beside the limits of the machine, in one run. Pin it to a core: `taskset -c 1 bench`.
+// SPDX-License-Identifier: Apache-2.0
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <algorithm>
+#include <chrono>
+#include <functional>
+
+#include "harness.h"
+#include "limits.h"
+#include "portable.h"
+
+using namespace grucore_test;
+
+namespace {
+
+constexpr const char* kHelp =
+    "bench [--isa NAME] [--only S1,Q3,...] [--rounds N] [--chunk-us N] [--json] [--reset-before]\n"
+    "S: one frame a call, state carried; Q: a sequence of 100 frames; BHxN: a batch of N sequences.\n"
+    "Interleaves, round after round: the engine, a pure read of the same weights, multiply-adds in registers\n"
+    "and a fixed loop. Figures are microseconds: the best round, and the median.\n";
+
+struct Workload {
+  const char* name;
+  uint32_t input_size, hidden_size, frames, batch;  // frames 0: streaming
+};
+
+constexpr Workload kWorkloads[] = {
+    {"S1", 1, 16, 0, 1},      {"S2", 24, 24, 0, 1},      {"S3", 40, 64, 0, 1},      {"S4", 128, 128, 0, 1},
+    {"S5", 256, 256, 0, 1},   {"Q3", 40, 64, 100, 1},    {"Q4", 128, 128, 100, 1},  {"Q5", 256, 256, 100, 1},
+    {"B128x16", 128, 128, 100, 16}, {"B128x64", 128, 128, 100, 64}, {"B256x16", 256, 256, 100, 16}, {"B256x64", 256, 256, 100, 64},
+};
+
+struct Options {
+  Isa isa = grucore::best_isa();
+  const char* only = nullptr;
+  uint32_t rounds = 60;
+  double chunk_us = 3000;
+  bool json = false, reset_before = false;
+};
+
+struct Figure {
+  double best = 0, median = 0;
+};
+
+// Something to time: `call` is repeated as often as fits into a chunk.
+struct Timed {
+  std::function<void()> call;
+  uint32_t repeats = 1;
+  std::vector<double> rounds = {};
+
+  double once() const {
+    const auto start = std::chrono::steady_clock::now();
+    for (uint32_t i = 0; i < repeats; ++i) call();
+    return std::chrono::duration<double, std::micro>(std::chrono::steady_clock::now() - start).count();
+  }
+  void calibrate(double chunk_us) {
+    while (once() < chunk_us && repeats < 1u << 26) repeats *= 2;
+  }
+  Figure figure() const {
+    std::vector<double> sorted = rounds;
+    std::sort(sorted.begin(), sorted.end());
+    return {sorted.front(), sorted[sorted.size() / 2]};
+  }
+};
+
+Bytes file_of(const Workload& work, bool reset_before) {
+  PortableRandom random(1);
+  FileBuilder file;
+  const uint32_t x = file.value("x", work.input_size), y = file.value("y", work.hidden_size);
+  file.input(x);
+  file.output(y);
+  file.gru("gru", portable_gru(work.input_size, work.hidden_size, reset_before, false, &random), x, y);
+  return file.finish();
+}
+
+bool is_chosen(const Options& options, const char* name) {
+  if (!options.only) return true;
+  const size_t length = strlen(name);
+  for (const char* at = options.only; (at = strstr(at, name)) != nullptr; ++at) {
+    const bool starts = at == options.only || at[-1] == ',';
+    if (starts && (at[length] == 0 || at[length] == ',')) return true;
+  }
+  return false;
+}
+
+// The least time that the machine's own figures allow: weights are read each step, products are done at peak.
+// A sequence or batch reads the recurrent weights each step and does the input product as one.
+double limit_of(const Workload& work, double read_us, double mac_us) {
+  const double input = 3.0 * work.hidden_size * work.input_size, recurrent = 3.0 * work.hidden_size * work.hidden_size;
+  const double steps = work.frames ? work.frames : 1;
+  if (!work.frames) return std::max(read_us, (input + recurrent) * mac_us);
+  return steps * (work.batch * input * mac_us + std::max(read_us, work.batch * recurrent * mac_us));
+}
+
+void measure(const Workload& work, const Options& options) {
+  const Bytes bytes = file_of(work, options.reset_before);
+  const LoadedModel model(bytes, options.isa);
+  if (model.status() != Status::kOk) {
+    fprintf(stderr, "%s: %s\n", work.name, grucore::status_meaning(model.status()));
+    exit(1);
+  }
+  const uint32_t frames = work.frames ? work.frames : 1;
+  const OwnedStream stream(model, work.batch, work.frames ? 32 : 1);
+  PortableRandom random(2);
+  const textbook::Floats x = portable_floats(size_t{work.batch} * frames * work.input_size, 2.0f, &random);
+  std::vector<float> y(size_t{work.batch} * frames * work.hidden_size);
+  const void* inputs[] = {x.data()};
+  void* outputs[] = {y.data()};
+  const grucore::ConstSignal in = {x.data(), size_t{frames} * work.input_size, work.input_size};
+  const grucore::Signal out = {y.data(), size_t{frames} * work.hidden_size, work.hidden_size};
+
+  // Weights of the same size, apart from the model's, as the engine leaves them in the caches.
+  const size_t hidden_bytes = size_t{12} * work.hidden_size * work.hidden_size;
+  const size_t input_bytes = work.frames ? 0 : size_t{12} * work.hidden_size * work.input_size;
+  const AlignedBytes weights((hidden_bytes + input_bytes + 63) / 64 * 64);
+  const grucore_bench::Limits limits = grucore_bench::limits_of(options.isa);
+  constexpr uint32_t kMultiplyRounds = 1000, kLoopRounds = 10000;
+
+  Timed timed[] = {
+      {[&] {
+        if (work.frames) {
+          grucore::run(stream.get(), frames, &in, &out, nullptr);
+        } else {
+          (void)grucore::step(stream.get(), inputs, outputs);
+        }
+      }},
+      {[&] { grucore_bench::keep(limits.read(weights.data(), weights.size())); }},
+      {[&] { grucore_bench::keep(limits.multiply(kMultiplyRounds)); }},
+      {[&] { grucore_bench::keep(grucore_bench::fixed_loop(kLoopRounds)); }},
+  };
+  for (Timed& one : timed) one.calibrate(options.chunk_us);
+  for (uint32_t round = 0; round < options.rounds; ++round) {
+    for (Timed& one : timed) one.rounds.push_back(one.once() / one.repeats);
+  }
+  const Figure engine = timed[0].figure(), read = timed[1].figure(), multiply = timed[2].figure(), loop = timed[3].figure();
+  const double mac_us = multiply.best / (kMultiplyRounds * limits.macs_of_a_round);
+  const double limit = limit_of(work, read.best, mac_us);
+  const double macs = 3.0 * work.hidden_size * (work.input_size + work.hidden_size) * frames * work.batch;
+  if (options.json) {
+    printf("{\"workload\": \"%s\", \"isa\": \"%s\", \"input_size\": %u, \"hidden_size\": %u, \"frames\": %u, \"batch\": %u, "
+           "\"reset_after\": %s, \"dtype\": \"float32\", \"us\": %.5g, \"us_median\": %.5g, \"limit_us\": %.5g, "
+           "\"read_us\": %.5g, \"read_us_median\": %.5g, \"weight_bytes\": %zu, \"peak_gmacs\": %.4g, "
+           "\"loop_us\": %.5g, \"loop_us_median\": %.5g, \"rounds\": %u}\n",
+           work.name, grucore::isa_name(options.isa), work.input_size, work.hidden_size, frames, work.batch,
+           options.reset_before ? "false" : "true", engine.best, engine.median, limit, read.best, read.median, weights.size(),
+           1e-3 / mac_us, loop.best, loop.median, options.rounds);
+  } else {
+    printf("%-8s %10.4g %10.4g %10.4g %7.2f %10.4g %8.1f %8.1f %8.3g %8.3g\n", work.name, engine.best, engine.median, limit,
+           engine.best / limit, read.best, macs / engine.best * 1e-3, 1e-3 / mac_us, loop.best, loop.median);
+  }
+  fflush(stdout);
+}
+
+Isa isa_named(const char* name) {
+  for (uint32_t i = 0; i < grucore::kIsaCount; ++i) {
+    const Isa isa = static_cast<Isa>(i);
+    if (strcmp(grucore::isa_name(isa), name) == 0 && grucore::isa_supported(isa)) return isa;
+  }
+  fprintf(stderr, "bench: this machine or build has no instruction set \"%s\"\n", name);
+  exit(2);
+}
+
+Options parse(int argc, char** argv) {
+  Options options;
+  for (int i = 1; i < argc; ++i) {
+    const auto is = [&](const char* name) { return strcmp(argv[i], name) == 0; };
+    const bool has_value = i + 1 < argc;
+    if (is("--json")) {
+      options.json = true;
+    } else if (is("--reset-before")) {
+      options.reset_before = true;
+    } else if (is("--isa") && has_value) {
+      options.isa = isa_named(argv[++i]);
+    } else if (is("--only") && has_value) {
+      options.only = argv[++i];
+    } else if (is("--rounds") && has_value) {
+      options.rounds = static_cast<uint32_t>(std::max(1L, strtol(argv[++i], nullptr, 10)));
+    } else if (is("--chunk-us") && has_value) {
+      options.chunk_us = strtod(argv[++i], nullptr);
+    } else {
+      fputs(kHelp, is("--help") ? stdout : stderr);
+      exit(is("--help") ? 0 : 2);
+    }
+  }
+  return options;
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  const Options options = parse(argc, argv);
+  if (!options.json) {
+    printf("isa %s, best of %u rounds; times in us, limit from this run's own reads and multiply-adds\n",
+           grucore::isa_name(options.isa), options.rounds);
+    printf("%-8s %10s %10s %10s %7s %10s %8s %8s %8s %8s\n", "", "best", "median", "limit", "x limit", "read", "Gmac/s", "peak",
+           "loop", "median");
+  }
+  int measured = 0;
+  for (const Workload& work : kWorkloads) {
+    if (!is_chosen(options, work.name)) continue;
+    measure(work, options);
+    ++measured;
+  }
+  return measured ? 0 : 2;
+}

@@ -1,0 +1,130 @@
+// Pure reading and pure multiplying, once per register width.
+// SPDX-License-Identifier: Apache-2.0
+#include "limits.h"
+
+#if defined(__x86_64__)
+#include <immintrin.h>
+#elif defined(__aarch64__)
+#include <arm_neon.h>
+#endif
+
+namespace grucore_bench {
+
+namespace {
+
+// Enough independent chains to hide the latency of a multiply-add (4 cycles, 2 a cycle) with room to spare.
+constexpr int kChains = 12;
+
+[[maybe_unused]] constexpr size_t kSums = 8;
+
+uint32_t read_words(const void* from, size_t bytes) {
+  const uint64_t* words = static_cast<const uint64_t*>(from);
+  uint64_t sums[8] = {};
+  for (size_t i = 0; i < bytes / 8; i += 8) {
+    for (int j = 0; j < 8; ++j) sums[j] += words[i + static_cast<size_t>(j)];
+  }
+  uint64_t sum = 0;
+  for (const uint64_t part : sums) sum += part;
+  return static_cast<uint32_t>(sum);
+}
+
+float multiply_floats(uint32_t rounds) {
+  float chains[kChains];
+  for (int j = 0; j < kChains; ++j) chains[j] = static_cast<float>(j);
+  for (uint32_t i = 0; i < rounds; ++i) {
+    for (float& chain : chains) chain = chain * 0.5f + 1.0f;
+  }
+  float sum = 0;
+  for (const float chain : chains) sum += chain;
+  return sum;
+}
+
+#if defined(__x86_64__)
+
+// Unrolled, so that every sum and chain has a register of its own; chains differ, or they would be made one.
+#define GRUCORE_BENCH_WIDTH(name, features, Float, Int, set1, mul_add, load, add, zero, lanes)                   \
+  __attribute__((target(features))) uint32_t read_##name(const void* from, size_t bytes) {                       \
+    const Int* const at = static_cast<const Int*>(from);                                                         \
+    const size_t count = bytes / sizeof(Int);                                                                    \
+    Int sums[kSums];                                                                                             \
+    for (Int& sum : sums) sum = zero;                                                                            \
+    size_t i = 0;                                                                                                \
+    for (; count - i >= kSums; i += kSums) {                                                                     \
+      _Pragma("GCC unroll 8") for (size_t j = 0; j < kSums; ++j) sums[j] = add(sums[j], load(at + i + j));       \
+    }                                                                                                            \
+    for (; i < count; ++i) sums[0] = add(sums[0], load(at + i));                                                 \
+    for (size_t j = 1; j < kSums; ++j) sums[0] = add(sums[0], sums[j]);                                          \
+    uint32_t words[lanes];                                                                                       \
+    __builtin_memcpy(words, &sums[0], sizeof words);                                                             \
+    return words[0];                                                                                             \
+  }                                                                                                              \
+  __attribute__((target(features))) float multiply_##name(uint32_t rounds) {                                     \
+    Float chains[kChains];                                                                                       \
+    const Float half = set1(0.5f), one = set1(1.0f);                                                             \
+    _Pragma("GCC unroll 16") for (int j = 0; j < kChains; ++j) chains[j] = set1(static_cast<float>(j));          \
+    for (uint32_t i = 0; i < rounds; ++i) {                                                                      \
+      _Pragma("GCC unroll 16") for (int j = 0; j < kChains; ++j) chains[j] = mul_add(chains[j], half, one);      \
+    }                                                                                                            \
+    _Pragma("GCC unroll 16") for (int i = 1; i < kChains; ++i) chains[0] = mul_add(chains[i], half, chains[0]);  \
+    float first[lanes];                                                                                          \
+    __builtin_memcpy(first, &chains[0], sizeof first);                                                           \
+    return first[0];                                                                                             \
+  }
+
+#define GRUCORE_BENCH_SSE_MULADD(a, b, c) _mm_add_ps(_mm_mul_ps(a, b), c)
+GRUCORE_BENCH_WIDTH(sse, "sse4.1", __m128, __m128i, _mm_set1_ps, GRUCORE_BENCH_SSE_MULADD, _mm_load_si128, _mm_add_epi32,
+                    _mm_setzero_si128(), 4)
+GRUCORE_BENCH_WIDTH(avx2, "avx2,fma", __m256, __m256i, _mm256_set1_ps, _mm256_fmadd_ps, _mm256_load_si256,
+                    _mm256_add_epi32, _mm256_setzero_si256(), 8)
+GRUCORE_BENCH_WIDTH(avx512, "avx512f", __m512, __m512i, _mm512_set1_ps, _mm512_fmadd_ps, _mm512_load_si512,
+                    _mm512_add_epi32, _mm512_setzero_si512(), 16)
+
+#elif defined(__aarch64__)
+
+uint32_t read_neon(const void* from, size_t bytes) {
+  const uint32_t* at = static_cast<const uint32_t*>(from);
+  uint32x4_t sums[4] = {vdupq_n_u32(0), vdupq_n_u32(0), vdupq_n_u32(0), vdupq_n_u32(0)};
+  for (size_t i = 0; i < bytes / 4; i += 16) {
+    for (size_t j = 0; j < 4; ++j) sums[j] = vaddq_u32(sums[j], vld1q_u32(at + i + 4 * j));
+  }
+  return vaddvq_u32(vaddq_u32(vaddq_u32(sums[0], sums[1]), vaddq_u32(sums[2], sums[3])));
+}
+
+float multiply_neon(uint32_t rounds) {
+  float32x4_t chains[kChains];
+  const float32x4_t half = vdupq_n_f32(0.5f), one = vdupq_n_f32(1.0f);
+  _Pragma("GCC unroll 16") for (int j = 0; j < kChains; ++j) chains[j] = vdupq_n_f32(static_cast<float>(j));
+  for (uint32_t i = 0; i < rounds; ++i) {
+    _Pragma("GCC unroll 16") for (int j = 0; j < kChains; ++j) chains[j] = vfmaq_f32(one, chains[j], half);
+  }
+  _Pragma("GCC unroll 16") for (int i = 1; i < kChains; ++i) chains[0] = vaddq_f32(chains[0], chains[i]);
+  return vaddvq_f32(chains[0]);
+}
+
+#endif
+
+}  // namespace
+
+Limits limits_of(grucore::Isa isa) {
+  switch (isa) {
+#if defined(__x86_64__)
+    case grucore::Isa::sse41: return {read_sse, multiply_sse, kChains * 4};
+    case grucore::Isa::avx2: return {read_avx2, multiply_avx2, kChains * 8};
+    case grucore::Isa::avx512: return {read_avx512, multiply_avx512, kChains * 16};
+#elif defined(__aarch64__)
+    case grucore::Isa::neon: return {read_neon, multiply_neon, kChains * 4};
+#endif
+    default: return {read_words, multiply_floats, kChains};
+  }
+}
+
+uint32_t fixed_loop(uint32_t rounds) {
+  uint32_t value = 1;
+  for (uint32_t i = 0; i < rounds; ++i) {
+    value = value * 1664525u + 1013904223u;
+    keep(value);
+  }
+  return value;
+}
+
+}  // namespace grucore_bench
