@@ -16,12 +16,12 @@ if TYPE_CHECKING:
 Indexed = list[tuple[int, Floats]]  # (the engine's index, (rows, size))
 
 
-def new_states(model: Model, rows: int, *, internal: bool = False) -> Indexed:
-    """Arrays for the states that users see, or for all."""
+def new_states(model: Model, rows: int) -> Indexed:
+    """Arrays for the states that users see."""
     return [
         (index, np.empty((rows, size), np.float32))
         for index, (_, size, public) in enumerate(model._states())
-        if public or internal
+        if public
     ]
 
 

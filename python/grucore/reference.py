@@ -78,9 +78,9 @@ def _with_features(array: Any, port: Value) -> Float:
 
 
 def _cut(result: Float, value: Value, ends: npt.NDArray[Any]) -> Float:
-    """The output of a layer with zeros past the end of each row."""
+    """The output of a layer with zeros past the end of each row, and for rows without frames."""
     if value.rate is Rate.SEQUENCE:
-        return result
+        return np.where(ends[:, None] > 0, result, 0.0)
     counts = np.array([value.count(int(end)) for end in ends])
     valid = np.arange(result.shape[1]) < counts[:, None]
     return np.where(valid[:, :, None], result, 0.0)

@@ -109,10 +109,8 @@ class Stream(_core.Stream):
 
     def copy(self) -> Self:
         """Another stream of the same model in the same state; the two then go their own ways."""
-        states = new_states(self.model, self.batch or 1, internal=True)
-        self._move_state(states, False)
         twin = type(self)(self.model, self.batch, self.nonfinite, self._block)
-        twin._move_state(states, True)
+        self._copy_to(twin)
         return twin
 
     __copy__ = copy

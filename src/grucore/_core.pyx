@@ -404,6 +404,22 @@ cdef class Stream:
             cpp.reset_rows(self._stream, chosen, len(rows))
         self._busy.give()
 
+    def _copy_to(self, Stream other not None):
+        """Make another stream of the same model and batch what this one is."""
+        if other.model is not self.model or other._rows != self._rows:
+            raise ValueError("expected a stream of the same model and batch")
+        if other is self:
+            return
+        self._enter()
+        try:
+            other._enter()
+        except StreamBusyError:
+            self._busy.give()
+            raise
+        cpp.copy_stream(self._stream, other._stream)
+        other._busy.give()
+        self._busy.give()
+
     def _move_state(self, arrays, bint into):
         """Copy states from (index, array) pairs, or to them: plain float32 arrays (rows, size)."""
         cdef uint32_t index, row, size

@@ -128,6 +128,7 @@ cdef extern from "grucore/grucore.h" namespace "grucore" nogil:
     void get_state(const Stream* stream, uint32_t state, uint32_t row, float* out) noexcept
     void set_state(Stream* stream, uint32_t state, uint32_t row, const float* values) noexcept
 
+    void copy_stream(const Stream* source, Stream* to) noexcept
     const uint32_t kFlagNonfiniteInput
     const uint32_t kFlagNonfiniteOutput
     uint32_t take_flags(Stream* stream) noexcept
