@@ -96,7 +96,7 @@ struct ResetAfterTile {
           const F32 z = gate(args, update[r][p][v]);
           const F32 n = candidate_of(args, add(candidate[r][p][v], mul(rr, recurrent[r][p][v])));
           const size_t at = static_cast<size_t>(p) * kPanel + static_cast<size_t>(v) * kLanes;
-          store_vector<kLast, kVectors>(out + at, blend(z, load_vector<kLast, kVectors>(before + at, v), n), v);
+          store_vector<kLast, kVectors>(out + at, blend(z, load_vector<kLast, kVectors>(before + at, v, piece), n), v, piece);
         }
       }
     }
@@ -150,10 +150,10 @@ struct ResetBeforeGates {
       for (int p = 0; p < kPanels; ++p) {
         for (int v = 0; v < kVectors; ++v) {
           const size_t at = static_cast<size_t>(p) * kPanel + static_cast<size_t>(v) * kLanes;
-          const F32 gated = mul(gate(args, reset[r][p][v]), load_vector<kLast, kVectors>(before + at, v));
-          store_vector<kLast, kVectors>(scratch + at, flush_denormals(gated), v);
-          store_vector<kLast, kVectors>(scratch + hidden + at, gate(args, update[r][p][v]), v);
-          store_vector<kLast, kVectors>(scratch + 2 * hidden + at, candidate[r][p][v], v);
+          const F32 gated = mul(gate(args, reset[r][p][v]), load_vector<kLast, kVectors>(before + at, v, piece));
+          store_vector<kLast, kVectors>(scratch + at, flush_denormals(gated), v, piece);
+          store_vector<kLast, kVectors>(scratch + hidden + at, gate(args, update[r][p][v]), v, piece);
+          store_vector<kLast, kVectors>(scratch + 2 * hidden + at, candidate[r][p][v], v, piece);
         }
       }
     }
@@ -191,9 +191,9 @@ struct ResetBeforeCandidate {
       for (int p = 0; p < kPanels; ++p) {
         for (int v = 0; v < kVectors; ++v) {
           const size_t at = static_cast<size_t>(p) * kPanel + static_cast<size_t>(v) * kLanes;
-          const F32 z = load_vector<kLast, kVectors>(update + at, v);
+          const F32 z = load_vector<kLast, kVectors>(update + at, v, piece);
           const F32 n = candidate_of(args, candidate[r][p][v]);
-          store_vector<kLast, kVectors>(out + at, blend(z, load_vector<kLast, kVectors>(before + at, v), n), v);
+          store_vector<kLast, kVectors>(out + at, blend(z, load_vector<kLast, kVectors>(before + at, v, piece), n), v, piece);
         }
       }
     }

@@ -51,7 +51,7 @@ struct MatmulTile {
               if (args.activation.code != ActivationCode::kLinear) value = apply(args.activation, value);
               value = flush_denormals(value);
             }
-            store_vector<kLast, kVectors>(to + g * static_cast<size_t>(piece.width) + v * kLanes, value, v);
+            store_vector<kLast, kVectors>(to + g * static_cast<size_t>(piece.width) + v * kLanes, value, v, piece);
           }
         }
       }
