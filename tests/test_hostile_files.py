@@ -13,7 +13,19 @@ import pytest
 import grucore
 from grucore import fileformat
 from grucore.fileformat.crc32c import crc32c
-from grucore.ir import Graph, TestVector
+from grucore.fileformat.layout import aligned
+from grucore.ir import (
+    Activate,
+    Activation,
+    Conv1d,
+    Dtype,
+    Embedding,
+    Graph,
+    Select,
+    TestVector,
+    Value,
+)
+from layer_models import KIND_NAMES, Chain, make
 from small_models import frames_graph
 
 
@@ -244,6 +256,83 @@ def test_reader_and_engine_agree_on_every_word() -> None:
             if NAMES <= offset < DATA:
                 continue  # UTF-8 and JSON are the matter of the reader alone
             assert outcomes[0] == outcomes[1], (hex(offset), value)
+
+
+@pytest.mark.parametrize("kind", KIND_NAMES)
+def test_reader_and_engine_agree_on_every_word_of_a_kind(kind: str) -> None:
+    """Every word of the tables but the header's: both refuse, or none."""
+    data = fileformat.write(make(kind, 3))
+    values, nodes, tensors, _, _, words = struct.unpack_from("<6I", data, 24)
+    start = aligned(aligned(64 + 32 * values) + 64 * nodes)
+    stop = aligned(start + 64 * tensors) + 4 * words
+    for offset in range(64, stop, 4):
+        (old,) = struct.unpack_from("<I", data, offset)
+        for value in {0, 1, 2, 3, old + 1, 2**31, 0x7F800000} - {old}:
+            file = bytearray(data)
+            struct.pack_into("<I", file, offset, value % 2**32)
+            resealed_file = resealed(file)
+            refused = []
+            for reader in (fileformat.read, grucore.load):
+                try:
+                    reader(resealed_file)
+                    refused.append(False)
+                except grucore.GrucoreError:
+                    refused.append(True)
+            assert refused[0] == refused[1], (hex(offset), hex(value))
+
+
+def layers_graph() -> Graph:
+    """A leaky relu with slopes (node 0), a selection (1), an embedding (2), a convolution (3)."""
+    chain = Chain(Value("x", 4), Value("ids", 1, Dtype.INT32))
+    x, ids = chain.values.values()
+    slope = np.full(4, 0.5, np.float32)
+    first = chain.add(Activate, x, activation=Activation.leaky_relu(0), slope=slope)
+    second = chain.add(Select, first, index=np.array([0, 3, 1], np.int32))
+    third = chain.add(Embedding, ids, table=np.ones((2, 3), np.float32))
+    weight, bias = np.ones((4, 2, 2), np.float32), np.ones(4, np.float32)
+    fourth = chain.add(Conv1d, x, weight=weight, bias=bias, groups=2, before=1)
+    return chain.graph(second, third, fourth)
+
+
+LAYERS = fileformat.write(layers_graph())
+# Two inputs, three outputs; then of each node what it reads, and its attributes.
+LAYER_WORDS = aligned(aligned(aligned(64 + 32 * 6) + 64 * 4) + 64 * 5)
+SLOPE, CONV = LAYER_WORDS + 4 * 6, LAYER_WORDS + 4 * 12
+LAYER_TENSORS = aligned(64 + 32 * 6) + 64 * 4  # slope, index, table, bias, weight
+INDEX, TABLE, CONV_BIAS = (LAYER_TENSORS + 64 * place for place in (1, 2, 3))
+INDEX_DATA = struct.unpack_from("<Q", LAYERS, INDEX + 48)[0]
+
+LAYERS_HOSTILE: dict[str, tuple[Callable[[bytearray], None], str]] = {
+    "a slope without leaky relu": (u32(SLOPE, 1), "kBadAttribute"),
+    "an index out of range": (u32(INDEX_DATA + 4, 4), "kBadIndex"),
+    "a negative index": (u32(INDEX_DATA + 4, 2**32 - 1), "kBadIndex"),
+    "a table of ints": (u32(TABLE + 4, 1), "kUnknownDtype"),
+    "a table in row order": (u32(TABLE + 8, 1), "kBadShape"),
+    "no taps": (u32(CONV, 0), "kBadAttribute"),
+    "taps": (u32(CONV, 3), "kBadShape"),
+    "no dilation": (u32(CONV + 4, 0), "kBadAttribute"),
+    "dilation": (u32(CONV + 4, 2), "kBadShape"),
+    "too long a reach": (octets(CONV, struct.pack("<2I", 65536, 65536)), "kBadAttribute"),
+    "no stride": (u32(CONV + 8, 0), "kBadAttribute"),
+    "stride": (u32(CONV + 8, 2), "kBadShape"),
+    "no groups": (u32(CONV + 12, 0), "kBadAttribute"),
+    "groups that do not divide": (u32(CONV + 12, 3), "kBadShape"),
+    "other groups": (u32(CONV + 12, 1), "kBadShape"),
+    "too much before": (u32(CONV + 16, 2), "kBadAttribute"),
+    "before and after": (u32(CONV + 20, 1), "kBadAttribute"),
+    "groups of the bias": (u32(CONV_BIAS + 40, 4), "kBadShape"),
+}
+
+
+@pytest.mark.parametrize("name", LAYERS_HOSTILE)
+def test_hostile_layers(name: str) -> None:
+    change, status = LAYERS_HOSTILE[name]
+    file = bytearray(LAYERS)
+    change(file)
+    data = resealed(file)
+    for reader in (fileformat.read, grucore.load):
+        with pytest.raises(grucore.GrucoreError, match=status):
+            reader(data)
 
 
 def test_metadata_that_is_no_object() -> None:
