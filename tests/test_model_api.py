@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import copy
 import json
+import os
 import pickle
 from dataclasses import replace
 from pathlib import Path
@@ -32,7 +33,7 @@ def test_a_model_describes_itself(frames_model: grucore.Model, frames_file: byte
     assert frames_model.outputs[0].name == "y"
     assert frames_model.outputs[0].features == 3
     assert frames_model.nbytes == len(frames_file)
-    assert frames_model.isa == grucore.supported_isas()[0]
+    assert frames_model.isa == (os.environ.get("GRUCORE_ISA") or grucore.supported_isas()[0])
     assert frames_model.numerics in {"fused", "muladd"}
     isa = frames_model.isa
     assert repr(frames_model) == f"<grucore.Model x (5) -> y (3), {len(frames_file)} bytes, {isa}>"

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The symbol gate: no code of one instruction set leaks, and the engine needs mem* and nothing else.
+"""The symbol gate: no code of an instruction set leaks; the engine needs mem* and nothing else.
 
 check_symbols.py objects [--nm NM] [--readelf READELF] OBJECT...
 check_symbols.py extension [--nm NM] MODULE
@@ -22,7 +22,20 @@ FORBIDDEN = re.compile(
 )
 # The extension module must load where there is no C++ library.
 FOREIGN = re.compile(r"@GLIBCXX_|@CXXABI_|^(_Zn[wa]|_Zd[la]|_ZS|_ZNS|__cxa_(?!finalize)|__gxx)")
-FOREIGN_MATH = {"exp", "expf", "log", "logf", "tanh", "tanhf", "fma", "fmaf", "pow", "powf", "sqrtf", "fmodf"}
+FOREIGN_MATH = {
+    "exp",
+    "expf",
+    "log",
+    "logf",
+    "tanh",
+    "tanhf",
+    "fma",
+    "fmaf",
+    "pow",
+    "powf",
+    "sqrtf",
+    "fmodf",
+}
 
 
 def run(*command: str) -> str:
@@ -65,8 +78,11 @@ def check_objects(nm: str, readelf: str, paths: list[str]) -> list[str]:
     for path in paths:
         for kind, name in symbols(nm, path):
             (undefined if kind in "Uw" else defined).add(name)
-    faults += [f"the engine asks for {name}" for name in sorted(undefined - defined - MEMORY)
-               if name not in {"_GLOBAL_OFFSET_TABLE_", "__stack_chk_fail"}]
+    faults += [
+        f"the engine asks for {name}"
+        for name in sorted(undefined - defined - MEMORY)
+        if name not in {"_GLOBAL_OFFSET_TABLE_", "__stack_chk_fail"}
+    ]
     kernels = [path for path in paths if Path(path).name.startswith("kernels_")]
     full = [path for path in kernels if any(kind in "RDB" for kind, _ in symbols(nm, path))]
     if not full:
@@ -76,7 +92,9 @@ def check_objects(nm: str, readelf: str, paths: list[str]) -> list[str]:
 
 
 def check_extension(nm: str, path: str) -> list[str]:
-    exported = [name for kind, name in symbols(nm, path, "--dynamic", "--defined-only") if kind not in "Uw"]
+    exported = [
+        name for kind, name in symbols(nm, path, "--dynamic", "--defined-only") if kind not in "Uw"
+    ]
     exported = [name for name in exported if name.split("@")[0] not in {"_init", "_fini"}]
     faults = []
     if exported != ["PyInit__core"]:
@@ -90,7 +108,9 @@ def check_extension(nm: str, path: str) -> list[str]:
 
 
 def main() -> int:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("mode", choices=["objects", "extension"])
     parser.add_argument("paths", nargs="+")
     parser.add_argument("--nm", default="nm")
@@ -99,7 +119,9 @@ def main() -> int:
     if arguments.mode == "objects":
         faults = check_objects(arguments.nm, arguments.readelf, arguments.paths)
     else:
-        faults = [fault for path in arguments.paths for fault in check_extension(arguments.nm, path)]
+        faults = [
+            fault for path in arguments.paths for fault in check_extension(arguments.nm, path)
+        ]
     for fault in faults:
         print(fault)
     print("symbols: ok" if not faults else f"symbols: {len(faults)} faults")

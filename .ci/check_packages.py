@@ -1,0 +1,68 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Bounds the size of an sdist and of wheels, and looks for what has no place in them.
+
+check_packages.py SDIST WHEEL...
+"""
+
+import sys
+import tarfile
+import zipfile
+from pathlib import Path, PurePosixPath
+
+KB = 1000
+WHEEL_WITHOUT_DEMO = 300 * KB
+WHEEL = 1000 * KB
+DEMO = "grucore/demo/data/"
+UNWANTED = {".cpp", ".h", ".pyx", ".pxd", ".o", ".c"}
+# What a build from the sdist needs, and what its tests need.
+SDIST = [
+    "setup.py",
+    "pyproject.toml",
+    "README.md",
+    "LICENSE",
+    "cpp/src/model/load.cpp",
+    "cpp/include/grucore/status.inc",
+    "src/grucore/_core.pyx",
+    "tests/conftest.py",
+]
+
+
+def check_wheel(path: Path) -> list[str]:
+    with zipfile.ZipFile(path) as wheel:
+        entries = wheel.infolist()
+    demo = sum(entry.compress_size for entry in entries if entry.filename.startswith(DEMO))
+    size = path.stat().st_size
+    print(f"{path.name}: {size / KB:.0f} kB, {(size - demo) / KB:.0f} kB without the demo's data")
+    faults = [
+        f"{entry.filename} has no place in a wheel"
+        for entry in entries
+        if PurePosixPath(entry.filename).suffix in UNWANTED
+    ]
+    if size - demo > WHEEL_WITHOUT_DEMO:
+        faults.append(f"more than {WHEEL_WITHOUT_DEMO} bytes without the demo's data")
+    if size > WHEEL:
+        faults.append(f"more than {WHEEL} bytes")
+    names = {entry.filename for entry in entries}
+    if "grucore/py.typed" not in names or not any(name.endswith("_core.pyi") for name in names):
+        faults.append("py.typed or _core.pyi is missing")
+    return [f"{path.name}: {fault}" for fault in faults]
+
+
+def check_sdist(path: Path) -> list[str]:
+    with tarfile.open(path) as sdist:
+        names = {name.partition("/")[2] for name in sdist.getnames()}
+    print(f"{path.name}: {path.stat().st_size / KB:.0f} kB, {len(names)} entries")
+    return [f"{path.name}: {name} is missing" for name in SDIST if name not in names]
+
+
+def main(sdist: str, *wheels: str) -> int:
+    faults = check_sdist(Path(sdist))
+    for wheel in wheels:
+        faults += check_wheel(Path(wheel))
+    for fault in faults:
+        print(fault)
+    return 1 if faults else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(*sys.argv[1:]))
