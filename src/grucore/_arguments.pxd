@@ -62,6 +62,17 @@ cdef inline bint is_frame(
     return dims[0] == rows and dims[1] == features
 
 
+cdef inline bint is_single(const cpp.Model* model, npy_intp rows) noexcept:
+    """One float32 input, one float32 output that every step writes for all rows or for none."""
+    cdef cpp.PortInfo x = cpp.input_info(model, 0)
+    cdef cpp.PortInfo y = cpp.output_info(model, 0)
+    return (
+        cpp.input_count(model) == 1 and cpp.output_count(model) == 1
+        and x.dtype == cpp.Dtype.kFloat32 and y.dtype == cpp.Dtype.kFloat32
+        and (rows == 1 or (y.period == 1 and y.skip == 0))
+    )
+
+
 cdef inline bint overlap(object x, object out) noexcept:
     """Whether two contiguous float32 arrays share memory."""
     cdef char* first = <char*>cpp.PyArray_DATA(<PyArrayObject*>x)

@@ -9,8 +9,8 @@ from libc.stdint cimport uint32_t, uint64_t
 from grucore cimport _cpp as cpp
 from grucore cimport _describe as describe
 from grucore._arguments cimport (
-    READ, WRITE, Frame, Sequence, is_frame, is_plain, output_frames, overlap, take_frame,
-    take_numbers, take_sequence,
+    READ, WRITE, Frame, Sequence, is_frame, is_plain, is_single, output_frames, overlap,
+    take_frame, take_numbers, take_sequence,
 )
 from grucore._cpp cimport PyArrayObject, npy_intp
 from grucore._file cimport copy_bytes, open_file
@@ -18,47 +18,7 @@ from grucore._memory cimport Block, allocate, release
 
 import os
 
-
-class GrucoreError(Exception):
-    """The base of every error that is grucore's own.
-
-    Where the engine refused a file, `status` is the name of its reason ("kBadChecksum") and
-    `offset` the byte at which it stood; otherwise both are None.
-    """
-
-    status = None
-    offset = None
-
-
-class FormatError(GrucoreError, ValueError):
-    """A .gru file is damaged, or not one at all."""
-
-
-class ConversionError(GrucoreError, ValueError):
-    """A checkpoint or a module cannot be converted without guessing."""
-
-
-class UnsupportedError(GrucoreError):
-    """The file, the model or the machine asks for something that is not there."""
-
-
-class StreamBusyError(GrucoreError, RuntimeError):
-    """Two threads entered one stream at the same time."""
-
-
-class NonFiniteError(GrucoreError, ArithmeticError):
-    """An input row was NaN or infinite, and nonfinite="error" was asked for.
-
-    `rows` and `frames` say where, pairwise; the rows concerned skipped these frames.
-    """
-
-    rows = ()
-    frames = ()
-
-
-for _error in (GrucoreError, *GrucoreError.__subclasses__()):
-    _error.__module__ = "grucore"  # the name by which users know and unpickle them
-del _error
+include "grucore/_errors.pxi"
 
 
 cdef dict ERRORS = {"Format": FormatError, "Unsupported": UnsupportedError, "Value": ValueError}
@@ -239,7 +199,7 @@ cdef class Stream:
         self._rank = 1 if batch is None else 2
         self._features = cpp.input_info(model._model, 0).features
         self._out_features = cpp.output_info(model._model, 0).features
-        self._single = self._is_single()
+        self._single = is_single(model._model, self._rows)
         self._work = cpp.macs_per_frame(model._model) * <uint64_t>self._rows
         options.block = block
         options.nonfinite = <cpp.Nonfinite><int>NONFINITE[nonfinite]
@@ -252,17 +212,6 @@ cdef class Stream:
 
     def __reduce__(self):
         raise TypeError("a stream does not pickle: pickle its model and its state instead")
-
-    cdef bint _is_single(self) noexcept:
-        """One float32 input, one float32 output that every step writes for all rows or for none."""
-        cdef const cpp.Model* model = self.model._model
-        cdef cpp.PortInfo x = cpp.input_info(model, 0)
-        cdef cpp.PortInfo y = cpp.output_info(model, 0)
-        return (
-            cpp.input_count(model) == 1 and cpp.output_count(model) == 1
-            and x.dtype == cpp.Dtype.kFloat32 and y.dtype == cpp.Dtype.kFloat32
-            and (self._rows == 1 or (y.period == 1 and y.skip == 0))
-        )
 
     cdef int _enter(self) except -1:
         if not self._busy.take():

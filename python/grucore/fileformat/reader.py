@@ -69,7 +69,8 @@ class _Reader:
             try:
                 record.kind.check_tensors(words, sources, weights)
             except Defect as defect:
-                at = tensors.place(defect.tensor) if defect.tensor else _place(defect, place)
+                words_at = place + 4 * (defect.attribute or 0)
+                at = tensors.place(defect.tensor) if defect.tensor else words_at
                 refuse(defect.status, at, f"node {name!r}: {defect}")
             source_names = tuple(value.name for value in sources)
             nodes.append(record.kind.build(name, source_names, output.name, words, weights))
@@ -295,10 +296,6 @@ def _slots(
     try:
         record.kind.check(words, inputs, output)
     except Defect as defect:
-        at = record.at if defect.attribute is None else _place(defect, words_at)
+        at = record.at if defect.attribute is None else words_at + 4 * defect.attribute
         refuse(defect.status, at, f"node {name!r}: {defect}")
     return record.kind.slots(words, inputs, output)
-
-
-def _place(defect: Defect, words_at: int) -> int:
-    return words_at + 4 * (defect.attribute or 0)
