@@ -214,8 +214,10 @@ def test_ids_may_come_without_their_axis(rng: np.random.Generator) -> None:
     graph = Graph(values=(ids, node.written(ids)), inputs=("ids",), outputs=("y",), nodes=(node,))
     (y,), _ = reference.run(graph, [3, 0, 9, -1])
     assert np.array_equal(y, [table[3], table[0], np.zeros(3), np.zeros(3)])
-    (batch,), _ = reference.run(graph, np.array([[3, 0, 9, -1]]))
+    (batch,), _ = reference.run(graph, np.array([[[3], [0], [9], [-1]]]))
     assert np.array_equal(batch, y[None])
+    (column,), _ = reference.run(graph, np.array([[3], [0], [9], [-1]]))
+    assert np.array_equal(column, y)
 
 
 @pytest.mark.oracle

@@ -209,3 +209,16 @@ def _same_vector(graph: Graph, x: np.ndarray, outputs: tuple[np.ndarray, ...]) -
     assert graph.test is not None
     pairs = zip((*graph.test.inputs, *graph.test.outputs), (x, *outputs), strict=True)
     return all(np.array_equal(have, want) for have, want in pairs)
+
+
+def test_other_inputs_say_whether_ids_are_a_batch() -> None:
+    chain = Chain(Value("ids", 1, Dtype.INT32), Value("x", 2))
+    table = np.arange(6, dtype=np.float32).reshape(3, 2)
+    rows = chain.add(Embedding, chain.values["ids"], table=table)
+    chain.add(Concat, rows, chain.values["x"])
+    model = grucore.load(write(chain.graph()))
+    x, ids = np.ones((1, 2), np.float32), np.array([[2]])
+    assert model.run((ids, x)).shape == (1, 4)
+    assert model.run((ids[0], x)).shape == (1, 4)
+    assert model.run({"ids": ids, "x": x[None]}).shape == (1, 1, 4)
+    assert model.run((ids[None], x[None])).tolist() == [[[4, 5, 1, 1]]]

@@ -51,6 +51,11 @@ def as_float32(value: Any, what: str) -> Floats:
     return array if array.dtype == np.float32 else array.astype(np.float32)
 
 
+def is_ids(port: Port) -> bool:
+    """Whether arrays of this input may come without the axis of features."""
+    return port.dtype == "int32" and port.features == 1
+
+
 def as_input(value: Any, port: Port, ids: int | None, rank: int | None) -> Array:
     """An array of the port's dtype: float32 of real numbers, or int32 of integers within `ids`.
 
@@ -67,7 +72,7 @@ def as_input(value: Any, port: Port, ids: int | None, rank: int | None) -> Array
     if array.size and (array.min() < least or array.max() > most):
         place = tuple(int(i) for i in np.argwhere((array < least) | (array > most))[0])
         raise ValueError(f"{what} has {array[place]} at {place}, expected {least} to {most}")
-    if port.features == 1 and array.ndim < (3 if rank is None else rank):
+    if is_ids(port) and array.ndim < (3 if rank is None else rank):
         array = array[..., None]
     return array if array.dtype == np.int32 else array.astype(np.int32)
 

@@ -21,6 +21,7 @@ from grucore._arrays import (
     check_shape,
     find_nonfinite,
     gather,
+    is_ids,
     lengths_of,
     outputs_of,
 )
@@ -77,6 +78,10 @@ class Sequences:
         self.time_first = time_first
         self.inputs: list[Array] = []
         values = gather(x, model.inputs)
+        if batched is None and len(values) > 1:
+            # What has an axis of features in any case says what the others are.
+            sure = [v for v, port in zip(values, model.inputs, strict=True) if not is_ids(port)]
+            batched = np.ndim(sure[0]) == 3 if sure else None
         for value, port, ids in zip(values, model.inputs, model._id_counts, strict=True):
             what = f"input {port.name!r}"
             rank = None if batched is None else 2 + batched

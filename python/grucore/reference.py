@@ -11,7 +11,7 @@ import numpy.typing as npt
 
 from grucore.formulas import FORMULAS, Call, Float
 from grucore.ir import Graph
-from grucore.node import Dtype, Rate, Value
+from grucore.node import Rate, Value
 
 __all__ = ["run"]
 
@@ -28,7 +28,7 @@ def run(
     ``"<node>.history"`` (frames, channels) or (B, frames, channels) of a convolution.
 
     ``inputs``: (T, features) or (B, T, features), or one of these for each input of the graph; of
-    int32 with one feature also (T,) or (B, T). Outputs have the values that T frames give.
+    one feature also (T,). Outputs have the values that T frames give.
     ``lengths`` (B,), or a number: the valid frames of each row; outputs are 0 past them, the state
     is that of the last valid frame, and a reverse layer starts there. ``state``: initial states by
     name; where one is missing, the layer's own. Raises ValueError for shapes that do not fit.
@@ -36,7 +36,8 @@ def run(
     several = isinstance(inputs, tuple | list) and len(inputs) == len(graph.inputs)
     given: Sequence[Any] = inputs if several else [inputs]  # type: ignore[assignment]
     ports = [graph.value(name) for name in graph.inputs]
-    arrays = [_with_features(array, port) for array, port in zip(given, ports, strict=True)]
+    arrays = [np.asarray(array, np.float64) for array in given]
+    arrays = [array[:, None] if array.ndim == 1 else array for array in arrays]
     single = arrays[0].ndim == 2
     batches = [array[None] if single else array for array in arrays]
     batch, frames = batches[0].shape[:2]
@@ -66,15 +67,6 @@ def run(
             final[name] = last[0] if single else last
     outputs = tuple(values[name] for name in graph.outputs)
     return tuple(output[0] if single else output for output in outputs), final
-
-
-def _with_features(array: Any, port: Value) -> Float:
-    """(T, features) or (B, T, features), whatever was given."""
-    found = np.asarray(array, np.float64)
-    is_ids = port.dtype is Dtype.INT32 and port.features == 1
-    if is_ids and found.ndim < 3:
-        return found[..., None]
-    return found
 
 
 def _cut(result: Float, value: Value, ends: npt.NDArray[Any]) -> Float:
