@@ -13,6 +13,7 @@ import numpy as np
 
 from grucore import gates
 from grucore._core import ConversionError
+from grucore.converters import keras
 from grucore.converters.assemble import Stage, assemble, choose, unused
 from grucore.converters.pickle_machine import Inert
 from grucore.converters.safetensors import load_safetensors
@@ -33,7 +34,11 @@ READABLE = "a state dict of torch.save (.pt, .pth, .ckpt) or safetensors"
 
 
 def convert_path(
-    path: str | os.PathLike[str], *, architecture: str | None = None, verify: bool = True
+    path: str | os.PathLike[str],
+    *,
+    architecture: str | None = None,
+    config: Any = None,
+    verify: bool = True,
 ) -> tuple[bytes, Proof | None]:
     """The `.gru` bytes of a checkpoint, and the proof (None without ``verify``).
 
@@ -41,7 +46,11 @@ def convert_path(
     """
     name = Path(path).name
     try:
-        state, ordered, container = _state_dict(read_file(path), name)
+        data = read_file(path)
+        if keras.is_keras(data):
+            source_read = keras.read_source(data, name, config=config)
+            return keras.convert_source(source_read, verify=verify)
+        state, ordered, container = _state_dict(data, name)
         source = {"framework": "torch", "file": name, "container": container}
         layers = read_layers(state, ordered=ordered)
         return convert_layers(layers, architecture, source, verify=verify)
