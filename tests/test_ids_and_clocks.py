@@ -4,12 +4,14 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 
 import grucore
+from cli_calls import as_json, save_array
 from grucore.fileformat import read, write
 from grucore.ir import (
     Concat,
@@ -222,3 +224,26 @@ def test_other_inputs_say_whether_ids_are_a_batch() -> None:
     assert model.run((ids[0], x)).shape == (1, 4)
     assert model.run({"ids": ids, "x": x[None]}).shape == (1, 1, 4)
     assert model.run((ids[None], x[None])).tolist() == [[[4, 5, 1, 1]]]
+
+
+@pytest.mark.parametrize("more", [[], ["--stream"]])
+def test_the_command_line_runs_them(
+    words: grucore.Model,
+    strided: grucore.Model,
+    tmp_path: Path,
+    more: list[str],
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    rng = np.random.default_rng(6)
+    ids = rng.integers(0, 10, (2, 7))
+    for model, x in ((words, ids), (strided, rng.normal(size=(2, 8, 2)).astype(np.float32))):
+        path, output = str(tmp_path / "model.gru"), str(tmp_path / "y.npz")
+        model.save(path)
+        given = save_array(tmp_path / "x.npy", x)
+        lengths = np.array([x.shape[1], 3])
+        rows = save_array(tmp_path / "lengths.npy", lengths)
+        report = as_json(capsys, "run", path, "-i", given, "--lengths", rows, "-o", output, *more)
+        assert report["frames"] == 2 * x.shape[1]
+        found = np.load(output)
+        for port, expected in zip(model.outputs, model.run(x, lengths=lengths), strict=True):
+            assert np.array_equal(found[port.name], expected)
