@@ -71,7 +71,7 @@ def prove(
     frames, largest_input = 0, LARGEST_INPUT
     for given in (*_sequences(graph, lengths), *examples):
         xs = given if isinstance(given, tuple) else (given,)
-        ours, theirs = _outputs(model.run(xs if len(xs) > 1 else xs[0])), witness(*xs)
+        ours, theirs = _outputs(model.run(_given(xs))), witness(*xs)
         frames += len(xs[0])
         for x in xs:
             if x.dtype.kind == "f":
@@ -97,7 +97,7 @@ def finish(graph: Graph) -> bytes:
         else generator.uniform(-2, 2, (TEST_FRAMES, graph.value(name).features)).astype(np.float32)
         for name in graph.inputs
     )
-    outputs = _outputs(model.run(inputs if len(inputs) > 1 else inputs[0]))
+    outputs = _outputs(model.run(_given(inputs)))
     return write(replace(graph, test=TestVector(inputs, outputs)))
 
 
@@ -106,6 +106,12 @@ def _model(data: bytes, **options: Any) -> Any:
     from grucore.model import Model
 
     return Model(data, **options)
+
+
+def _given(xs: tuple[Array, ...]) -> Any:
+    """What `Model.run` takes: two axes of ids would be several sequences, where an id is a frame."""
+    plain = tuple(x[:, 0] if x.dtype.kind == "i" and x.shape[1] == 1 else x for x in xs)
+    return plain if len(plain) > 1 else plain[0]
 
 
 def _outputs(result: Any) -> tuple[Array, ...]:
