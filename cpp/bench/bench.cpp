@@ -28,9 +28,18 @@ struct Workload {
 };
 
 constexpr Workload kWorkloads[] = {
-    {"S1", 1, 16, 0, 1},      {"S2", 24, 24, 0, 1},      {"S3", 40, 64, 0, 1},      {"S4", 128, 128, 0, 1},
-    {"S5", 256, 256, 0, 1},   {"Q3", 40, 64, 100, 1},    {"Q4", 128, 128, 100, 1},  {"Q5", 256, 256, 100, 1},
-    {"B128x16", 128, 128, 100, 16}, {"B128x64", 128, 128, 100, 64}, {"B256x16", 256, 256, 100, 16}, {"B256x64", 256, 256, 100, 64},
+    {"S1", 1, 16, 0, 1},
+    {"S2", 24, 24, 0, 1},
+    {"S3", 40, 64, 0, 1},
+    {"S4", 128, 128, 0, 1},
+    {"S5", 256, 256, 0, 1},
+    {"Q3", 40, 64, 100, 1},
+    {"Q4", 128, 128, 100, 1},
+    {"Q5", 256, 256, 100, 1},
+    {"B128x16", 128, 128, 100, 16},
+    {"B128x64", 128, 128, 100, 64},
+    {"B256x16", 256, 256, 100, 16},
+    {"B256x64", 256, 256, 100, 64},
 };
 
 struct Options {
@@ -135,21 +144,24 @@ void measure(const Workload& work, const Options& options) {
   for (uint32_t round = 0; round < options.rounds; ++round) {
     for (Timed& one : timed) one.rounds.push_back(one.once() / one.repeats);
   }
-  const Figure engine = timed[0].figure(), read = timed[1].figure(), multiply = timed[2].figure(), loop = timed[3].figure();
+  const Figure engine = timed[0].figure(), read = timed[1].figure(), multiply = timed[2].figure(),
+               loop = timed[3].figure();
   const double mac_us = multiply.best / (kMultiplyRounds * limits.macs_of_a_round);
   const double limit = limit_of(work, read.best, mac_us);
   const double macs = 3.0 * work.hidden_size * (work.input_size + work.hidden_size) * frames * work.batch;
   if (options.json) {
-    printf("{\"workload\": \"%s\", \"isa\": \"%s\", \"input_size\": %u, \"hidden_size\": %u, \"frames\": %u, \"batch\": %u, "
-           "\"reset_after\": %s, \"dtype\": \"float32\", \"us\": %.5g, \"us_median\": %.5g, \"limit_us\": %.5g, "
-           "\"read_us\": %.5g, \"read_us_median\": %.5g, \"weight_bytes\": %zu, \"peak_gmacs\": %.4g, "
-           "\"loop_us\": %.5g, \"loop_us_median\": %.5g, \"rounds\": %u}\n",
-           work.name, grucore::isa_name(options.isa), work.input_size, work.hidden_size, frames, work.batch,
-           options.reset_before ? "false" : "true", engine.best, engine.median, limit, read.best, read.median, weights.size(),
-           1e-3 / mac_us, loop.best, loop.median, options.rounds);
+    printf(
+        "{\"workload\": \"%s\", \"isa\": \"%s\", \"input_size\": %u, \"hidden_size\": %u, \"frames\": %u, \"batch\": "
+        "%u, "
+        "\"reset_after\": %s, \"dtype\": \"float32\", \"us\": %.5g, \"us_median\": %.5g, \"limit_us\": %.5g, "
+        "\"read_us\": %.5g, \"read_us_median\": %.5g, \"weight_bytes\": %zu, \"peak_gmacs\": %.4g, "
+        "\"loop_us\": %.5g, \"loop_us_median\": %.5g, \"rounds\": %u}\n",
+        work.name, grucore::isa_name(options.isa), work.input_size, work.hidden_size, frames, work.batch,
+        options.reset_before ? "false" : "true", engine.best, engine.median, limit, read.best, read.median,
+        weights.size(), 1e-3 / mac_us, loop.best, loop.median, options.rounds);
   } else {
-    printf("%-8s %10.4g %10.4g %10.4g %7.2f %10.4g %8.1f %8.1f %8.3g %8.3g\n", work.name, engine.best, engine.median, limit,
-           engine.best / limit, read.best, macs / engine.best * 1e-3, 1e-3 / mac_us, loop.best, loop.median);
+    printf("%-8s %10.4g %10.4g %10.4g %7.2f %10.4g %8.1f %8.1f %8.3g %8.3g\n", work.name, engine.best, engine.median,
+           limit, engine.best / limit, read.best, macs / engine.best * 1e-3, 1e-3 / mac_us, loop.best, loop.median);
   }
   fflush(stdout);
 }
@@ -195,8 +207,8 @@ int main(int argc, char** argv) {
   if (!options.json) {
     printf("isa %s, best of %u rounds; times in us, limit from this run's own reads and multiply-adds\n",
            grucore::isa_name(options.isa), options.rounds);
-    printf("%-8s %10s %10s %10s %7s %10s %8s %8s %8s %8s\n", "", "best", "median", "limit", "x limit", "read", "Gmac/s", "peak",
-           "loop", "median");
+    printf("%-8s %10s %10s %10s %7s %10s %8s %8s %8s %8s\n", "", "best", "median", "limit", "x limit", "read", "Gmac/s",
+           "peak", "loop", "median");
   }
   int measured = 0;
   for (const Workload& work : kWorkloads) {

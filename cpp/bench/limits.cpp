@@ -42,38 +42,38 @@ float multiply_floats(uint32_t rounds) {
 #if defined(__x86_64__)
 
 // Unrolled, so that every sum and chain has a register of its own; chains differ, or they would be made one.
-#define GRUCORE_BENCH_WIDTH(name, features, Float, Int, set1, mul_add, load, add, zero, lanes)                   \
-  __attribute__((target(features))) uint32_t read_##name(const void* from, size_t bytes) {                       \
-    const Int* const at = static_cast<const Int*>(from);                                                         \
-    const size_t count = bytes / sizeof(Int);                                                                    \
-    Int sums[kSums];                                                                                             \
-    for (Int& sum : sums) sum = zero;                                                                            \
-    size_t i = 0;                                                                                                \
-    for (; count - i >= kSums; i += kSums) {                                                                     \
-      _Pragma("GCC unroll 8") for (size_t j = 0; j < kSums; ++j) sums[j] = add(sums[j], load(at + i + j));       \
-    }                                                                                                            \
-    for (; i < count; ++i) sums[0] = add(sums[0], load(at + i));                                                 \
-    for (size_t j = 1; j < kSums; ++j) sums[0] = add(sums[0], sums[j]);                                          \
-    uint32_t words[lanes];                                                                                       \
-    __builtin_memcpy(words, &sums[0], sizeof words);                                                             \
-    return words[0];                                                                                             \
-  }                                                                                                              \
-  __attribute__((target(features))) float multiply_##name(uint32_t rounds) {                                     \
-    Float chains[kChains];                                                                                       \
-    const Float half = set1(0.5f), one = set1(1.0f);                                                             \
-    _Pragma("GCC unroll 16") for (int j = 0; j < kChains; ++j) chains[j] = set1(static_cast<float>(j));          \
-    for (uint32_t i = 0; i < rounds; ++i) {                                                                      \
-      _Pragma("GCC unroll 16") for (int j = 0; j < kChains; ++j) chains[j] = mul_add(chains[j], half, one);      \
-    }                                                                                                            \
-    _Pragma("GCC unroll 16") for (int i = 1; i < kChains; ++i) chains[0] = mul_add(chains[i], half, chains[0]);  \
-    float first[lanes];                                                                                          \
-    __builtin_memcpy(first, &chains[0], sizeof first);                                                           \
-    return first[0];                                                                                             \
+#define GRUCORE_BENCH_WIDTH(name, features, Float, Int, set1, mul_add, load, add, zero, lanes)                  \
+  __attribute__((target(features))) uint32_t read_##name(const void* from, size_t bytes) {                      \
+    const Int* const at = static_cast<const Int*>(from);                                                        \
+    const size_t count = bytes / sizeof(Int);                                                                   \
+    Int sums[kSums];                                                                                            \
+    for (Int & sum : sums) sum = zero;                                                                          \
+    size_t i = 0;                                                                                               \
+    for (; count - i >= kSums; i += kSums) {                                                                    \
+      _Pragma("GCC unroll 8") for (size_t j = 0; j < kSums; ++j) sums[j] = add(sums[j], load(at + i + j));      \
+    }                                                                                                           \
+    for (; i < count; ++i) sums[0] = add(sums[0], load(at + i));                                                \
+    for (size_t j = 1; j < kSums; ++j) sums[0] = add(sums[0], sums[j]);                                         \
+    uint32_t words[lanes];                                                                                      \
+    __builtin_memcpy(words, &sums[0], sizeof words);                                                            \
+    return words[0];                                                                                            \
+  }                                                                                                             \
+  __attribute__((target(features))) float multiply_##name(uint32_t rounds) {                                    \
+    Float chains[kChains];                                                                                      \
+    const Float half = set1(0.5f), one = set1(1.0f);                                                            \
+    _Pragma("GCC unroll 16") for (int j = 0; j < kChains; ++j) chains[j] = set1(static_cast<float>(j));         \
+    for (uint32_t i = 0; i < rounds; ++i) {                                                                     \
+      _Pragma("GCC unroll 16") for (int j = 0; j < kChains; ++j) chains[j] = mul_add(chains[j], half, one);     \
+    }                                                                                                           \
+    _Pragma("GCC unroll 16") for (int i = 1; i < kChains; ++i) chains[0] = mul_add(chains[i], half, chains[0]); \
+    float first[lanes];                                                                                         \
+    __builtin_memcpy(first, &chains[0], sizeof first);                                                          \
+    return first[0];                                                                                            \
   }
 
 #define GRUCORE_BENCH_SSE_MULADD(a, b, c) _mm_add_ps(_mm_mul_ps(a, b), c)
-GRUCORE_BENCH_WIDTH(sse, "sse4.1", __m128, __m128i, _mm_set1_ps, GRUCORE_BENCH_SSE_MULADD, _mm_load_si128, _mm_add_epi32,
-                    _mm_setzero_si128(), 4)
+GRUCORE_BENCH_WIDTH(sse, "sse4.1", __m128, __m128i, _mm_set1_ps, GRUCORE_BENCH_SSE_MULADD, _mm_load_si128,
+                    _mm_add_epi32, _mm_setzero_si128(), 4)
 GRUCORE_BENCH_WIDTH(avx2, "avx2,fma", __m256, __m256i, _mm256_set1_ps, _mm256_fmadd_ps, _mm256_load_si256,
                     _mm256_add_epi32, _mm256_setzero_si256(), 8)
 GRUCORE_BENCH_WIDTH(avx512, "avx512f", __m512, __m512i, _mm512_set1_ps, _mm512_fmadd_ps, _mm512_load_si512,

@@ -52,7 +52,8 @@ size_t floats_of(const grucore::Model* model) {
 }
 
 void use(const grucore::Model* model, bool hold) {
-  const grucore::StreamOptions options = {kBatch, kFrames, hold ? grucore::Nonfinite::kHold : grucore::Nonfinite::kPropagate};
+  const grucore::StreamOptions options = {kBatch, kFrames,
+                                          hold ? grucore::Nonfinite::kHold : grucore::Nonfinite::kPropagate};
   grucore::MemoryPlan plan;
   if (grucore::plan_stream(model, options, &plan) != grucore::Status::kOk || plan.bytes > kMostMemory) return;
   const size_t floats = floats_of(model);

@@ -48,7 +48,8 @@ Bytes one_layer(uint32_t in, uint32_t hidden, bool reset_before) {
 int main(int argc, char** argv) {
   if (argc != 2) return 2;
   const std::string folder = std::string(argv[1]) + "/";
-  bool good = write(folder + "small_after.gru", small_file(false)) && write(folder + "small_before.gru", small_file(true));
+  bool good =
+      write(folder + "small_after.gru", small_file(false)) && write(folder + "small_before.gru", small_file(true));
   good = good && write(folder + "one_by_one.gru", one_layer(1, 1, false));
   good = good && write(folder + "wide_before.gru", one_layer(2, 18, true));
   good = good && write(folder + "bidirectional.gru", bidirectional(2, 3));

@@ -51,7 +51,8 @@ void change(Bytes* bytes) {
         break;
       }
       case 4: {
-        const size_t to = next_random() % span / 4 * 4, length = std::min<size_t>(64, bytes->size() - std::max(word, to));
+        const size_t to = next_random() % span / 4 * 4,
+                     length = std::min<size_t>(64, bytes->size() - std::max(word, to));
         memmove(bytes->data() + to, bytes->data() + word, length);
         break;
       }

@@ -19,9 +19,9 @@ struct Network {
 };
 
 constexpr Network kNetworks[] = {
-    {1, 1, 1, false, false},   {1, 16, 1, false, false},  {3, 5, 2, true, false},    {24, 24, 1, false, false},
-    {40, 64, 1, false, false}, {40, 64, 1, true, false},  {7, 17, 2, false, true},   {13, 47, 1, true, true},
-    {33, 80, 1, false, false}, {5, 130, 1, true, false},  {128, 128, 1, false, false}, {2, 28, 3, false, false},
+    {1, 1, 1, false, false},   {1, 16, 1, false, false}, {3, 5, 2, true, false},      {24, 24, 1, false, false},
+    {40, 64, 1, false, false}, {40, 64, 1, true, false}, {7, 17, 2, false, true},     {13, 47, 1, true, true},
+    {33, 80, 1, false, false}, {5, 130, 1, true, false}, {128, 128, 1, false, false}, {2, 28, 3, false, false},
 };
 constexpr uint32_t kFrames = 120, kBatch = 5;
 
@@ -48,7 +48,8 @@ Bytes file_of(const Network& network, PortableRandom* random) {
   for (uint32_t activation = 0; activation < 4; ++activation) {
     ends.push_back(file.value("y" + std::to_string(activation), 6));
     const textbook::Floats weight = portable_floats(6 * size_t{features}, 1.0f, random);
-    file.dense("dense" + std::to_string(activation), weight, portable_floats(6, 0.5f, random), activation, x, ends.back());
+    file.dense("dense" + std::to_string(activation), weight, portable_floats(6, 0.5f, random), activation, x,
+               ends.back());
   }
   const uint32_t all = file.value("all", 24);
   file.concat("all", ends, all);
@@ -82,7 +83,8 @@ std::vector<std::string> lines_of(grucore::Numerics numerics) {
       const std::vector<float> y = run_all(model, kBatch, block, kFrames, x);
       for (const uint32_t row : {0u, 4u}) {
         if (network.bidirectional) break;
-        const std::vector<float> stepped = step_all(model, kFrames, x.data() + size_t{row} * kFrames * network.input_size);
+        const std::vector<float> stepped =
+            step_all(model, kFrames, x.data() + size_t{row} * kFrames * network.input_size);
         CHECK(same_bits(stepped.data(), y.data() + row * stepped.size(), stepped.size()));
       }
       char text[160];

@@ -12,12 +12,12 @@ enum { kMaxOutputs = 2, kMaxFloats = 512 };
 static alignas(64) unsigned char model_memory[16384], stream_memory[16384], copy[sizeof small_model];
 static int failures = 0;
 
-#define CHECK(condition)                                                \
-  do {                                                                  \
-    if (!(condition)) {                                                 \
-      ++failures;                                                       \
-      printf("%s:%d: failed: %s\n", __FILE__, __LINE__, #condition);    \
-    }                                                                   \
+#define CHECK(condition)                                             \
+  do {                                                               \
+    if (!(condition)) {                                              \
+      ++failures;                                                    \
+      printf("%s:%d: failed: %s\n", __FILE__, __LINE__, #condition); \
+    }                                                                \
   } while (0)
 
 static const grucore_model* load(grucore_isa isa) {

@@ -69,8 +69,8 @@ void check_fading(Isa isa, bool reset_before) {
     done = h[0] == 0.0f;
   }
   CHECK_SAYING(!seen, "%s reset_before=%d wrote a denormal", grucore::isa_name(isa), reset_before);
-  CHECK_SAYING(done, "%s reset_before=%d: the state is %g after 3000 silent frames", grucore::isa_name(isa), reset_before,
-               static_cast<double>(h[0]));
+  CHECK_SAYING(done, "%s reset_before=%d: the state is %g after 3000 silent frames", grucore::isa_name(isa),
+               reset_before, static_cast<double>(h[0]));
 }
 
 // Inputs and states below 2^-126 act as zeros of the same frame do.
@@ -150,7 +150,8 @@ void check_modes(Isa isa, bool reset_before) {
     grucore::get_state(stepping.get(), 0, 0, back.data());
     grucore::detail::write_float_mode(own);
     CHECK_SAYING(same, "%s step under mode %x", grucore::isa_name(isa), mode);
-    CHECK_SAYING(same_bits(all.data(), expected.data(), all.size()), "%s run under mode %x", grucore::isa_name(isa), mode);
+    CHECK_SAYING(same_bits(all.data(), expected.data(), all.size()), "%s run under mode %x", grucore::isa_name(isa),
+                 mode);
     CHECK_EQ(after_step, set);
     CHECK_EQ(after_run, set);
     CHECK(!any_denormal(back));
@@ -163,7 +164,8 @@ double step_time(grucore::Stream* stream, const std::vector<float>& x, std::vect
   for (int round = 0; round < 20; ++round) {
     const auto start = std::chrono::steady_clock::now();
     for (int i = 0; i < 200; ++i) step_once(stream, x, y);
-    best = std::min(best, std::chrono::duration<double, std::nano>(std::chrono::steady_clock::now() - start).count() / 200);
+    best = std::min(best,
+                    std::chrono::duration<double, std::nano>(std::chrono::steady_clock::now() - start).count() / 200);
   }
   return best;
 }

@@ -87,9 +87,9 @@ bool may_change(const Bytes& file, size_t at) {
 
 // A file with one field changed and its checksum right: the loader trusts nothing that it can check.
 void check_fields(const Bytes& file) {
-  const uint64_t numbers[] = {0,          1,          2,          3,          63,         64,         255,        256,
-                              4095,       4097,       0x10000,    0x100001,   0x7fffffff, 0x80000000, 0xffffffff, 0x100000000,
-                              1ull << 40, 1ull << 62, 1ull << 63, ~0ull - 63, ~0ull};
+  const uint64_t numbers[] = {0,          1,           2,          3,          63,         64,         255,
+                              256,        4095,        4097,       0x10000,    0x100001,   0x7fffffff, 0x80000000,
+                              0xffffffff, 0x100000000, 1ull << 40, 1ull << 62, 1ull << 63, ~0ull - 63, ~0ull};
   const size_t end = sections_of(file).names;
   int accepted = 0;
   for (size_t at = 8; at < end; at += 4) {
@@ -121,7 +121,7 @@ struct Forgery {
 };
 
 void check_forgeries() {
-  const auto word = [](size_t SmallSections::*section, size_t offset, uint32_t value) {
+  const auto word = [](size_t SmallSections::* section, size_t offset, uint32_t value) {
     return [=](Bytes* file, const SmallSections& at) { set32(file, at.*section + offset, value); };
   };
   using S = SmallSections;
@@ -197,11 +197,13 @@ void check_callers() {
   expect(grucore::load(static_cast<unsigned char*>(shifted.data()) + 4, file.size(), isa, at, plan.bytes, &model),
          Status::kMisalignedMemory);
   for (const int number : {static_cast<int>(grucore::kIsaCount), 255}) {
-    expect(grucore::load(file.data(), file.size(), static_cast<Isa>(number), at, plan.bytes, &model), Status::kUnsupportedIsa);
+    expect(grucore::load(file.data(), file.size(), static_cast<Isa>(number), at, plan.bytes, &model),
+           Status::kUnsupportedIsa);
   }
   for (uint32_t i = 0; i < grucore::kIsaCount; ++i) {
     if (grucore::isa_supported(static_cast<Isa>(i))) continue;
-    expect(grucore::load(file.data(), file.size(), static_cast<Isa>(i), at, plan.bytes, &model), Status::kUnsupportedIsa);
+    expect(grucore::load(file.data(), file.size(), static_cast<Isa>(i), at, plan.bytes, &model),
+           Status::kUnsupportedIsa);
   }
   CHECK(model == nullptr);
   expect(grucore::load(file.data(), file.size(), isa, at, plan.bytes, &model), Status::kOk);

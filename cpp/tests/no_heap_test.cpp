@@ -21,7 +21,8 @@ std::atomic<long> allocations{0};
 #endif
 #if defined(__SANITIZE_ADDRESS__)
 // Declared here because GCC ships the function without its header.
-extern "C" int __sanitizer_install_malloc_and_free_hooks(void (*)(const volatile void*, size_t), void (*)(const volatile void*));
+extern "C" int __sanitizer_install_malloc_and_free_hooks(void (*)(const volatile void*, size_t),
+                                                         void (*)(const volatile void*));
 #define GRUCORE_TEST_COUNTS "sanitizer hooks"
 namespace {
 void count_allocation(const volatile void*, size_t) { ++allocations; }

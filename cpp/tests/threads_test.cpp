@@ -63,11 +63,13 @@ int main() {
     const LoadedModel model(file, isa);
     if (!CHECK(model.status() == Status::kOk)) continue;
     std::vector<std::vector<float>> expected;
-    for (uint32_t i = 0; i < kThreads; ++i) expected.push_back(step_all(model, kFrames, x.data() + size_t{i} * kFrames * kIn));
+    for (uint32_t i = 0; i < kThreads; ++i)
+      expected.push_back(step_all(model, kFrames, x.data() + size_t{i} * kFrames * kIn));
     std::atomic<uint32_t> good{0};
     std::vector<std::thread> threads;
     for (uint32_t i = 0; i < kThreads; ++i) {
-      threads.emplace_back([&, i] { good += work(file, model, x.data() + size_t{i} * kFrames * kIn, expected[i]) ? 1 : 0; });
+      threads.emplace_back(
+          [&, i] { good += work(file, model, x.data() + size_t{i} * kFrames * kIn, expected[i]) ? 1 : 0; });
     }
     for (std::thread& thread : threads) thread.join();
     CHECK_SAYING(good == kThreads, "%s: %u of %u threads agree", grucore::isa_name(isa), good.load(), kThreads);

@@ -45,7 +45,8 @@ int main() {
   grucore::Status status = grucore::plan_model(small_model, sizeof small_model, &model_plan);
   if (status != grucore::Status::kOk) return fail("plan", status);
   const grucore::Model* model = nullptr;
-  status = grucore::load(small_model, sizeof small_model, grucore::best_isa(), model_memory, sizeof model_memory, &model);
+  status =
+      grucore::load(small_model, sizeof small_model, grucore::best_isa(), model_memory, sizeof model_memory, &model);
   if (status != grucore::Status::kOk) return fail("load", status);
   const grucore::StreamOptions options;
   grucore::Stream* stream = nullptr;

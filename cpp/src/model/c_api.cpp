@@ -16,7 +16,8 @@ grucore::Stream* of(grucore_stream* stream) { return reinterpret_cast<grucore::S
 
 grucore_text of(const grucore::Text& text) { return {text.bytes, text.length}; }
 grucore_port of(const grucore::PortInfo& port) {
-  return {of(port.name), port.features, port.period, static_cast<uint32_t>(port.dtype), static_cast<uint32_t>(port.rate)};
+  return {of(port.name), port.features, port.period, static_cast<uint32_t>(port.dtype),
+          static_cast<uint32_t>(port.rate)};
 }
 grucore::StreamOptions of(const grucore_stream_options& options) {
   return {options.batch, options.block, options.hold ? grucore::Nonfinite::kHold : grucore::Nonfinite::kPropagate};
