@@ -20,6 +20,8 @@ from grucore.converters.safetensors import load_safetensors
 from grucore.converters.state_dict import Layers, read_layers
 from grucore.converters.tensor_names import QUANTIZED
 from grucore.converters.torch_pickle import LEGACY_START, load_checkpoint
+from grucore.converters.torch_program import convert_pt2
+from grucore.converters.torch_pt2 import is_pt2
 from grucore.converters.torch_witness import witness_of
 from grucore.fileformat import layout
 from grucore.ir import Graph
@@ -50,6 +52,8 @@ def convert_path(
         if keras.is_keras(data):
             source_read = keras.read_source(data, name, config=config)
             return keras.convert_source(source_read, verify=verify)
+        if data.startswith(ZIP_START) and is_pt2(data):
+            return convert_pt2(data, name, verify=verify)
         state, ordered, container = _state_dict(data, name)
         source = {"framework": "torch", "file": name, "container": container}
         layers = read_layers(state, ordered=ordered)

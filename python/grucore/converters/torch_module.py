@@ -19,7 +19,7 @@ from grucore.converters.torch_walk import Meaning
 from grucore.node import Array, Dtype
 from grucore.proof import LENGTHS, Proof, Witness, prove
 
-__all__ = ["at_inference", "convert_module", "source_entries"]
+__all__ = ["at_inference", "convert_module", "source_entries", "witness"]
 
 LONGER = 3  # frames by which the second export is longer than the first
 FLOATS = ("torch.float32", "torch.float64")
@@ -51,9 +51,9 @@ def convert_module(module: Any, example_inputs: Any) -> tuple[bytes, Proof]:
         }
         graph = reading.graph.with_metadata(producer=f"grucore {__version__}", source=source)
         against = f"{type(module).__name__} of torch {torch.__version__} itself"
-        witness = _witness(torch, module, reading, arguments)
+        run = witness(torch, module, reading, arguments)
         examples = _examples(reading, arguments)
-        return prove(graph, witness, against, examples=examples, lengths=lengths)
+        return prove(graph, run, against, examples=examples, lengths=lengths)
 
 
 def source_entries(reading: Reading) -> dict[str, Any]:
@@ -164,7 +164,7 @@ def at_inference(module: Any) -> Iterator[Any]:
             each.training = training
 
 
-def _witness(torch: Any, module: Any, reading: Reading, arguments: Sequence[Any]) -> Witness:
+def witness(torch: Any, module: Any, reading: Reading, arguments: Sequence[Any]) -> Witness:
     """Runs the module on one sequence in every row of a batch; the first row counts."""
 
     def run(*sequences: Array) -> tuple[Array, ...]:
