@@ -174,3 +174,36 @@ def test_file_survives(kind: str) -> None:
         graph = make(kind, seed)
         data = fileformat.write(graph)
         assert fileformat.write(fileformat.read(data)) == data, seed
+
+
+def without_nan(array: np.ndarray) -> np.ndarray:
+    """The sign and payload of a NaN are no part of the contract."""
+    return np.where(np.isnan(array), array.dtype.type(12345), array)
+
+
+@pytest.mark.parametrize("nonfinite", ["propagate", "hold"])
+def test_frames_that_are_not_finite(kind: str, nonfinite: str) -> None:
+    for seed in range(SEEDS):
+        case = Case(kind, seed)
+        rng = np.random.default_rng(seed)
+        for array in case.inputs:
+            if array.dtype == np.float32:
+                array[rng.random(array.shape[:2]) < 0.15, 0] = rng.choice([np.nan, np.inf, -np.inf])
+        run = case.model.run
+        whole = [without_nan(y) for y in as_tuple(run(one(case.inputs), nonfinite=nonfinite))]
+        for row in range(BATCH):
+            alone = as_tuple(run(case.row(row), nonfinite=nonfinite))
+            for have, want in zip(whole, alone, strict=True):
+                assert same_bits(have[row : row + 1], without_nan(want)), seed
+        if not case.graph.streamable:
+            continue
+        stream = case.model.stream(BATCH, nonfinite=nonfinite)
+        steps = [
+            as_tuple(stream.step(one(tuple(array[:, frame] for array in case.inputs))))
+            for frame in range(case.frames)
+        ]
+        for index, name in enumerate(case.graph.outputs):
+            column = [without_nan(step[index]) for step in steps if step[index] is not None]
+            per_sequence = case.graph.value(name).rate is Rate.SEQUENCE
+            found = column[-1] if per_sequence else np.stack(column, axis=1)
+            assert same_bits(found, whole[index]), seed
