@@ -64,8 +64,10 @@ def _sizes(node: Node, incoming: list[float]) -> tuple[float, float]:
             return total, total
         case LayerNorm():
             most = math.sqrt(len(node.scale))
-            total = float((np.abs(node.scale) * most + np.abs(node.shift)).max())
-            return total, total
+            written = float((np.abs(node.scale) * most + np.abs(node.shift)).max())
+            # Where features are nearly equal, an error of x is divided by the root of epsilon.
+            steepest = float(np.abs(node.scale).max()) / math.sqrt(max(node.epsilon, 1e-8))
+            return max(written, steepest * x), written
         case Binary():
             product = node.operation is Operation.MULTIPLY
             total = incoming[0] * incoming[1] if product else incoming[0] + incoming[1]
