@@ -161,10 +161,11 @@ def _check_test(graph: Graph, test: TestVector) -> None:
 
 
 def _check_tensor(name: str, array: Array, slot: Slot) -> None:
-    if array.ndim != len(slot.shape) or any(
-        found != extent and (extent or not found)
-        for found, extent in zip(array.shape, slot.shape, strict=False)
-    ):
+    fits = array.ndim == len(slot.shape) and all(
+        found == extent if extent else found > 0
+        for found, extent in zip(array.shape, slot.shape, strict=True)
+    )
+    if not fits:
         raise ConversionError(f"{name} has shape {array.shape}, expected {slot.shape}")
     if array.dtype != slot.dtype.numpy:
         expected = slot.dtype.name.lower()
