@@ -8,7 +8,7 @@ from typing import Any
 
 from grucore.model import Model, load
 
-__all__ = ["convert", "from_keras", "from_torch"]
+__all__ = ["convert", "from_keras", "from_onnx", "from_torch"]
 
 
 def convert(
@@ -16,6 +16,7 @@ def convert(
     *,
     architecture: str | None = None,
     config: Any = None,
+    pytorch_lbr_fix: bool = False,
     verify: bool = True,
 ) -> Model:
     """Convert a checkpoint; its kind is told by content and extension.
@@ -31,6 +32,9 @@ def convert(
     config : str, os.PathLike or dict, optional
         What a Keras `model.to_json()` gives, or the path of such a file: needed by `.weights.h5`,
         which has weights alone.
+    pytorch_lbr_fix : bool
+        Read linear_before_reset=1 in ONNX files of PyTorch that say 0, as some of its exporters
+        wrote by mistake.
     verify : bool
         Compare the result with the framework's own layers, or with the reference in float64 where
         the framework is not installed: `Model.proof` says how, and how far they differ.
@@ -42,7 +46,13 @@ def convert(
     """
     from grucore import converters
 
-    data, _ = converters.convert_path(path, architecture=architecture, config=config, verify=verify)
+    data, _ = converters.convert_path(
+        path,
+        architecture=architecture,
+        config=config,
+        pytorch_lbr_fix=pytorch_lbr_fix,
+        verify=verify,
+    )
     return load(data)
 
 
@@ -74,4 +84,19 @@ def from_keras(model: Any) -> Model:
     import grucore.converters.keras as converter
 
     data, _ = converter.from_model(model)
+    return load(data)
+
+
+def from_onnx(path_or_proto: Any, *, pytorch_lbr_fix: bool = False, verify: bool = True) -> Model:
+    """Convert an ONNX file, or an ``onnx.ModelProto`` that has its numbers in it.
+
+    Inputs that are an initial state or the lengths become `state=` and `lengths=` of `run`: the
+    metadata's source says which. `pytorch_lbr_fix`, `verify`: as `convert` has them.
+    """
+    from grucore.converters import convert_path, onnx
+
+    if isinstance(path_or_proto, str | os.PathLike):
+        data, _ = convert_path(path_or_proto, pytorch_lbr_fix=pytorch_lbr_fix, verify=verify)
+    else:
+        data, _ = onnx.read_proto(path_or_proto, verify=verify, pytorch_lbr_fix=pytorch_lbr_fix)
     return load(data)

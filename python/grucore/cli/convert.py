@@ -39,6 +39,11 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--config", metavar="FILE", help="model.to_json() of Keras, for a .weights.h5"
     )
+    parser.add_argument(
+        "--pytorch-lbr-fix",
+        action="store_true",
+        help="ONNX of PyTorch: read linear_before_reset=1 where an exporter wrote 0 by mistake",
+    )
     parser.add_argument("--no-verify", action="store_true", help="do not compare the result")
     parser.add_argument("--json", action="store_true", help="print one JSON object")
 
@@ -61,6 +66,7 @@ def run(arguments: argparse.Namespace, console: Console) -> None:
             source,
             architecture=arguments.architecture,
             config=arguments.config,
+            pytorch_lbr_fix=arguments.pytorch_lbr_fix,
             verify=not arguments.no_verify,
         )
         data = bytes(model)

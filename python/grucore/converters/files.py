@@ -13,7 +13,7 @@ import numpy as np
 
 from grucore import gates
 from grucore._core import ConversionError
-from grucore.converters import keras
+from grucore.converters import keras, onnx
 from grucore.converters.assemble import Stage, assemble, choose, unused
 from grucore.converters.pickle_machine import Inert
 from grucore.converters.safetensors import load_safetensors
@@ -32,7 +32,7 @@ __all__ = ["convert_layers", "convert_path", "read_file"]
 
 MAX_DEPTH = 4  # of the dicts around a state dict
 ZIP_START = b"PK\x03\x04"
-READABLE = "a state dict of torch.save (.pt, .pth, .ckpt) or safetensors"
+READABLE = "a state dict of torch.save (.pt, .pth, .ckpt), safetensors, Keras or ONNX"
 
 
 def convert_path(
@@ -40,6 +40,7 @@ def convert_path(
     *,
     architecture: str | None = None,
     config: Any = None,
+    pytorch_lbr_fix: bool = False,
     verify: bool = True,
 ) -> tuple[bytes, Proof | None]:
     """The `.gru` bytes of a checkpoint, and the proof (None without ``verify``).
@@ -54,6 +55,9 @@ def convert_path(
             return keras.convert_source(source_read, verify=verify)
         if data.startswith(ZIP_START) and is_pt2(data):
             return convert_pt2(data, name, verify=verify)
+        if onnx.is_onnx(data, name):
+            reading = onnx.read_bytes(data, Path(path), pytorch_lbr_fix=pytorch_lbr_fix)
+            return onnx.convert_source(reading, verify=verify)
         state, ordered, container = _state_dict(data, name)
         source = {"framework": "torch", "file": name, "container": container}
         layers = read_layers(state, ordered=ordered)
