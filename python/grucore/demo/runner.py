@@ -1,0 +1,265 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The keyword spotting demo: samples -> features -> model -> words, and what each frame cost."""
+
+from __future__ import annotations
+
+import json as json_format
+import tempfile
+import time
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import Any, Protocol, TextIO
+
+import numpy as np
+import numpy.typing as npt
+
+from .clips import DATA, Clip, Recording, load_clips, microphone
+from .decisions import Detection, Detector
+from .display import Display, make_display
+from .features import HOP_SAMPLES, SAMPLE_RATE, WINDOW_SAMPLES, LogMel
+
+__all__ = ["load_model", "run_demo"]
+
+MICROPHONE_SEEDS = (1, 2)
+LATE_SECONDS = 0.15  # a word may be reported this long after the end of its clip
+WARM_UP_FRAMES = 20
+
+Array = npt.NDArray[np.float32]
+
+
+class StreamLike(Protocol):
+    """What the demo needs of ``grucore.Stream``."""
+
+    def step(self, x: Array, out: Array | None = None) -> Array: ...
+    def reset(self) -> None: ...
+
+
+class ModelLike(Protocol):
+    """What the demo needs of ``grucore.Model``."""
+
+    def stream(self) -> StreamLike: ...
+
+
+def configuration() -> dict[str, Any]:
+    """Labels, architecture, settings and measured figures of the shipped checkpoint."""
+    loaded: dict[str, Any] = json_format.loads((DATA / "keywords.json").read_text("utf-8"))
+    return loaded
+
+
+def load_model(isa: str | None = None) -> ModelLike:
+    """The shipped checkpoint, converted as ``grucore convert`` would."""
+    import grucore
+
+    model = grucore.convert(DATA / "keywords.pt", architecture=configuration()["architecture"])
+    if isa is not None:
+        with tempfile.TemporaryDirectory() as folder:
+            path = Path(folder) / "keywords.gru"
+            model.save(path)
+            model = grucore.load(path, isa=isa)
+    converted: ModelLike = model
+    return converted
+
+
+class Listener:
+    """Features, stream and detector in a row, with a stopwatch on every frame."""
+
+    def __init__(self, model: ModelLike, labels: Sequence[str], settings: dict[str, Any]) -> None:
+        self._features = LogMel()
+        self._stream = model.stream()
+        self.detector = Detector(labels, **settings)
+        self._scores = np.empty(len(labels), np.float32)
+        self.step_nanoseconds: list[int] = []  # the model alone, per frame
+        self.frame_nanoseconds: list[int] = []  # features, model and detector, per frame
+        self.samples = 0
+        self._warm_up()
+
+    def _warm_up(self) -> None:
+        self.push(np.zeros(WINDOW_SAMPLES + WARM_UP_FRAMES * HOP_SAMPLES, np.float32))
+        self.step_nanoseconds.clear()
+        self.frame_nanoseconds.clear()
+        self.samples = 0
+
+    def reset(self) -> None:
+        """Forgets the sound heard so far; the stopwatch keeps its readings."""
+        self._features.reset()
+        self._stream.reset()
+        self.detector.reset()
+
+    def push(self, samples: Array) -> Detection | None:
+        """Takes a block of samples; answers with the word that it completed, if any."""
+        word: Detection | None = None
+        started = time.perf_counter_ns()
+        frames = self._features.push(samples)
+        for frame in frames:
+            before = time.perf_counter_ns()
+            self._stream.step(frame, out=self._scores)
+            self.step_nanoseconds.append(time.perf_counter_ns() - before)
+            word = self.detector.push(self._scores) or word
+        elapsed = time.perf_counter_ns() - started
+        self.frame_nanoseconds += [elapsed // len(frames)] * len(frames) if len(frames) else []
+        self.samples += len(samples)
+        return word
+
+
+def blocks(samples: Array, *, realtime: bool) -> Iterator[Array]:
+    """10 ms at a time, as a sound card would; with ``realtime`` also no sooner than it would."""
+    started = time.monotonic()
+    for start in range(0, len(samples), HOP_SAMPLES):
+        block = samples[start : start + HOP_SAMPLES]
+        if realtime:
+            due = started + (start + len(block)) / SAMPLE_RATE
+            time.sleep(max(0.0, due - time.monotonic()))
+        yield block
+
+
+def listen(
+    listener: Listener, samples: Array, display: Display, *, realtime: bool, announce: bool
+) -> list[tuple[str, float]]:
+    """Streams a recording from a fresh state: (word, seconds) as they are recognised."""
+    listener.reset()
+    words = []
+    heard = 0
+    for block in blocks(samples, realtime=realtime):
+        word = listener.push(block)
+        heard += len(block)
+        display.sound(block)
+        if word is not None:
+            words.append((word.word, heard / SAMPLE_RATE))
+            if announce:
+                display.heard(word, heard / SAMPLE_RATE)
+    return words
+
+
+def match(recording: Recording, words: Sequence[tuple[str, float]]) -> int:
+    """How many of the words spoken were reported, once each, while or just after they sounded."""
+    left = list(words)
+    hits = 0
+    for spoken in recording.spoken:
+        for found in left:
+            word, at = found
+            if word == spoken.label and spoken.start <= at <= spoken.end + LATE_SECONDS:
+                left.remove(found)
+                hits += 1
+                break
+    return hits
+
+
+def hear_recordings(
+    listener: Listener, clips: Sequence[Clip], display: Display, *, realtime: bool
+) -> dict[str, int]:
+    """Both microphone recordings: words spoken, words recognised, reports without such a word."""
+    totals = {"words": 0, "recognised": 0, "false_alarms": 0}
+    keywords = [clip for clip in clips if clip.label != "unknown"]
+    for number, seed in enumerate(MICROPHONE_SEEDS, 1):
+        recording = microphone(keywords, seed=seed, name=f"microphone {number}")
+        display.line(f"{recording.name}: {' '.join(word.label for word in recording.spoken)}")
+        display.start("  listening")
+        words = listen(listener, recording.samples, display, realtime=realtime, announce=True)
+        display.finish(None)
+        hits = match(recording, words)
+        totals["words"] += len(recording.spoken)
+        totals["recognised"] += hits
+        totals["false_alarms"] += len(words) - hits
+        display.line()
+    return totals
+
+
+def hear_clips(
+    listener: Listener, clips: Sequence[Clip], display: Display, *, realtime: bool
+) -> dict[str, list[int]]:
+    """Every test clip, each decided as a whole: condition -> [correct, clips]."""
+    tally: dict[str, list[int]] = {}
+    display.line("test clips (voices that training never heard)")
+    for clip in clips:
+        display.start(f"  {clip.text:9.9} {clip.noise:6} {clip.condition:5}")
+        listen(listener, clip.samples, display, realtime=realtime, announce=False)
+        decision = listener.detector.decision()
+        correct = decision == clip.label
+        entry = tally.setdefault(clip.condition, [0, 0])
+        entry[0] += correct
+        entry[1] += 1
+        display.finish(f"{decision:8}" + ("" if correct else f"expected {clip.label}"))
+    display.line()
+    return tally
+
+
+def microseconds(nanoseconds: Sequence[int]) -> dict[str, float]:
+    """Median and 99th percentile."""
+    median, p99 = np.percentile(np.asarray(nanoseconds) / 1000.0, (50, 99))
+    return {"median": round(float(median), 2), "p99": round(float(p99), 2)}
+
+
+def summarise(report: dict[str, Any], display: Display) -> None:
+    """The closing lines."""
+    heard, step, frame = report["microphone"], report["step_us"], report["frame_us"]
+    by_condition = ", ".join(
+        f"{condition} {correct}/{total}"
+        for condition, (correct, total) in report["by_condition"].items()
+    )
+    display.line(
+        f"microphone       {heard['recognised']} of {heard['words']} words, "
+        f"{heard['false_alarms']} false alarms"
+    )
+    display.line(
+        f"test clips       {report['correct']} of {report['clips']} correct, "
+        f"{report['accuracy']:.1%} ({by_condition})"
+    )
+    display.line(f"model, a frame   {step['median']} microseconds median, {step['p99']} p99")
+    display.line(f"all, a frame     {frame['median']} microseconds median, {frame['p99']} p99")
+    display.line(
+        f"real-time factor {report['real_time_factor']:.5f} "
+        f"({report['audio_seconds']:.0f} s of sound, {report['frames']} frames of 10 ms)"
+    )
+
+
+def resolve(model: ModelLike | Callable[[], ModelLike] | None, isa: str | None) -> ModelLike:
+    """A loaded model as it is, the answer of a callable, or the shipped checkpoint."""
+    if model is None:
+        return load_model(isa)
+    return model() if callable(model) else model
+
+
+def run_demo(
+    *,
+    model: ModelLike | Callable[[], ModelLike] | None = None,
+    isa: str | None = None,
+    json: bool = False,
+    fast: bool = False,
+    realtime: bool = False,
+    stream_output: TextIO | None = None,
+) -> dict[str, Any]:
+    """Plays the shipped sound to the shipped model and answers with what it heard and what it cost.
+
+    ``model`` is a loaded model or a callable that gives one; without it the shipped checkpoint is
+    converted, for ``isa`` if that is given. ``json`` writes the answer alone, as one JSON object.
+    ``realtime`` paces the sound as a microphone would; ``fast``, the default, does not.
+    """
+    if fast and realtime:
+        raise ValueError("fast and realtime exclude each other")
+    output = make_display(stream_output).output
+    display = make_display(output, silent=json)
+    loaded = resolve(model, isa)
+    settings = configuration()
+    clips = load_clips()
+    listener = Listener(loaded, settings["labels"], settings["detector"])
+    heard = hear_recordings(listener, clips, display, realtime=realtime)
+    tally = hear_clips(listener, clips, display, realtime=realtime)
+    correct = sum(entry[0] for entry in tally.values())
+    audio_seconds = listener.samples / SAMPLE_RATE
+    report: dict[str, Any] = {
+        "isa": getattr(loaded, "isa", isa),
+        "clips": len(clips),
+        "correct": correct,
+        "accuracy": correct / len(clips),
+        "by_condition": tally,
+        "microphone": heard,
+        "frames": len(listener.step_nanoseconds),
+        "audio_seconds": audio_seconds,
+        "step_us": microseconds(listener.step_nanoseconds),
+        "frame_us": microseconds(listener.frame_nanoseconds),
+        "real_time_factor": sum(listener.frame_nanoseconds) / 1e9 / audio_seconds,
+    }
+    summarise(report, display)
+    if json:
+        output.write(json_format.dumps(report) + "\n")
+    return report
