@@ -179,7 +179,13 @@ def convert_source(source: Source, *, verify: bool = True) -> tuple[bytes, Proof
         return prove(graph, reference_witness(graph), against)
     witness = rebuilt_witness(source, graph)
     against = f"the layers of keras {keras.__version__} ({keras.backend.backend()})"
-    return prove(graph, witness, against)
+    return prove(graph, witness, against, lengths=_lengths(graph))
+
+
+def _lengths(graph: Graph) -> list[int]:
+    """Lengths at which every layer has a frame to work on: Keras refuses shorter ones."""
+    shortest = 1 + max(value.skip for value in graph.values)
+    return sorted({max(length, shortest) for length in LENGTHS})
 
 
 def from_model(model: Any) -> tuple[bytes, Proof]:
@@ -190,7 +196,7 @@ def from_model(model: Any) -> tuple[bytes, Proof]:
     kind = type(model).__name__
     against = f"{kind} of keras {keras.__version__} ({keras.backend.backend()})"
     steps = {port.shape[0] for port in input_ports(source.model)} - {None}
-    lengths = LENGTHS if not steps else [step for step in steps if step is not None]
+    lengths = _lengths(graph) if not steps else [step for step in steps if step is not None]
     if len(steps) > 1:
         raise ConversionError(f"the model's inputs have {sorted(lengths)} frames, expected one")
     return prove(graph, live_witness(model, source, graph), against, lengths=lengths)

@@ -14,7 +14,17 @@ import numpy as np
 from grucore._core import ConversionError
 from grucore.converters.keras_config import Layer
 from grucore.converters.keras_flow import Bits, Context, Flow
-from grucore.layers import Affine, Binary, Concat, Mask, Operation, Position, Select, Take
+from grucore.layers import (
+    Affine,
+    Binary,
+    Concat,
+    Embedding,
+    Mask,
+    Operation,
+    Position,
+    Select,
+    Take,
+)
 from grucore.node import Value, float32_bits
 
 __all__ = ["MERGES", "OPERATIONS", "merge", "operation"]
@@ -40,7 +50,13 @@ def merge(context: Context, layer: Layer, flows: Sequence[Flow]) -> Flow:
         result = _concatenated(context, layer, flows, settings.get("axis", -1))
     else:
         context.settings(layer, ())
-        result = _folded(context, layer, flows, BINARY[layer.kind])
+        operation = BINARY[layer.kind]
+        read = flows
+        if operation is Operation.MULTIPLY and _is_masked_since_3_4(context, flows):
+            read = [_with_ones(context, layer, flow) for flow in flows]
+        result = _folded(context, layer, read, operation)
+        if read is not flows and all(flow.mask is not None for flow in flows):
+            result = _zeroed(context, layer, result, flows)
         if layer.kind == "Average":
             size = result.value.features
             scale, shift = np.full(size, 1 / len(flows)), np.zeros(size)
@@ -50,13 +66,56 @@ def merge(context: Context, layer: Layer, flows: Sequence[Flow]) -> Flow:
     return Flow(result.value, result.dims, _merged_mask(context, layer, flows))
 
 
+def _is_masked_since_3_4(context: Context, flows: Sequence[Flow]) -> bool:
+    """Whether the layer Multiply looks at masks: masked factors count as 1 since Keras 3.4."""
+    masked = any(flow.mask is not None for flow in flows)
+    return masked and context.version is not None and context.version >= (3, 4)
+
+
+def _factor(context: Context, layer: Layer, mask: Value, size: int, inverse: bool) -> Value:
+    """1.0 where the mask is and 0.0 where it is not, or the inverse, as so many features."""
+    table = np.repeat(np.array([[0], [1]], np.float32), size, axis=1)
+    name = f"{layer.path}.{'unmasked' if inverse else 'masked'}"
+    return context.builder.add(Embedding, name, [mask], table=table[::-1] if inverse else table)
+
+
+def _with_ones(context: Context, layer: Layer, flow: Flow) -> Flow:
+    """The same with ones in place of masked frames."""
+    if flow.mask is None:
+        return flow
+    keep, ones = (
+        _factor(context, layer, flow.mask, flow.value.features, inverse)
+        for inverse in (False, True)
+    )
+    name = f"{layer.path}.kept"
+    kept = context.builder.add(Binary, name, [flow.value, keep], operation=Operation.MULTIPLY)
+    name = f"{layer.path}.ones"
+    value = context.builder.add(Binary, name, [kept, ones], operation=Operation.ADD)
+    return flow.of(value, flow.dims)
+
+
+def _zeroed(context: Context, layer: Layer, result: Flow, flows: Sequence[Flow]) -> Flow:
+    """The same with zeros where every factor is masked."""
+    masks = {flow.mask.name: flow.mask for flow in flows if flow.mask is not None}
+    mask = _any_of(context, layer, list(masks.values()))
+    keep = _factor(context, layer, mask, result.value.features, False)
+    name = f"{layer.path}.zeroed"
+    value = context.builder.add(Binary, name, [result.value, keep], operation=Operation.MULTIPLY)
+    return result.of(value, result.dims)
+
+
 def _merged_mask(context: Context, layer: Layer, flows: Sequence[Flow]) -> Value | None:
     masks = [flow.mask for flow in flows]
     found = {mask.name: mask for mask in masks if mask is not None}
     missing = any(mask is None for mask in masks)
     if not found:
         return None
-    if context.version is None or context.version[0] < 3:
+    if context.version is None or (3,) <= context.version < (3, 4):
+        raise ConversionError(
+            f"{layer} reads a tensor with a mask, which versions of Keras before 3.4 mistake: save "
+            "the model with a newer one"
+        )
+    if context.version < (3,):
         if len(found) > 1 or missing:
             raise ConversionError(
                 f"{layer} reads tensors with different masks, which versions of Keras before 3 "
