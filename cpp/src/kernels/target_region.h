@@ -26,6 +26,7 @@
 
 #if defined(GRUCORE_ONLY_SCALAR)
 #define GRUCORE_INLINE inline  // firmware: a fifth of the flash that forced inlining takes
+#define GRUCORE_NOINLINE
 #elif defined(__GNUC__) || defined(__clang__)
 #define GRUCORE_INLINE inline __attribute__((always_inline))
 #define GRUCORE_NOINLINE __attribute__((noinline))
