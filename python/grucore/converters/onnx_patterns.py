@@ -64,7 +64,7 @@ class Pieces:
 
 def fuse(source: Source) -> Source:
     """The graph with these layers in one piece, and without nodes that no output needs."""
-    for pattern in (_cells, _gelus, _layer_norms, _crops):
+    for pattern in (_cells, _gelus, _prelus, _layer_norms, _crops):
         source = pattern(source)
     needed = set(source.outputs)
     kept: list[OnnxNode] = []
@@ -247,6 +247,28 @@ def _product(pieces: Pieces, name: str) -> tuple[str, list[str]]:
         else:
             factors.append(inner)
     return name, factors
+
+
+def _prelus(source: Source) -> Source:
+    """``where(x > 0, x, slope * x)``."""
+    pieces = Pieces(source)
+
+    def match(node: OnnxNode) -> OnnxNode | None:
+        if node.op != "Where":
+            return None
+        condition, x, scaled = node.inputs
+        for op in ("Greater", "GreaterOrEqual"):
+            greater = pieces.made(condition, op)
+            if greater is None or greater.inputs[0] != x:
+                continue
+            if not pieces.is_number(greater.inputs[1], 0):
+                continue
+            for slope, factor in pieces.pairs(scaled, "Mul"):
+                if factor == x and slope in source.constants:
+                    return OnnxNode("PRelu", node.name, (x, slope), node.outputs)
+        return None
+
+    return _replaced(source, match)
 
 
 def _layer_norms(source: Source) -> Source:
