@@ -31,16 +31,16 @@ inline double exact_sigmoid(double x) {
 constexpr double kUnbounded = HUGE_VAL;
 
 const Activation kActivations[] = {
-  {k_exp, std::exp, 1.00, 0.0, kUnbounded, false, true},
-  {k_sigmoid, exact_sigmoid, 1.75, 0.0, 1.0, false, true},
-  {k_tanh, std::tanh, 1.65, -1.0, 1.0, true, true},
+    {k_exp, std::exp, 1.00, 0.0, kUnbounded, false, true},
+    {k_sigmoid, exact_sigmoid, 1.75, 0.0, 1.0, false, true},
+    {k_tanh, std::tanh, 1.65, -1.0, 1.0, true, true},
 };
 
 const Activation kFunctions[] = {
-  {k_expm1, std::expm1, 1.81, -1.0, kUnbounded, false, true},
-  {k_log, std::log, 0.93, -kUnbounded, kUnbounded, false, true},
-  {k_log1p, std::log1p, 1.06, -kUnbounded, kUnbounded, false, true},
-  {k_erf, std::erf, 1.36, -1.0, 1.0, true, false},
+    {k_expm1, std::expm1, 1.81, -1.0, kUnbounded, false, true},
+    {k_log, std::log, 0.93, -kUnbounded, kUnbounded, false, true},
+    {k_log1p, std::log1p, 1.06, -kUnbounded, kUnbounded, false, true},
+    {k_erf, std::erf, 1.36, -1.0, 1.0, true, false},
 };
 
 struct ActivationScan {
@@ -158,7 +158,8 @@ const float kInfinity = word_to_float(kInfinityWord);
 const float kNan = word_to_float(0x7fc00000u);
 
 // Each special value in each lane, its neighbours undisturbed.
-template <size_t N> void test_special(const VecTable& table, const Special (&specials)[N]) {
+template <size_t N>
+void test_special(const VecTable& table, const Special (&specials)[N]) {
   for (const Special& special : specials) {
     float quiet[kMostLanes], x[kMostLanes], y[kMostLanes];
     for (int i = 0; i < kMostLanes; ++i) x[i] = 0.25f * static_cast<float>(i) - 2.0f;
@@ -185,8 +186,7 @@ void test_sample(const Activation (&functions)[N], const uint64_t (&hashes)[N], 
     for (size_t i = 0; i < N; ++i) {
       const Activation& f = functions[i];
       const ActivationScan scan = scan_activation(**table, f, stride, first);
-      std::printf("%s %s: hash %016llx", (*table)->name, kVecOpNames[f.op],
-                  static_cast<unsigned long long>(scan.hash));
+      std::printf("%s %s: hash %016llx", (*table)->name, kVecOpNames[f.op], static_cast<unsigned long long>(scan.hash));
       if (first) std::printf(", at most %.4f ulp, at %a", scan.worst_ulp, static_cast<double>(scan.worst_at));
       std::printf("\n");
       CHECK(scan.worst_ulp <= f.most_ulp);

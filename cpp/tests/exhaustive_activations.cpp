@@ -15,13 +15,10 @@ struct Case {
 };
 
 const Case kCases[] = {
-  {kActivations[0], 0xae31ebf881207bcau},
-  {kActivations[1], 0xa385e50a5dc257c2u},
-  {kActivations[2], 0xececa53c634d1311u},
-  {kFunctions[0], 0xc8e570b1de2a2301u},
-  {kFunctions[1], 0x9a7efdeb1c0631f5u},
-  {kFunctions[2], 0xbaa53d65015324e3u},
-  {kFunctions[3], 0xdc3e294fb18e4cf7u},
+    {kActivations[0], 0xae31ebf881207bcau}, {kActivations[1], 0xa385e50a5dc257c2u},
+    {kActivations[2], 0xececa53c634d1311u}, {kFunctions[0], 0xc8e570b1de2a2301u},
+    {kFunctions[1], 0x9a7efdeb1c0631f5u},   {kFunctions[2], 0xbaa53d65015324e3u},
+    {kFunctions[3], 0xdc3e294fb18e4cf7u},
 };
 
 const VecTable* find_table(const char* name) {
@@ -54,8 +51,9 @@ int main(int argc, char** argv) {
     if (std::strcmp(argv[i], "--sample") == 0) stride = static_cast<uint32_t>(std::strtoul(argv[i + 1], nullptr, 10));
   }
   if (checked == nullptr || stride == 0) {
-    std::printf("usage: exhaustive_activations [--function NAME] [--table NAME] [--sample N]; "
-                "no such table here, or no sample\n");
+    std::printf(
+        "usage: exhaustive_activations [--function NAME] [--table NAME] [--sample N]; "
+        "no such table here, or no sample\n");
     return 2;
   }
   for (const Case& each : kCases) {

@@ -49,7 +49,8 @@ inline void seal(Bytes* file) {
 
 class FileBuilder {
  public:
-  uint32_t value(const std::string& name, uint32_t features, uint32_t rate = 0, uint32_t period = 1, uint32_t skip = 0) {
+  uint32_t value(const std::string& name, uint32_t features, uint32_t rate = 0, uint32_t period = 1,
+                 uint32_t skip = 0) {
     return typed_value(name, features, 0, rate, period, skip);
   }
   uint32_t int_value(const std::string& name, uint32_t features) { return typed_value(name, features, 1, 0, 1, 0); }
@@ -101,13 +102,19 @@ class FileBuilder {
   }
   // panel16 of float32; inputs 0: a bias.
   void tensor(uint32_t role, uint32_t gates, uint32_t rows, uint32_t inputs, const float* data) {
-    tensors_.push_back({role, 0, 2, {gates * rows, inputs}, {gates, 1, 0}, textbook::pack_panel16(data, gates, rows, inputs ? inputs : 1)});
+    tensors_.push_back({role,
+                        0,
+                        2,
+                        {gates * rows, inputs},
+                        {gates, 1, 0},
+                        textbook::pack_panel16(data, gates, rows, inputs ? inputs : 1)});
   }
   // The same of `groups` matrices, one after the other.
   void grouped_tensor(uint32_t role, uint32_t groups, uint32_t rows, uint32_t inputs, const float* data) {
     textbook::Floats packed;
     for (uint32_t g = 0; g < groups; ++g) {
-      const textbook::Floats one = textbook::pack_panel16(data + size_t{g} * rows * (inputs ? inputs : 1), 1, rows, inputs ? inputs : 1);
+      const textbook::Floats one =
+          textbook::pack_panel16(data + size_t{g} * rows * (inputs ? inputs : 1), 1, rows, inputs ? inputs : 1);
       packed.insert(packed.end(), one.begin(), one.end());
     }
     tensors_.push_back({role, 0, 2, {groups * rows, inputs}, {1, 1, groups > 1 ? groups : 0}, packed});
@@ -138,19 +145,20 @@ class FileBuilder {
     const std::string names = value_names_ + node_names_;
     const std::string metadata = "{}";
     Bytes file = {0x89, 'G', 'R', 'U', 0x0d, 0x0a, 0x1a, 0x0a};
-    for (size_t field : {size_t{1}, size_t{0}, size_t{0}, size_t{0}, size_t{value_count_}, size_t{node_count_}, tensors_.size(),
-                         inputs_.size(), outputs_.size(), words.size(), names.size(), metadata.size(), size_t{0}, size_t{0}}) {
+    for (size_t field :
+         {size_t{1}, size_t{0}, size_t{0}, size_t{0}, size_t{value_count_}, size_t{node_count_}, tensors_.size(),
+          inputs_.size(), outputs_.size(), words.size(), names.size(), metadata.size(), size_t{0}, size_t{0}}) {
       put32(&file, static_cast<uint32_t>(field));
     }
     file.insert(file.end(), values_.begin(), values_.end());
     pad64(&file);
     file.insert(file.end(), nodes_.begin(), nodes_.end());
     pad64(&file);
-    size_t data = file.size() + 64 * tensors_.size() + (4 * words.size() + 63) / 64 * 64 + (names.size() + 63) / 64 * 64 +
-                  (metadata.size() + 63) / 64 * 64;
+    size_t data = file.size() + 64 * tensors_.size() + (4 * words.size() + 63) / 64 * 64 +
+                  (names.size() + 63) / 64 * 64 + (metadata.size() + 63) / 64 * 64;
     for (const TensorSource& tensor : tensors_) {
-      for (uint32_t field : {tensor.role, tensor.dtype, tensor.layout, tensor.shape[1] ? 2u : 1u, tensor.shape[0], tensor.shape[1],
-                             0u, 0u, tensor.params[0], tensor.params[1], tensor.params[2], 0u}) {
+      for (uint32_t field : {tensor.role, tensor.dtype, tensor.layout, tensor.shape[1] ? 2u : 1u, tensor.shape[0],
+                             tensor.shape[1], 0u, 0u, tensor.params[0], tensor.params[1], tensor.params[2], 0u}) {
         put32(&file, field);
       }
       put64(&file, data);

@@ -107,7 +107,8 @@ void check_fields(const Bytes& file) {
       if (load_of(changed) != Status::kOk) continue;
       ++accepted;
       const bool wide = number > 0xffffffff;
-      CHECK_SAYING(may_change(file, at) || (wide && may_change(file, at + 4)), "byte %zu: %llu makes a model", at, static_cast<unsigned long long>(number));
+      CHECK_SAYING(may_change(file, at) || (wide && may_change(file, at + 4)), "byte %zu: %llu makes a model", at,
+                   static_cast<unsigned long long>(number));
       use(changed);
     }
   }

@@ -58,7 +58,8 @@ void check_frame_layer(const char* name, uint32_t in, uint32_t out, const Layer&
     }
     CHECK(same_bits(step_all(model, frames, x.data()).data(), all.data(), size_t{frames} * out));
     if (first.empty()) first = all;
-    if (std::string(name) != "dense") CHECK_SAYING(same_bits(first.data(), all.data(), all.size()), "%s %s", name, grucore::isa_name(isa));
+    if (std::string(name) != "dense")
+      CHECK_SAYING(same_bits(first.data(), all.data(), all.size()), "%s %s", name, grucore::isa_name(isa));
   }
 }
 
@@ -91,101 +92,109 @@ void check_activations() {
   for (uint32_t code = 0; code < 15; ++code) {
     const float alpha = code == 13 ? -1.5f : has_alpha(code) ? 0.3f : 0.0f, beta = has_beta(code) ? 0.7f : 0.0f;
     for (const uint32_t features : {1u, 16u, 21u}) {
-      check_frame_layer("activation", features, features,
-                        [&](FileBuilder* file, uint32_t x, uint32_t y) {
-                          file->node(6, "layer", {x}, y, {code, bits_of(alpha), bits_of(beta)}, 0);
-                        },
-                        [&](const textbook::Doubles& x) {
-                          textbook::Doubles y;
-                          for (double v : x) y.push_back(activation(code, v, alpha, beta));
-                          return y;
-                        });
+      check_frame_layer(
+          "activation", features, features,
+          [&](FileBuilder* file, uint32_t x, uint32_t y) {
+            file->node(6, "layer", {x}, y, {code, bits_of(alpha), bits_of(beta)}, 0);
+          },
+          [&](const textbook::Doubles& x) {
+            textbook::Doubles y;
+            for (double v : x) y.push_back(activation(code, v, alpha, beta));
+            return y;
+          });
     }
   }
   const std::vector<float> slope = random_floats(19, 0.5f, 3);
-  check_frame_layer("prelu", 19, 19,
-                    [&](FileBuilder* file, uint32_t x, uint32_t y) {
-                      file->vector_tensor(10, slope);
-                      file->node(6, "layer", {x}, y, {4, 0, 0}, 1);
-                    },
-                    [&](const textbook::Doubles& x) {
-                      textbook::Doubles y;
-                      for (size_t i = 0; i < x.size(); ++i) y.push_back(x[i] < 0 ? slope[i] * x[i] : x[i]);
-                      return y;
-                    });
+  check_frame_layer(
+      "prelu", 19, 19,
+      [&](FileBuilder* file, uint32_t x, uint32_t y) {
+        file->vector_tensor(10, slope);
+        file->node(6, "layer", {x}, y, {4, 0, 0}, 1);
+      },
+      [&](const textbook::Doubles& x) {
+        textbook::Doubles y;
+        for (size_t i = 0; i < x.size(); ++i) y.push_back(x[i] < 0 ? slope[i] * x[i] : x[i]);
+        return y;
+      });
 }
 
 void check_norms() {
   for (const uint32_t features : {1u, 5u, 16u, 33u, 100u}) {
     const std::vector<float> scale = random_floats(features, 1.0f, 7), shift = random_floats(features, 1.0f, 8);
-    check_frame_layer("layer_norm", features, features,
-                      [&](FileBuilder* file, uint32_t x, uint32_t y) {
-                        file->vector_tensor(8, scale);
-                        file->vector_tensor(9, shift);
-                        file->node(8, "layer", {x}, y, {bits_of(1e-3f)}, 2);
-                      },
-                      [&](const textbook::Doubles& x) {
-                        double mean = 0, variance = 0;
-                        for (double v : x) mean += v / x.size();
-                        for (double v : x) variance += (v - mean) * (v - mean) / x.size();
-                        textbook::Doubles y;
-                        for (size_t i = 0; i < x.size(); ++i) y.push_back((x[i] - mean) / sqrt(variance + 1e-3f) * scale[i] + shift[i]);
-                        return y;
-                      });
-    check_frame_layer("affine", features, features,
-                      [&](FileBuilder* file, uint32_t x, uint32_t y) {
-                        file->vector_tensor(8, scale);
-                        file->vector_tensor(9, shift);
-                        file->node(9, "layer", {x}, y, {}, 2);
-                      },
-                      [&](const textbook::Doubles& x) {
-                        textbook::Doubles y;
-                        for (size_t i = 0; i < x.size(); ++i) y.push_back(x[i] * scale[i] + shift[i]);
-                        return y;
-                      });
+    check_frame_layer(
+        "layer_norm", features, features,
+        [&](FileBuilder* file, uint32_t x, uint32_t y) {
+          file->vector_tensor(8, scale);
+          file->vector_tensor(9, shift);
+          file->node(8, "layer", {x}, y, {bits_of(1e-3f)}, 2);
+        },
+        [&](const textbook::Doubles& x) {
+          double mean = 0, variance = 0;
+          for (double v : x) mean += v / x.size();
+          for (double v : x) variance += (v - mean) * (v - mean) / x.size();
+          textbook::Doubles y;
+          for (size_t i = 0; i < x.size(); ++i)
+            y.push_back((x[i] - mean) / sqrt(variance + 1e-3f) * scale[i] + shift[i]);
+          return y;
+        });
+    check_frame_layer(
+        "affine", features, features,
+        [&](FileBuilder* file, uint32_t x, uint32_t y) {
+          file->vector_tensor(8, scale);
+          file->vector_tensor(9, shift);
+          file->node(9, "layer", {x}, y, {}, 2);
+        },
+        [&](const textbook::Doubles& x) {
+          textbook::Doubles y;
+          for (size_t i = 0; i < x.size(); ++i) y.push_back(x[i] * scale[i] + shift[i]);
+          return y;
+        });
     for (const uint32_t logarithm : {0u, 1u}) {
-      check_frame_layer("softmax", features, features,
-                        [&](FileBuilder* file, uint32_t x, uint32_t y) { file->node(7, "layer", {x}, y, {logarithm}, 0); },
-                        [&](const textbook::Doubles& x) {
-                          const double most = *std::max_element(x.begin(), x.end());
-                          double total = 0;
-                          for (double v : x) total += exp(v - most);
-                          textbook::Doubles y;
-                          for (double v : x) y.push_back(logarithm ? v - most - log(total) : exp(v - most) / total);
-                          return y;
-                        });
+      check_frame_layer(
+          "softmax", features, features,
+          [&](FileBuilder* file, uint32_t x, uint32_t y) { file->node(7, "layer", {x}, y, {logarithm}, 0); },
+          [&](const textbook::Doubles& x) {
+            const double most = *std::max_element(x.begin(), x.end());
+            double total = 0;
+            for (double v : x) total += exp(v - most);
+            textbook::Doubles y;
+            for (double v : x) y.push_back(logarithm ? v - most - log(total) : exp(v - most) / total);
+            return y;
+          });
     }
   }
 }
 
 void check_select_and_binary() {
   const std::vector<uint32_t> index = {4, 0, 0, 2};
-  check_frame_layer("select", 5, 4,
-                    [&](FileBuilder* file, uint32_t x, uint32_t y) {
-                      file->index_tensor(11, index);
-                      file->node(11, "layer", {x}, y, {}, 1);
-                    },
-                    [&](const textbook::Doubles& x) {
-                      textbook::Doubles y;
-                      for (uint32_t i : index) y.push_back(x[i]);
-                      return y;
-                    });
+  check_frame_layer(
+      "select", 5, 4,
+      [&](FileBuilder* file, uint32_t x, uint32_t y) {
+        file->index_tensor(11, index);
+        file->node(11, "layer", {x}, y, {}, 1);
+      },
+      [&](const textbook::Doubles& x) {
+        textbook::Doubles y;
+        for (uint32_t i : index) y.push_back(x[i]);
+        return y;
+      });
   for (const uint32_t op : {0u, 1u, 2u}) {
-    check_frame_layer("binary", 6, 6,
-                      [&](FileBuilder* file, uint32_t x, uint32_t y) {
-                        const uint32_t back = file->value("back", 6);
-                        file->index_tensor(11, {5, 4, 3, 2, 1, 0});
-                        file->node(11, "flipped", {x}, back, {}, 1);
-                        file->node(10, "layer", {x, back}, y, {op}, 0);
-                      },
-                      [&](const textbook::Doubles& x) {
-                        textbook::Doubles y;
-                        for (size_t i = 0; i < 6; ++i) {
-                          const double a = x[i], b = x[5 - i];
-                          y.push_back(op == 0 ? a + b : op == 1 ? a - b : a * b);
-                        }
-                        return y;
-                      });
+    check_frame_layer(
+        "binary", 6, 6,
+        [&](FileBuilder* file, uint32_t x, uint32_t y) {
+          const uint32_t back = file->value("back", 6);
+          file->index_tensor(11, {5, 4, 3, 2, 1, 0});
+          file->node(11, "flipped", {x}, back, {}, 1);
+          file->node(10, "layer", {x, back}, y, {op}, 0);
+        },
+        [&](const textbook::Doubles& x) {
+          textbook::Doubles y;
+          for (size_t i = 0; i < 6; ++i) {
+            const double a = x[i], b = x[5 - i];
+            y.push_back(op == 0 ? a + b : op == 1 ? a - b : a * b);
+          }
+          return y;
+        });
   }
 }
 
@@ -199,7 +208,9 @@ void check_gru_activations() {
       const uint32_t bounded[] = {1, 1, 2, 6, 6, 7, 6, 7};
       const uint32_t code = bounded[gate];
       const textbook::Gru gru = textbook::random_gru(in, hidden, reset_before, false, 50 + gate);
-      const auto value = [](uint32_t which, float a, float b) { return has_beta(which) ? b : has_alpha(which) ? a : 0.0f; };
+      const auto value = [](uint32_t which, float a, float b) {
+        return has_beta(which) ? b : has_alpha(which) ? a : 0.0f;
+      };
       const float gate_alpha = value(code, 0.3f, 0.2f), gate_beta = has_beta(code) ? 0.5f : 0.0f;
       const float n_alpha = value(candidate, 0.3f, 0.2f), n_beta = has_beta(candidate) ? 0.5f : 0.0f;
       FileBuilder file;
@@ -212,7 +223,9 @@ void check_gru_activations() {
       file.tensor(4, reset_before ? 3 : 4, hidden, 0, gru.bias.data());
       const std::vector<float> initial = random_floats(hidden, 0.5f, 9);
       file.vector_tensor(6, initial);
-      file.node(1, "gru", {x}, y, {reset_before ? 1u : 0u, 0, 0, code, bits_of(gate_alpha), bits_of(gate_beta), candidate, bits_of(n_alpha), bits_of(n_beta)},
+      file.node(1, "gru", {x}, y,
+                {reset_before ? 1u : 0u, 0, 0, code, bits_of(gate_alpha), bits_of(gate_beta), candidate,
+                 bits_of(n_alpha), bits_of(n_beta)},
                 reset_before ? 5 : 4);
       const std::vector<float> signal = random_floats(size_t{frames} * in, 1.0f, 60);
       for (const Isa isa : supported_isas()) {
@@ -227,8 +240,10 @@ void check_gru_activations() {
           textbook::Doubles r(hidden), z(hidden), next(hidden);
           const auto sum = [&](uint32_t g, uint32_t i, bool recurrent, const textbook::Doubles& state) {
             double total = 0;
-            if (!recurrent) for (uint32_t k = 0; k < in; ++k) total += gru.ih(g, i, k) * frame[k];
-            if (recurrent) for (uint32_t k = 0; k < hidden; ++k) total += gru.hh(g, i, k) * state[k];
+            if (!recurrent)
+              for (uint32_t k = 0; k < in; ++k) total += gru.ih(g, i, k) * frame[k];
+            if (recurrent)
+              for (uint32_t k = 0; k < hidden; ++k) total += gru.hh(g, i, k) * state[k];
             return total;
           };
           for (uint32_t i = 0; i < hidden; ++i) {
@@ -239,13 +254,16 @@ void check_gru_activations() {
           for (uint32_t i = 0; i < hidden; ++i) gated[i] = r[i] * h[i];
           for (uint32_t i = 0; i < hidden; ++i) {
             const double a = gru.bias[2 * hidden + i] + sum(2, i, false, h);
-            const double n = activation(candidate, reset_before ? a + sum(2, i, true, gated) : a + r[i] * (gru.bias[3 * hidden + i] + sum(2, i, true, h)), n_alpha, n_beta);
+            const double n = activation(
+                candidate,
+                reset_before ? a + sum(2, i, true, gated) : a + r[i] * (gru.bias[3 * hidden + i] + sum(2, i, true, h)),
+                n_alpha, n_beta);
             next[i] = z[i] * h[i] + (1 - z[i]) * n;
           }
           h = next;
           for (uint32_t i = 0; i < hidden; ++i) {
-            CHECK_SAYING(fabs(got[t * hidden + i] - h[i]) <= kMostDifference * (1 + fabs(h[i])), "gru %u %u t=%u: %g, %g", code, candidate, t,
-                         got[t * hidden + i], h[i]);
+            CHECK_SAYING(fabs(got[t * hidden + i] - h[i]) <= kMostDifference * (1 + fabs(h[i])),
+                         "gru %u %u t=%u: %g, %g", code, candidate, t, got[t * hidden + i], h[i]);
           }
         }
       }

@@ -37,13 +37,15 @@ Conv random_conv(uint32_t taps, uint32_t dilation, uint32_t stride, uint32_t gro
 void put_conv(FileBuilder* file, const Conv& conv, uint32_t x, uint32_t y) {
   file->grouped_tensor(4, conv.groups, conv.out / conv.groups, 0, conv.bias.data());
   file->grouped_tensor(5, conv.groups, conv.out / conv.groups, conv.taps * (conv.in / conv.groups), conv.weight.data());
-  file->node(15, "conv", {x}, y, {conv.taps, conv.dilation, conv.stride, conv.groups, conv.before, conv.after, 2, 0, 0}, 2);
+  file->node(15, "conv", {x}, y, {conv.taps, conv.dilation, conv.stride, conv.groups, conv.before, conv.after, 2, 0, 0},
+             2);
 }
 
 // tanh of the convolution, from its definition over the padded sequence.
 textbook::Doubles convolve(const Conv& conv, const float* x, uint32_t frames) {
   textbook::Doubles y;
-  const uint32_t padded = conv.before + frames + conv.after, in_group = conv.in / conv.groups, out_group = conv.out / conv.groups;
+  const uint32_t padded = conv.before + frames + conv.after, in_group = conv.in / conv.groups,
+                 out_group = conv.out / conv.groups;
   for (uint32_t start = 0; start + conv.reach() < padded; start += conv.stride) {
     for (uint32_t o = 0; o < conv.out; ++o) {
       double sum = conv.bias[o];
@@ -52,7 +54,8 @@ textbook::Doubles convolve(const Conv& conv, const float* x, uint32_t frames) {
         if (at < conv.before || at >= conv.before + frames) continue;
         for (uint32_t c = 0; c < in_group; ++c) {
           const uint32_t channel = o / out_group * in_group + c;
-          sum += static_cast<double>(conv.weight[(size_t{o} * conv.taps + tap) * in_group + c]) * x[(at - conv.before) * conv.in + channel];
+          sum += static_cast<double>(conv.weight[(size_t{o} * conv.taps + tap) * in_group + c]) *
+                 x[(at - conv.before) * conv.in + channel];
         }
       }
       y.push_back(tanh(sum));
@@ -68,7 +71,8 @@ uint32_t values_of(const Conv& conv, uint32_t frames) {
 void check_conv(const Conv& conv) {
   const uint32_t frames = 29, batch = 3;
   FileBuilder file;
-  const uint32_t x = file.value("x", conv.in), y = file.value("y", conv.out, conv.stride > 1 ? 1 : 0, conv.stride, conv.skip());
+  const uint32_t x = file.value("x", conv.in),
+                 y = file.value("y", conv.out, conv.stride > 1 ? 1 : 0, conv.stride, conv.skip());
   file.input(x);
   file.output(y);
   put_conv(&file, conv, x, y);
@@ -95,7 +99,8 @@ void check_conv(const Conv& conv) {
         for (size_t i = 0; i < size_t{values} * conv.out; ++i) {
           const double want = lengths[row] > 0 && i < expected.size() ? expected[i] : 0;
           const double found = got[row * size_t{values} * conv.out + i];
-          CHECK_SAYING(fabs(found - want) < kMostDifference, "row %u value %zu: %g, expected %g", row, i / conv.out, found, want);
+          CHECK_SAYING(fabs(found - want) < kMostDifference, "row %u value %zu: %g, expected %g", row, i / conv.out,
+                       found, want);
         }
       }
       if (whole.empty()) whole = got;
@@ -121,7 +126,8 @@ void check_conv_into_gru() {
   const uint32_t hidden = 7, frames = 30;
   const textbook::Gru gru = textbook::random_gru(6, hidden, false, false, 8);
   FileBuilder file;
-  const uint32_t x = file.value("x", 4), c = file.value("c", 6, 1, 2, 2), h = file.value("h", hidden, 1, 2, 2), y = file.value("y", hidden, 2);
+  const uint32_t x = file.value("x", 4), c = file.value("c", 6, 1, 2, 2), h = file.value("h", hidden, 1, 2, 2),
+                 y = file.value("y", hidden, 2);
   file.input(x);
   file.output(y);
   file.output(h);
@@ -156,8 +162,8 @@ void check_mask() {
   const int32_t words[frames] = {0, 3, 0, 0, 6, 1, 99, 0};
   for (const uint32_t zeros : {0u, 1u}) {
     FileBuilder file;
-    const uint32_t x = file.int_value("ids", 1), m = file.int_value("mask", 1), e = file.value("e", width), h = file.value("h", hidden),
-                   mean = file.value("mean", hidden, 2);
+    const uint32_t x = file.int_value("ids", 1), m = file.int_value("mask", 1), e = file.value("e", width),
+                   h = file.value("h", hidden), mean = file.value("mean", hidden, 2);
     file.input(x);
     file.output(h);
     file.output(mean);
@@ -206,8 +212,8 @@ void check_flip() {
   const uint32_t frames = 9, batch = 3, features = 4;
   const uint32_t lengths[batch] = {9, 4, 1};
   FileBuilder file;
-  const uint32_t x = file.value("x", features), back = file.value("back", features), first = file.value("first", features, 2),
-                 most = file.value("most", features, 2);
+  const uint32_t x = file.value("x", features), back = file.value("back", features),
+                 first = file.value("first", features, 2), most = file.value("most", features, 2);
   file.input(x);
   for (const uint32_t value : {back, first, most}) file.output(value);
   file.node(14, "flip", {x}, back, {}, 0);
@@ -220,7 +226,8 @@ void check_flip() {
     OwnedStream stream(model, batch, frames);
     std::vector<float> all(signal.size()), one(batch * features), largest(batch * features);
     const grucore::ConstSignal input = {signal.data(), size_t{frames} * features, features};
-    const grucore::Signal outputs[3] = {{all.data(), size_t{frames} * features, features}, {one.data(), features, 0}, {largest.data(), features, 0}};
+    const grucore::Signal outputs[3] = {
+        {all.data(), size_t{frames} * features, features}, {one.data(), features, 0}, {largest.data(), features, 0}};
     grucore::run(stream.get(), frames, &input, outputs, lengths);
     for (uint32_t row = 0; row < batch; ++row) {
       const float* in = signal.data() + size_t{row} * frames * features;
@@ -270,18 +277,18 @@ void check_copy() {
 
 int main() {
   check_copy();
-  check_conv(random_conv(3, 1, 1, 1, 2, 0, 5, 7));    // causal
-  check_conv(random_conv(3, 1, 1, 1, 0, 0, 5, 7));    // valid
-  check_conv(random_conv(4, 3, 1, 1, 9, 0, 3, 18));   // dilated
-  check_conv(random_conv(3, 2, 1, 1, 1, 0, 3, 4));    // some of the padding
-  check_conv(random_conv(3, 1, 1, 1, 1, 1, 5, 7));    // same
-  check_conv(random_conv(4, 1, 1, 1, 1, 2, 5, 7));    // same, even
-  check_conv(random_conv(3, 1, 2, 1, 2, 0, 5, 7));    // strided
-  check_conv(random_conv(5, 1, 3, 1, 0, 0, 5, 7));    // strided, valid
-  check_conv(random_conv(3, 1, 2, 1, 1, 1, 5, 7));    // strided, same
-  check_conv(random_conv(3, 1, 1, 4, 2, 0, 8, 20));   // grouped
-  check_conv(random_conv(3, 1, 1, 16, 2, 0, 16, 16)); // depthwise
-  check_conv(random_conv(1, 1, 1, 2, 0, 0, 34, 38));  // a grouped dense layer
+  check_conv(random_conv(3, 1, 1, 1, 2, 0, 5, 7));     // causal
+  check_conv(random_conv(3, 1, 1, 1, 0, 0, 5, 7));     // valid
+  check_conv(random_conv(4, 3, 1, 1, 9, 0, 3, 18));    // dilated
+  check_conv(random_conv(3, 2, 1, 1, 1, 0, 3, 4));     // some of the padding
+  check_conv(random_conv(3, 1, 1, 1, 1, 1, 5, 7));     // same
+  check_conv(random_conv(4, 1, 1, 1, 1, 2, 5, 7));     // same, even
+  check_conv(random_conv(3, 1, 2, 1, 2, 0, 5, 7));     // strided
+  check_conv(random_conv(5, 1, 3, 1, 0, 0, 5, 7));     // strided, valid
+  check_conv(random_conv(3, 1, 2, 1, 1, 1, 5, 7));     // strided, same
+  check_conv(random_conv(3, 1, 1, 4, 2, 0, 8, 20));    // grouped
+  check_conv(random_conv(3, 1, 1, 16, 2, 0, 16, 16));  // depthwise
+  check_conv(random_conv(1, 1, 1, 2, 0, 0, 34, 38));   // a grouped dense layer
   check_conv_into_gru();
   check_mask();
   check_flip();

@@ -119,8 +119,8 @@ void check_mul_add(const VecTable& table, const float* a, const float* b, const 
     const float expected = table.fused ? std::fmaf(a[i], b[i], c[i]) : product + c[i];
     CHECK_SAME(out[i], expected);
     if (!same_float(out[i], expected) && failures <= kMostPrinted) {
-      std::printf("    %s mul_add(%a, %a, %a)\n", table.name, static_cast<double>(a[i]),
-                  static_cast<double>(b[i]), static_cast<double>(c[i]));
+      std::printf("    %s mul_add(%a, %a, %a)\n", table.name, static_cast<double>(a[i]), static_cast<double>(b[i]),
+                  static_cast<double>(c[i]));
     }
   }
 }
@@ -159,7 +159,7 @@ void test_any(const VecTable& table) {
 
 // n floats that end where the readable memory ends.
 class EdgeOfMemory {
-public:
+ public:
   EdgeOfMemory() {
 #if GRUCORE_TEST_GUARD_PAGE
     page_ = static_cast<size_t>(sysconf(_SC_PAGESIZE));
@@ -172,7 +172,7 @@ public:
   }
   float* last(int n) { return reinterpret_cast<float*>(base_ + page_) - n; }
 
-private:
+ private:
   char* base_;
   size_t page_;
 #if !GRUCORE_TEST_GUARD_PAGE

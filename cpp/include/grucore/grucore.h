@@ -50,7 +50,7 @@ Isa best_isa();               // the last supported row of isa_list.inc
 // --------------------------------------------------------------------------------------------- models
 
 struct MemoryPlan {
-  size_t bytes = 0;      // to allocate, aligned to kAlignment
+  size_t bytes = 0;  // to allocate, aligned to kAlignment
 };
 constexpr size_t kAlignment = 64;
 
@@ -74,16 +74,16 @@ struct PortInfo {  // an input or an output of the model
   Rate rate;
 };
 
-struct StateInfo {  // what a stream carries from frame to frame
-  Text node;             // the state is called "<node>.h" when recurrent
-  const char* suffix;    // ".h"
-  uint32_t size;         // floats for each row
-  bool is_public;        // shown to users; others are internal, e.g. the last frame that `take` keeps
+struct StateInfo {     // what a stream carries from frame to frame
+  Text node;           // the state is called "<node>.h" when recurrent
+  const char* suffix;  // ".h"
+  uint32_t size;       // floats for each row
+  bool is_public;      // shown to users; others are internal, e.g. the last frame that `take` keeps
 };
 
 struct TestVector {
-  const void* data;   // (values, features)
-  uint32_t frames;    // values: frames of an input, what they give of an output; 0: there is no test vector
+  const void* data;  // (values, features)
+  uint32_t frames;   // values: frames of an input, what they give of an output; 0: there is no test vector
 };
 
 // Bytes of the arena that load needs. Reads the header only; `file` must hold `file_bytes` readable bytes.
@@ -92,8 +92,8 @@ Status plan_model(const void* file, size_t file_bytes, MemoryPlan* plan, LoadRep
 // Checks the whole file (length, checksum, every field) and builds the model in `arena`. The model keeps
 // pointers into `file`, which must stay and not change. Both must be aligned to kAlignment. `*model` is
 // written only on kOk.
-Status load(const void* file, size_t file_bytes, Isa isa, void* arena, size_t arena_bytes,
-            const Model** model, LoadReport* report = nullptr);
+Status load(const void* file, size_t file_bytes, Isa isa, void* arena, size_t arena_bytes, const Model** model,
+            LoadReport* report = nullptr);
 
 Isa model_isa(const Model* model);
 Numerics model_numerics(const Model* model);
@@ -125,8 +125,7 @@ struct StreamOptions {
 };
 
 Status plan_stream(const Model* model, const StreamOptions& options, MemoryPlan* plan);
-Status init_stream(const Model* model, const StreamOptions& options, void* arena, size_t arena_bytes,
-                   Stream** stream);
+Status init_stream(const Model* model, const StreamOptions& options, void* arena, size_t arena_bytes, Stream** stream);
 
 // Back to the initial state: every row, or `count` rows.
 void reset(Stream* stream) noexcept;

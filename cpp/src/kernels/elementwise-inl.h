@@ -14,9 +14,7 @@ GRUCORE_INLINE F32 clip(F32 x, float least, float most) {
 
 GRUCORE_INLINE F32 leaky(F32 x, F32 slope) { return select(lt(x, zero()), mul(slope, x), x); }
 
-GRUCORE_INLINE F32 softplus(F32 x) {
-  return add(select(lt(x, zero()), zero(), x), log1p_f32(exp_f32(neg(abs(x)))));
-}
+GRUCORE_INLINE F32 softplus(F32 x) { return add(select(lt(x, zero()), zero(), x), log1p_f32(exp_f32(neg(abs(x))))); }
 
 GRUCORE_INLINE F32 gelu(F32 x) {
   constexpr float kInverseSqrt2 = 0x1.6a09e6p-1f;

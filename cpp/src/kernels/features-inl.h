@@ -74,8 +74,8 @@ void softmax(bool logarithm, float* y, const float* x, size_t count) {
   const F32 total = sum_of(y, count);
   const F32 log_total = logarithm ? log_f32(total) : zero();
   for (size_t i = 0; i < count; i += kLanes) {
-    const F32 result = logarithm ? sub(sub(load_up_to(x + i, count - i), most), log_total)
-                                 : div(load_up_to(y + i, count - i), total);
+    const F32 result =
+        logarithm ? sub(sub(load_up_to(x + i, count - i), most), log_total) : div(load_up_to(y + i, count - i), total);
     store_up_to(y + i, flush_denormals(result), count - i);
   }
 }

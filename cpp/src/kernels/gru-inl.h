@@ -37,7 +37,8 @@ GRUCORE_INLINE void input_sums(Sums<3, kRows, kPanels, kVectors>& sums, const Gr
 }
 
 template <int kGates, int kRows, int kPanels, int kVectors>
-GRUCORE_INLINE void copy_gate(Sums<kGates, kRows, kPanels, kVectors>& sums, int to, F32 (&lanes)[kRows][kPanels][kVectors]) {
+GRUCORE_INLINE void copy_gate(Sums<kGates, kRows, kPanels, kVectors>& sums, int to,
+                              F32 (&lanes)[kRows][kPanels][kVectors]) {
   GRUCORE_UNROLL(8)
   for (int r = 0; r < kRows; ++r) {
     GRUCORE_UNROLL(8)
@@ -48,9 +49,7 @@ GRUCORE_INLINE void copy_gate(Sums<kGates, kRows, kPanels, kVectors>& sums, int 
   }
 }
 
-GRUCORE_INLINE F32 gate(const GruArgs& args, F32 x) {
-  return args.is_standard ? sigmoid_f32(x) : apply(args.gate, x);
-}
+GRUCORE_INLINE F32 gate(const GruArgs& args, F32 x) { return args.is_standard ? sigmoid_f32(x) : apply(args.gate, x); }
 GRUCORE_INLINE F32 candidate_of(const GruArgs& args, F32 x) {
   return args.is_standard ? tanh_f32(x) : apply(args.candidate, x);
 }
@@ -96,7 +95,8 @@ struct ResetAfterTile {
           const F32 z = gate(args, update[r][p][v]);
           const F32 n = candidate_of(args, add(candidate[r][p][v], mul(rr, recurrent[r][p][v])));
           const size_t at = static_cast<size_t>(p) * kPanel + static_cast<size_t>(v) * kLanes;
-          store_vector<kLast, kVectors>(out + at, blend(z, load_vector<kLast, kVectors>(before + at, v, piece), n), v, piece);
+          store_vector<kLast, kVectors>(out + at, blend(z, load_vector<kLast, kVectors>(before + at, v, piece), n), v,
+                                        piece);
         }
       }
     }
@@ -193,7 +193,8 @@ struct ResetBeforeCandidate {
           const size_t at = static_cast<size_t>(p) * kPanel + static_cast<size_t>(v) * kLanes;
           const F32 z = load_vector<kLast, kVectors>(update + at, v, piece);
           const F32 n = candidate_of(args, candidate[r][p][v]);
-          store_vector<kLast, kVectors>(out + at, blend(z, load_vector<kLast, kVectors>(before + at, v, piece), n), v, piece);
+          store_vector<kLast, kVectors>(out + at, blend(z, load_vector<kLast, kVectors>(before + at, v, piece), n), v,
+                                        piece);
         }
       }
     }

@@ -97,7 +97,8 @@ GRUCORE_INLINE void set_gate(Sums<kGates, kRows, kPanels, kVectors>& sums, int t
                              uint32_t gates, int gate, const Piece& piece) {
   GRUCORE_UNROLL(8)
   for (int p = 0; p < kPanels; ++p) {
-    const float* from = values + (piece.row + static_cast<size_t>(p) * kPanel) * gates + gate * static_cast<size_t>(piece.width) + piece.lane;
+    const float* from = values + (piece.row + static_cast<size_t>(p) * kPanel) * gates +
+                        gate * static_cast<size_t>(piece.width) + piece.lane;
     GRUCORE_UNROLL(4)
     for (int v = 0; v < kVectors; ++v) sums.at[r][p][v][to] = load_vector<kLast, kVectors>(from + v * kLanes, v, piece);
   }
@@ -132,13 +133,16 @@ GRUCORE_INLINE void for_each_panel(uint32_t rows, const Op& op) {
   constexpr uint32_t kPanels = kMost / kPanelVectors;
   uint32_t row = 0;
   if constexpr (kPanels >= 8) {
-    for (; rows - row >= 8 * kPanel; row += 8 * kPanel) op.template tile<8, kPanelVectors, kLanes>(Piece{row, kPanel, 0, 0});
+    for (; rows - row >= 8 * kPanel; row += 8 * kPanel)
+      op.template tile<8, kPanelVectors, kLanes>(Piece{row, kPanel, 0, 0});
   }
   if constexpr (kPanels >= 4) {
-    for (; rows - row >= 4 * kPanel; row += 4 * kPanel) op.template tile<4, kPanelVectors, kLanes>(Piece{row, kPanel, 0, 0});
+    for (; rows - row >= 4 * kPanel; row += 4 * kPanel)
+      op.template tile<4, kPanelVectors, kLanes>(Piece{row, kPanel, 0, 0});
   }
   if constexpr (kPanels >= 2) {
-    for (; rows - row >= 2 * kPanel; row += 2 * kPanel) op.template tile<2, kPanelVectors, kLanes>(Piece{row, kPanel, 0, 0});
+    for (; rows - row >= 2 * kPanel; row += 2 * kPanel)
+      op.template tile<2, kPanelVectors, kLanes>(Piece{row, kPanel, 0, 0});
   }
   for (; row < rows; row += kPanel) {
     const Piece piece = {row, rows - row < kPanel ? padded_rows(rows - row) : kPanel, 0, 0};

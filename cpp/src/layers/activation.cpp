@@ -24,7 +24,8 @@ Status parse(const NodeSource& source, void* out) {
   const bool has_slope = source.find(Role::kSlope) != nullptr;
   GRUCORE_TRY(source.expect_tensors(has_slope ? 1 : 0));
   if (has_slope) {
-    if (params.activation.code != ActivationCode::kLeakyRelu) return source.refuse(Status::kBadAttribute, source.attributes[0], 4);
+    if (params.activation.code != ActivationCode::kLeakyRelu)
+      return source.refuse(Status::kBadAttribute, source.attributes[0], 4);
     if (source.attributes[1] != 0) return source.refuse(Status::kBadAttribute, source.attributes[1], 0);
     GRUCORE_TRY(source.vector(Role::kSlope, features, &params.slope));
   }

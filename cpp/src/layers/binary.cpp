@@ -17,7 +17,8 @@ Status parse(const NodeSource& source, void* out) {
   const uint32_t features = source.result().features;
   for (uint32_t i = 0; i < 2; ++i) {
     GRUCORE_TRY(source.expect_same_clock(i));
-    if (source.input(i).features != features) return source.refuse(Status::kBadShape, source.input(i).features, features);
+    if (source.input(i).features != features)
+      return source.refuse(Status::kBadShape, source.input(i).features, features);
   }
   GRUCORE_TRY(source.expect_attributes(1));
   uint32_t op = 0;

@@ -46,7 +46,8 @@ Status parse(const NodeSource& source, void* out) {
   uint32_t fields[6] = {};  // taps, dilation, stride, groups, before, after
   for (uint32_t i = 0; i < 6; ++i) {
     GRUCORE_TRY(source.attribute(i, i == 3 ? kMaxFeatures : kMost, &fields[i]));
-    if (i < 4 && fields[i] == 0) return source.reader.refuse(Status::kBadAttribute, source.attribute_offset + 4 * i, 0, 1);
+    if (i < 4 && fields[i] == 0)
+      return source.reader.refuse(Status::kBadAttribute, source.attribute_offset + 4 * i, 0, 1);
   }
   GRUCORE_TRY(source.activation(6, kActivationCount, &params.activation));
   const uint64_t reach = uint64_t{fields[1]} * (fields[0] - 1);
@@ -103,7 +104,9 @@ Scratch lay_out(const ConvParams& p, uint32_t batch, uint32_t frames) {
   return at;
 }
 
-uint64_t scratch_floats(const void* params, uint32_t batch, uint32_t frames) { return lay_out(of(params), batch, frames).end; }
+uint64_t scratch_floats(const void* params, uint32_t batch, uint32_t frames) {
+  return lay_out(of(params), batch, frames).end;
+}
 
 bool has_row(const Rows& rows, uint32_t row) {  // ascending
   if (!rows.index) return true;
@@ -156,7 +159,8 @@ void lay_row(const ConvParams& p, const Scratch& at, const NodeMemory& memory, c
   if (p.history) memcpy(history, frames + (count - p.history) * p.channels_in, p.history * frame_bytes);
 }
 
-void multiply(const ConvParams& p, const Scratch& at, const NodeMemory& memory, const Block& block, const ValueBuffer& y) {
+void multiply(const ConvParams& p, const Scratch& at, const NodeMemory& memory, const Block& block,
+              const ValueBuffer& y) {
   const size_t group_rows = padded_rows(p.weight.rows);
   for (uint32_t g = 0; g < p.groups; ++g) {
     PanelWeights weight = p.weight;

@@ -22,7 +22,8 @@ Status parse(const NodeSource& source, void* out) {
   const Value& y = source.result();
   if (x.dtype != Dtype::kInt32) return source.refuse(Status::kBadShape, static_cast<uint64_t>(x.dtype), 1);
   GRUCORE_TRY(source.expect_float32(y));
-  if (x.rate != y.rate || x.period != y.period || x.skip != y.skip) return source.refuse(Status::kBadShape, y.skip, x.skip);
+  if (x.rate != y.rate || x.period != y.period || x.skip != y.skip)
+    return source.refuse(Status::kBadShape, y.skip, x.skip);
   GRUCORE_TRY(source.expect_attributes(0));
   GRUCORE_TRY(source.expect_tensors(1));
   const Tensor* table = source.find(Role::kTable);

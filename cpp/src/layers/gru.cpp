@@ -106,7 +106,8 @@ uint64_t scratch_floats(const void* params, uint32_t batch, uint32_t frames) {
 void keep(const NodeMemory& memory, const Matrix& out, uint32_t hidden, const Rows& rows) {
   for (uint32_t i = 0; i < rows.count; ++i) {
     const uint32_t row = row_of(rows, i);
-    memcpy(memory.state + row * memory.state_stride, out.data + row * out.stride, round_up(hidden, kPanel) * sizeof(float));
+    memcpy(memory.state + row * memory.state_stride, out.data + row * out.stride,
+           round_up(hidden, kPanel) * sizeof(float));
   }
 }
 
@@ -149,7 +150,8 @@ void run(const Node& node, const NodeMemory& memory, const Block& block) {
   args.scratch = {memory.scratch + at.cell, stride};
   if (several) {
     const Activation none = {ActivationCode::kLinear, 0, 0};
-    block.table->matmul({p.weight_ih, p.bias, p.bias_gates, none, {x.data, x.stride}, {memory.scratch, stride}, block.in.all});
+    block.table->matmul(
+        {p.weight_ih, p.bias, p.bias_gates, none, {x.data, x.stride}, {memory.scratch, stride}, block.in.all});
   }
   for (uint32_t i = 0; i < block.frames; ++i) {
     const uint32_t frame = p.reverse ? block.frames - 1 - i : i;

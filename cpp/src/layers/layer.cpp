@@ -4,18 +4,23 @@
 
 #include <string.h>
 
+// Firmware may name a shorter list of its own, and pay for those layers only.
+#if !defined(GRUCORE_LAYER_LIST)
+#define GRUCORE_LAYER_LIST "layers/layer_list.inc"
+#endif
+
 namespace grucore {
 namespace detail {
 
 #define GRUCORE_LAYER(object) extern const LayerKind object;
-#include "layers/layer_list.inc"
+#include GRUCORE_LAYER_LIST
 #undef GRUCORE_LAYER
 
 namespace {
 
 const LayerKind* const kKinds[] = {
 #define GRUCORE_LAYER(object) &object,
-#include "layers/layer_list.inc"
+#include GRUCORE_LAYER_LIST
 #undef GRUCORE_LAYER
 };
 
@@ -31,7 +36,8 @@ const LayerKind* find_layer_kind(uint32_t number) {
 Status NodeSource::expect_same_clock(uint32_t i) const {
   const Value& x = input(i);
   const Value& y = result();
-  if (x.dtype != y.dtype) return refuse(Status::kBadShape, static_cast<uint64_t>(x.dtype), static_cast<uint64_t>(y.dtype));
+  if (x.dtype != y.dtype)
+    return refuse(Status::kBadShape, static_cast<uint64_t>(x.dtype), static_cast<uint64_t>(y.dtype));
   if (x.rate != y.rate) return refuse(Status::kBadShape, static_cast<uint64_t>(x.rate), static_cast<uint64_t>(y.rate));
   if (x.period != y.period) return refuse(Status::kBadShape, x.period, y.period);
   if (x.skip != y.skip) return refuse(Status::kBadShape, x.skip, y.skip);
@@ -39,7 +45,8 @@ Status NodeSource::expect_same_clock(uint32_t i) const {
 }
 
 Status NodeSource::expect_float32(const Value& value) const {
-  return value.dtype == Dtype::kFloat32 ? Status::kOk : refuse(Status::kBadShape, static_cast<uint64_t>(value.dtype), 0);
+  return value.dtype == Dtype::kFloat32 ? Status::kOk
+                                        : refuse(Status::kBadShape, static_cast<uint64_t>(value.dtype), 0);
 }
 
 Status NodeSource::activation(uint32_t first, uint32_t codes, Activation* out) const {

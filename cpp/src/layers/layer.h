@@ -59,7 +59,8 @@ struct NodeSource {
   Status expect_tensor(const Tensor& tensor, TensorDtype dtype, Layout layout, uint32_t rank) const;
   // float32 in panel16: (gates * rows, inputs), or a bias (gates * rows,) where inputs is 0. Rows of `groups`
   // matrices, one after the other; `out` is the first one.
-  Status panels(Role role, uint32_t gates, uint32_t rows, uint32_t inputs, PanelWeights* out, uint32_t groups = 1) const;
+  Status panels(Role role, uint32_t gates, uint32_t rows, uint32_t inputs, PanelWeights* out,
+                uint32_t groups = 1) const;
   // float32 in rowmajor: (features,)
   Status vector(Role role, uint32_t features, const float** out) const;
 };
@@ -103,8 +104,8 @@ struct LayerKind {
 
   // The rest is null where the layer has nothing of the kind.
   bool (*reads_future)(const void* params) = nullptr;
-  uint64_t (*macs)(const void* params) = nullptr;        // multiply-adds of one frame of one row
-  uint32_t (*state_size)(const void* params) = nullptr;  // floats for each row; 0: none
+  uint64_t (*macs)(const void* params) = nullptr;               // multiply-adds of one frame of one row
+  uint32_t (*state_size)(const void* params) = nullptr;         // floats for each row; 0: none
   const float* (*initial_state)(const void* params) = nullptr;  // state_size floats; null: zeros
   // Floats of scratch for a block of so many frames and rows; in 64 bits against overflow.
   uint64_t (*scratch_floats)(const void* params, uint32_t batch, uint32_t frames) = nullptr;

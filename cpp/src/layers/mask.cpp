@@ -19,7 +19,8 @@ Status parse(const NodeSource& source, void* out) {
   const Value& x = source.input(0);
   const Value& y = source.result();
   if (y.dtype != Dtype::kInt32 || y.features != 1) return source.refuse(Status::kBadShape, y.features, 1);
-  if (x.rate != y.rate || x.period != y.period || x.skip != y.skip) return source.refuse(Status::kBadShape, y.skip, x.skip);
+  if (x.rate != y.rate || x.period != y.period || x.skip != y.skip)
+    return source.refuse(Status::kBadShape, y.skip, x.skip);
   GRUCORE_TRY(source.expect_attributes(1));
   GRUCORE_TRY(source.expect_tensors(0));
   *static_cast<MaskParams*>(out) = {source.attributes[0], x.dtype == Dtype::kFloat32};

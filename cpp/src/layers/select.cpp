@@ -20,7 +20,8 @@ Status parse(const NodeSource& source, void* out) {
   if (!index) return source.refuse(Status::kMissingTensor, 0, 1);
   GRUCORE_TRY(source.expect_tensor(*index, TensorDtype::kInt32, Layout::kRowMajor, 1));
   const uint32_t features = source.result().features;
-  if (index->shape[0] != features) return source.reader.refuse(Status::kBadShape, index->record_offset + 16, index->shape[0], features);
+  if (index->shape[0] != features)
+    return source.reader.refuse(Status::kBadShape, index->record_offset + 16, index->shape[0], features);
   *static_cast<SelectParams*>(out) = {static_cast<const uint32_t*>(index->data)};
   const uint32_t* indices = static_cast<const uint32_t*>(index->data);
   for (uint32_t i = 0; i < features; ++i) {

@@ -25,8 +25,8 @@ uint32_t collect_clocks(const Header& header, const ModelMemory& memory) {
     Value& value = memory.values[i];
     value.clock = 0;
     if (value.rate == Rate::kSequence) continue;
-    while (value.clock < count && (memory.clocks[value.clock].skip != value.skip ||
-                                   memory.clocks[value.clock].period != value.period)) {
+    while (value.clock < count &&
+           (memory.clocks[value.clock].skip != value.skip || memory.clocks[value.clock].period != value.period)) {
       ++value.clock;
     }
     if (value.clock == count) memory.clocks[count++] = {value.skip, value.period};
@@ -52,8 +52,7 @@ void finish(const Header& header, const ModelMemory& memory, Model* model) {
     Node& node = memory.nodes[i];
     node.state = model->state_count;
     if (node.state_size > 0) memory.state_nodes[model->state_count++] = i;
-    if (model->first_unstreamable == kNone && node.kind->reads_future &&
-        node.kind->reads_future(node.params)) {
+    if (model->first_unstreamable == kNone && node.kind->reads_future && node.kind->reads_future(node.params)) {
       model->first_unstreamable = i;
     }
     const Value& output = memory.values[node.output];

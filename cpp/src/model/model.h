@@ -55,8 +55,8 @@ struct Node {
   const uint32_t* inputs;  // value indices
   uint32_t input_count;
   uint32_t output;
-  uint32_t state_size;  // floats for each row; 0: none
-  uint32_t state;       // index among the model's states
+  uint32_t state_size;                             // floats for each row; 0: none
+  uint32_t state;                                  // index among the model's states
   alignas(16) unsigned char params[kParamsBytes];  // the layer kind's own struct
 
   template <class Params>
@@ -73,8 +73,8 @@ struct Model {
   const detail::Value* values;
   const detail::Node* nodes;
   const detail::Tensor* tensors;
-  const uint32_t* inputs;   // value indices
-  const uint32_t* outputs;  // value indices
+  const uint32_t* inputs;       // value indices
+  const uint32_t* outputs;      // value indices
   const uint32_t* state_nodes;  // node of each state, in order
   const detail::Clock* clocks;  // the first one ticks at every frame
   Text metadata;

@@ -82,7 +82,8 @@ Status check_roles(const Reader& reader, const Tensor* tensors, uint32_t count, 
   for (uint32_t i = 0; i < count; ++i) {
     const uint64_t offset = tensors[i].record_offset;
     reader.blame(node, tensors[i].role);
-    if (tensors[i].role < static_cast<uint32_t>(Role::kWeightIh) || tensors[i].role > static_cast<uint32_t>(Role::kIndex)) {
+    if (tensors[i].role < static_cast<uint32_t>(Role::kWeightIh) ||
+        tensors[i].role > static_cast<uint32_t>(Role::kIndex)) {
       return reader.refuse(Status::kUnknownRole, offset, tensors[i].role, static_cast<uint32_t>(Role::kIndex));
     }
     if (i > 0 && tensors[i].role <= tensors[i - 1].role) {
@@ -143,9 +144,9 @@ Status parse_node(Cursor* cursor, const ModelMemory& memory, uint32_t index, uin
   GRUCORE_TRY(cursor->take(attribute_count, record + 16, &attributes));
   const Tensor* tensors = memory.tensors + *tensor;
   GRUCORE_TRY(check_roles(reader, tensors, tensor_count, index));
-  const NodeSource source = {reader,          memory.values, node.inputs, node.input_count, node.output,     attributes,
-                             attribute_count, tensors,       tensor_count, record,          attribute_offset,
-                             index};
+  const NodeSource source = {reader,       memory.values, node.inputs,      node.input_count,
+                             node.output,  attributes,    attribute_count,  tensors,
+                             tensor_count, record,        attribute_offset, index};
   memset(node.params, 0, sizeof node.params);
   GRUCORE_TRY(node.kind->parse(source, node.params));
   written.writer = index;
@@ -162,7 +163,8 @@ Status parse_test_tensor(const Reader& reader, const Tensor& tensor, Role role, 
   }
   reader.blame(kNone, tensor.role);
   if (static_cast<uint32_t>(tensor.dtype) != static_cast<uint32_t>(value.dtype)) {
-    return reader.refuse(Status::kBadShape, record + 4, static_cast<uint32_t>(tensor.dtype), static_cast<uint32_t>(value.dtype));
+    return reader.refuse(Status::kBadShape, record + 4, static_cast<uint32_t>(tensor.dtype),
+                         static_cast<uint32_t>(value.dtype));
   }
   if (tensor.layout != Layout::kRowMajor) {
     return reader.refuse(Status::kBadShape, record + 8, static_cast<uint32_t>(tensor.layout), 1);

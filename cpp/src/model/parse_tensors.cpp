@@ -144,7 +144,8 @@ Status parse_tensors(const Reader& reader, const Header& header, const Sections&
     const uint64_t next = align_up(offset + bytes, kSectionAlignment);
     if (next > reader.bytes()) return reader.refuse(Status::kTruncated, reader.bytes(), reader.bytes(), next);
     GRUCORE_TRY(reader.zeros(offset + bytes, next));
-    if (tensor.dtype == TensorDtype::kFloat32) GRUCORE_TRY(check_numbers(reader, offset, bytes, tensor.role < static_cast<uint32_t>(Role::kTestInput)));
+    if (tensor.dtype == TensorDtype::kFloat32)
+      GRUCORE_TRY(check_numbers(reader, offset, bytes, tensor.role < static_cast<uint32_t>(Role::kTestInput)));
     tensor.data = reader.at(offset);
     end = next;
     reader.blame(kNone, kNone);

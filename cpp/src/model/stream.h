@@ -23,14 +23,14 @@ enum class FrameFate : uint8_t {
 
 struct Stream {
   const Model* model;
-  detail::ValueBuffer* values;  // of each value
-  detail::NodeMemory* nodes;    // of each node
+  detail::ValueBuffer* values;    // of each value
+  detail::NodeMemory* nodes;      // of each node
   detail::Timetable* timetables;  // of each clock, for the block at hand
-  detail::Rows* rows_at;        // (clock, block)
-  uint32_t* row_lists;          // (clock, block, batch): rows of the batch that take part, where not all do
-  uint32_t* block_rows;         // (clock, block x batch): the same as rows of a block
-  uint64_t* frames_seen;        // (batch): since the start of the stream
-  detail::FrameFate* fates;     // (block, batch)
+  detail::Rows* rows_at;          // (clock, block)
+  uint32_t* row_lists;            // (clock, block, batch): rows of the batch that take part, where not all do
+  uint32_t* block_rows;           // (clock, block x batch): the same as rows of a block
+  uint64_t* frames_seen;          // (batch): since the start of the stream
+  detail::FrameFate* fates;       // (block, batch)
   detail::FrameFate* last_fates;  // (batch): of the last frame of a call of run
   uint32_t batch;
   uint32_t block;
