@@ -26,6 +26,7 @@ from grucore.node import Array, Node
 
 __all__ = ["largest_sum"]
 
+MOST = float(1 << 24)
 BOUNDED = (
     ActivationCode.SIGMOID,
     ActivationCode.TANH,
@@ -39,8 +40,9 @@ def largest_sum(graph: Graph, largest_input: float) -> float:
     size = dict.fromkeys(graph.inputs, largest_input)
     largest = 0.0
     for node in graph.nodes:
-        total, size[node.output] = _sizes(node, [size[name] for name in node.inputs])
-        largest = max(largest, total)
+        total, written = _sizes(node, [size[name] for name in node.inputs])
+        size[node.output] = min(written, MOST)
+        largest = max(largest, min(total, MOST))
     return largest
 
 

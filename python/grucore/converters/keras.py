@@ -20,7 +20,7 @@ from typing import Any
 from grucore._core import ConversionError
 from grucore.converters.archives import DAMAGED, checked_entries, read_entry
 from grucore.converters.keras_config import Layer, parse_json, parse_model
-from grucore.converters.keras_graph import graph_of, input_ports
+from grucore.converters.keras_graph import check_kinds, graph_of, input_ports
 from grucore.converters.keras_hdf5 import HDF5_START, open_hdf5
 from grucore.converters.keras_names import Weights, from_layer_groups, from_tree
 from grucore.converters.keras_weights import Hdf5Tree, NpzTree
@@ -108,7 +108,7 @@ def _read_archive(data: bytes, source: dict[str, Any]) -> Source:
     except DAMAGED as error:
         raise ConversionError(f"the zip archive is damaged: {error}") from None
     version, text = _version(about.get("keras_version"))
-    model = parse_model(config)
+    model = _parsed(config)
     entries_of = {**source, "container": ".keras"} | ({"version": text} if text else {})
     if found[0].endswith(".npz"):
         weights = from_tree(model, NpzTree(content), names_must_match=True)
@@ -131,7 +131,7 @@ def _read_hdf5(data: bytes, given: Any, source: dict[str, Any]) -> Source:
                 "give config=, what model.to_json() returns, or save the whole model"
             )
         config = parse_json(text) if text is not None else _config(given)
-        model = parse_model(config)
+        model = _parsed(config)
         said = config.get("keras_version")
         for place in ("", root):
             said = said or file.text(place, "keras_version")
@@ -146,6 +146,12 @@ def _read_hdf5(data: bytes, given: Any, source: dict[str, Any]) -> Source:
             weights = from_tree(model, Hdf5Tree(file), names_must_match=False)
     entries = {**source, "container": container} | ({"version": shown} if shown else {})
     return Source(config, model, weights, version, entries)
+
+
+def _parsed(config: Mapping[str, Any]) -> Layer:
+    model = parse_model(config)
+    check_kinds(model)
+    return model
 
 
 def _config(given: Any) -> dict[str, Any]:
@@ -220,7 +226,7 @@ def read_model(model: Any) -> Source:
     config = json.loads(model.to_json())
     source: dict[str, Any] = {"framework": "keras", "version": keras.__version__}
     source["container"] = type(model).__name__
-    parsed = parse_model(config)
+    parsed = _parsed(config)
     with _saved(model) as content, open_hdf5(content) as file:
         weights = from_tree(parsed, Hdf5Tree(file), names_must_match=True)
     version, _ = _version(keras.__version__)

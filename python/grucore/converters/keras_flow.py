@@ -14,7 +14,7 @@ from grucore.converters.keras_config import Layer
 from grucore.converters.keras_names import Weights
 from grucore.node import Array, Rate, Value
 
-__all__ = ["Bits", "Context", "Flow"]
+__all__ = ["Bits", "Context", "Flow", "dtype_policy", "reshaped"]
 
 # Attributes that change nothing at inference, of any layer.
 HARMLESS = {
@@ -99,19 +99,8 @@ class Context:
         return ConversionError(f"{layer} has {attribute}={str(found)[:80]}{tail}")
 
     def _note_dtype(self, layer: Layer) -> None:
-        """Variables may have any precision of floats; quantized layers are refused."""
-        policy: Any = layer.settings.get("dtype")
-        if isinstance(policy, dict):
-            kind, inner = policy.get("class_name"), policy.get("config", {})
-            if kind not in ("DTypePolicy", "Policy"):
-                raise ConversionError(f"{layer} has the dtype policy {kind}, expected floats")
-            policy = inner.get("name")
-        if policy is None:
-            return
-        plain = str(policy).removeprefix("mixed_")
-        if plain not in NUMBERS:
-            raise ConversionError(f"{layer} has dtype {policy}, expected {', '.join(NUMBERS)}")
-        if policy != "float32":
+        policy = dtype_policy(layer)
+        if policy is not None and policy != "float32":
             seen = self.notes.setdefault("dtype_policies", [])
             if policy not in seen:
                 seen.append(policy)
@@ -144,6 +133,19 @@ class Context:
         if not flow.in_time or self.framewise:
             raise ConversionError(f"{layer} reads no sequence: it has one value for all frames")
         return self.features(layer, flow)
+
+
+def dtype_policy(layer: Layer) -> str | None:
+    """The precision of a layer: any floats; quantized layers are refused."""
+    policy: Any = layer.settings.get("dtype")
+    if isinstance(policy, dict):
+        kind, inner = policy.get("class_name"), policy.get("config", {})
+        if kind not in ("DTypePolicy", "Policy"):
+            raise ConversionError(f"{layer} has the dtype policy {kind}, expected floats")
+        policy = inner.get("name")
+    if policy is not None and str(policy).removeprefix("mixed_") not in NUMBERS:
+        raise ConversionError(f"{layer} has dtype {policy}, expected {', '.join(NUMBERS)}")
+    return policy
 
 
 def reshaped(layer: Layer, flow: Flow, dims: tuple[int, ...]) -> Flow:

@@ -12,7 +12,7 @@ from grucore._core import ConversionError
 from grucore.converters.builder import GraphBuilder
 from grucore.converters.folding import fold
 from grucore.converters.keras_config import MODELS, Call, Layer, Ref, references
-from grucore.converters.keras_flow import Bits, Context, Flow
+from grucore.converters.keras_flow import Bits, Context, Flow, dtype_policy
 from grucore.converters.keras_layers import LAYERS, VANISHING
 from grucore.converters.keras_merge import MERGES, OPERATIONS, mask_of, merge, operation
 from grucore.converters.keras_names import Weights
@@ -20,11 +20,14 @@ from grucore.converters.keras_recurrent import bidirectional, recurrent
 from grucore.ir import Graph
 from grucore.node import Dtype
 
-__all__ = ["Port", "graph_of", "input_ports", "node_shifts"]
+__all__ = ["Port", "check_kinds", "graph_of", "input_ports", "node_shifts"]
 
 RECURRENT = ("GRU", "CuDNNGRU", "RNN")
 GENERATED = re.compile(r"input(_layer)?(_\d+)?|.*_input")
-FORGET_MASKS = ("GlobalMaxPooling1D", "Flatten", "Reshape", "Permute")
+EXPRESSED = {
+    *(*LAYERS, *VANISHING, *MERGES, *OPERATIONS, *RECURRENT),
+    *("InputLayer", "Bidirectional", "TimeDistributed", "StackedRNNCells", "GRUCell"),
+}
 
 
 @dataclass(frozen=True)
@@ -164,6 +167,16 @@ def _id_inputs(model: Layer, ports: tuple[Port, ...]) -> set[str]:
                     if port.name in of_ids and ref.layer in by_name
                 )
     return found
+
+
+def check_kinds(model: Layer) -> None:
+    """Raise `ConversionError` that names the first layer of a kind that cannot be expressed."""
+    for layer in (*model.layers, *model.inside.values()):
+        if layer.kind not in EXPRESSED and layer.kind not in MODELS:
+            raise ConversionError(f"{layer} is of a kind that cannot be expressed")
+        if layer.kind != "InputLayer" and not layer.kind.startswith("ops."):
+            dtype_policy(layer)
+        check_kinds(layer)
 
 
 def _model(context: Context, model: Layer, flows: list[Flow]) -> dict[str, Any]:
