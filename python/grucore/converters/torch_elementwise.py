@@ -1,9 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Operations of PyTorch element by element: activations, sums and products."""
+"""Operations of PyTorch element by element: sums and products, of values and constants."""
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
@@ -16,12 +15,12 @@ from grucore.converters.torch_walk import Arguments, Walk, op, per_frame, rounde
 from grucore.layers import Activate, Activation, Affine, Binary, Operation
 from grucore.node import Array
 
-__all__ = ["binary", "scaled"]
+__all__ = ["ABSOLUTE", "activated", "binary", "scaled"]
 
-INFINITE = math.inf
+ABSOLUTE = Activation.leaky_relu(-1.0)
 
 
-def _activated(walk: Walk, tensor: Any, activation: Activation, slope: Array | None = None) -> Flow:
+def activated(walk: Walk, tensor: Any, activation: Activation, slope: Array | None = None) -> Flow:
     if not isinstance(tensor, Flow):
         raise Unfit("an activation of a constant")
     given = {"activation": activation, "slope": slope}
@@ -29,100 +28,21 @@ def _activated(walk: Walk, tensor: Any, activation: Activation, slope: Array | N
     return walk.same_axes(tensor, out)
 
 
-_PLAIN = {
-    "relu": Activation.RELU,
-    "sigmoid": Activation.SIGMOID,
-    "tanh": Activation.TANH,
-    "silu": Activation.SILU,
-    "hardswish": Activation.HARD_SWISH,
-    "hardsigmoid": Activation.hard_sigmoid(1 / 6, 0.5),
-    "relu6": Activation.clip(0.0, 6.0),
-    "exp": Activation.EXP,
-}
-
-
-@op(*(f"{name}{tail}.default" for name in _PLAIN for tail in ("", "_")))
-def _plain(walk: Walk, a: Arguments) -> Any:
-    assert walk.node is not None
-    return _activated(walk, a["self"], _PLAIN[walk.node.op.split(".")[1].rstrip("_")])
-
-
-@op("softsign.default")
-def _softsign(walk: Walk, a: Arguments) -> Any:
-    return _activated(walk, a["self"], Activation.SOFTSIGN)
-
-
-@op("gelu.default")
-def _gelu(walk: Walk, a: Arguments) -> Any:
-    kinds = {"none": Activation.GELU, "tanh": Activation.GELU_TANH}
-    return _activated(walk, a["self"], kinds[a.get("approximate", "none")])
-
-
-@op("leaky_relu.default", "leaky_relu_.default")
-def _leaky_relu(walk: Walk, a: Arguments) -> Any:
-    return _activated(walk, a["self"], Activation.leaky_relu(a.get("negative_slope", 0.01)))
-
-
-@op("elu.default", "elu_.default", "celu.default")
-def _elu(walk: Walk, a: Arguments) -> Any:
-    assert walk.node is not None
-    a.only(scale=1, input_scale=1)
-    alpha = a.get("alpha", 1.0)
-    if "celu" in walk.node.op and alpha != 1:
-        raise Unfit(f"celu with alpha {alpha}, expected 1")
-    return _activated(walk, a["self"], Activation.elu(alpha))
-
-
-@op("selu.default")
-def _selu(walk: Walk, a: Arguments) -> Any:
-    elu = _activated(walk, a["self"], Activation.elu(1.6732632423543772))
-    return scaled(walk, elu, np.array(1.0507009873554805), np.array(0.0))
-
-
-@op("softplus.default")
-def _softplus(walk: Walk, a: Arguments) -> Any:
-    a.only(beta=1)
-    if a.get("threshold", 20) < 20:
-        raise Unfit(f"threshold is {a['threshold']}, expected at least 20")
-    return _activated(walk, a["self"], Activation.SOFTPLUS)
-
-
-@op("log_sigmoid.default")
-def _log_sigmoid(walk: Walk, a: Arguments) -> Any:
-    one, zero = np.array(-1.0), np.array(0.0)
-    turned = _activated(walk, scaled(walk, a["self"], one, zero), Activation.SOFTPLUS)
-    return scaled(walk, turned, one, zero)
-
-
-@op(
-    "clamp.default",
-    "hardtanh.default",
-    "clamp_min.default",
-    "clamp_max.default",
-    "hardtanh_.default",
-)
-def _clip(walk: Walk, a: Arguments) -> Any:
-    hard = walk.node is not None and "hardtanh" in walk.node.op
-    least = a.get("min_val", -1.0) if hard else a.get("min", -INFINITE)
-    most = a.get("max_val", 1.0) if hard else a.get("max", INFINITE)
-    if not isinstance(a["self"], Flow):
-        return np.clip(a["self"], least, most)
-    return _activated(walk, a["self"], Activation.clip(float(least), float(most)))
-
-
-@op("prelu.default", "_prelu_kernel.default")
-def _prelu(walk: Walk, a: Arguments) -> Any:
-    weight, flow = a["weight"], a["self"].simple()
-    if not isinstance(weight, np.ndarray):
-        raise Unfit("its slope is computed from the input")
-    if weight.size == 1:
-        return _activated(walk, flow, Activation.leaky_relu(float(weight.reshape(()))))
-    if flow.rank < 2 or not flow.feature_axis(1) or flow.extent(1) != weight.size:
-        raise Unfit(f"{weight.size} slopes, and axis 1 does not hold as many features")
-    spread = [1] * flow.index.ndim
-    spread[flow.place(1)] = -1
-    slope = np.broadcast_to(weight.reshape(spread), flow.index.shape).reshape(-1)
-    return _activated(walk, flow, Activation.leaky_relu(0.0), rounded(slope))
+def _is_softsign(walk: Walk, one: Flow, other: Flow) -> bool:
+    """Whether it is x / (1 + |x|), as torch writes softsign."""
+    nodes = {node.output: node for node in walk.builder.nodes}
+    total = nodes.get(other.value.name)
+    size = nodes.get(total.inputs[0]) if isinstance(total, Affine) else None
+    return (
+        isinstance(total, Affine)
+        and isinstance(size, Activate)
+        and bool((total.scale == 1).all() and (total.shift == 1).all())
+        and size.activation == ABSOLUTE
+        and size.slope is None
+        and size.inputs[0] == walk.ordered(one).name
+        and one.axes == other.axes
+        and other.in_order
+    )
 
 
 @op("neg.default")
@@ -189,6 +109,8 @@ _AFFINE: dict[str, Callable[[Any], tuple[Any, Any]]] = {
 def combine(walk: Walk, one: Any, other: Any, operation: str) -> Any:
     """Two values, or a value and a constant, or two constants."""
     if isinstance(one, Flow) and isinstance(other, Flow):
+        if operation == "div" and _is_softsign(walk, one.simple(), other.simple()):
+            return activated(walk, one.simple(), Activation.SOFTSIGN)
         if operation == "div":
             raise Unfit("a value divided by a value")
         return binary(walk, one, other, _OPERATIONS[operation])

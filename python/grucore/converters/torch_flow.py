@@ -17,7 +17,7 @@ import numpy as np
 
 from grucore.node import Array, Value
 
-__all__ = ["BATCH", "TIME", "Axis", "Flow", "Unfit", "flow_of", "regroup"]
+__all__ = ["BATCH", "TIME", "Axis", "Flow", "Unfit", "WrongAxes", "flow_of", "regroup"]
 
 BATCH = "batch"
 TIME = "time"
@@ -28,6 +28,10 @@ Axis = tuple[Atom, ...]
 
 class Unfit(Exception):
     """Why an operation cannot be expressed; the walker adds which one, and where."""
+
+
+class WrongAxes(Unfit):
+    """Axes that an operation cannot have: rather a wrong meaning than an operation too many."""
 
 
 @dataclass(frozen=True, eq=False)

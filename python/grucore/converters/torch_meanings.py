@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from itertools import permutations, product
+from itertools import permutations
 from typing import Any
 
 from grucore._core import ConversionError
@@ -57,14 +57,15 @@ def readings(graph: AtenGraph) -> list[Reading]:
     Raises `ConversionError` of the assignment that came furthest where there is none.
     """
     found: dict[Any, Reading] = {}
-    failure: tuple[int, ConversionError] | None = None
+    failure: tuple[tuple[bool, int], ConversionError] | None = None
     for meanings, sizes in _assignments(graph.inputs):
         walked = walk(graph, meanings, sizes)
         try:
             reading = finished(walked)
         except ConversionError as error:
-            if failure is None or walked.done > failure[0]:
-                failure = (walked.done, error)
+            rank = (not walked.misread, walked.done)
+            if failure is None or rank > failure[0]:
+                failure = (rank, error)
             continue
         found.setdefault(fingerprint(reading), reading)
     if not found:
@@ -72,7 +73,9 @@ def readings(graph: AtenGraph) -> list[Reading]:
             shapes = ", ".join(f"{spec.name} {spec.shape}" for spec in graph.inputs)
             raise ConversionError(f"no axes of the inputs ({shapes}) can be batch and time")
         raise failure[1]
-    return list(found.values())
+    # What goes for every row of a batch goes for rows that are called features as well.
+    batched = [each for each in found.values() if BATCH in each.walked.sizes]
+    return batched or list(found.values())
 
 
 def read(graph: AtenGraph, meanings: Sequence[Meaning]) -> Reading:
@@ -180,13 +183,33 @@ def fingerprint(reading: Reading) -> Any:
 def _assignments(
     inputs: Sequence[InputSpec],
 ) -> Iterator[tuple[tuple[Meaning, ...], dict[str, int]]]:
-    options = [list(_options(spec)) for spec in inputs]
-    for count, meanings in enumerate(product(*options), 1):
+    count = 0
+    for meanings in _consistent(inputs, (), {}):
+        sizes = _sizes(inputs, meanings)
+        if sizes is None:
+            continue
+        count += 1
         if count > MAX_ASSIGNMENTS:
             raise ConversionError(f"{len(inputs)} inputs have too many possible meanings")
-        sizes = _sizes(inputs, meanings)
-        if sizes is not None:
-            yield meanings, sizes
+        yield meanings, sizes
+
+
+def _consistent(
+    inputs: Sequence[InputSpec], before: tuple[Meaning, ...], sizes: dict[str, int]
+) -> Iterator[tuple[Meaning, ...]]:
+    """Meanings of all inputs that agree about the extents of batch and time."""
+    if len(before) == len(inputs):
+        yield before
+        return
+    spec = inputs[len(before)]
+    for meaning in _options(spec):
+        more = dict(sizes)
+        pairs = zip(spec.shape, meaning.axes, strict=True)
+        if all(
+            not isinstance(axis[0], str) or more.setdefault(axis[0], extent) == extent
+            for extent, axis in pairs
+        ):
+            yield from _consistent(inputs, (*before, meaning), more)
 
 
 def _sizes(inputs: Sequence[InputSpec], meanings: Sequence[Meaning]) -> dict[str, int] | None:

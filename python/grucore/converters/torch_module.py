@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import copy
 import sys
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -13,13 +13,21 @@ import numpy as np
 
 from grucore._core import ConversionError
 from grucore.converters.torch_export import export
-from grucore.converters.torch_flow import BATCH, TIME, Axis, Flow
+from grucore.converters.torch_flow import BATCH, TIME
 from grucore.converters.torch_meanings import Reading, fingerprint, read, readings
+from grucore.converters.torch_sequences import (
+    arranged,
+    examples_of,
+    flat,
+    sequence_of,
+    witness,
+)
 from grucore.converters.torch_walk import Meaning
-from grucore.node import Array, Dtype
-from grucore.proof import LENGTHS, Proof, Witness, prove
+from grucore.layers import Conv1d, Gru
+from grucore.node import Array
+from grucore.proof import LENGTHS, Proof, prove
 
-__all__ = ["at_inference", "convert_module", "source_entries", "witness"]
+__all__ = ["at_inference", "convert_module", "source_entries"]
 
 LONGER = 3  # frames by which the second export is longer than the first
 FLOATS = ("torch.float32", "torch.float64")
@@ -52,8 +60,58 @@ def convert_module(module: Any, example_inputs: Any) -> tuple[bytes, Proof]:
         graph = reading.graph.with_metadata(producer=f"grucore {__version__}", source=source)
         against = f"{type(module).__name__} of torch {torch.__version__} itself"
         run = witness(torch, module, reading, arguments)
-        examples = _examples(reading, arguments)
-        return prove(graph, run, against, examples=examples, lengths=lengths)
+        examples = examples_of(reading, arguments)
+        data, proof = prove(graph, run, against, examples=examples, lengths=lengths)
+        if reading.walked.states and not reading.in_steps:
+            _check_states(torch, module, reading, arguments, data, proof.bound)
+        return data, proof
+
+
+def _check_states(
+    torch: Any, module: Any, reading: Reading, arguments: Sequence[Any], data: bytes, bound: float
+) -> None:
+    """Run both from random initial states, which a proof from zeros says nothing about."""
+    # Imported here: grucore.model offers the converters.
+    from grucore.model import load
+
+    model = load(data)
+    generator = np.random.default_rng(1)
+    starts: dict[str, Array] = {}
+    call: list[Any] = []
+    columns = examples_of(reading, arguments)[0]
+    for spec, meaning, argument in zip(
+        reading.walked.graph.inputs, reading.meanings, arguments, strict=True
+    ):
+        if meaning.is_state:
+            rows = [extent for axis in meaning.axes for extent in axis if isinstance(extent, int)]
+            start = generator.uniform(-1, 1, rows).astype(np.float32)
+            starts[spec.name] = start.reshape(-1)
+            array = arranged(start.reshape(-1), meaning, reading.walked.sizes.get(BATCH, 1))
+        else:
+            place = len(call) - len(starts)
+            array = arranged(columns[place], meaning, reading.walked.sizes.get(BATCH, 1))
+        call.append(torch.from_numpy(array).to(argument.dtype))
+    state: dict[str, Array] = {}
+    for node in reading.graph.nodes:
+        size = node.hidden_size if isinstance(node, Gru) else 0
+        if isinstance(node, Gru) and node.name in reading.walked.states:
+            name, row = reading.walked.states[node.name]
+            state[f"{node.name}.h"] = starts[name][row * size : (row + 1) * size]
+        elif isinstance(node, Gru):
+            own = node.initial_state
+            state[f"{node.name}.h"] = np.zeros(size, np.float32) if own is None else own
+        elif isinstance(node, Conv1d) and node.reach:
+            channels = reading.graph.value(node.inputs[0]).features
+            state[f"{node.name}.history"] = np.zeros((node.reach, channels), np.float32)
+    given = tuple(x[:, 0] if x.dtype.kind == "i" and x.shape[1] == 1 else x for x in columns)
+    ours = model.run(given if len(given) > 1 else given[0], state=state)
+    outputs = flat(module(*call))
+    for mine, place, flow in zip(
+        ours if isinstance(ours, tuple) else (ours,), reading.kept, reading.outputs, strict=True
+    ):
+        theirs = sequence_of(outputs[place].numpy(), flow, len(columns[0]))
+        if not np.abs(mine - theirs).max(initial=0.0) <= bound:
+            raise ConversionError("from another initial state the model does not agree")
 
 
 def source_entries(reading: Reading) -> dict[str, Any]:
@@ -94,8 +152,9 @@ def _read(module: Any, arguments: Sequence[Any]) -> tuple[Reading, Sequence[int]
     """What the module computes at any length, and lengths to prove it on."""
     found = readings(export(module, arguments))
     timed = [reading for reading in found if not reading.in_steps]
-    if not timed:
-        return _only(found), LENGTHS
+    steps = [reading for reading in found if reading.in_steps]
+    if steps and all(reading.walked.sizes[TIME] == 1 for reading in timed):
+        return _only(steps), LENGTHS  # one frame in each call, and the state in and out
     agreed: dict[Any, Reading] = {}
     failure: ConversionError | None = None
     for reading in timed:
@@ -111,10 +170,7 @@ def _read(module: Any, arguments: Sequence[Any]) -> tuple[Reading, Sequence[int]
             )
             continue
         agreed.setdefault(fingerprint(again[0]), again[0])
-    steps = [reading for reading in found if reading.in_steps]
     if not agreed:
-        if steps:
-            return _only(steps), LENGTHS
         assert failure is not None
         raise failure
     chosen = _only(list(agreed.values()))
@@ -162,139 +218,3 @@ def at_inference(module: Any) -> Iterator[Any]:
     finally:
         for each, training in modes:
             each.training = training
-
-
-def witness(torch: Any, module: Any, reading: Reading, arguments: Sequence[Any]) -> Witness:
-    """Runs the module on one sequence in every row of a batch; the first row counts."""
-
-    def run(*sequences: Array) -> tuple[Array, ...]:
-        pending = list(sequences)
-        frames = len(sequences[0])
-        if reading.in_steps:
-            return _stepped(torch, module, reading, arguments, sequences)
-        call = []
-        for argument, meaning in zip(arguments, reading.meanings, strict=True):
-            if meaning.is_state:
-                call.append(torch.zeros_like(argument))
-                continue
-            array = arranged(pending.pop(0), meaning, reading.walked.sizes.get(BATCH, 1))
-            call.append(torch.from_numpy(array).to(argument.dtype))
-        outputs = _flat(module(*call))
-        return tuple(
-            sequence_of(outputs[place].numpy(), flow, frames)
-            for place, flow in zip(reading.kept, reading.outputs, strict=True)
-        )
-
-    return run
-
-
-def _stepped(
-    torch: Any, module: Any, reading: Reading, arguments: Sequence[Any], sequences: Sequence[Array]
-) -> tuple[Array, ...]:
-    """Frame by frame, with the states handed on."""
-    states = {
-        spec.name: torch.zeros_like(argument)
-        for spec, meaning, argument in zip(
-            reading.walked.graph.inputs, reading.meanings, arguments, strict=True
-        )
-        if meaning.is_state
-    }
-    back = _returned(reading)
-    rows: list[list[Array]] = [[] for _ in reading.kept]
-    for frame in range(len(sequences[0])):
-        pending = list(sequences)
-        call = []
-        for spec, meaning, argument in zip(
-            reading.walked.graph.inputs, reading.meanings, arguments, strict=True
-        ):
-            if meaning.is_state:
-                call.append(states[spec.name])
-                continue
-            one = arranged(pending.pop(0)[frame], meaning, reading.walked.sizes.get(BATCH, 1))
-            call.append(torch.from_numpy(one).to(argument.dtype))
-        outputs = _flat(module(*call))
-        for name, place in back.items():
-            states[name] = outputs[place]
-        for row, place, flow in zip(rows, reading.kept, reading.outputs, strict=True):
-            row.append(sequence_of(outputs[place].numpy(), flow, 1).reshape(-1))
-    return tuple(np.stack(row) for row in rows)
-
-
-def _returned(reading: Reading) -> dict[str, int]:
-    """For each state that goes in, the number of the output that gives it back."""
-    total = len(reading.walked.graph.outputs)
-    dropped = [place for place in range(total) if place not in reading.kept]
-    names = list(dict.fromkeys(name for name, _ in reading.walked.states.values()))
-    if len(dropped) != len(names):
-        raise ConversionError(f"{len(names)} states go in, {len(dropped)} come back")
-    return dict(zip(names, dropped, strict=True))
-
-
-def _flat(outputs: Any) -> list[Any]:
-    """The tensors of a module's result, in the order in which the export lists them."""
-    if isinstance(outputs, tuple | list):
-        return [tensor for each in outputs for tensor in _flat(each)]
-    if isinstance(outputs, Mapping):
-        return [tensor for each in outputs.values() for tensor in _flat(each)]
-    return [outputs]
-
-
-def arranged(array: Array, meaning: Meaning, batch: int) -> Array:
-    """(frames, features), or (features,) of one frame, in the axes of the source."""
-    features = [axis for axis in meaning.axes if axis not in ((BATCH,), (TIME,))]
-    extents = [atom for axis in features for atom in axis if isinstance(atom, int)]
-    has_time = (TIME,) in meaning.axes
-    shaped = array.reshape([*([len(array)] if has_time else []), *extents])
-    order: list[Axis] = [*([(TIME,)] if has_time else []), *features]
-    places = [place for place, axis in enumerate(meaning.axes) if axis != (BATCH,)]
-    source = [0 if meaning.axes[place] == (TIME,) else None for place in places]
-    free = iter(range(1 if has_time else 0, len(order)))
-    turned = shaped.transpose([next(free) if place is None else 0 for place in source])
-    for place, axis in enumerate(meaning.axes):
-        if axis == (BATCH,):
-            turned = np.repeat(np.expand_dims(turned, place), batch, place)
-    return np.ascontiguousarray(turned)
-
-
-def sequence_of(tensor: Array, flow: Flow, frames: int) -> Array:
-    """An output of the source, (..) as it comes, as (values, features) or (features,)."""
-    count = flow.value.count(frames)
-    atoms = [atom for axis in flow.axes for atom in axis]
-    known = [atom for atom in atoms if isinstance(atom, int)]
-    batch = tensor.size // max(1, int(np.prod(known)) * (count if TIME in atoms else 1))
-    sizes = {BATCH: batch, TIME: count}
-    shaped = tensor.reshape([sizes[atom] if isinstance(atom, str) else atom for atom in atoms])
-    if BATCH in atoms:
-        shaped = shaped.take(0, atoms.index(BATCH))
-        atoms.remove(BATCH)
-    if TIME in atoms:
-        shaped = np.moveaxis(shaped, atoms.index(TIME), 0)
-        return shaped.reshape(count, -1).astype(np.float32)
-    return shaped.reshape(-1).astype(np.float32)
-
-
-def _examples(reading: Reading, arguments: Sequence[Any]) -> list[tuple[Array, ...]]:
-    """The caller's own inputs, row by row."""
-    from grucore.converters.torch import to_array
-
-    columns: list[list[Array]] = []
-    for name, argument, meaning in zip(
-        reading.graph.inputs,
-        [a for a, m in zip(arguments, reading.meanings, strict=True) if not m.is_state],
-        [m for m in reading.meanings if not m.is_state],
-        strict=True,
-    ):
-        value = reading.graph.value(name)
-        array = np.asarray(to_array(name, argument))
-        array = array.astype(np.int32 if value.dtype is Dtype.INT32 else np.float32)
-        if (BATCH,) in meaning.axes:
-            rows = list(np.moveaxis(array, meaning.axes.index((BATCH,)), 0))
-        else:
-            rows = [array]
-        rest = [axis for axis in meaning.axes if axis != (BATCH,)]
-        if (TIME,) in rest:
-            rows = [np.moveaxis(row, rest.index((TIME,)), 0) for row in rows]
-        else:
-            rows = [row[None] for row in rows]
-        columns.append([np.ascontiguousarray(row.reshape(len(row), -1)) for row in rows])
-    return [tuple(each) for each in zip(*columns, strict=True)]

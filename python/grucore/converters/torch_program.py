@@ -46,7 +46,7 @@ def convert_pt2(data: bytes, file: str, *, verify: bool = True) -> tuple[bytes, 
     except (ImportError, OSError):  # OSError: installed, but its libraries do not load
         against = "the float64 reference (torch is not installed)"
         return prove(model, reference_witness(model), against)
-    from grucore.converters.torch_module import witness
+    from grucore.converters.torch_sequences import witness
 
     dtypes = {"int64": torch.int64, "int32": torch.int32, "float64": torch.float64}
     arguments = [

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from grucore import gates
-from grucore.converters.torch_flow import BATCH, TIME, Flow, Unfit, flow_of
+from grucore.converters.torch_flow import BATCH, TIME, Flow, Unfit, WrongAxes, flow_of
 from grucore.converters.torch_walk import Arguments, Walk, op, per_frame
 from grucore.layers import Concat, Direction, Gru, Position, Take
 from grucore.node import Array, Value
@@ -92,14 +92,14 @@ def _gru(walk: Walk, a: Arguments) -> Any:
 
 def _check_input(walk: Walk, flow: Flow, time: int, batch: int) -> None:
     if flow.is_state:
-        raise Unfit("it reads an initial state as its input")
+        raise WrongAxes("it reads an initial state as its input")
     if flow.rank != 3 or not flow.feature_axis(2):
-        raise Unfit(f"its features are not the last axis, but {flow.axes[-1]}")
+        raise WrongAxes(f"its features are not the last axis, but {flow.axes[-1]}")
     stepped = walk.in_steps and flow.axes[time] == (1,) and per_frame(flow.value)
     if flow.axes[time] != (TIME,) and not stepped:
-        raise Unfit(f"its axis {time} is not time, but {flow.axes[time]}")
+        raise WrongAxes(f"its axis {time} is not time, but {flow.axes[time]}")
     if flow.axes[batch] not in ((BATCH,), (1,)):
-        raise Unfit(f"its axis {batch} is not the batch, but {flow.axes[batch]}")
+        raise WrongAxes(f"its axis {batch} is not the batch, but {flow.axes[batch]}")
     if not flow.plain:
         raise Unfit(walk.padding_text(flow))
 
@@ -110,7 +110,7 @@ def _layer(
     weight_ih, weight_hh, bias = gates.from_torch(part[0], part[1], part[2], part[3])
     initial = None if state is None or isinstance(state, tuple) else gates.rounded(state)
     if walk.in_steps and not isinstance(state, tuple):
-        raise Unfit("one frame at a time, but its state is no input of the module")
+        raise WrongAxes("one frame at a time, but its state is no input of the module")
     if initial is not None and not initial.any():
         initial = None
     if isinstance(state, tuple) and state in walk.states.values():
@@ -178,13 +178,13 @@ def _cell(walk: Walk, a: Arguments) -> Any:
     given = [None if bias is None else _weights([bias])[0] for bias in biases]
     name = walk.node.path if walk.node and walk.node.path else "gru_cell"
     if flow.is_state or not per_frame(flow.value) or flow.has(TIME):
-        raise Unfit("its input is no frame of a sequence")
+        raise WrongAxes("its input is no frame of a sequence")
     if flow.rank != 2 or flow.axes[0] not in ((BATCH,), (1,)) or not flow.feature_axis(1):
-        raise Unfit(f"its input has axes {flow.axes}, expected (batch, features)")
+        raise WrongAxes(f"its input has axes {flow.axes}, expected (batch, features)")
     if walk.in_steps:
         state = _cell_state(a["hx"])
         if not isinstance(state, tuple):
-            raise Unfit("one frame at a time, but its state is no input of the module")
+            raise WrongAxes("one frame at a time, but its state is no input of the module")
         value = walk.ordered(flow)
         out = _layer(walk, value, [*parts, *given], state, reverse=False, name=f"{name}.l0")
         walk.finals[out.name] = out.name
@@ -195,7 +195,7 @@ def _cell(walk: Walk, a: Arguments) -> Any:
 def _frame_of_loop(walk: Walk, flow: Flow, parts: Sequence[Any], hx: Any, name: str) -> Flow:
     """A frame of a loop over all frames: the first one makes the layer, the others find it."""
     if flow.frame is None:
-        raise Unfit("its input is no frame of a sequence")
+        raise WrongAxes("its input is no frame of a sequence")
     value = walk.ordered(flow)
     key = (value.name, tuple(id(part) for part in parts))
     last = walk.count(value) - 1

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import importlib
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -12,13 +13,17 @@ import numpy as np
 
 from grucore._core import ConversionError
 from grucore.converters.builder import GraphBuilder
-from grucore.converters.torch_flow import BATCH, TIME, Axis, Flow, Unfit, flow_of
+from grucore.converters.torch_flow import BATCH, TIME, Axis, Flow, Unfit, WrongAxes, flow_of
 from grucore.converters.torch_graph import AtenGraph, AtenNode, Ref
 from grucore.layers import Position, Select, Take
 from grucore.node import Array, Dtype, Node, Rate, Value
 
 __all__ = ["OPS", "Arguments", "Meaning", "Walk", "op", "walk"]
 
+HANDLERS = (
+    *("activations", "arrays", "elementwise", "layers"),
+    *("norms", "pieces", "recurrent", "views"),
+)
 MAX_ELEMENTS = 1 << 26  # of a constant that the graph computes
 
 
@@ -93,6 +98,7 @@ class Walk:
     names: dict[str, Any] = field(default_factory=dict)
     node: AtenNode | None = None
     done: int = 0
+    misread: bool = False
     shortest: int = 1
     states: dict[str, tuple[str, int]] = field(default_factory=dict)
     doubts: list[str] = field(default_factory=list)
@@ -221,6 +227,7 @@ class Walk:
         try:
             result = handler(self, arguments)
         except Unfit as problem:
+            self.misread = isinstance(problem, WrongAxes)
             raise node.refuse(str(problem)) from None
         except (IndexError, TypeError, AttributeError, KeyError, ValueError) as problem:
             if isinstance(problem, ConversionError):
@@ -242,10 +249,8 @@ class Walk:
 def walk(graph: AtenGraph, meanings: Sequence[Meaning], sizes: Mapping[str, int]) -> Walk:
     """A walk that is ready to run."""
     # The handlers register themselves.
-    from grucore.converters import torch_arrays, torch_layers, torch_recurrent, torch_views
-
-    for module in (torch_arrays, torch_layers, torch_recurrent, torch_views):
-        assert module.__all__ is not None
+    for name in HANDLERS:
+        importlib.import_module(f"grucore.converters.torch_{name}")
     return Walk(graph, tuple(meanings), dict(sizes))
 
 
