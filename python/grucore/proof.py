@@ -109,7 +109,7 @@ def _model(data: bytes, **options: Any) -> Any:
 
 
 def _given(xs: tuple[Array, ...]) -> Any:
-    """What `Model.run` takes: two axes of ids would be several sequences, where an id is a frame."""
+    """What `Model.run` takes: ids with two axes would be several sequences."""
     plain = tuple(x[:, 0] if x.dtype.kind == "i" and x.shape[1] == 1 else x for x in xs)
     return plain if len(plain) > 1 else plain[0]
 
