@@ -46,7 +46,8 @@ def test_refusals_name_the_step(text: str, reason: str) -> None:
 
 
 NAMES = st.none() | st.from_regex(r"[a-z][a-z0-9_.]{0,8}", fullmatch=True)
-LINEAR = st.builds(Step, st.just("linear"), NAMES, st.sampled_from(Activation))
+FOLDED = (Activation.LINEAR, Activation.RELU, Activation.SIGMOID, Activation.TANH)
+LINEAR = st.builds(Step, st.just("linear"), NAMES, st.sampled_from(FOLDED))
 GRU = st.builds(Step, st.just("gru"), NAMES)
 
 

@@ -16,6 +16,7 @@ import grucore
 from grucore import fileformat
 from grucore.fileformat.crc32c import crc32c
 from grucore.ir import Cell, Graph, TestVector, Value
+from layer_models import KIND_NAMES, make
 from small_models import GRAPHS, bidirectional_graph, frames_graph, gru, last_graph
 
 
@@ -204,3 +205,16 @@ def test_save_follows_links_and_keeps_modes(tmp_path: Path) -> None:
     assert link.is_symlink()
     assert path.read_bytes() == b"new"
     assert path.stat().st_mode & 0o777 == 0o640
+
+
+@settings(deadline=None, max_examples=200)
+@given(kind=st.sampled_from(KIND_NAMES), seed=st.integers(0, 2**32 - 1))
+def test_any_layer_survives(kind: str, seed: int) -> None:
+    graph = make(kind, seed)
+    file = fileformat.write(graph)
+    assert same_graph(fileformat.read(file), graph)
+    model = grucore.load(file)
+    assert model.nbytes == len(file)
+    assert [port.name for port in model.outputs] == list(graph.outputs)
+    first = graph.first_unstreamable
+    assert model._unstreamable() == (None if first is None else first.name)

@@ -13,7 +13,19 @@ import pytest
 import grucore
 from grucore import fileformat
 from grucore.fileformat.crc32c import crc32c
-from grucore.ir import Graph, TestVector
+from grucore.fileformat.layout import aligned
+from grucore.ir import (
+    Activate,
+    Activation,
+    Conv1d,
+    Dtype,
+    Embedding,
+    Graph,
+    Select,
+    TestVector,
+    Value,
+)
+from layer_models import KIND_NAMES, Chain, make
 from small_models import frames_graph
 
 
@@ -115,11 +127,10 @@ HOSTILE: dict[str, tuple[Callable[[bytearray], None], str, int | None]] = {
     "no outputs": (u32(40, 0), "kCountOutOfBounds", 40),
     "too many words": (u32(44, 2**20 + 1), "kCountOutOfBounds", 44),
     "words beyond the file": (u32(44, 2**20), "kTruncated", None),
-    "a word more": (u32(44, 10), "kGap", None),
+    "a word less": (u32(44, 15), "kBadIndex", None),
     "too many name bytes": (u32(48, 2**31), "kCountOutOfBounds", 48),
     "too much metadata": (u32(52, 2**26 + 1), "kCountOutOfBounds", 52),
     "reserved header": (octets(63, b"\1"), "kReservedNotZero", None),
-    "padding after words": (octets(WORDS + 63, b"\1"), "kReservedNotZero", WORDS + 63),
     "padding after names": (octets(NAMES + 63, b"\1"), "kReservedNotZero", NAMES + 63),
     "padding after metadata": (octets(METADATA + 63, b"\1"), "kReservedNotZero", METADATA + 63),
     "padding at the end": (octets(len(TINY) - 1, b"\1"), "kReservedNotZero", len(TINY) - 1),
@@ -134,6 +145,8 @@ HOSTILE: dict[str, tuple[Callable[[bytearray], None], str, int | None]] = {
     "value rate": (u32(VALUES + 12, 3), "kBadValue", VALUES + 12),
     "value period": (u32(VALUES + 16, 2), "kBadValue", VALUES + 16),
     "period 0": (u32(VALUES + 16, 0), "kBadValue", VALUES + 16),
+    "input with a skip": (u32(VALUES + 20, 1), "kBadValue", None),
+    "skip": (u32(VALUES + 32 + 20, 2**20 + 1), "kBadValue", VALUES + 52),
     "reserved value": (octets(VALUES + 31, b"\1"), "kReservedNotZero", None),
     "node kind": (u32(NODES, 99), "kUnknownKind", NODES),
     "node kind 0": (u32(NODES, 0), "kUnknownKind", NODES),
@@ -153,16 +166,23 @@ HOSTILE: dict[str, tuple[Callable[[bytearray], None], str, int | None]] = {
     "an input is written": (u32(NODES + 12, 0), "kValueNotWritten", NODES + 12),
     "cell": (u32(WORDS + 12, 2), "kBadAttribute", WORDS + 12),
     "direction": (u32(WORDS + 16, 2), "kBadAttribute", WORDS + 16),
-    "activation of the gates": (u32(WORDS + 20, 2), "kBadAttribute", WORDS + 20),
-    "activation of n": (u32(WORDS + 24, 9), "kBadAttribute", WORDS + 24),
-    "activation of dense": (u32(WORDS + 32, 4), "kBadAttribute", WORDS + 32),
+    "output of masked frames": (u32(WORDS + 20, 1), "kBadAttribute", WORDS + 20),
+    "activation of the gates": (u32(WORDS + 24, 8), "kBadAttribute", WORDS + 24),
+    "alpha of a sigmoid": (u32(WORDS + 28, 1), "kBadAttribute", WORDS + 28),
+    "infinite alpha": (
+        octets(WORDS + 24, struct.pack("<If", 5, np.inf)),
+        "kBadAttribute",
+        WORDS + 28,
+    ),
+    "activation of n": (u32(WORDS + 36, 9), "kBadAttribute", WORDS + 36),
+    "activation of dense": (u32(WORDS + 52, 15), "kBadAttribute", WORDS + 52),
     "the other cell": (u32(WORDS + 12, 1), "kMissingTensor", None),
     "role": (u32(TENSORS, 77), "kUnknownRole", TENSORS),
     "a role twice": (u32(SECOND, 1), "kMissingTensor", SECOND),
     "tensor dtype float16": (u32(TENSORS + 4, 2), "kUnknownDtype", TENSORS + 4),
     "tensor dtype": (u32(TENSORS + 4, 99), "kUnknownDtype", TENSORS + 4),
     "tensor dtype int32": (u32(TENSORS + 4, 1), "kUnknownDtype", TENSORS + 4),
-    "layout reserved": (u32(TENSORS + 8, 3), "kUnknownLayout", TENSORS + 8),
+    "layout reserved": (u32(TENSORS + 8, 4), "kUnknownLayout", TENSORS + 8),
     "layout": (u32(TENSORS + 8, 0), "kUnknownLayout", TENSORS + 8),
     "rank 0": (u32(TENSORS + 12, 0), "kBadShape", TENSORS + 12),
     "rank 5": (u32(TENSORS + 12, 5), "kBadShape", TENSORS + 12),
@@ -175,6 +195,8 @@ HOSTILE: dict[str, tuple[Callable[[bytearray], None], str, int | None]] = {
     "no gates": (u32(TENSORS + 32, 0), "kBadShape", TENSORS + 32),
     "gates": (u32(TENSORS + 32, 1), "kBadShape", None),
     "group": (u32(TENSORS + 36, 4), "kBadShape", TENSORS + 36),
+    "one group": (u32(TENSORS + 40, 1), "kBadShape", TENSORS + 40),
+    "groups": (u32(TENSORS + 40, 3), "kBadShape", None),
     "unused parameter": (u32(TENSORS + 44, 1), "kReservedNotZero", None),
     "offset misaligned": (add(TENSORS + 48, 4), "kMisalignedTensor", TENSORS + 48),
     "offset overlaps the tables": (add(TENSORS + 48, -64), "kOverlappingTensor", TENSORS + 48),
@@ -185,6 +207,7 @@ HOSTILE: dict[str, tuple[Callable[[bytearray], None], str, int | None]] = {
     "bytes 2^64 - 1": (u64(TENSORS + 56, 2**64 - 1), "kBadShape", TENSORS + 56),
     "not a number": (octets(DATA, struct.pack("<f", np.nan)), "kNonfiniteWeight", DATA),
     "infinite": (octets(DATA + 8, struct.pack("<f", -np.inf)), "kNonfiniteWeight", DATA + 8),
+    "denormal": (u32(DATA, 1), "kNonfiniteWeight", DATA),
     "test role": (u32(TEST_INPUT, 65), "kUnknownRole", TEST_INPUT),
     "test features": (octets(TEST_INPUT + 16, struct.pack("<2I", 4, 1)), "kBadShape", None),
 }
@@ -192,7 +215,6 @@ HOSTILE: dict[str, tuple[Callable[[bytearray], None], str, int | None]] = {
 # What the reader checks and the engine, which never looks at it or need not, lets pass.
 READER_ONLY: dict[str, tuple[Callable[[bytearray], None], str, int | None]] = {
     "names not UTF-8": (octets(NAMES, b"\xff"), "kBadName", NAMES),
-    "denormal": (u32(DATA, 1), "kNonfiniteWeight", DATA),
     "padding row": (octets(DATA + 12, struct.pack("<f", -0.0)), "kReservedNotZero", DATA + 12),
 }
 
@@ -234,6 +256,83 @@ def test_reader_and_engine_agree_on_every_word() -> None:
             if NAMES <= offset < DATA:
                 continue  # UTF-8 and JSON are the matter of the reader alone
             assert outcomes[0] == outcomes[1], (hex(offset), value)
+
+
+@pytest.mark.parametrize("kind", KIND_NAMES)
+def test_reader_and_engine_agree_on_every_word_of_a_kind(kind: str) -> None:
+    """Every word of the tables but the header's: both refuse, or none."""
+    data = fileformat.write(make(kind, 3))
+    values, nodes, tensors, _, _, words = struct.unpack_from("<6I", data, 24)
+    start = aligned(aligned(64 + 32 * values) + 64 * nodes)
+    stop = aligned(start + 64 * tensors) + 4 * words
+    for offset in range(64, stop, 4):
+        (old,) = struct.unpack_from("<I", data, offset)
+        for value in {0, 1, 2, 3, old + 1, 2**31, 0x7F800000} - {old}:
+            file = bytearray(data)
+            struct.pack_into("<I", file, offset, value % 2**32)
+            resealed_file = resealed(file)
+            refused = []
+            for reader in (fileformat.read, grucore.load):
+                try:
+                    reader(resealed_file)
+                    refused.append(False)
+                except grucore.GrucoreError:
+                    refused.append(True)
+            assert refused[0] == refused[1], (hex(offset), hex(value))
+
+
+def layers_graph() -> Graph:
+    """A leaky relu with slopes (node 0), a selection (1), an embedding (2), a convolution (3)."""
+    chain = Chain(Value("x", 4), Value("ids", 1, Dtype.INT32))
+    x, ids = chain.values.values()
+    slope = np.full(4, 0.5, np.float32)
+    first = chain.add(Activate, x, activation=Activation.leaky_relu(0), slope=slope)
+    second = chain.add(Select, first, index=np.array([0, 3, 1], np.int32))
+    third = chain.add(Embedding, ids, table=np.ones((2, 3), np.float32))
+    weight, bias = np.ones((4, 2, 2), np.float32), np.ones(4, np.float32)
+    fourth = chain.add(Conv1d, x, weight=weight, bias=bias, groups=2, before=1)
+    return chain.graph(second, third, fourth)
+
+
+LAYERS = fileformat.write(layers_graph())
+# Two inputs, three outputs; then of each node what it reads, and its attributes.
+LAYER_WORDS = aligned(aligned(aligned(64 + 32 * 6) + 64 * 4) + 64 * 5)
+SLOPE, CONV = LAYER_WORDS + 4 * 6, LAYER_WORDS + 4 * 12
+LAYER_TENSORS = aligned(64 + 32 * 6) + 64 * 4  # slope, index, table, bias, weight
+INDEX, TABLE, CONV_BIAS = (LAYER_TENSORS + 64 * place for place in (1, 2, 3))
+INDEX_DATA = struct.unpack_from("<Q", LAYERS, INDEX + 48)[0]
+
+LAYERS_HOSTILE: dict[str, tuple[Callable[[bytearray], None], str]] = {
+    "a slope without leaky relu": (u32(SLOPE, 1), "kBadAttribute"),
+    "an index out of range": (u32(INDEX_DATA + 4, 4), "kBadIndex"),
+    "a negative index": (u32(INDEX_DATA + 4, 2**32 - 1), "kBadIndex"),
+    "a table of ints": (u32(TABLE + 4, 1), "kUnknownDtype"),
+    "a table in row order": (u32(TABLE + 8, 1), "kBadShape"),
+    "no taps": (u32(CONV, 0), "kBadAttribute"),
+    "taps": (u32(CONV, 3), "kBadShape"),
+    "no dilation": (u32(CONV + 4, 0), "kBadAttribute"),
+    "dilation": (u32(CONV + 4, 2), "kBadShape"),
+    "too long a reach": (octets(CONV, struct.pack("<2I", 65536, 65536)), "kBadAttribute"),
+    "no stride": (u32(CONV + 8, 0), "kBadAttribute"),
+    "stride": (u32(CONV + 8, 2), "kBadShape"),
+    "no groups": (u32(CONV + 12, 0), "kBadAttribute"),
+    "groups that do not divide": (u32(CONV + 12, 3), "kBadShape"),
+    "other groups": (u32(CONV + 12, 1), "kBadShape"),
+    "too much before": (u32(CONV + 16, 2), "kBadAttribute"),
+    "before and after": (u32(CONV + 20, 1), "kBadAttribute"),
+    "groups of the bias": (u32(CONV_BIAS + 40, 4), "kBadShape"),
+}
+
+
+@pytest.mark.parametrize("name", LAYERS_HOSTILE)
+def test_hostile_layers(name: str) -> None:
+    change, status = LAYERS_HOSTILE[name]
+    file = bytearray(LAYERS)
+    change(file)
+    data = resealed(file)
+    for reader in (fileformat.read, grucore.load):
+        with pytest.raises(grucore.GrucoreError, match=status):
+            reader(data)
 
 
 def test_metadata_that_is_no_object() -> None:

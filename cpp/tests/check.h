@@ -30,7 +30,8 @@ inline bool check(bool passed, const char* file, int line, const char* text) {
 #if defined(__GNUC__)
 __attribute__((format(printf, 5, 6)))
 #endif
-inline bool check_saying(bool passed, const char* file, int line, const char* text, const char* format, ...) {
+inline bool
+check_saying(bool passed, const char* file, int line, const char* text, const char* format, ...) {
   if (count(passed, file, line, text)) {
     std::va_list values;
     va_start(values, format);

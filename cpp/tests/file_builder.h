@@ -49,9 +49,15 @@ inline void seal(Bytes* file) {
 
 class FileBuilder {
  public:
-  uint32_t value(const std::string& name, uint32_t features, uint32_t rate = 0) {
+  uint32_t value(const std::string& name, uint32_t features, uint32_t rate = 0, uint32_t period = 1,
+                 uint32_t skip = 0) {
+    return typed_value(name, features, 0, rate, period, skip);
+  }
+  uint32_t int_value(const std::string& name, uint32_t features) { return typed_value(name, features, 1, 0, 1, 0); }
+  uint32_t typed_value(const std::string& name, uint32_t features, uint32_t dtype, uint32_t rate, uint32_t period,
+                       uint32_t skip) {
     put32(&values_, static_cast<uint32_t>(name.size()));
-    for (uint32_t field : {features, 0u, rate, 1u, 0u, 0u, 0u}) put32(&values_, field);
+    for (uint32_t field : {features, dtype, rate, period, skip, 0u, 0u}) put32(&values_, field);
     value_names_ += name;
     return value_count_++;
   }
@@ -64,14 +70,17 @@ class FileBuilder {
     tensor(2, gru.reset_before ? 2 : 3, h, h, gru.weight_hh.data());
     if (gru.reset_before) tensor(3, 1, h, h, gru.weight_hh.data() + 2 * size_t{h} * h);
     tensor(4, gru.reset_before ? 3 : 4, h, 0, gru.bias.data());
-    node(1, name, {x}, y, {gru.reset_before ? 1u : 0u, gru.reverse ? 1u : 0u, 1, 2}, gru.reset_before ? 4 : 3);
+    node(1, name, {x}, y, gru_words(gru), gru.reset_before ? 4 : 3);
   }
   void dense(const std::string& name, const textbook::Floats& weight, const textbook::Floats& bias, uint32_t activation,
              uint32_t x, uint32_t y) {
     const uint32_t rows = static_cast<uint32_t>(bias.size());
     tensor(4, 1, rows, 0, bias.data());
     tensor(5, 1, rows, static_cast<uint32_t>(weight.size() / bias.size()), weight.data());
-    node(2, name, {x}, y, {activation}, 2);
+    node(2, name, {x}, y, {activation, 0, 0}, 2);
+  }
+  static std::vector<uint32_t> gru_words(const textbook::Gru& gru) {
+    return {gru.reset_before ? 1u : 0u, gru.reverse ? 1u : 0u, 0, 1, 0, 0, 2, 0, 0};
   }
   void take(const std::string& name, uint32_t x, uint32_t y) { node(3, name, {x}, y, {0}, 0); }
   void concat(const std::string& name, const std::vector<uint32_t>& xs, uint32_t y) { node(4, name, xs, y, {}, 0); }
@@ -93,11 +102,40 @@ class FileBuilder {
   }
   // panel16 of float32; inputs 0: a bias.
   void tensor(uint32_t role, uint32_t gates, uint32_t rows, uint32_t inputs, const float* data) {
-    tensors_.push_back({role, gates, gates * rows, inputs, textbook::pack_panel16(data, gates, rows, inputs ? inputs : 1)});
+    tensors_.push_back({role,
+                        0,
+                        2,
+                        {gates * rows, inputs},
+                        {gates, 1, 0},
+                        textbook::pack_panel16(data, gates, rows, inputs ? inputs : 1)});
+  }
+  // The same of `groups` matrices, one after the other.
+  void grouped_tensor(uint32_t role, uint32_t groups, uint32_t rows, uint32_t inputs, const float* data) {
+    textbook::Floats packed;
+    for (uint32_t g = 0; g < groups; ++g) {
+      const textbook::Floats one =
+          textbook::pack_panel16(data + size_t{g} * rows * (inputs ? inputs : 1), 1, rows, inputs ? inputs : 1);
+      packed.insert(packed.end(), one.begin(), one.end());
+    }
+    tensors_.push_back({role, 0, 2, {groups * rows, inputs}, {1, 1, groups > 1 ? groups : 0}, packed});
+  }
+  void vector_tensor(uint32_t role, const textbook::Floats& data) {
+    tensors_.push_back({role, 0, 1, {static_cast<uint32_t>(data.size()), 0}, {0, 0, 0}, data});
+  }
+  void index_tensor(uint32_t role, const std::vector<uint32_t>& indices) {
+    textbook::Floats bits(indices.size());
+    memcpy(bits.data(), indices.data(), indices.size() * 4);
+    tensors_.push_back({role, 1, 1, {static_cast<uint32_t>(indices.size()), 0}, {0, 0, 0}, bits});
+  }
+  void table_tensor(uint32_t role, uint32_t rows, uint32_t width, const textbook::Floats& data) {
+    const uint32_t stride = (width + 15) / 16 * 16;
+    textbook::Floats padded(size_t{rows} * stride, 0.0f);
+    for (size_t i = 0; i < size_t{rows} * width; ++i) padded[i / width * stride + i % width] = data[i];
+    tensors_.push_back({role, 0, 3, {rows, width}, {0, 0, 0}, padded});
   }
   // rowmajor of float32, for the test vector of the model; after the tensors of all nodes. features 0: (frames,).
   void test_tensor(uint32_t role, uint32_t frames, uint32_t features, const textbook::Floats& data) {
-    tensors_.push_back({role, 0, frames, features, data});
+    tensors_.push_back({role, 0, 1, {frames, features}, {0, 0, 0}, data});
   }
 
   Bytes finish() const {
@@ -107,20 +145,20 @@ class FileBuilder {
     const std::string names = value_names_ + node_names_;
     const std::string metadata = "{}";
     Bytes file = {0x89, 'G', 'R', 'U', 0x0d, 0x0a, 0x1a, 0x0a};
-    for (size_t field : {size_t{1}, size_t{0}, size_t{0}, size_t{0}, size_t{value_count_}, size_t{node_count_}, tensors_.size(),
-                         inputs_.size(), outputs_.size(), words.size(), names.size(), metadata.size(), size_t{0}, size_t{0}}) {
+    for (size_t field :
+         {size_t{1}, size_t{0}, size_t{0}, size_t{0}, size_t{value_count_}, size_t{node_count_}, tensors_.size(),
+          inputs_.size(), outputs_.size(), words.size(), names.size(), metadata.size(), size_t{0}, size_t{0}}) {
       put32(&file, static_cast<uint32_t>(field));
     }
     file.insert(file.end(), values_.begin(), values_.end());
     pad64(&file);
     file.insert(file.end(), nodes_.begin(), nodes_.end());
     pad64(&file);
-    size_t data = file.size() + 64 * tensors_.size() + (4 * words.size() + 63) / 64 * 64 + (names.size() + 63) / 64 * 64 +
-                  (metadata.size() + 63) / 64 * 64;
+    size_t data = file.size() + 64 * tensors_.size() + (4 * words.size() + 63) / 64 * 64 +
+                  (names.size() + 63) / 64 * 64 + (metadata.size() + 63) / 64 * 64;
     for (const TensorSource& tensor : tensors_) {
-      const uint32_t rank = tensor.inputs ? 2 : 1;
-      const uint32_t layout = tensor.gates ? 2 : 1, group = tensor.gates ? 1 : 0;
-      for (uint32_t field : {tensor.role, 0u, layout, rank, tensor.outputs, tensor.inputs, 0u, 0u, tensor.gates, group, 0u, 0u}) {
+      for (uint32_t field : {tensor.role, tensor.dtype, tensor.layout, tensor.shape[1] ? 2u : 1u, tensor.shape[0],
+                             tensor.shape[1], 0u, 0u, tensor.params[0], tensor.params[1], tensor.params[2], 0u}) {
         put32(&file, field);
       }
       put64(&file, data);
@@ -145,7 +183,9 @@ class FileBuilder {
 
  private:
   struct TensorSource {
-    uint32_t role, gates, outputs, inputs;  // gates 0: rowmajor
+    uint32_t role, dtype, layout;
+    uint32_t shape[2];  // 0: no such dimension
+    uint32_t params[3];
     textbook::Floats packed;
   };
   Bytes values_, nodes_;

@@ -54,7 +54,8 @@ void check_stack(uint32_t activation) {
   const textbook::Gru second = textbook::random_gru(hidden, hidden, true, false, 4);
   const std::vector<float> weight = random_floats(size_t{out} * hidden, 0.3f, 5), bias = random_floats(out, 0.3f, 6);
   FileBuilder file;
-  const uint32_t x = file.value("x", in), a = file.value("a", hidden), b = file.value("b", hidden), y = file.value("y", out);
+  const uint32_t x = file.value("x", in), a = file.value("a", hidden), b = file.value("b", hidden),
+                 y = file.value("y", out);
   file.input(x);
   file.output(y);
   file.gru("gru.l0", first, x, a);
@@ -64,12 +65,14 @@ void check_stack(uint32_t activation) {
   for (const Isa isa : supported_isas()) {
     const LoadedModel model(file.finish(), isa);
     if (!CHECK(model.status() == Status::kOk)) return;
-    CHECK(grucore::macs_per_frame(model.get()) == 3ull * hidden * (in + hidden) + 3ull * hidden * (2 * hidden) + out * hidden);
+    CHECK(grucore::macs_per_frame(model.get()) ==
+          3ull * hidden * (in + hidden) + 3ull * hidden * (2 * hidden) + out * hidden);
     const std::vector<float> stepped = step_all(model, frames, signal.data());
     textbook::Doubles h0(hidden, 0.0), h1(hidden, 0.0);
     const textbook::Doubles frames_in(signal.begin(), signal.begin() + size_t{frames} * in);
     const textbook::Doubles middle = textbook::run(first, frames_in, frames, &h0);
-    expect_near(stepped.data(), dense(weight, bias, activation, textbook::run(second, middle, frames, &h1), frames), "stack");
+    expect_near(stepped.data(), dense(weight, bias, activation, textbook::run(second, middle, frames, &h1), frames),
+                "stack");
     for (const uint32_t block : {1u, 7u, 60u}) {
       const std::vector<float> all = run_all(model, batch, block, frames, signal);
       for (uint32_t row = 0; row < batch; ++row) {
@@ -85,10 +88,12 @@ void check_bidirectional() {
   const uint32_t in = 4, hidden = 9, out = 3, frames = 23, batch = 5;
   const textbook::Gru forward = textbook::random_gru(in, hidden, false, false, 13);
   const textbook::Gru reverse = textbook::random_gru(in, hidden, false, true, 14);
-  const std::vector<float> weight = random_floats(size_t{out} * 2 * hidden, 0.3f, 15), bias = random_floats(out, 0.3f, 16);
+  const std::vector<float> weight = random_floats(size_t{out} * 2 * hidden, 0.3f, 15),
+                           bias = random_floats(out, 0.3f, 16);
   FileBuilder file;
   const uint32_t x = file.value("x", in), a = file.value("a", hidden), b = file.value("b", hidden),
-                 both = file.value("both", 2 * hidden), last = file.value("last", 2 * hidden, 2), y = file.value("y", out, 2);
+                 both = file.value("both", 2 * hidden), last = file.value("last", 2 * hidden, 2),
+                 y = file.value("y", out, 2);
   file.input(x);
   file.output(y);
   file.output(both);
@@ -109,14 +114,16 @@ void check_bidirectional() {
     void* nowhere[2] = {answers.data(), sequence.data()};
     CHECK(grucore::step(stream.get(), &one_frame, nowhere) == 0);
     const grucore::ConstSignal input = {signal.data(), size_t{frames} * in, in};
-    const grucore::Signal outputs[2] = {{answers.data(), out, 0}, {sequence.data(), size_t{frames} * 2 * hidden, 2 * hidden}};
+    const grucore::Signal outputs[2] = {{answers.data(), out, 0},
+                                        {sequence.data(), size_t{frames} * 2 * hidden, 2 * hidden}};
     grucore::run(stream.get(), frames, &input, outputs, lengths);
     for (uint32_t row = 0; row < batch; ++row) {
       const uint32_t length = lengths[row];
       const auto begin = signal.begin() + size_t{row} * frames * in;
       const textbook::Doubles frames_in(begin, begin + size_t{length} * in);
       textbook::Doubles h0(hidden, 0.0), h1(hidden, 0.0), joined;
-      const textbook::Doubles f = textbook::run(forward, frames_in, length, &h0), r = textbook::run(reverse, frames_in, length, &h1);
+      const textbook::Doubles f = textbook::run(forward, frames_in, length, &h0),
+                              r = textbook::run(reverse, frames_in, length, &h1);
       for (uint32_t t = 0; t < length; ++t) {
         joined.insert(joined.end(), f.begin() + t * hidden, f.begin() + (t + 1) * hidden);
         joined.insert(joined.end(), r.begin() + t * hidden, r.begin() + (t + 1) * hidden);
@@ -234,7 +241,8 @@ void check_hold(bool take_last) {
       OwnedStream stepper(model, batch, 1, grucore::Nonfinite::kHold);
       for (uint32_t t = 0; t < frames; ++t) {
         std::vector<float> x(batch * in), out(batch * hidden);
-        for (uint32_t r = 0; r < batch; ++r) std::copy_n(signal.data() + (size_t{r} * frames + t) * in, in, x.data() + r * in);
+        for (uint32_t r = 0; r < batch; ++r)
+          std::copy_n(signal.data() + (size_t{r} * frames + t) * in, in, x.data() + r * in);
         const void* xs = x.data();
         void* ys = out.data();
         (void)grucore::step(stepper.get(), &xs, &ys);

@@ -119,7 +119,8 @@ void check_lengths(bool reverse) {
 }  // namespace
 
 int main() {
-  const uint32_t sizes[][2] = {{1, 1}, {1, 16}, {3, 5}, {24, 24}, {40, 64}, {7, 17}, {2, 28}, {13, 47}, {33, 80}, {5, 130}};
+  const uint32_t sizes[][2] = {{1, 1},  {1, 16}, {3, 5},   {24, 24}, {40, 64},
+                               {7, 17}, {2, 28}, {13, 47}, {33, 80}, {5, 130}};
   uint32_t seed = 1;
   for (const auto& size : sizes) {
     for (const bool reset_before : {false, true}) check_case({size[0], size[1], reset_before}, seed += 2);

@@ -15,9 +15,9 @@
 
 namespace grucore_test {
 
-using grucore_test::finish;
 using grucore::Isa;
 using grucore::Status;
+using grucore_test::finish;
 
 // Exactly as many bytes as asked for, so that a sanitizer sees the first byte beyond.
 class AlignedBytes {

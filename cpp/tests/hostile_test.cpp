@@ -74,15 +74,15 @@ void check_trailing(const Bytes& file) {
   }
 }
 
-// What may be changed and still make a model: a direction, an activation, and where the metadata ends, which
-// the engine never reads.
+// What may be changed and still make a model: a direction, an activation, which frame is taken, and where the
+// metadata ends, which the engine never reads.
 bool may_change(const Bytes& file, size_t at) {
   if (at == 52) return true;
   const SmallSections sections = sections_of(file);
   if (at < sections.words || at >= sections.names) return false;
   const size_t word = (at - sections.words) / 4, ports = get32(file, 36) + get32(file, 40);
-  const size_t direction = ports + 2, dense = ports + 5 + 1;  // after the gru's input and four attributes
-  return word == direction || word == dense;
+  const size_t gru = ports + 1, dense = gru + 9 + 1, take = dense + 3 + 1;  // the first attribute of each
+  return word == gru + 1 || word == gru + 3 || word == gru + 6 || word == dense || word == take;
 }
 
 // A file with one field changed and its checksum right: the loader trusts nothing that it can check.
@@ -106,7 +106,9 @@ void check_fields(const Bytes& file) {
       if (changed == file) continue;
       if (load_of(changed) != Status::kOk) continue;
       ++accepted;
-      CHECK_SAYING(may_change(file, at), "byte %zu: %llu makes a model", at, static_cast<unsigned long long>(number));
+      const bool wide = number > 0xffffffff;
+      CHECK_SAYING(may_change(file, at) || (wide && may_change(file, at + 4)), "byte %zu: %llu makes a model", at,
+                   static_cast<unsigned long long>(number));
       use(changed);
     }
   }
@@ -147,7 +149,9 @@ void check_forgeries() {
       {Status::kBadShape, "hidden size", word(&S::values, 32 + 4, 6)},
       {Status::kBadShape, "bytes of a tensor", word(&S::tensors, 56, 64)},
       {Status::kBadAttribute, "cell 2", word(&S::words, 4 * 5, 2)},
-      {Status::kBadAttribute, "linear gates", word(&S::words, 4 * 7, 0)},
+      {Status::kBadAttribute, "softplus gates", word(&S::words, 4 * 8, 8)},
+      {Status::kBadAttribute, "alpha of a sigmoid", word(&S::words, 4 * 9, 0x3f800000)},
+      {Status::kBadValue, "skip of an output per sequence", word(&S::values, 3 * 32 + 20, 1)},
       {Status::kMissingTensor, "weight_ih twice", word(&S::tensors, tensor, 1)},
       {Status::kMissingTensor, "no bias", word(&S::nodes, 20, 2)},
       {Status::kMisalignedTensor, "by 4",
@@ -161,7 +165,7 @@ void check_forgeries() {
       {Status::kUnknownKind, "99", word(&S::nodes, 0, 99)},
       {Status::kUnknownDtype, "7", word(&S::tensors, 4, 7)},
       {Status::kUnknownLayout, "5", word(&S::tensors, 8, 5)},
-      {Status::kUnknownRole, "9", word(&S::tensors, 2 * tensor, 9)},
+      {Status::kUnknownRole, "12", word(&S::tensors, 2 * tensor, 12)},
   };
   for (const Forgery& forgery : forgeries) {
     Bytes file = small_file();

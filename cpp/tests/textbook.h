@@ -61,7 +61,8 @@ inline void step(const Gru& gru, const double* x, Doubles* h) {
     z[i] = sigmoid(sum_z);
   }
   for (uint32_t i = 0; i < hidden; ++i) {
-    double input = gru.bias[2 * size_t{hidden} + i], recurrent = gru.reset_before ? 0 : gru.bias[3 * size_t{hidden} + i];
+    double input = gru.bias[2 * size_t{hidden} + i],
+           recurrent = gru.reset_before ? 0 : gru.bias[3 * size_t{hidden} + i];
     for (uint32_t k = 0; k < gru.input_size; ++k) input += gru.ih(2, i, k) * x[k];
     for (uint32_t k = 0; k < hidden; ++k) recurrent += gru.hh(2, i, k) * (*h)[k] * (gru.reset_before ? r[k] : 1.0);
     const double n = tanh(gru.reset_before ? input + recurrent : input + r[i] * recurrent);

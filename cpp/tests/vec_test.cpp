@@ -33,6 +33,7 @@ bool expected_value(int op, float a, float b, float* out) {
     case k_sub: *out = a - b; return true;
     case k_mul: *out = a * b; return true;
     case k_div: *out = a / b; return true;
+    case k_sqrt: *out = std::sqrt(a); return true;
     case k_max: *out = a > b ? a : b; return true;
     case k_min: *out = a < b ? a : b; return true;
     case k_neg: *out = from_word(wa ^ 0x80000000u); return true;
@@ -62,7 +63,7 @@ bool expected_value(int op, float a, float b, float* out) {
 }
 
 // Rounding makes a NaN of its own; everything else moves bits.
-bool is_arithmetic(int op) { return op <= k_div; }
+bool is_arithmetic(int op) { return op <= k_sqrt; }
 
 void check_block(const VecTable& table, const float* a, const float* b) {
   float out[kBlock];
@@ -118,8 +119,8 @@ void check_mul_add(const VecTable& table, const float* a, const float* b, const 
     const float expected = table.fused ? std::fmaf(a[i], b[i], c[i]) : product + c[i];
     CHECK_SAME(out[i], expected);
     if (!same_float(out[i], expected) && failures <= kMostPrinted) {
-      std::printf("    %s mul_add(%a, %a, %a)\n", table.name, static_cast<double>(a[i]),
-                  static_cast<double>(b[i]), static_cast<double>(c[i]));
+      std::printf("    %s mul_add(%a, %a, %a)\n", table.name, static_cast<double>(a[i]), static_cast<double>(b[i]),
+                  static_cast<double>(c[i]));
     }
   }
 }
@@ -158,7 +159,7 @@ void test_any(const VecTable& table) {
 
 // n floats that end where the readable memory ends.
 class EdgeOfMemory {
-public:
+ public:
   EdgeOfMemory() {
 #if GRUCORE_TEST_GUARD_PAGE
     page_ = static_cast<size_t>(sysconf(_SC_PAGESIZE));
@@ -171,7 +172,7 @@ public:
   }
   float* last(int n) { return reinterpret_cast<float*>(base_ + page_) - n; }
 
-private:
+ private:
   char* base_;
   size_t page_;
 #if !GRUCORE_TEST_GUARD_PAGE

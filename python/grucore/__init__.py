@@ -23,7 +23,7 @@ TYPE_CHECKING = False  # typing's own costs more to import than all the rest
 if TYPE_CHECKING:
     from typing import Any
 
-    from grucore.conversion import convert, from_torch
+    from grucore.conversion import convert, from_keras, from_onnx, from_torch
     from grucore.model import Model, Port, SelftestResult, load
     from grucore.stream import Stream
 
@@ -40,6 +40,8 @@ __all__ = [
     "UnsupportedError",
     "__version__",
     "convert",
+    "from_keras",
+    "from_onnx",
     "from_torch",
     "load",
     "supported_isas",
@@ -54,6 +56,8 @@ _LAZY = {
     "SelftestResult": "grucore.model",
     "Stream": "grucore.stream",
     "convert": "grucore.conversion",
+    "from_keras": "grucore.conversion",
+    "from_onnx": "grucore.conversion",
     "from_torch": "grucore.conversion",
     "load": "grucore.model",
 }

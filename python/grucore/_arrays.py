@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 
 Floats = npt.NDArray[np.float32]
 Numbers = npt.NDArray[np.uint32]
+Array = npt.NDArray[Any]
 
 
 def gather(x: Any, ports: Sequence[Port]) -> tuple[Any, ...]:
@@ -50,6 +51,32 @@ def as_float32(value: Any, what: str) -> Floats:
     return array if array.dtype == np.float32 else array.astype(np.float32)
 
 
+def is_ids(port: Port) -> bool:
+    """Whether arrays of this input may come without the axis of features."""
+    return port.dtype == "int32" and port.features == 1
+
+
+def as_input(value: Any, port: Port, ids: int | None, rank: int | None) -> Array:
+    """An array of the port's dtype: float32 of real numbers, or int32 of integers within `ids`.
+
+    One number for each frame may come without its axis of features: it is added, up to `rank` axes,
+    or to a sequence or a batch of them where that is None.
+    """
+    what = f"input {port.name!r}"
+    if port.dtype == "float32":
+        return as_float32(value, what)
+    array = np.asarray(value)
+    if array.dtype.kind not in "biu":
+        raise TypeError(f"{what} has dtype {array.dtype}, expected integers")
+    least, most = (-(1 << 31), (1 << 31) - 1) if ids is None else (0, ids - 1)
+    if array.size and (array.min() < least or array.max() > most):
+        place = tuple(int(i) for i in np.argwhere((array < least) | (array > most))[0])
+        raise ValueError(f"{what} has {array[place]} at {place}, expected {least} to {most}")
+    if is_ids(port) and array.ndim < (3 if rank is None else rank):
+        array = array[..., None]
+    return array if array.dtype == np.int32 else array.astype(np.int32)
+
+
 def check_shape(found: tuple[int, ...], expected: tuple[int | str, ...], what: str) -> None:
     """ValueError where shapes differ; a string in `expected` stands for any size."""
     if found == expected:
@@ -61,7 +88,7 @@ def check_shape(found: tuple[int, ...], expected: tuple[int | str, ...], what: s
         raise ValueError(f"{what} has shape {found}, expected ({wanted})")
 
 
-def plain(array: Floats) -> Floats:
+def plain(array: Array) -> Array:
     """The array itself if it is aligned and C-contiguous, or a copy that is."""
     flags = array.flags
     return array if flags.c_contiguous and flags.aligned else array.copy(order="C")
@@ -77,12 +104,13 @@ def outputs_of(out: Any, ports: Sequence[Port]) -> tuple[Any, ...]:
     return out
 
 
-def check_out(out: Any, shape: tuple[int, ...], what: str) -> Floats:
+def check_out(out: Any, shape: tuple[int, ...], port: Port) -> Array:
     """`out` as a plain view of its memory; refused where a result could not land in it exactly."""
+    what = f"out of {port.name!r}"
     if not isinstance(out, np.ndarray):
-        raise TypeError(f"{what} is {type(out).__name__}, expected a float32 ndarray")
-    if out.dtype != np.float32:
-        raise TypeError(f"{what} has dtype {out.dtype}, expected float32")
+        raise TypeError(f"{what} is {type(out).__name__}, expected a {port.dtype} ndarray")
+    if out.dtype != port.dtype:
+        raise TypeError(f"{what} has dtype {out.dtype}, expected {port.dtype}")
     check_shape(out.shape, shape, what)
     if not out.flags.writeable:
         raise ValueError(f"{what} is read-only")
@@ -120,7 +148,7 @@ def lengths_of(lengths: Any, rows: int, frames: int) -> Numbers:
     return np.ascontiguousarray(array, np.uint32)
 
 
-def apart(inputs: Sequence[Floats], outputs: Sequence[Floats]) -> list[Floats]:
+def apart(inputs: Sequence[Array], outputs: Sequence[Array]) -> list[Array]:
     """The inputs, copied where they share memory with an output."""
     return [
         array.copy() if any(np.may_share_memory(array, out) for out in outputs) else array
@@ -129,7 +157,7 @@ def apart(inputs: Sequence[Floats], outputs: Sequence[Floats]) -> list[Floats]:
 
 
 def find_nonfinite(
-    inputs: Sequence[Floats], lengths: Numbers | None
+    inputs: Sequence[Array], lengths: Numbers | None
 ) -> tuple[tuple[int, ...], tuple[int, ...]]:
     """Rows and frames, pairwise, at which an input (rows, frames, features) is not finite."""
     bad = np.logical_or.reduce([~np.isfinite(array).all(axis=2) for array in inputs])

@@ -11,7 +11,7 @@ from grucore._core import GrucoreError
 from grucore.model import SelftestResult
 
 if TYPE_CHECKING:
-    from grucore.model import Model
+    from grucore.model import Model, Port
 
 
 def replay(model: Model, bound: float) -> SelftestResult:
@@ -19,15 +19,10 @@ def replay(model: Model, bound: float) -> SelftestResult:
     frames, input_bytes, output_bytes = model._test_vector()
     if not frames:
         raise ValueError("the file has no test vector")
-    inputs = tuple(
-        np.frombuffer(data, "<f4").reshape(frames, port.features)
-        for data, port in zip(input_bytes, model.inputs, strict=True)
-    )
-    expected = tuple(
-        np.frombuffer(data, "<f4").reshape(-1, port.features)
-        for data, port in zip(output_bytes, model.outputs, strict=True)
-    )
-    found = {"run": _as_tuple(model.run(inputs if len(inputs) > 1 else inputs[0]))}
+    inputs = _arrays(input_bytes, model.inputs)
+    expected = _arrays(output_bytes, model.outputs)
+    batch = tuple(array[None] for array in inputs)  # three axes leave no doubt which one they are
+    found = {"run": _as_tuple(model.run(batch if len(batch) > 1 else batch[0]))}
     if model._unstreamable() is None:
         found["step"] = _steps(model, inputs)
     exact = True
@@ -47,6 +42,14 @@ def replay(model: Model, bound: float) -> SelftestResult:
     return SelftestResult(frames, exact, largest, model.isa)
 
 
+def _arrays(data: list[bytes], ports: tuple[Port, ...]) -> tuple[Any, ...]:
+    dtypes = {"float32": "<f4", "int32": "<i4"}
+    return tuple(
+        np.frombuffer(octets, dtypes[port.dtype]).reshape(-1, port.features)
+        for octets, port in zip(data, ports, strict=True)
+    )
+
+
 def _as_tuple(outputs: Any) -> tuple[Any, ...]:
     return outputs if isinstance(outputs, tuple) else (outputs,)
 
@@ -54,10 +57,12 @@ def _as_tuple(outputs: Any) -> tuple[Any, ...]:
 def _steps(model: Model, inputs: tuple[Any, ...]) -> tuple[Any, ...]:
     """The outputs of all frames, or of the last one where an output is per sequence."""
     stream = model.stream()
-    rows = []
-    for frame in zip(*inputs, strict=True):
-        rows.append(_as_tuple(stream.step(frame if len(frame) > 1 else frame[0])))
+    steps = [
+        _as_tuple(stream.step(frame if len(frame) > 1 else frame[0]))
+        for frame in zip(*inputs, strict=True)
+    ]
+    columns = [[row for row in column if row is not None] for column in zip(*steps, strict=True)]
     return tuple(
-        np.stack([row[index] for row in rows]) if port.rate == "frame" else rows[-1][index]
-        for index, port in enumerate(model.outputs)
+        column[-1] if port.rate == "sequence" else np.stack(column)
+        for column, port in zip(columns, model.outputs, strict=True)
     )

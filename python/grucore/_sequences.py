@@ -13,14 +13,15 @@ import numpy as np
 
 from grucore import _core
 from grucore._arrays import (
-    Floats,
+    Array,
     Numbers,
     apart,
-    as_float32,
+    as_input,
     check_out,
     check_shape,
     find_nonfinite,
     gather,
+    is_ids,
     lengths_of,
     outputs_of,
 )
@@ -45,7 +46,7 @@ def choose_block(model: Model, rows: int, most: int) -> int:
     return block
 
 
-def raise_nonfinite(inputs: Sequence[Floats], lengths: Numbers | None) -> NoReturn:
+def raise_nonfinite(inputs: Sequence[Array], lengths: Numbers | None) -> NoReturn:
     """Raise the error that names every frame that was held."""
     rows, frames = find_nonfinite(inputs, lengths)
     places = [f"row {row} frame {frame}" for row, frame in zip(rows, frames, strict=True)]
@@ -56,7 +57,7 @@ def raise_nonfinite(inputs: Sequence[Floats], lengths: Numbers | None) -> NoRetu
     raise error
 
 
-def _direct(array: Floats, frames: int) -> bool:
+def _direct(array: Array, frames: int) -> bool:
     """Whether the engine can walk over (rows, frames, features) where it lies."""
     rows, _, features = array.shape
     return (
@@ -75,11 +76,16 @@ class Sequences:
     ) -> None:
         self.model = model
         self.time_first = time_first
-        self.inputs: list[Floats] = []
+        self.inputs: list[Array] = []
         values = gather(x, model.inputs)
-        for value, port in zip(values, model.inputs, strict=True):
+        if batched is None and len(values) > 1:
+            # What has an axis of features in any case says what the others are.
+            sure = [v for v, port in zip(values, model.inputs, strict=True) if not is_ids(port)]
+            batched = np.ndim(sure[0]) == 3 if sure else None
+        for value, port, ids in zip(values, model.inputs, model._id_counts, strict=True):
             what = f"input {port.name!r}"
-            array = as_float32(value, what)
+            rank = None if batched is None else 2 + batched
+            array = as_input(value, port, ids, rank)
             if batched is None:
                 batched = array.ndim == 3
             lead = ("frames", "batch") if time_first else ("batch", "frames")
@@ -95,40 +101,51 @@ class Sequences:
         self.batched = bool(batched)
         self.rows, self.frames = self.inputs[0].shape[:2]
         self.outputs: tuple[Any, ...] = ()
-        self.targets: list[Floats] = []
+        self.targets: list[Array] = []
 
-    def make_outputs(self, out: Any) -> None:
-        """Make or check the arrays that come back, and the views of them that the engine fills."""
+    def counts(self) -> list[int]:
+        """Values of each output that the frames give from the start of a stream."""
+        return [
+            max(0, -(-(self.frames - skip) // period)) for period, skip in self.model._output_clocks
+        ]
+
+    def make_outputs(self, out: Any, counts: Sequence[int]) -> None:
+        """Make or check the arrays that come back, and the views of them that the engine fills.
+
+        `counts`: values of each output; not looked at where there is one per sequence.
+        """
         ports = self.model.outputs
         empty = self.rows == 0 or self.frames == 0
         shapes = []
-        for port in ports:
+        for port, count in zip(ports, counts, strict=True):
             lead = [self.rows] if self.batched else []
-            if port.rate == "frame":
-                lead.insert(0 if self.time_first else len(lead), self.frames)
+            if port.rate != "sequence":
+                lead.insert(0 if self.time_first else len(lead), count)
             shapes.append((*lead, port.features))
         if out is None:
             make = np.zeros if empty else np.empty
-            self.outputs = tuple(make(shape, np.float32) for shape in shapes)
+            self.outputs = tuple(
+                make(shape, port.dtype) for shape, port in zip(shapes, ports, strict=True)
+            )
             views = list(self.outputs)
         else:
             self.outputs = outputs_of(out, ports)
             views = [
-                check_out(array, shape, f"out of {port.name!r}")
+                check_out(array, shape, port)
                 for array, shape, port in zip(self.outputs, shapes, ports, strict=True)
             ]
             # Early frames of the output must not land on frames that are still to be read.
             self.inputs = apart(self.inputs, views)
         for view, port in zip(views, ports, strict=True):
             target = view if self.batched else view[None]
-            if port.rate != "frame":
+            if port.rate == "sequence":
                 target = target[:, None]
             elif self.batched and self.time_first:
                 target = target.swapaxes(0, 1)
             if empty:
                 target[...] = 0
             elif not _direct(target, target.shape[1]):
-                target = np.empty(target.shape, np.float32)
+                target = np.empty(target.shape, port.dtype)
             self.targets.append(target)
 
     def result(self) -> Any:
@@ -137,10 +154,10 @@ class Sequences:
         for output, target, port in zip(self.outputs, self.targets, ports, strict=True):
             if np.may_share_memory(output, target):
                 continue
-            array = target if port.rate == "frame" else target[:, 0]
+            array = target[:, 0] if port.rate == "sequence" else target
             if not self.batched:
                 array = array[0]
-            elif port.rate == "frame" and self.time_first:
+            elif port.rate != "sequence" and self.time_first:
                 array = array.swapaxes(0, 1)
             output[...] = array
         return self.outputs[0] if len(self.outputs) == 1 else self.outputs
@@ -162,7 +179,7 @@ def run_whole(
     if not isinstance(threads, int) or threads < 1:
         raise ValueError(f"threads={threads!r}: expected an integer of at least 1")
     work = Sequences(model, x, time_first=time_first)
-    work.make_outputs(out)
+    work.make_outputs(out, work.counts())
     valid = None if lengths is None else lengths_of(lengths, work.rows, work.frames)
     batch = work.rows if work.batched else None
     initial = None if state is None else from_dict(model, state, batch)

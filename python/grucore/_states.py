@@ -16,19 +16,20 @@ if TYPE_CHECKING:
 Indexed = list[tuple[int, Floats]]  # (the engine's index, (rows, size))
 
 
-def new_states(model: Model, rows: int, *, internal: bool = False) -> Indexed:
-    """Arrays for the states that users see, or for all."""
+def new_states(model: Model, rows: int) -> Indexed:
+    """Arrays for the states that users see."""
     return [
         (index, np.empty((rows, size), np.float32))
         for index, (_, size, public) in enumerate(model._states())
-        if public or internal
+        if public
     ]
 
 
 def to_dict(model: Model, states: Indexed, *, batched: bool) -> dict[str, Floats]:
-    """(size,) by name, or (rows, size) of a batch."""
+    """Each in its own shape by name; of a batch, all rows of it."""
     names = [name for name, _, _ in model._states()]
-    return {names[index]: array if batched else array[0] for index, array in states}
+    shaped = [(i, array.reshape(-1, *model._state_shapes[i])) for i, array in states]
+    return {names[index]: array if batched else array[0] for index, array in shaped}
 
 
 def from_dict(model: Model, values: Mapping[str, Any], batch: int | None) -> Indexed:
@@ -40,7 +41,8 @@ def from_dict(model: Model, values: Mapping[str, Any], batch: int | None) -> Ind
     states = []
     for index, name, size in rows:
         array = as_float32(values[name], f"state {name!r}")
-        expected = (size,) if batch is None else (batch, size)
+        shape = model._state_shapes[index]
+        expected = shape if batch is None else (batch, *shape)
         check_shape(array.shape, expected, f"state {name!r}")
         states.append((index, plain(array.reshape(-1, size))))
     return states

@@ -21,7 +21,7 @@ from grucore.layers import Activation
 __all__ = ["Step", "describe", "parse"]
 
 ACTIVATIONS = {
-    activation.name.lower(): activation
+    activation.name: activation
     for activation in (Activation.RELU, Activation.SIGMOID, Activation.TANH)
 }
 NAMED = ("gru", "linear")
@@ -43,8 +43,8 @@ def describe(steps: Sequence[Step]) -> str:
     parts = []
     for step in steps:
         parts.append(step.kind if step.name is None else f"{step.kind}({step.name})")
-        if step.activation is not Activation.LINEAR:
-            parts.append(step.activation.name.lower())
+        if step.activation != Activation.LINEAR:
+            parts.append(step.activation.name)
     return " > ".join(parts)
 
 
@@ -80,7 +80,7 @@ def _fold(steps: list[Step], kind: str, where: str) -> None:
     if not steps or steps[-1].kind != "linear":
         before = steps[-1].kind if steps else "nothing"
         raise ConversionError(f"{where}: {kind} follows {before}, expected it after linear")
-    if steps[-1].activation is not Activation.LINEAR:
-        had = steps[-1].activation.name.lower()
+    if steps[-1].activation != Activation.LINEAR:
+        had = steps[-1].activation.name
         raise ConversionError(f"{where}: {kind} follows {had}, expected one activation per linear")
     steps[-1] = replace(steps[-1], activation=ACTIVATIONS[kind])

@@ -8,11 +8,16 @@ from typing import Any
 
 from grucore.model import Model, load
 
-__all__ = ["convert", "from_torch"]
+__all__ = ["convert", "from_keras", "from_onnx", "from_torch"]
 
 
 def convert(
-    path: str | os.PathLike[str], *, architecture: str | None = None, verify: bool = True
+    path: str | os.PathLike[str],
+    *,
+    architecture: str | None = None,
+    config: Any = None,
+    pytorch_lbr_fix: bool = False,
+    verify: bool = True,
 ) -> Model:
     """Convert a checkpoint; its kind is told by content and extension.
 
@@ -24,6 +29,12 @@ def convert(
     architecture : str, optional
         How the layers of a state dict follow each other, such as "gru > last > linear". Needed
         where the file leaves more than one reading.
+    config : str, os.PathLike or dict, optional
+        What a Keras `model.to_json()` gives, or the path of such a file: needed by `.weights.h5`,
+        which has weights alone.
+    pytorch_lbr_fix : bool
+        Read linear_before_reset=1 in ONNX files of PyTorch that say 0, as some of its exporters
+        wrote by mistake.
     verify : bool
         Compare the result with the framework's own layers, or with the reference in float64 where
         the framework is not installed: `Model.proof` says how, and how far they differ.
@@ -35,7 +46,13 @@ def convert(
     """
     from grucore import converters
 
-    data, _ = converters.convert_path(path, architecture=architecture, verify=verify)
+    data, _ = converters.convert_path(
+        path,
+        architecture=architecture,
+        config=config,
+        pytorch_lbr_fix=pytorch_lbr_fix,
+        verify=verify,
+    )
     return load(data)
 
 
@@ -44,6 +61,10 @@ def from_torch(
 ) -> Model:
     """Convert a live torch module, or a state dict with its `architecture`.
 
+    `example_inputs` are the arguments of one call of the module: a tensor, or a tuple of them. A
+    bare nn.GRU or nn.GRUCell does without; any other module is exported with them, at two lengths,
+    so that its graph says which axes are batch and time.
+
     Raises ConversionError for anything that cannot be expressed or has more than one reading.
     """
     import grucore.converters.torch as converter
@@ -51,4 +72,31 @@ def from_torch(
     data, _ = converter.from_module(
         module_or_state_dict, example_inputs=example_inputs, architecture=architecture
     )
+    return load(data)
+
+
+def from_keras(model: Any) -> Model:
+    """Convert a live keras.Model: Sequential or Functional, built, of any back end.
+
+    Raises ConversionError, which names the layer and the attribute, for anything that cannot be
+    expressed; TypeError for objects of another kind.
+    """
+    import grucore.converters.keras as converter
+
+    data, _ = converter.from_model(model)
+    return load(data)
+
+
+def from_onnx(path_or_proto: Any, *, pytorch_lbr_fix: bool = False, verify: bool = True) -> Model:
+    """Convert an ONNX file, or an ``onnx.ModelProto`` that has its numbers in it.
+
+    Inputs that are an initial state or the lengths become `state=` and `lengths=` of `run`: the
+    metadata's source says which. `pytorch_lbr_fix`, `verify`: as `convert` has them.
+    """
+    from grucore.converters import convert_path, onnx
+
+    if isinstance(path_or_proto, str | os.PathLike):
+        data, _ = convert_path(path_or_proto, pytorch_lbr_fix=pytorch_lbr_fix, verify=verify)
+    else:
+        data, _ = onnx.read_proto(path_or_proto, verify=verify, pytorch_lbr_fix=pytorch_lbr_fix)
     return load(data)

@@ -12,7 +12,15 @@ import numpy as np
 
 from grucore.node import Array
 
-__all__ = ["fold_reset_after", "fold_reset_before", "from_torch", "rounded"]
+__all__ = [
+    "fold_reset_after",
+    "fold_reset_before",
+    "from_cudnn_keras",
+    "from_keras",
+    "from_onnx",
+    "from_torch",
+    "rounded",
+]
 
 
 def rounded(array: Array) -> Array:
@@ -47,3 +55,58 @@ def from_torch(
         none if bias_ih is None else bias_ih, none if bias_hh is None else bias_hh
     )
     return rounded(weight_ih), rounded(weight_hh), bias
+
+
+def _from_zrn(array: Array) -> Array:
+    """Rows in the order z, r, n -> r, z, n."""
+    z, r, n = np.split(array, 3)
+    return np.concatenate([r, z, n])
+
+
+def from_keras(
+    kernel: Array, recurrent_kernel: Array, bias: Array | None, *, reset_after: bool
+) -> tuple[Array, Array, Array]:
+    """Keras's GRU, (I, 3 H), (H, 3 H), in the order z, r, n -> float32 weights and bias.
+
+    Its ``bias``: (2, 3 H), of the input and the recurrent side, of the reset-after cell; (3 H,) of
+    the reset-before cell, whose biases are all of the input side; None for zeros. The result's:
+    (4 H,) or (3 H,).
+    """
+    none = np.zeros(kernel.shape[1], np.float32)
+    if bias is None:
+        bias_ih, bias_hh = none, none
+    elif reset_after:
+        bias_ih, bias_hh = (_from_zrn(part) for part in bias)
+    else:
+        bias_ih, bias_hh = _from_zrn(bias), none
+    fold = fold_reset_after if reset_after else fold_reset_before
+    weights = rounded(_from_zrn(kernel.T)), rounded(_from_zrn(recurrent_kernel.T))
+    return (*weights, fold(bias_ih, bias_hh))
+
+
+def from_cudnn_keras(
+    kernel: Array, recurrent_kernel: Array, bias: Array
+) -> tuple[Array, Array, Array]:
+    """Keras's CuDNNGRU -> what its GRU would have: (I, 3 H), (H, 3 H), (2, 3 H), order z, r, n.
+
+    cuDNN's matrices are (H, I) for each gate, row after row; Keras keeps their numbers in arrays of
+    the shape (I, H), and the biases of both sides one after the other, (6 H,).
+    """
+    kernels = [part.reshape(part.shape[::-1]).T for part in np.split(kernel, 3, axis=1)]
+    recurrent = [part.T for part in np.split(recurrent_kernel, 3, axis=1)]
+    joined = np.concatenate(kernels, axis=1), np.concatenate(recurrent, axis=1)
+    return (*joined, bias.reshape(2, -1))
+
+
+def from_onnx(
+    weight: Array, recurrence: Array, bias: Array, *, reset_after: bool
+) -> tuple[Array, Array, Array]:
+    """ONNX's GRU, one direction: W (3 H, I), R (3 H, H), B (6 H,) -> float32 weights and bias.
+
+    ONNX has the order z, r, h, and in B first the biases of the input side, then the others.
+    """
+    hidden = recurrence.shape[1]
+    rows = np.r_[hidden : 2 * hidden, :hidden, 2 * hidden : 3 * hidden]
+    fold = fold_reset_after if reset_after else fold_reset_before
+    folded = fold(bias[: 3 * hidden][rows], bias[3 * hidden :][rows])
+    return rounded(weight[rows]), rounded(recurrence[rows]), folded

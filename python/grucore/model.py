@@ -22,7 +22,10 @@ SELFTEST_BOUND = 1e-5
 
 
 class Port(NamedTuple):
-    """An input or an output; dtype is "float32", rate "frame" or "sequence"."""
+    """An input or an output.
+
+    dtype is "float32" or "int32", rate "frame", "sequence", or "<k> frames" for one in k frames.
+    """
 
     name: str
     features: int
@@ -56,10 +59,20 @@ class Model(_core.Model):
     inputs, outputs : tuple of Port
     """
 
-    __slots__ = ("__weakref__", "inputs", "outputs")
+    __slots__ = (
+        "__weakref__",
+        "_id_counts",
+        "_output_clocks",
+        "_state_shapes",
+        "inputs",
+        "outputs",
+    )
 
     inputs: tuple[Port, ...]
     outputs: tuple[Port, ...]
+    _output_clocks: tuple[tuple[int, int], ...]  # period and skip of each output
+    _id_counts: tuple[int | None, ...]  # of each input: the ids that embeddings have for it
+    _state_shapes: tuple[tuple[int, ...], ...]  # of each state: of one row
 
     def __init__(self, source: Any, *, isa: str | None = None, mmap: bool = False) -> None:
         for name, is_output in (("inputs", False), ("outputs", True)):
@@ -68,6 +81,29 @@ class Model(_core.Model):
                 for row in self._ports(is_output)
             )
             object.__setattr__(self, name, ports)
+        clocks = tuple((row[4], row[5]) for row in self._ports(True))
+        object.__setattr__(self, "_output_clocks", clocks)
+        self._learn_tables()
+
+    def _learn_tables(self) -> None:
+        """What only the tables of the file say; they are not looked at for most models."""
+        counts: tuple[int | None, ...] = (None,) * len(self.inputs)
+        if any(port.dtype == "int32" for port in self.inputs):
+            from grucore._tables import id_counts
+
+            counts = id_counts(self)
+        states = self._states()
+        channels: dict[str, int] = {}
+        if any(public and not name.endswith(".h") for name, _, public in states):
+            from grucore._tables import history_channels
+
+            channels = history_channels(self)
+        shapes = tuple(
+            (size // channels[name], channels[name]) if name in channels else (size,)
+            for name, size, _ in states
+        )
+        object.__setattr__(self, "_id_counts", counts)
+        object.__setattr__(self, "_state_shapes", shapes)
 
     def __setattr__(self, name: str, value: Any) -> None:
         raise AttributeError(f"a model is immutable: {name!r} cannot be set")
@@ -133,11 +169,13 @@ class Model(_core.Model):
         Parameters
         ----------
         x : array_like, (frames, features) or (batch, frames, features)
-            Any real dtype. Several inputs: a tuple in the order of `inputs`, or a dict by name.
+            Any real dtype. Several inputs: a tuple in the order of `inputs`, or a dict by name. An
+            input of ids (int32, one feature): any integer dtype, (frames,) or (batch, frames).
         lengths : array_like of int, (batch,), optional
             Valid frames of each row: past them outputs are 0, and the state stays.
         state : dict, optional
-            The initial state as `return_state` gives it: "<layer>.h" -> (size,) or (batch, size).
+            The initial state as `return_state` gives it: "<layer>.h" -> (size,) or (batch, size),
+            "<layer>.history" -> (frames, channels) or (batch, frames, channels).
         out : ndarray, optional
             Where to write: float32 of exactly the result's shape. Several outputs: a tuple.
         return_state : bool
@@ -154,13 +192,15 @@ class Model(_core.Model):
         -------
         ndarray or tuple of ndarray
             float32, (frames, features) or (batch, frames, features); an output per sequence gives
-            (features,) or (batch, features). A tuple, in the order of `outputs`, where there are
-            several. `(y, state)` with `return_state`.
+            (features,) or (batch, features), and one that does not come with every frame has fewer
+            frames. A tuple, in the order of `outputs`, where there are several. `(y, state)` with
+            `return_state`.
 
         Raises
         ------
         ValueError
-            A wrong shape or length, an unknown or missing name, a read-only `out`.
+            A wrong shape or length, an unknown or missing name, a read-only `out`, or an id that an
+            embedding does not have.
         TypeError
             A dtype that is not a real number, or an `out` that is not float32.
         NonFiniteError

@@ -1,10 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What all layers share: values, the roles of tensors, the checks of shapes, the class Node."""
+"""What all layers share: values, the tensors of a layer, the class Node."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import IntEnum
 from typing import Any, ClassVar, NamedTuple, Self
 
@@ -12,25 +12,29 @@ import numpy as np
 import numpy.typing as npt
 
 __all__ = [
+    "MAX_FEATURES",
+    "MAX_SKIP",
     "Array",
     "Defect",
     "Dtype",
+    "Layout",
     "Node",
     "Rate",
     "Role",
     "Slot",
     "Value",
-    "check_arity",
-    "check_code",
-    "check_float32",
-    "check_rate",
+    "float32_bits",
+    "float32_of",
 ]
 
 Array = npt.NDArray[Any]
 
+MAX_FEATURES = 1 << 20
+MAX_SKIP = 1 << 20
+
 
 class Dtype(IntEnum):
-    """What a value is made of."""
+    """What a value, or a stored tensor, is made of."""
 
     FLOAT32 = 0
     INT32 = 1
@@ -57,16 +61,42 @@ class Role(IntEnum):
     WEIGHT_HN = 3
     BIAS = 4
     WEIGHT = 5
+    INITIAL_STATE = 6
+    TABLE = 7
+    SCALE = 8
+    SHIFT = 9
+    SLOPE = 10
+    INDEX = 11
     TEST_INPUT = 64
     TEST_OUTPUT = 65
 
 
+class Layout(IntEnum):
+    """In which order a tensor's elements stand in the file."""
+
+    ROWMAJOR = 1
+    PANEL16 = 2
+    ROWS = 3
+
+
 class Slot(NamedTuple):
-    """A tensor that a layer stores: `panel16` of so many gates, or `rowmajor` where gates is 0."""
+    """A tensor that a layer stores; ``gates`` and ``groups`` are those of `panel16`, else 0.
+
+    An extent of 0 stands for any number.
+    """
 
     role: Role
     shape: tuple[int, ...]
-    gates: int
+    layout: Layout = Layout.ROWMAJOR
+    gates: int = 0
+    groups: int = 0
+    dtype: Dtype = Dtype.FLOAT32
+    is_optional: bool = False
+
+    @classmethod
+    def panels(cls, role: Role, shape: tuple[int, ...], gates: int = 1, groups: int = 1) -> Slot:
+        """A matrix or bias in `panel16`."""
+        return cls(role, shape, Layout.PANEL16, gates, groups)
 
     @property
     def name(self) -> str:
@@ -76,59 +106,74 @@ class Slot(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Value:
-    """What flows along an edge of the graph. ``period`` is the number of frames at rate PERIOD."""
+    """What flows along an edge of the graph.
+
+    Frame t of the model's input has a value where ``t >= skip`` and ``(t - skip) % period == 0``.
+    ``period`` is 1 except at rate PERIOD; at rate SEQUENCE there is one value for all frames.
+    """
 
     name: str
     features: int
     dtype: Dtype = Dtype.FLOAT32
     rate: Rate = Rate.FRAME
     period: int = 1
+    skip: int = 0
+
+    @property
+    def clock(self) -> tuple[Rate, int, int]:
+        """Which frames have a value."""
+        return self.rate, self.period, self.skip
+
+    def count(self, frames: int) -> int:
+        """Values that the first ``frames`` frames give: at most 1 per frame, 1 per sequence."""
+        if self.rate is Rate.SEQUENCE:
+            return 1
+        return max(0, -(-(frames - self.skip) // self.period))
+
+    def shape(self, frames: int) -> tuple[int, ...]:
+        """Of the array for so many frames: (values, features), or (features,) per sequence."""
+        per_sequence = self.rate is Rate.SEQUENCE
+        return (self.features,) if per_sequence else (self.count(frames), self.features)
+
+    def per_sequence(self) -> Value:
+        """The same once per sequence."""
+        return replace(self, rate=Rate.SEQUENCE, period=1, skip=0)
 
 
 class Defect(Exception):
-    """Why a layer is impossible: a Status name, a sentence, and the attribute at fault, if any."""
+    """Why a layer is impossible: a Status name, a sentence, the attribute or tensor at fault."""
 
-    def __init__(self, status: str, message: str, attribute: int | None = None) -> None:
+    def __init__(
+        self,
+        status: str,
+        message: str,
+        attribute: int | None = None,
+        *,
+        tensor: Role | None = None,
+    ) -> None:
         super().__init__(message)
         self.status = status
         self.attribute = attribute
+        self.tensor = tensor
 
 
-def check_code(kind: type[IntEnum], words: Sequence[int], index: int, what: str) -> int:
-    """Return attribute ``index`` if it is a member of ``kind``; otherwise raise `Defect`."""
-    try:
-        return kind(words[index])
-    except ValueError:
-        known = ", ".join(f"{code.value} {code.name.lower()}" for code in kind)
-        message = f"{what} is {words[index]}, expected one of {known}"
-        raise Defect("kBadAttribute", message, index) from None
+def float32_bits(number: float) -> int:
+    """The attribute word of a float32."""
+    return int(np.float32(number).view(np.uint32))
 
 
-def check_arity(inputs: Sequence[Value], least: int, most: int | None) -> None:
-    """Raise `Defect` unless the layer reads so many values."""
-    if len(inputs) < least or (most is not None and len(inputs) > most):
-        expected = f"at least {least}" if most is None else str(most)
-        raise Defect("kBadShape", f"reads {len(inputs)} values, expected {expected}")
-
-
-def check_float32(*values: Value) -> None:
-    """Raise `Defect` unless all values are float32."""
-    for value in values:
-        if value.dtype is not Dtype.FLOAT32:
-            raise Defect("kBadShape", f"value {value.name!r} is {value.dtype.name}, not FLOAT32")
-
-
-def check_rate(value: Value, rate: Rate, period: int = 1) -> None:
-    """Raise `Defect` unless the value is written that often."""
-    if (value.rate, value.period) != (rate, period):
-        raise Defect(
-            "kBadShape", f"value {value.name!r} has rate {value.rate.name}, expected {rate.name}"
-        )
+def float32_of(word: int) -> float:
+    """The inverse of `float32_bits`."""
+    return float(np.uint32(word).view(np.float32))
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
 class Node:
-    """A layer: the values that it reads and the one that it writes, by name."""
+    """A layer: the values that it reads and the one that it writes, by name.
+
+    ``kind`` is its number in the file, ``layer`` its name; both stand in docs/format.md. What it
+    carries from frame to frame, where users see that, is called ``name + state_suffix``.
+    """
 
     name: str
     inputs: tuple[str, ...]
@@ -137,6 +182,7 @@ class Node:
     kind: ClassVar[int]
     layer: ClassVar[str]
     attribute_count: ClassVar[int] = 0
+    state_suffix: ClassVar[str] = ""
 
     @property
     def attributes(self) -> tuple[int, ...]:
@@ -152,6 +198,15 @@ class Node:
         """Whether a frame of output needs no later frame of input."""
         return True
 
+    @property
+    def multiply_adds(self) -> int:
+        """Multiply-adds of one value of the output."""
+        return 0
+
+    def written(self, *inputs: Value) -> Value:
+        """The value that this layer writes, called ``output``, if it reads these."""
+        return replace(inputs[0], name=self.output)
+
     @classmethod
     def check(cls, words: Sequence[int], inputs: Sequence[Value], output: Value) -> None:
         """Raise `Defect` where attributes, inputs and output do not fit together."""
@@ -161,8 +216,14 @@ class Node:
     def slots(
         cls, words: Sequence[int], inputs: Sequence[Value], output: Value
     ) -> tuple[Slot, ...]:
-        """The tensors that a layer with these (checked) attributes and values has."""
+        """The tensors of a layer with these (checked) attributes and values, by ascending role."""
         return ()
+
+    @classmethod
+    def check_tensors(
+        cls, words: Sequence[int], inputs: Sequence[Value], tensors: Mapping[Role, Array]
+    ) -> None:
+        """Raise `Defect` where what stands in tensors of the right shapes is impossible."""
 
     @classmethod
     def build(
@@ -175,8 +236,3 @@ class Node:
     ) -> Self:
         """The node of checked words and tensors: the inverse of `attributes` and `tensors`."""
         return cls(name=name, inputs=inputs, output=output)
-
-    @classmethod
-    def multiply_adds(cls, inputs: Sequence[Value], output: Value) -> int:
-        """Multiply-adds of one evaluation."""
-        return 0

@@ -15,15 +15,17 @@ from typing import Any, TypeAlias
 import numpy as np
 
 from grucore._core import ConversionError
+from grucore._magnitudes import largest_sum
 from grucore.fileformat import write
 from grucore.ir import Graph, TestVector
-from grucore.layers import Activation, Dense, Gru
-from grucore.node import Array
+from grucore.layers import Embedding
+from grucore.node import Array, Dtype
 
 __all__ = ["BOUND", "Proof", "Witness", "finish", "prove"]
 
-Witness: TypeAlias = Callable[[Array], tuple[Array, ...]]
-"""Gives the outputs of the source for one sequence, (T, features) float32."""
+Witness: TypeAlias = Callable[..., tuple[Array, ...]]
+"""Gives the outputs of the source for one sequence: called with an array (T, features) for each
+input of the graph, float32 or int32."""
 
 BOUND = 2e-6
 COMFORTABLE_SUM = 16.0
@@ -51,23 +53,32 @@ class Proof:
 
 
 def prove(
-    graph: Graph, witness: Witness, against: str, *, examples: Sequence[Array] = ()
+    graph: Graph,
+    witness: Witness,
+    against: str,
+    *,
+    examples: Sequence[Array | tuple[Array, ...]] = (),
+    lengths: Sequence[int] = LENGTHS,
 ) -> tuple[bytes, Proof]:
     """The file of a graph, with proof and test vector in it, and the proof.
 
-    ``examples``: sequences (T, features) to compare on, besides generated ones of up to 200 frames
-    within [-4, 4]. Raises `ConversionError` if a difference is above the bound.
+    ``examples``: sequences (T, features), or a tuple of these for several inputs, to compare on,
+    besides generated ones of these ``lengths`` within [-4, 4]. Raises `ConversionError` if a
+    difference is above the bound.
     """
     model = _model(write(graph))
     differences = dict.fromkeys(graph.outputs, 0.0)
     frames, largest_input = 0, LARGEST_INPUT
-    for x in (*_sequences(graph), *examples):
-        ours, theirs = _outputs(model.run(x)), witness(x)
-        frames += len(x)
-        largest_input = max(largest_input, float(np.abs(x).max(initial=0.0)))
+    for given in (*_sequences(graph, lengths), *examples):
+        xs = given if isinstance(given, tuple) else (given,)
+        ours, theirs = _outputs(model.run(_given(xs))), witness(*xs)
+        frames += len(xs[0])
+        for x in xs:
+            if x.dtype.kind == "f":
+                largest_input = max(largest_input, float(np.abs(x).max(initial=0.0)))
         for name, mine, other in zip(graph.outputs, ours, theirs, strict=True):
             differences[name] = max(differences[name], _difference(name, mine, other))
-    bound = BOUND * max(1.0, _largest_sum(graph, largest_input) / COMFORTABLE_SUM)
+    bound = BOUND * max(1.0, largest_sum(graph, largest_input) / COMFORTABLE_SUM)
     proof = Proof(against, max(differences.values()), bound, frames, differences)
     if not proof.largest_difference <= bound:
         raise ConversionError(f"the converted model does not agree with its source: {proof}")
@@ -81,10 +92,12 @@ def finish(graph: Graph) -> bytes:
         model = _model(write(graph), isa="scalar")  # fused on every machine
     generator = np.random.default_rng(SEED)
     inputs = tuple(
-        generator.uniform(-2, 2, (TEST_FRAMES, graph.value(name).features)).astype(np.float32)
+        _ids(graph, name, TEST_FRAMES, generator)
+        if graph.value(name).dtype is Dtype.INT32
+        else generator.uniform(-2, 2, (TEST_FRAMES, graph.value(name).features)).astype(np.float32)
         for name in graph.inputs
     )
-    outputs = _outputs(model.run(inputs if len(inputs) > 1 else inputs[0]))
+    outputs = _outputs(model.run(_given(inputs)))
     return write(replace(graph, test=TestVector(inputs, outputs)))
 
 
@@ -95,24 +108,69 @@ def _model(data: bytes, **options: Any) -> Any:
     return Model(data, **options)
 
 
+def _given(xs: tuple[Array, ...]) -> Any:
+    """What `Model.run` takes: two axes of ids would be several sequences, where an id is a frame."""
+    plain = tuple(x[:, 0] if x.dtype.kind == "i" and x.shape[1] == 1 else x for x in xs)
+    return plain if len(plain) > 1 else plain[0]
+
+
 def _outputs(result: Any) -> tuple[Array, ...]:
     return result if isinstance(result, tuple) else (result,)
 
 
-def _sequences(graph: Graph) -> Iterator[Array]:
+def _sequences(graph: Graph, lengths: Sequence[int]) -> Iterator[tuple[Array, ...]]:
     """Noise of several sizes, then what noise never is: silence, steps, extremes, one impulse."""
     generator = np.random.default_rng(SEED)
-    features = graph.value(graph.inputs[0]).features
-    for length in LENGTHS:
-        noise = generator.standard_normal((length, features)) * generator.choice([0.1, 1.0, 4.0])
-        yield noise.clip(-LARGEST_INPUT, LARGEST_INPUT).astype(np.float32)
-    odd = np.zeros((48, features), np.float32)
+    # A model that knows one length only is compared on that one, several times.
+    for length in lengths if len(lengths) > 1 else (*lengths, *lengths, *lengths):
+        size = generator.choice([0.1, 1.0, 4.0])
+        yield tuple(_noise(graph, name, length, size, generator) for name in graph.inputs)
+    length = 48 if len(lengths) > 1 else lengths[0]
+    yield tuple(_odd(graph, name, length, generator) for name in graph.inputs)
+
+
+def _noise(
+    graph: Graph, name: str, length: int, size: float, generator: np.random.Generator
+) -> Array:
+    value = graph.value(name)
+    if value.dtype is Dtype.INT32:
+        return _ids(graph, name, length, generator)
+    noise = generator.standard_normal((length, value.features)) * size
+    return noise.clip(-LARGEST_INPUT, LARGEST_INPUT).astype(np.float32)
+
+
+def _odd(graph: Graph, name: str, length: int, generator: np.random.Generator) -> Array:
+    value = graph.value(name)
+    if value.dtype is Dtype.INT32:
+        return _ids(graph, name, length, generator)
+    odd = np.zeros((max(length, 48), value.features), np.float32)
     odd[8] = 1.0
     odd[16:24] = LARGEST_INPUT
     odd[24:32] = -LARGEST_INPUT
     odd[32:40, ::2] = np.float32(2**-24)
-    odd[40:] = np.linspace(-1, 1, 8, dtype=np.float32)[:, None]
-    yield odd
+    odd[40:48] = np.linspace(-1, 1, 8, dtype=np.float32)[:, None]
+    return odd[:length]
+
+
+def _ids(graph: Graph, name: str, length: int, generator: np.random.Generator) -> Array:
+    """Ids that all the embeddings which read this input have, 0 more often than by chance."""
+    tables = [
+        len(node.table)
+        for node in graph.nodes
+        if isinstance(node, Embedding) and name in _sources(graph, node.inputs[0])
+    ]
+    shape = (length, graph.value(name).features)
+    ids = generator.integers(0, min(tables, default=2), shape)
+    return np.where(generator.random(shape) < 0.2, 0, ids).astype(np.int32)
+
+
+def _sources(graph: Graph, name: str) -> set[str]:
+    """The value and all those that it is made of."""
+    found = {name}
+    for node in reversed(graph.nodes):
+        if node.output in found:
+            found.update(node.inputs)
+    return found
 
 
 def _difference(name: str, mine: Array, other: Array) -> float:
@@ -122,27 +180,3 @@ def _difference(name: str, mine: Array, other: Array) -> float:
     difference = np.abs(mine.astype(np.float64) - other.astype(np.float64))
     largest = float(difference.max(initial=0.0))
     return float("inf") if np.isnan(largest) else largest
-
-
-def _largest_sum(graph: Graph, largest_input: float) -> float:
-    """The largest sum of absolute values of terms that enters an activation, at most."""
-    size = dict.fromkeys(graph.inputs, largest_input)
-    largest = 0.0
-    for node in graph.nodes:
-        incoming = max(size[name] for name in node.inputs)
-        size[node.output] = incoming
-        if isinstance(node, Gru):
-            rows = np.abs(node.weight_ih).sum(axis=1) * incoming + np.abs(node.weight_hh).sum(
-                axis=1
-            )
-            total = float((rows + np.abs(node.bias[: len(rows)])).max())
-            size[node.output] = 1.0
-        elif isinstance(node, Dense):
-            rows = np.abs(node.weight).sum(axis=1) * incoming + np.abs(node.bias)
-            total = float(rows.max())
-            bounded = node.activation in (Activation.SIGMOID, Activation.TANH)
-            size[node.output] = 1.0 if bounded else total
-        else:
-            continue
-        largest = max(largest, total)
-    return largest

@@ -10,9 +10,10 @@ import numpy as np
 
 from grucore import _core
 from grucore._arrays import (
+    Array,
     Floats,
     apart,
-    as_float32,
+    as_input,
     check_out,
     check_shape,
     find_nonfinite,
@@ -58,7 +59,8 @@ class Stream(_core.Stream):
         -------
         ndarray or tuple of ndarray
             float32, (frames, features) or (n, frames, features); (features,) or (n, features) for
-            an output per sequence. The same bits as `step` frame by frame.
+            an output per sequence; fewer frames of one that does not come with every frame. The
+            same bits as `step` frame by frame.
 
         Raises
         ------
@@ -75,7 +77,7 @@ class Stream(_core.Stream):
         work = Sequences(self.model, block, batched=self.batch is not None)
         if self.batch is not None and work.rows != self.batch:
             raise ValueError(f"the block has {work.rows} rows, the stream has batch={self.batch}")
-        work.make_outputs(None)
+        work.make_outputs(None, self._output_counts(work.frames))
         flags = self._run_arrays(work.frames, tuple(work.inputs), tuple(work.targets), None)
         if self.nonfinite == "error" and flags & NONFINITE_INPUT:
             raise_nonfinite(work.inputs, None)
@@ -92,6 +94,9 @@ class Stream(_core.Stream):
     def state(self) -> dict[str, Floats]:
         """A snapshot of the state: "<layer>.h" -> float32 (size,), or (n, size) with a batch.
 
+        The history of a convolution is "<layer>.history": (frames, channels), with a batch
+        (n, frames, channels). At which frames a strided output comes is no part of it.
+
         Assign such a dict to restore it; ValueError for unknown or missing names or wrong shapes.
         """
         states = new_states(self.model, self.batch or 1)
@@ -104,10 +109,8 @@ class Stream(_core.Stream):
 
     def copy(self) -> Self:
         """Another stream of the same model in the same state; the two then go their own ways."""
-        states = new_states(self.model, self.batch or 1, internal=True)
-        self._move_state(states, False)
         twin = type(self)(self.model, self.batch, self.nonfinite, self._block)
-        twin._move_state(states, True)
+        self._copy_to(twin)
         return twin
 
     __copy__ = copy
@@ -128,19 +131,26 @@ class Stream(_core.Stream):
         model, batch = self.model, self.batch
         lead = () if batch is None else (batch,)
         inputs = []
-        for value, port in zip(gather(x, model.inputs), model.inputs, strict=True):
-            array = as_float32(value, f"input {port.name!r}")
+        for value, port, ids in zip(
+            gather(x, model.inputs), model.inputs, model._id_counts, strict=True
+        ):
+            array = as_input(value, port, ids, len(lead) + 1)
             check_shape(array.shape, (*lead, port.features), f"input {port.name!r}")
             inputs.append(plain(array))
         rows = None if active is None else self._row_numbers(active, "active")
         shapes = [(*lead, port.features) for port in model.outputs]
         if out is None:
-            results: tuple[Any, ...] = tuple([np.zeros(shape, np.float32) for shape in shapes])
-            views: list[Floats] = list(results)
+            results: tuple[Any, ...] = tuple(
+                [
+                    np.zeros(shape, port.dtype)
+                    for shape, port in zip(shapes, model.outputs, strict=True)
+                ]
+            )
+            views: list[Array] = list(results)
         else:
             results = outputs_of(out, model.outputs)
             views = [
-                check_out(array, shape, f"out of {port.name!r}")
+                check_out(array, shape, port)
                 for array, shape, port in zip(results, shapes, model.outputs, strict=True)
             ]
             if self.nonfinite == "error":  # the input must still be there to say what was wrong
@@ -152,10 +162,13 @@ class Stream(_core.Stream):
                 view[...] = target
         if self.nonfinite == "error" and flags & NONFINITE_INPUT:
             self._nonfinite(tuple(inputs), rows)
+        if rows is not None and not len(rows):  # what comes with every frame came for nobody
+            for index, clock in enumerate(model._output_clocks):
+                written |= (clock == (1, 0)) << index
         answers = [result if written >> index & 1 else None for index, result in enumerate(results)]
         return answers[0] if len(answers) == 1 else tuple(answers)
 
-    def _nonfinite(self, inputs: tuple[Floats, ...], rows: Any) -> None:
+    def _nonfinite(self, inputs: tuple[Array, ...], rows: Any) -> None:
         """Raise `NonFiniteError` for a frame that was held."""
         frames = [array.reshape(-1, 1, array.shape[-1]) for array in inputs]
         found, _ = find_nonfinite(frames, None)

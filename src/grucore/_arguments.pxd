@@ -35,12 +35,24 @@ cdef inline bint is_plain(object value, PyTypeObject* ndarray, int dtype, int fl
     )
 
 
-cdef inline bint is_frame(
-    object value, PyTypeObject* ndarray, int rank, npy_intp rows, npy_intp features, int flags
+cdef inline bint is_plain_of(
+    object value, PyTypeObject* ndarray, cpp.Dtype dtype, int flags
 ) noexcept:
-    """Whether `value` is a plain float32 array of (features,) at rank 1, or (rows, features)."""
+    """The same for the dtype of an input or output."""
+    if dtype == cpp.Dtype.kFloat32:
+        return is_plain(value, ndarray, cpp.NPY_FLOAT, flags)
+    # Where int and long have 32 bits both, numpy has two types of them.
+    return (is_plain(value, ndarray, cpp.NPY_INT32, flags)
+            or is_plain(value, ndarray, cpp.NPY_INT, flags))
+
+
+cdef inline bint is_frame(
+    object value, PyTypeObject* ndarray, int rank, npy_intp rows, npy_intp features, int flags,
+    cpp.Dtype dtype=cpp.Dtype.kFloat32
+) noexcept:
+    """Whether `value` is a plain array of (features,) at rank 1, or (rows, features)."""
     cdef npy_intp* dims
-    if not is_plain(value, ndarray, cpp.NPY_FLOAT, flags):
+    if not is_plain_of(value, ndarray, dtype, flags):
         return False
     if cpp.PyArray_NDIM(<PyArrayObject*>value) != rank:
         return False
@@ -48,6 +60,17 @@ cdef inline bint is_frame(
     if rank == 1:
         return dims[0] == features
     return dims[0] == rows and dims[1] == features
+
+
+cdef inline bint is_single(const cpp.Model* model, npy_intp rows) noexcept:
+    """One float32 input, one float32 output that every step writes for all rows or for none."""
+    cdef cpp.PortInfo x = cpp.input_info(model, 0)
+    cdef cpp.PortInfo y = cpp.output_info(model, 0)
+    return (
+        cpp.input_count(model) == 1 and cpp.output_count(model) == 1
+        and x.dtype == cpp.Dtype.kFloat32 and y.dtype == cpp.Dtype.kFloat32
+        and (rows == 1 or (y.period == 1 and y.skip == 0))
+    )
 
 
 cdef inline bint overlap(object x, object out) noexcept:
@@ -70,29 +93,33 @@ cdef inline int take_frame(
     tuple inputs, tuple outputs
 ) except -1:
     """Addresses of one frame: plain arrays for each input and output."""
+    cdef cpp.PortInfo info
     cdef uint32_t i
     check_counts(model, inputs, outputs)
     for i in range(len(inputs)):
-        if not is_frame(inputs[i], ndarray, rank, rows, cpp.input_info(model, i).features, READ):
-            raise TypeError(f"input {i} is not a plain float32 frame")
+        info = cpp.input_info(model, i)
+        if not is_frame(inputs[i], ndarray, rank, rows, info.features, READ, info.dtype):
+            raise TypeError(f"input {i} is not a plain frame of the right dtype and shape")
         frame.sources[i] = cpp.PyArray_DATA(<PyArrayObject*>inputs[i])
     for i in range(len(outputs)):
-        if not is_frame(outputs[i], ndarray, rank, rows, cpp.output_info(model, i).features, WRITE):
-            raise TypeError(f"output {i} is not a plain float32 frame")
+        info = cpp.output_info(model, i)
+        if not is_frame(outputs[i], ndarray, rank, rows, info.features, WRITE, info.dtype):
+            raise TypeError(f"output {i} is not a plain frame of the right dtype and shape")
         frame.targets[i] = cpp.PyArray_DATA(<PyArrayObject*>outputs[i])
     return 0
 
 
 cdef inline int take_signal(
     cpp.Signal* signal, object value, PyTypeObject* ndarray, npy_intp rows, npy_intp frames,
-    npy_intp features, int flags
+    const cpp.PortInfo* info, int flags
 ) except -1:
-    """Address and strides of a float32 array (rows, frames, features) of contiguous features."""
+    """Address and strides of an array (rows, frames, features) of contiguous features."""
+    cdef npy_intp features = info.features
     cdef PyArrayObject* array = <PyArrayObject*>value
     cdef npy_intp* dims
     cdef npy_intp* strides
-    if not is_plain(value, ndarray, cpp.NPY_FLOAT, flags) or cpp.PyArray_NDIM(array) != 3:
-        raise TypeError("expected an aligned float32 array of three dimensions")
+    if not is_plain_of(value, ndarray, info.dtype, flags) or cpp.PyArray_NDIM(array) != 3:
+        raise TypeError("expected an aligned array of three dimensions and the right dtype")
     dims = cpp.PyArray_DIMS(array)
     strides = cpp.PyArray_STRIDES(array)
     if dims[0] != rows or dims[1] != frames or dims[2] != features:
@@ -108,9 +135,24 @@ cdef inline int take_signal(
     return 0
 
 
+cdef inline npy_intp output_frames(
+    const cpp.Stream* stream, uint32_t output, npy_intp rows, npy_intp frames
+) except -1:
+    """Values that so many frames give of an output, for every row alike."""
+    cdef uint32_t count = cpp.output_frames(stream, output, 0, <uint32_t>frames)
+    cdef uint32_t row, other
+    for row in range(1, <uint32_t>rows):
+        other = cpp.output_frames(stream, output, row, <uint32_t>frames)
+        if other != count:
+            raise ValueError(
+                f"the rows of the stream are not at the same frame: these frames give {count} "
+                f"values of output {output} for row 0, {other} for row {row}")
+    return count
+
+
 cdef inline int take_sequence(
-    Sequence* block, const cpp.Model* model, PyTypeObject* ndarray, npy_intp rows, npy_intp frames,
-    tuple inputs, tuple outputs
+    Sequence* block, const cpp.Model* model, const cpp.Stream* stream, PyTypeObject* ndarray,
+    npy_intp rows, npy_intp frames, tuple inputs, tuple outputs
 ) except -1:
     """Signals of a block: an output per sequence has one frame."""
     cdef cpp.Signal signal
@@ -120,14 +162,14 @@ cdef inline int take_sequence(
     check_counts(model, inputs, outputs)
     for i in range(len(inputs)):
         info = cpp.input_info(model, i)
-        take_signal(&signal, inputs[i], ndarray, rows, frames, info.features, ALIGNED)
+        take_signal(&signal, inputs[i], ndarray, rows, frames, &info, ALIGNED)
         block.sources[i].data = signal.data
         block.sources[i].row_stride = signal.row_stride
         block.sources[i].frame_stride = signal.frame_stride
     for i in range(len(outputs)):
         info = cpp.output_info(model, i)
-        written = 1 if info.rate == cpp.Rate.kSequence else frames
-        take_signal(&block.targets[i], outputs[i], ndarray, rows, written, info.features,
+        written = output_frames(stream, i, rows, frames)
+        take_signal(&block.targets[i], outputs[i], ndarray, rows, written, &info,
                     ALIGNED | WRITEABLE)
     return 0
 

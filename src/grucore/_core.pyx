@@ -9,8 +9,8 @@ from libc.stdint cimport uint32_t, uint64_t
 from grucore cimport _cpp as cpp
 from grucore cimport _describe as describe
 from grucore._arguments cimport (
-    READ, WRITE, Frame, Sequence, is_frame, is_plain, overlap, take_frame, take_numbers,
-    take_sequence,
+    READ, WRITE, Frame, Sequence, is_frame, is_plain, is_single, output_frames, overlap,
+    take_frame, take_numbers, take_sequence,
 )
 from grucore._cpp cimport PyArrayObject, npy_intp
 from grucore._file cimport copy_bytes, open_file
@@ -18,47 +18,7 @@ from grucore._memory cimport Block, allocate, release
 
 import os
 
-
-class GrucoreError(Exception):
-    """The base of every error that is grucore's own.
-
-    Where the engine refused a file, `status` is the name of its reason ("kBadChecksum") and
-    `offset` the byte at which it stood; otherwise both are None.
-    """
-
-    status = None
-    offset = None
-
-
-class FormatError(GrucoreError, ValueError):
-    """A .gru file is damaged, or not one at all."""
-
-
-class ConversionError(GrucoreError, ValueError):
-    """A checkpoint or a module cannot be converted without guessing."""
-
-
-class UnsupportedError(GrucoreError):
-    """The file, the model or the machine asks for something that is not there."""
-
-
-class StreamBusyError(GrucoreError, RuntimeError):
-    """Two threads entered one stream at the same time."""
-
-
-class NonFiniteError(GrucoreError, ArithmeticError):
-    """An input row was NaN or infinite, and nonfinite="error" was asked for.
-
-    `rows` and `frames` say where, pairwise; the rows concerned skipped these frames.
-    """
-
-    rows = ()
-    frames = ()
-
-
-for _error in (GrucoreError, *GrucoreError.__subclasses__()):
-    _error.__module__ = "grucore"  # the name by which users know and unpickle them
-del _error
+include "grucore/_errors.pxi"
 
 
 cdef dict ERRORS = {"Format": FormatError, "Unsupported": UnsupportedError, "Value": ValueError}
@@ -184,6 +144,12 @@ cdef class Model:
         cdef uint32_t node = cpp.first_unstreamable_node(self._model)
         return None if node == cpp.kNone else describe.text(cpp.node_name(self._model, node))
 
+    def _slice(self, size_t start, size_t size):
+        """Bytes of the file, as many of these as there are."""
+        start = min(start, self._file_bytes)
+        size = min(size, self._file_bytes - start)
+        return PyBytes_FromStringAndSize(<char*>self._file + start, size)
+
     def _test_vector(self):
         return describe.test_vector(self._model)
 
@@ -233,7 +199,7 @@ cdef class Stream:
         self._rank = 1 if batch is None else 2
         self._features = cpp.input_info(model._model, 0).features
         self._out_features = cpp.output_info(model._model, 0).features
-        self._single = (cpp.input_count(model._model) == 1 and cpp.output_count(model._model) == 1)
+        self._single = is_single(model._model, self._rows)
         self._work = cpp.macs_per_frame(model._model) * <uint64_t>self._rows
         options.block = block
         options.nonfinite = <cpp.Nonfinite><int>NONFINITE[nonfinite]
@@ -259,6 +225,7 @@ cdef class Stream:
         ----------
         x : array_like, (features,), or (n, features) on a stream of batch n
             Any real dtype; float32 in C order is used as it is. Several inputs: a tuple or a dict.
+            An input of ids (int32, one feature): an integer, or integers (n,).
         out : ndarray, optional
             Where to write: float32, (features,) or (n, features). May share memory with `x`. With a
             contiguous `x` and `out` of float32 nothing is allocated. Several outputs: a tuple.
@@ -270,12 +237,14 @@ cdef class Stream:
         -------
         ndarray or None
             `out`, or a new float32 array; a tuple for several outputs. An output per sequence
-            answers as if the sequence ended here. None where this frame has no output.
+            answers as if the sequence ended here. None where this frame has no output (a model with
+            a stride, or one that waits for its first frames); where rows differ in that, those
+            without one stay as `active` leaves them.
 
         Raises
         ------
         ValueError
-            A wrong shape, or `active` without a batch or with a row twice.
+            A wrong shape, `active` without a batch or with a row twice, or an id out of range.
         IndexError
             An index in `active` is out of range.
         TypeError
@@ -345,14 +314,15 @@ cdef class Stream:
         return written, flags
 
     def _run_arrays(self, uint32_t frames, tuple inputs, tuple outputs, lengths):
-        """A block from float32 arrays (rows, frames, features); `lengths`: uint32 (rows,), or None.
+        """A block from arrays (rows, frames, features); `lengths`: uint32 (rows,), or None.
 
-        An output per sequence has one frame. Returns the flags.
+        An output per sequence has one frame, others what `_output_counts` says. Returns the flags.
         """
         cdef Sequence block
         cdef const uint32_t* valid = NULL
         cdef uint32_t flags
-        take_sequence(&block, self.model._model, ndarray_type, self._rows, frames, inputs, outputs)
+        take_sequence(&block, self.model._model, self._stream, ndarray_type, self._rows, frames,
+                      inputs, outputs)
         if lengths is not None:
             valid = take_numbers(lengths, ndarray_type, self._rows, frames, False)
         self._enter()
@@ -365,6 +335,12 @@ cdef class Stream:
         self._busy.give()
         return flags
 
+    def _output_counts(self, uint32_t frames):
+        """Values of each output that the next frames give; ValueError where rows differ in it."""
+        cdef uint32_t i
+        return [output_frames(self._stream, i, self._rows, frames)
+                for i in range(cpp.output_count(self.model._model))]
+
     def _reset_rows(self, rows):
         """Back to the initial state: all rows (None), or those of a uint32 array."""
         cdef const uint32_t* chosen = NULL
@@ -375,6 +351,22 @@ cdef class Stream:
             cpp.reset(self._stream)
         else:
             cpp.reset_rows(self._stream, chosen, len(rows))
+        self._busy.give()
+
+    def _copy_to(self, Stream other not None):
+        """Make another stream of the same model and batch what this one is."""
+        if other.model is not self.model or other._rows != self._rows:
+            raise ValueError("expected a stream of the same model and batch")
+        if other is self:
+            return
+        self._enter()
+        try:
+            other._enter()
+        except StreamBusyError:
+            self._busy.give()
+            raise
+        cpp.copy_stream(self._stream, other._stream)
+        other._busy.give()
         self._busy.give()
 
     def _move_state(self, arrays, bint into):

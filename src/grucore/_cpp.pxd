@@ -58,6 +58,7 @@ cdef extern from "grucore/grucore.h" namespace "grucore" nogil:
         Text name
         uint32_t features
         uint32_t period
+        uint32_t skip
         Dtype dtype
         Rate rate
 
@@ -120,11 +121,14 @@ cdef extern from "grucore/grucore.h" namespace "grucore" nogil:
         size_t row_stride
         size_t frame_stride
 
+    uint32_t output_frames(const Stream* stream, uint32_t output, uint32_t row,
+                           uint32_t frames) noexcept
     void run(Stream* stream, uint32_t frames, const ConstSignal* inputs, const Signal* outputs,
              const uint32_t* lengths) noexcept
     void get_state(const Stream* stream, uint32_t state, uint32_t row, float* out) noexcept
     void set_state(Stream* stream, uint32_t state, uint32_t row, const float* values) noexcept
 
+    void copy_stream(const Stream* source, Stream* to) noexcept
     const uint32_t kFlagNonfiniteInput
     const uint32_t kFlagNonfiniteOutput
     uint32_t take_flags(Stream* stream) noexcept
@@ -151,6 +155,8 @@ cdef extern from "numpy/arrayobject.h":
     ctypedef struct PyArrayObject:
         pass
     int NPY_FLOAT
+    int NPY_INT
+    int NPY_INT32
     int NPY_UINT32
     int PyArray_NDIM(PyArrayObject* array) nogil
     int PyArray_TYPE(PyArrayObject* array) nogil

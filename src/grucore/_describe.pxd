@@ -45,7 +45,7 @@ cdef inline list statuses():
 
 
 cdef inline list ports(const cpp.Model* model, bint outputs):
-    """Rows (name, features, dtype, rate, period) of the inputs or outputs."""
+    """Rows (name, features, dtype, rate, period, skip) of the inputs or outputs."""
     cdef cpp.PortInfo info
     cdef uint32_t i
     cdef list rows = []
@@ -53,7 +53,7 @@ cdef inline list ports(const cpp.Model* model, bint outputs):
         info = cpp.output_info(model, i) if outputs else cpp.input_info(model, i)
         dtype = ("float32", "int32")[<int>info.dtype]
         rate = ("frame", "period", "sequence")[<int>info.rate]
-        rows.append((text(info.name), info.features, dtype, rate, info.period))
+        rows.append((text(info.name), info.features, dtype, rate, info.period, info.skip))
     return rows
 
 
@@ -74,7 +74,6 @@ cdef inline tuple test_vector(const cpp.Model* model):
     cdef cpp.PortInfo info
     cdef uint32_t i
     cdef Py_ssize_t frames = cpp.test_input(model, 0).frames
-    cdef Py_ssize_t rows
     cdef list inputs = []
     cdef list outputs = []
     if frames:
@@ -86,8 +85,8 @@ cdef inline tuple test_vector(const cpp.Model* model):
         for i in range(cpp.output_count(model)):
             vector = cpp.test_output(model, i)
             info = cpp.output_info(model, i)
-            rows = 1 if info.rate == cpp.Rate.kSequence else frames
-            outputs.append(PyBytes_FromStringAndSize(<char*>vector.data, 4 * rows * info.features))
+            outputs.append(PyBytes_FromStringAndSize(
+                <char*>vector.data, 4 * <Py_ssize_t>vector.frames * info.features))
     return frames, inputs, outputs
 
 
@@ -135,6 +134,7 @@ cdef inline str refusal(
         details.append(f"node {node_of_file(file, report.node)}")
     if report.role != cpp.kNone:
         roles = {1: "weight_ih", 2: "weight_hh", 3: "weight_hn", 4: "bias", 5: "weight",
+                 6: "initial_state", 7: "table", 8: "scale", 9: "shift", 10: "slope", 11: "index",
                  64: "test_input", 65: "test_output"}
         details.append(f"tensor {roles.get(report.role, report.role)}")
     return f"{message} ({', '.join(details)})"

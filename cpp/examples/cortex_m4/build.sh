@@ -10,7 +10,7 @@ out=${1:?usage: build.sh FOLDER}
 mkdir -p "$out/objects"
 
 # Bounds, so that growth is noticed: bytes of the engine, and of the deepest stack.
-max_engine=32000
+max_engine=48000
 max_stack=3072
 
 if [ ! -f "$out/small_model.h" ]; then
@@ -22,7 +22,7 @@ fi
 target=(-mcpu=cortex-m4 -mthumb -mfloat-abi=hard -mfpu=fpv4-sp-d16)
 flags=("${target[@]}" -std=c++17 -Os -ffreestanding -ffp-contract=off -fno-exceptions -fno-rtti
   -fno-threadsafe-statics -fno-unwind-tables -fno-asynchronous-unwind-tables -ffunction-sections -fdata-sections
-  -Wall -Wextra -Wdouble-promotion -DGRUCORE_ONLY_SCALAR -I"$cpp/include" -I"$cpp/src" -I"$out")
+  -Wall -Wextra -Wdouble-promotion -DGRUCORE_ONLY_SCALAR '-DGRUCORE_LAYER_LIST="layers.inc"' -I"$here" -I"$cpp/include" -I"$cpp/src" -I"$out")
 
 objects=()
 for source in "$cpp"/src/*/*.cpp; do

@@ -50,7 +50,7 @@ Isa best_isa();               // the last supported row of isa_list.inc
 // --------------------------------------------------------------------------------------------- models
 
 struct MemoryPlan {
-  size_t bytes = 0;      // to allocate, aligned to kAlignment
+  size_t bytes = 0;  // to allocate, aligned to kAlignment
 };
 constexpr size_t kAlignment = 64;
 
@@ -68,21 +68,22 @@ struct Text {  // not terminated by a zero; lies in the file
 struct PortInfo {  // an input or an output of the model
   Text name;
   uint32_t features;
-  uint32_t period;
+  uint32_t period;  // frames of the input from one value to the next
+  uint32_t skip;    // first frames of a stream without a value
   Dtype dtype;
   Rate rate;
 };
 
-struct StateInfo {  // what a stream carries from frame to frame
-  Text node;             // the state is called "<node>.h" when recurrent
-  const char* suffix;    // ".h"
-  uint32_t size;         // floats for each row
-  bool is_public;        // shown to users; others are internal, e.g. the last frame that `take` keeps
+struct StateInfo {     // what a stream carries from frame to frame
+  Text node;           // the state is called "<node>.h" when recurrent
+  const char* suffix;  // ".h"
+  uint32_t size;       // floats for each row
+  bool is_public;      // shown to users; others are internal, e.g. the last frame that `take` keeps
 };
 
 struct TestVector {
-  const void* data;   // (frames, features) or (features,)
-  uint32_t frames;    // 0: there is no test vector
+  const void* data;  // (values, features)
+  uint32_t frames;   // values: frames of an input, what they give of an output; 0: there is no test vector
 };
 
 // Bytes of the arena that load needs. Reads the header only; `file` must hold `file_bytes` readable bytes.
@@ -91,8 +92,8 @@ Status plan_model(const void* file, size_t file_bytes, MemoryPlan* plan, LoadRep
 // Checks the whole file (length, checksum, every field) and builds the model in `arena`. The model keeps
 // pointers into `file`, which must stay and not change. Both must be aligned to kAlignment. `*model` is
 // written only on kOk.
-Status load(const void* file, size_t file_bytes, Isa isa, void* arena, size_t arena_bytes,
-            const Model** model, LoadReport* report = nullptr);
+Status load(const void* file, size_t file_bytes, Isa isa, void* arena, size_t arena_bytes, const Model** model,
+            LoadReport* report = nullptr);
 
 Isa model_isa(const Model* model);
 Numerics model_numerics(const Model* model);
@@ -124,15 +125,15 @@ struct StreamOptions {
 };
 
 Status plan_stream(const Model* model, const StreamOptions& options, MemoryPlan* plan);
-Status init_stream(const Model* model, const StreamOptions& options, void* arena, size_t arena_bytes,
-                   Stream** stream);
+Status init_stream(const Model* model, const StreamOptions& options, void* arena, size_t arena_bytes, Stream** stream);
 
 // Back to the initial state: every row, or `count` rows.
 void reset(Stream* stream) noexcept;
 void reset_rows(Stream* stream, const uint32_t* rows, uint32_t count) noexcept;
 
 // One frame of every row. inputs[i] is (batch, features), outputs[i] is (batch, features), contiguous.
-// Returns a mask of the outputs written. The model must be streamable.
+// Returns a mask of the outputs written: those whose clock ticks at this frame, for some row; other rows'
+// outputs stay untouched. 0 if the model cannot be streamed.
 uint64_t step(Stream* stream, const void* const* inputs, void* const* outputs) noexcept;
 // The same for `count` rows (ascending, each once) only; other rows of state and outputs stay untouched.
 uint64_t step_rows(Stream* stream, const void* const* inputs, void* const* outputs, const uint32_t* rows,
@@ -149,8 +150,12 @@ struct Signal {
   size_t frame_stride;  // not read at rate kSequence
 };
 
+// How many values of an output the next `frames` frames of a row give: 1 for one per sequence.
+uint32_t output_frames(const Stream* stream, uint32_t output, uint32_t row, uint32_t frames) noexcept;
+
 // `frames` frames of every row, continuing the state. lengths[row] <= frames (or null: all are full);
-// past its length a row's state stays and its outputs are 0. A model that cannot stream takes the frames
+// past its length a row's state stays and its outputs are 0. outputs[i] has room for output_frames(...)
+// values of each row. A model that cannot stream takes the frames
 // as a whole sequence, frames <= options.block, and starts its reverse directions from their state.
 void run(Stream* stream, uint32_t frames, const ConstSignal* inputs, const Signal* outputs,
          const uint32_t* lengths) noexcept;
@@ -158,6 +163,10 @@ void run(Stream* stream, uint32_t frames, const ConstSignal* inputs, const Signa
 // Copies of one state of one row: size floats.
 void get_state(const Stream* stream, uint32_t state, uint32_t row, float* out) noexcept;
 void set_state(Stream* stream, uint32_t state, uint32_t row, const float* values) noexcept;
+
+// Makes `to` what `from` is: all states, public and internal, and the frames seen. Both are streams of one
+// model with the same batch; blocks may differ.
+void copy_stream(const Stream* from, Stream* to) noexcept;
 
 // What happened since the last call of take_flags.
 constexpr uint32_t kFlagNonfiniteInput = 1;   // a NaN or infinity came in

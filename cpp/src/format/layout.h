@@ -28,17 +28,24 @@ constexpr uint32_t kMaxNameLength = 255;
 constexpr uint32_t kMaxMetadataBytes = 1u << 26;
 constexpr uint32_t kMaxFeatures = 1u << 20;
 constexpr uint32_t kMaxPeriod = 65536;
+constexpr uint32_t kMaxSkip = 1u << 20;
 constexpr uint32_t kMaxAttributes = 64;
 constexpr uint32_t kMaxNodeTensors = 64;
 
 enum class TensorDtype : uint32_t { kFloat32 = 0, kInt32 = 1, kFloat16 = 2, kInt8 = 3, kInt4 = 4 };
-enum class Layout : uint32_t { kRowMajor = 1, kPanel16 = 2 };
+enum class Layout : uint32_t { kRowMajor = 1, kPanel16 = 2, kRows = 3 };
 enum class Role : uint32_t {
   kWeightIh = 1,
   kWeightHh = 2,
   kWeightHn = 3,
   kBias = 4,
   kWeight = 5,
+  kInitialState = 6,
+  kTable = 7,
+  kScale = 8,
+  kShift = 9,
+  kSlope = 10,
+  kIndex = 11,
   kTestInput = 64,
   kTestOutput = 65,
 };

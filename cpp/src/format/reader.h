@@ -12,9 +12,9 @@
 #error "grucore uses the weights in place, so it needs a little-endian machine"
 #endif
 
-#define GRUCORE_TRY(expression)                                        \
-  do {                                                                 \
-    const ::grucore::Status grucore_status = (expression);             \
+#define GRUCORE_TRY(expression)                                          \
+  do {                                                                   \
+    const ::grucore::Status grucore_status = (expression);               \
     if (grucore_status != ::grucore::Status::kOk) return grucore_status; \
   } while (0)
 

@@ -68,8 +68,8 @@ CpuFeatures detect_cpu() {
   const bool avx = has(one.ecx, 28), fma = has(one.ecx, 12), f16c = has(one.ecx, 29);
   features.avx2 = (saved & kSavesYmm) == kSavesYmm && avx && fma && f16c && has(seven.ebx, 5);
 #if !defined(__APPLE__)  // Darwin enables the AVX-512 state lazily, so XCR0 cannot be trusted there
-  features.avx512 = features.avx2 && (saved & kSavesZmm) == kSavesZmm && has(seven.ebx, 16) &&
-                    has(seven.ebx, 17) && has(seven.ebx, 30) && has(seven.ebx, 31);
+  features.avx512 = features.avx2 && (saved & kSavesZmm) == kSavesZmm && has(seven.ebx, 16) && has(seven.ebx, 17) &&
+                    has(seven.ebx, 30) && has(seven.ebx, 31);
 #endif
   return features;
 }

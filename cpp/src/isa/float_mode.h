@@ -28,9 +28,7 @@ inline uint32_t read_float_mode() {
   __asm__ volatile("mrs %0, fpcr" : "=r"(mode));
   return static_cast<uint32_t>(mode);
 }
-inline void write_float_mode(uint32_t mode) {
-  __asm__ volatile("msr fpcr, %0" : : "r"(static_cast<uint64_t>(mode)));
-}
+inline void write_float_mode(uint32_t mode) { __asm__ volatile("msr fpcr, %0" : : "r"(static_cast<uint64_t>(mode))); }
 constexpr uint32_t kFloatModeMask = 0x07c00000;  // AHP, DN, FZ, RMode
 constexpr uint32_t kFloatModeDefault = 0;
 

@@ -37,7 +37,8 @@ GRUCORE_INLINE void input_sums(Sums<3, kRows, kPanels, kVectors>& sums, const Gr
 }
 
 template <int kGates, int kRows, int kPanels, int kVectors>
-GRUCORE_INLINE void copy_gate(Sums<kGates, kRows, kPanels, kVectors>& sums, int to, F32 (&lanes)[kRows][kPanels][kVectors]) {
+GRUCORE_INLINE void copy_gate(Sums<kGates, kRows, kPanels, kVectors>& sums, int to,
+                              F32 (&lanes)[kRows][kPanels][kVectors]) {
   GRUCORE_UNROLL(8)
   for (int r = 0; r < kRows; ++r) {
     GRUCORE_UNROLL(8)
@@ -46,6 +47,11 @@ GRUCORE_INLINE void copy_gate(Sums<kGates, kRows, kPanels, kVectors>& sums, int 
       for (int v = 0; v < kVectors; ++v) lanes[r][p][v] = sums.at[r][p][v][to];
     }
   }
+}
+
+GRUCORE_INLINE F32 gate(const GruArgs& args, F32 x) { return args.is_standard ? sigmoid_f32(x) : apply(args.gate, x); }
+GRUCORE_INLINE F32 candidate_of(const GruArgs& args, F32 x) {
+  return args.is_standard ? tanh_f32(x) : apply(args.candidate, x);
 }
 
 GRUCORE_INLINE F32 blend(F32 z, F32 h, F32 n) {
@@ -85,11 +91,12 @@ struct ResetAfterTile {
       GRUCORE_UNROLL(1)
       for (int p = 0; p < kPanels; ++p) {
         for (int v = 0; v < kVectors; ++v) {
-          const F32 rr = sigmoid_f32(reset[r][p][v]);
-          const F32 z = sigmoid_f32(update[r][p][v]);
-          const F32 n = tanh_f32(add(candidate[r][p][v], mul(rr, recurrent[r][p][v])));
+          const F32 rr = gate(args, reset[r][p][v]);
+          const F32 z = gate(args, update[r][p][v]);
+          const F32 n = candidate_of(args, add(candidate[r][p][v], mul(rr, recurrent[r][p][v])));
           const size_t at = static_cast<size_t>(p) * kPanel + static_cast<size_t>(v) * kLanes;
-          store_vector<kLast, kVectors>(out + at, blend(z, load_vector<kLast, kVectors>(before + at, v), n), v);
+          store_vector<kLast, kVectors>(out + at, blend(z, load_vector<kLast, kVectors>(before + at, v, piece), n), v,
+                                        piece);
         }
       }
     }
@@ -143,10 +150,10 @@ struct ResetBeforeGates {
       for (int p = 0; p < kPanels; ++p) {
         for (int v = 0; v < kVectors; ++v) {
           const size_t at = static_cast<size_t>(p) * kPanel + static_cast<size_t>(v) * kLanes;
-          const F32 gated = mul(sigmoid_f32(reset[r][p][v]), load_vector<kLast, kVectors>(before + at, v));
-          store_vector<kLast, kVectors>(scratch + at, flush_denormals(gated), v);
-          store_vector<kLast, kVectors>(scratch + hidden + at, sigmoid_f32(update[r][p][v]), v);
-          store_vector<kLast, kVectors>(scratch + 2 * hidden + at, candidate[r][p][v], v);
+          const F32 gated = mul(gate(args, reset[r][p][v]), load_vector<kLast, kVectors>(before + at, v, piece));
+          store_vector<kLast, kVectors>(scratch + at, flush_denormals(gated), v, piece);
+          store_vector<kLast, kVectors>(scratch + hidden + at, gate(args, update[r][p][v]), v, piece);
+          store_vector<kLast, kVectors>(scratch + 2 * hidden + at, candidate[r][p][v], v, piece);
         }
       }
     }
@@ -184,9 +191,10 @@ struct ResetBeforeCandidate {
       for (int p = 0; p < kPanels; ++p) {
         for (int v = 0; v < kVectors; ++v) {
           const size_t at = static_cast<size_t>(p) * kPanel + static_cast<size_t>(v) * kLanes;
-          const F32 z = load_vector<kLast, kVectors>(update + at, v);
-          const F32 n = tanh_f32(candidate[r][p][v]);
-          store_vector<kLast, kVectors>(out + at, blend(z, load_vector<kLast, kVectors>(before + at, v), n), v);
+          const F32 z = load_vector<kLast, kVectors>(update + at, v, piece);
+          const F32 n = candidate_of(args, candidate[r][p][v]);
+          store_vector<kLast, kVectors>(out + at, blend(z, load_vector<kLast, kVectors>(before + at, v, piece), n), v,
+                                        piece);
         }
       }
     }

@@ -13,8 +13,34 @@ namespace grucore {
 namespace detail {
 
 // Codes of docs/format.md.
-enum class Activation : uint32_t { kLinear = 0, kSigmoid = 1, kTanh = 2, kRelu = 3 };
-constexpr uint32_t kActivationCount = 4;
+enum class ActivationCode : uint32_t {
+  kLinear = 0,
+  kSigmoid = 1,
+  kTanh = 2,
+  kRelu = 3,
+  kLeakyRelu = 4,
+  kElu = 5,
+  kHardSigmoid = 6,
+  kSoftsign = 7,
+  kSoftplus = 8,
+  kGelu = 9,
+  kGeluTanh = 10,
+  kSilu = 11,
+  kHardSwish = 12,
+  kClip = 13,
+  kExp = 14,
+};
+constexpr uint32_t kActivationCount = 15;
+constexpr uint32_t kGateActivationCount = 8;  // those that a GRU's gates may have: codes below this
+
+struct Activation {
+  ActivationCode code;
+  float alpha;
+  float beta;
+};
+
+enum class BinaryOp : uint32_t { kAdd = 0, kSubtract = 1, kMultiply = 2 };
+constexpr uint32_t kBinaryOpCount = 3;
 
 // Which rows of a batch take part: index[0..count), or 0..count-1 where index is null.
 struct Rows {
@@ -59,6 +85,9 @@ struct GruArgs {
   PanelWeights weight_hh;  // 3 gates; reset-before: 2 gates
   PanelWeights weight_hn;  // reset-before: 1 gate; else data is null
   const float* bias;       // reset-after: 4 gates; reset-before: 3
+  Activation gate;         // of r and z
+  Activation candidate;    // of n
+  bool is_standard;        // sigmoid and tanh
   ConstMatrix x;
   ConstMatrix projected;
   ConstMatrix h;
@@ -76,9 +105,15 @@ struct KernelTable {
   bool (*copy_in)(float* to, const float* from, size_t count);
   // Copies; true if a value was not finite.
   bool (*copy_out)(float* to, const float* from, size_t count);
-  // y[i] = activation(x[i]); for tests, and for layers that are nothing else.
-  void (*activate)(Activation activation, float* y, const float* x, size_t count);
-  void (*exp)(float* y, const float* x, size_t count);
+  // y[i] = activation(x[i]); slope[i] stands for alpha where slope is not null.
+  void (*activate)(const Activation& activation, const float* slope, float* y, const float* x, size_t count);
+  // y[i] = a[i] op b[i]
+  void (*binary)(BinaryOp op, float* y, const float* a, const float* b, size_t count);
+  // y[i] = scale[i] * x[i] + shift[i]
+  void (*affine)(float* y, const float* x, const float* scale, const float* shift, size_t count);
+  // Over the features of one row.
+  void (*softmax)(bool logarithm, float* y, const float* x, size_t count);
+  void (*layer_norm)(float epsilon, float* y, const float* x, const float* scale, const float* shift, size_t count);
 };
 
 constexpr uint32_t kPanel = 16;

@@ -16,11 +16,15 @@ GRUCORE_TARGET_BEGIN("avx2,fma,f16c")
 #include "kernels/vec_avx2.h"
 
 #include "kernels/activations-inl.h"
+#include "kernels/functions-inl.h"
+
+#include "kernels/elementwise-inl.h"
 #include "kernels/product-inl.h"
 
 #include "kernels/matmul-inl.h"
 
 #include "kernels/gru-inl.h"
+#include "kernels/features-inl.h"
 #include "kernels/rows-inl.h"
 GRUCORE_TARGET_END
 #include "kernels/table-inl.h"

@@ -7,16 +7,6 @@ namespace detail {
 namespace GRUCORE_ISA {
 namespace {
 
-GRUCORE_INLINE F32 apply(Activation activation, F32 x) {
-  switch (activation) {
-    case Activation::kSigmoid: return sigmoid_f32(x);
-    case Activation::kTanh: return tanh_f32(x);
-    case Activation::kRelu: return select(lt(x, zero()), zero(), x);
-    case Activation::kLinear: break;
-  }
-  return x;
-}
-
 template <int kGates, int kRows>
 struct MatmulTile {
   const MatmulArgs& args;
@@ -57,8 +47,11 @@ struct MatmulTile {
           for (int g = 0; g < kGates; ++g) {
             F32 value = done[r][p][v][g];
             // Gates are chains that gru_step continues, not values: nothing may touch them in between.
-            if (kGates == 1) value = flush_denormals(apply(args.activation, value));
-            store_vector<kLast, kVectors>(to + g * static_cast<size_t>(piece.width) + v * kLanes, value, v);
+            if (kGates == 1) {
+              if (args.activation.code != ActivationCode::kLinear) value = apply(args.activation, value);
+              value = flush_denormals(value);
+            }
+            store_vector<kLast, kVectors>(to + g * static_cast<size_t>(piece.width) + v * kLanes, value, v, piece);
           }
         }
       }

@@ -20,7 +20,12 @@ struct Piece {
   uint32_t row;
   uint32_t width;
   uint32_t lane;
+  uint32_t last;  // lanes of a panel's last vector, where kLast is kAnyLanes
 };
+
+// Where a mask costs nothing (AVX-512), one tile serves panels of 4, 8 and 12 rows.
+constexpr int kAnyLanes = 0;
+constexpr bool kHasMasks = kLanes == 16;
 
 // Sums of kRows rows of activations over kPanels panels, kVectors vectors in each, kGates gates.
 // The last vector of a panel has kLast lanes.
@@ -30,13 +35,19 @@ struct Sums {
 };
 
 template <int kLast, int kVectors>
-GRUCORE_INLINE F32 load_vector(const float* p, int v) {
-  return v == kVectors - 1 ? load_lanes<kLast>(p) : load(p);
+GRUCORE_INLINE F32 load_vector(const float* p, int v, const Piece& piece) {
+  if constexpr (kLast == kAnyLanes) {
+    return load_n(p, static_cast<int>(piece.last));
+  } else {
+    return v == kVectors - 1 ? load_lanes<kLast>(p) : load(p);
+  }
 }
 
 template <int kLast, int kVectors>
-GRUCORE_INLINE void store_vector(float* p, F32 value, int v) {
-  if (v == kVectors - 1) {
+GRUCORE_INLINE void store_vector(float* p, F32 value, int v, const Piece& piece) {
+  if constexpr (kLast == kAnyLanes) {
+    store_n(p, value, static_cast<int>(piece.last));
+  } else if (v == kVectors - 1) {
     store_lanes<kLast>(p, value);
   } else {
     store(p, value);
@@ -63,7 +74,7 @@ GRUCORE_INLINE void accumulate(Sums<kGates, kRows, kPanels, kVectors>& sums, con
       for (int g = 0; g < kGates; ++g) {
         GRUCORE_UNROLL(4)
         for (int v = 0; v < kVectors; ++v) {
-          weight[g][v] = load_vector<kLast, kVectors>(w[p] + static_cast<size_t>(g) * width + v * kLanes, v);
+          weight[g][v] = load_vector<kLast, kVectors>(w[p] + static_cast<size_t>(g) * width + v * kLanes, v, piece);
         }
       }
       GRUCORE_UNROLL(8)
@@ -86,9 +97,10 @@ GRUCORE_INLINE void set_gate(Sums<kGates, kRows, kPanels, kVectors>& sums, int t
                              uint32_t gates, int gate, const Piece& piece) {
   GRUCORE_UNROLL(8)
   for (int p = 0; p < kPanels; ++p) {
-    const float* from = values + (piece.row + static_cast<size_t>(p) * kPanel) * gates + gate * static_cast<size_t>(piece.width) + piece.lane;
+    const float* from = values + (piece.row + static_cast<size_t>(p) * kPanel) * gates +
+                        gate * static_cast<size_t>(piece.width) + piece.lane;
     GRUCORE_UNROLL(4)
-    for (int v = 0; v < kVectors; ++v) sums.at[r][p][v][to] = load_vector<kLast, kVectors>(from + v * kLanes, v);
+    for (int v = 0; v < kVectors; ++v) sums.at[r][p][v][to] = load_vector<kLast, kVectors>(from + v * kLanes, v, piece);
   }
 }
 
@@ -98,18 +110,12 @@ GRUCORE_INLINE void for_each_vector(uint32_t rows, const Op& op) {
   for (uint32_t row = 0; row < rows; row += kPanel) {
     const uint32_t width = rows - row < kPanel ? padded_rows(rows - row) : kPanel;
     for (uint32_t lane = 0; lane < width; lane += kLanes) {
-      const Piece piece = {row, width, lane};
       const uint32_t left = width - lane;
+      const Piece piece = {row, width, lane, left};
       if (left >= static_cast<uint32_t>(kLanes)) {
         op.template tile<1, 1, kLanes>(piece);
-      } else if (left == 4) {
-        op.template tile<1, 1, 4>(piece);
-      } else if constexpr (kLanes == 16) {
-        if (left == 8) {
-          op.template tile<1, 1, 8>(piece);
-        } else {
-          op.template tile<1, 1, 12>(piece);
-        }
+      } else {
+        op.template tile<1, 1, kHasMasks ? kAnyLanes : 4>(piece);
       }
     }
   }
@@ -127,17 +133,26 @@ GRUCORE_INLINE void for_each_panel(uint32_t rows, const Op& op) {
   constexpr uint32_t kPanels = kMost / kPanelVectors;
   uint32_t row = 0;
   if constexpr (kPanels >= 8) {
-    for (; rows - row >= 8 * kPanel; row += 8 * kPanel) op.template tile<8, kPanelVectors, kLanes>(Piece{row, kPanel, 0});
+    for (; rows - row >= 8 * kPanel; row += 8 * kPanel)
+      op.template tile<8, kPanelVectors, kLanes>(Piece{row, kPanel, 0, 0});
   }
   if constexpr (kPanels >= 4) {
-    for (; rows - row >= 4 * kPanel; row += 4 * kPanel) op.template tile<4, kPanelVectors, kLanes>(Piece{row, kPanel, 0});
+    for (; rows - row >= 4 * kPanel; row += 4 * kPanel)
+      op.template tile<4, kPanelVectors, kLanes>(Piece{row, kPanel, 0, 0});
   }
   if constexpr (kPanels >= 2) {
-    for (; rows - row >= 2 * kPanel; row += 2 * kPanel) op.template tile<2, kPanelVectors, kLanes>(Piece{row, kPanel, 0});
+    for (; rows - row >= 2 * kPanel; row += 2 * kPanel)
+      op.template tile<2, kPanelVectors, kLanes>(Piece{row, kPanel, 0, 0});
   }
   for (; row < rows; row += kPanel) {
-    const Piece piece = {row, rows - row < kPanel ? padded_rows(rows - row) : kPanel, 0};
-    switch (piece.width) {
+    const Piece piece = {row, rows - row < kPanel ? padded_rows(rows - row) : kPanel, 0, 0};
+    if constexpr (kHasMasks) {
+      if (piece.width < kPanel) {
+        op.template tile<1, 1, kAnyLanes>(Piece{row, piece.width, 0, piece.width});
+        continue;
+      }
+    }
+    switch (kHasMasks ? kPanel : piece.width) {
       case 4: whole_panel<4>(op, piece); break;
       case 8: whole_panel<8>(op, piece); break;
       case 12: whole_panel<12>(op, piece); break;

@@ -40,20 +40,6 @@ bool copy_out(float* to, const float* from, size_t count) {
   return any(bad);
 }
 
-void activate(Activation activation, float* y, const float* x, size_t count) {
-  size_t i = 0;
-  for (; i + kLanes <= count; i += kLanes) store(y + i, flush_denormals(apply(activation, load(x + i))));
-  const int left = static_cast<int>(count - i);
-  if (left) store_n(y + i, flush_denormals(apply(activation, load_n(x + i, left))), left);
-}
-
-void exp(float* y, const float* x, size_t count) {
-  size_t i = 0;
-  for (; i + kLanes <= count; i += kLanes) store(y + i, exp_f32(load(x + i)));
-  const int left = static_cast<int>(count - i);
-  if (left) store_n(y + i, exp_f32(load_n(x + i, left)), left);
-}
-
 }  // namespace
 }  // namespace GRUCORE_ISA
 }  // namespace detail

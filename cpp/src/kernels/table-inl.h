@@ -6,7 +6,8 @@ namespace detail {
 namespace GRUCORE_ISA {
 
 extern const KernelTable kTable;
-const KernelTable kTable = {Isa::GRUCORE_ISA, GRUCORE_NUMERICS, matmul, gru_step, copy_in, copy_out, activate, exp};
+const KernelTable kTable = {Isa::GRUCORE_ISA, GRUCORE_NUMERICS, matmul, gru_step, copy_in,   copy_out,
+                            activate,         binary,           affine, softmax,  layer_norm};
 
 }  // namespace GRUCORE_ISA
 }  // namespace detail

@@ -26,12 +26,16 @@
 
 #if defined(GRUCORE_ONLY_SCALAR)
 #define GRUCORE_INLINE inline  // firmware: a fifth of the flash that forced inlining takes
+#define GRUCORE_NOINLINE
 #elif defined(__GNUC__) || defined(__clang__)
 #define GRUCORE_INLINE inline __attribute__((always_inline))
+#define GRUCORE_NOINLINE __attribute__((noinline))
 #elif defined(_MSC_VER)
 #define GRUCORE_INLINE __forceinline
+#define GRUCORE_NOINLINE __declspec(noinline)
 #else
 #define GRUCORE_INLINE inline
+#define GRUCORE_NOINLINE
 #endif
 
 #endif  // GRUCORE_KERNELS_TARGET_REGION_H_

@@ -7,9 +7,15 @@ namespace {
 constexpr int kLanes = 16;
 constexpr bool kFused = true;
 
-struct F32 { __m512 v; };
-struct I32 { __m512i v; };
-struct Mask { __mmask16 v; };
+struct F32 {
+  __m512 v;
+};
+struct I32 {
+  __m512i v;
+};
+struct Mask {
+  __mmask16 v;
+};
 
 GRUCORE_INLINE __mmask16 first_lanes(int n) { return static_cast<__mmask16>((1u << n) - 1u); }
 
@@ -23,21 +29,28 @@ GRUCORE_INLINE void store(float* p, F32 a) { _mm512_storeu_ps(p, a.v); }
 GRUCORE_INLINE F32 load_n(const float* p, int n) { return {_mm512_maskz_loadu_ps(first_lanes(n), p)}; }
 GRUCORE_INLINE void store_n(float* p, F32 a, int n) { _mm512_mask_storeu_ps(p, first_lanes(n), a.v); }
 
-template <int N> GRUCORE_INLINE F32 load_lanes(const float* p) {
+template <int N>
+GRUCORE_INLINE F32 load_lanes(const float* p) {
   static_assert(N >= 1 && N <= kLanes, "lanes");
-  if constexpr (N == kLanes) return load(p);
-  else return load_n(p, N);
+  if constexpr (N == kLanes)
+    return load(p);
+  else
+    return load_n(p, N);
 }
-template <int N> GRUCORE_INLINE void store_lanes(float* p, F32 a) {
+template <int N>
+GRUCORE_INLINE void store_lanes(float* p, F32 a) {
   static_assert(N >= 1 && N <= kLanes, "lanes");
-  if constexpr (N == kLanes) store(p, a);
-  else store_n(p, a, N);
+  if constexpr (N == kLanes)
+    store(p, a);
+  else
+    store_n(p, a, N);
 }
 
 GRUCORE_INLINE F32 add(F32 a, F32 b) { return {_mm512_add_ps(a.v, b.v)}; }
 GRUCORE_INLINE F32 sub(F32 a, F32 b) { return {_mm512_sub_ps(a.v, b.v)}; }
 GRUCORE_INLINE F32 mul(F32 a, F32 b) { return {_mm512_mul_ps(a.v, b.v)}; }
 GRUCORE_INLINE F32 div(F32 a, F32 b) { return {_mm512_div_ps(a.v, b.v)}; }
+GRUCORE_INLINE F32 sqrt(F32 a) { return {_mm512_sqrt_ps(a.v)}; }
 GRUCORE_INLINE F32 mul_add(F32 a, F32 b, F32 c) { return {_mm512_fmadd_ps(a.v, b.v, c.v)}; }
 GRUCORE_INLINE F32 max(F32 a, F32 b) { return {_mm512_max_ps(a.v, b.v)}; }
 GRUCORE_INLINE F32 min(F32 a, F32 b) { return {_mm512_min_ps(a.v, b.v)}; }
@@ -69,8 +82,14 @@ GRUCORE_INLINE I32 sub(I32 a, I32 b) { return {_mm512_sub_epi32(a.v, b.v)}; }
 GRUCORE_INLINE I32 bit_and(I32 a, I32 b) { return {_mm512_and_si512(a.v, b.v)}; }
 GRUCORE_INLINE I32 bit_or(I32 a, I32 b) { return {_mm512_or_si512(a.v, b.v)}; }
 GRUCORE_INLINE I32 bit_xor(I32 a, I32 b) { return {_mm512_xor_si512(a.v, b.v)}; }
-template <int N> GRUCORE_INLINE I32 shift_left(I32 a) { return {_mm512_slli_epi32(a.v, N)}; }
-template <int N> GRUCORE_INLINE I32 shift_right(I32 a) { return {_mm512_srli_epi32(a.v, N)}; }
+template <int N>
+GRUCORE_INLINE I32 shift_left(I32 a) {
+  return {_mm512_slli_epi32(a.v, N)};
+}
+template <int N>
+GRUCORE_INLINE I32 shift_right(I32 a) {
+  return {_mm512_srli_epi32(a.v, N)};
+}
 
 GRUCORE_INLINE F32 flush_denormals(F32 a) {
   constexpr int kPlusZero = 0x02, kMinusZero = 0x04, kDenormal = 0x20;

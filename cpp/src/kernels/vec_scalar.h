@@ -10,17 +10,26 @@
 #error "x87 rounds differently: compile with -msse2 -mfpmath=sse"
 #endif
 
+#include "kernels/square_root.h"
+
 namespace grucore::detail::GRUCORE_ISA {
 namespace {
 
 constexpr int kLanes = 4;
 constexpr bool kFused = GRUCORE_FUSED != 0;
 
-struct F32 { float v[kLanes]; };
-struct I32 { int32_t v[kLanes]; };
-struct Mask { bool v[kLanes]; };
+struct F32 {
+  float v[kLanes];
+};
+struct I32 {
+  int32_t v[kLanes];
+};
+struct Mask {
+  bool v[kLanes];
+};
 
-template <class To, class From> GRUCORE_INLINE To bit_cast(const From& from) {
+template <class To, class From>
+GRUCORE_INLINE To bit_cast(const From& from) {
   static_assert(sizeof(To) == sizeof(From), "size");
 #if defined(_MSC_VER) && !defined(__clang__)
   return __builtin_bit_cast(To, from);
@@ -39,7 +48,10 @@ GRUCORE_INLINE I32 broadcast_i32(int32_t x) { return {{x, x, x, x}}; }
 
 // Any alignment of a float is enough.
 GRUCORE_INLINE F32 load(const float* p) { return {{p[0], p[1], p[2], p[3]}}; }
-GRUCORE_INLINE void store(float* p, F32 a) { GRUCORE_EACH_LANE p[i] = a.v[i]; }
+GRUCORE_INLINE void store(float* p, F32 a) {
+  GRUCORE_EACH_LANE
+    p[i] = a.v[i];
+}
 
 // n in 0..kLanes: touches n floats and no more; the lanes above are +0.
 GRUCORE_INLINE F32 load_n(const float* p, int n) {
@@ -51,11 +63,13 @@ GRUCORE_INLINE void store_n(float* p, F32 a, int n) {
   for (int i = 0; i < n; ++i) p[i] = a.v[i];
 }
 // The same with N in 1..kLanes known to the compiler; a multiple of 4 is fast everywhere.
-template <int N> GRUCORE_INLINE F32 load_lanes(const float* p) {
+template <int N>
+GRUCORE_INLINE F32 load_lanes(const float* p) {
   static_assert(N >= 1 && N <= kLanes, "lanes");
   return load_n(p, N);
 }
-template <int N> GRUCORE_INLINE void store_lanes(float* p, F32 a) {
+template <int N>
+GRUCORE_INLINE void store_lanes(float* p, F32 a) {
   static_assert(N >= 1 && N <= kLanes, "lanes");
   store_n(p, a, N);
 }
@@ -63,7 +77,8 @@ template <int N> GRUCORE_INLINE void store_lanes(float* p, F32 a) {
 #define GRUCORE_LANEWISE(Type, expression) \
   do {                                     \
     Type r;                                \
-    GRUCORE_EACH_LANE r.v[i] = expression; \
+    GRUCORE_EACH_LANE                      \
+      r.v[i] = expression;                 \
     return r;                              \
   } while (0)
 
@@ -72,6 +87,7 @@ GRUCORE_INLINE F32 add(F32 a, F32 b) { GRUCORE_LANEWISE(F32, a.v[i] + b.v[i]); }
 GRUCORE_INLINE F32 sub(F32 a, F32 b) { GRUCORE_LANEWISE(F32, a.v[i] - b.v[i]); }
 GRUCORE_INLINE F32 mul(F32 a, F32 b) { GRUCORE_LANEWISE(F32, a.v[i] * b.v[i]); }
 GRUCORE_INLINE F32 div(F32 a, F32 b) { GRUCORE_LANEWISE(F32, a.v[i] / b.v[i]); }
+GRUCORE_INLINE F32 sqrt(F32 a) { GRUCORE_LANEWISE(F32, square_root(a.v[i])); }
 
 // a*b + c rounded once. Without hardware: the product is exact in double, the sum is rounded to odd there, so that
 // rounding it again to float is exact (rounding the sum to nearest first would be wrong about once in 4e8 triples).
@@ -134,8 +150,14 @@ GRUCORE_INLINE I32 sub(I32 a, I32 b) { GRUCORE_LANEWISE(I32, as_signed(as_unsign
 GRUCORE_INLINE I32 bit_and(I32 a, I32 b) { GRUCORE_LANEWISE(I32, a.v[i] & b.v[i]); }
 GRUCORE_INLINE I32 bit_or(I32 a, I32 b) { GRUCORE_LANEWISE(I32, a.v[i] | b.v[i]); }
 GRUCORE_INLINE I32 bit_xor(I32 a, I32 b) { GRUCORE_LANEWISE(I32, a.v[i] ^ b.v[i]); }
-template <int N> GRUCORE_INLINE I32 shift_left(I32 a) { GRUCORE_LANEWISE(I32, as_signed(as_unsigned(a.v[i]) << N)); }
-template <int N> GRUCORE_INLINE I32 shift_right(I32 a) { GRUCORE_LANEWISE(I32, as_signed(as_unsigned(a.v[i]) >> N)); }
+template <int N>
+GRUCORE_INLINE I32 shift_left(I32 a) {
+  GRUCORE_LANEWISE(I32, as_signed(as_unsigned(a.v[i]) << N));
+}
+template <int N>
+GRUCORE_INLINE I32 shift_right(I32 a) {
+  GRUCORE_LANEWISE(I32, as_signed(as_unsigned(a.v[i]) >> N));
+}
 
 // On the sign bit alone, for NaN too.
 GRUCORE_INLINE F32 neg(F32 a) { return from_bits(bit_xor(bits(a), broadcast_i32(INT32_MIN))); }

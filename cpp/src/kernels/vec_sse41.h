@@ -7,9 +7,15 @@ namespace {
 constexpr int kLanes = 4;
 constexpr bool kFused = false;
 
-struct F32 { __m128 v; };
-struct I32 { __m128i v; };
-struct Mask { __m128 v; };
+struct F32 {
+  __m128 v;
+};
+struct I32 {
+  __m128i v;
+};
+struct Mask {
+  __m128 v;
+};
 
 GRUCORE_INLINE F32 zero() { return {_mm_setzero_ps()}; }
 GRUCORE_INLINE F32 broadcast(float x) { return {_mm_set1_ps(x)}; }
@@ -25,19 +31,29 @@ GRUCORE_INLINE void store_pair(float* p, __m128 v) {
   _mm_storel_epi64(reinterpret_cast<__m128i*>(p), _mm_castps_si128(v));
 }
 
-template <int N> GRUCORE_INLINE F32 load_lanes(const float* p) {
+template <int N>
+GRUCORE_INLINE F32 load_lanes(const float* p) {
   static_assert(N >= 1 && N <= kLanes, "lanes");
-  if constexpr (N == 1) return {_mm_load_ss(p)};
-  else if constexpr (N == 2) return {load_pair(p)};
-  else if constexpr (N == 3) return {_mm_movelh_ps(load_pair(p), _mm_load_ss(p + 2))};
-  else return load(p);
+  if constexpr (N == 1)
+    return {_mm_load_ss(p)};
+  else if constexpr (N == 2)
+    return {load_pair(p)};
+  else if constexpr (N == 3)
+    return {_mm_movelh_ps(load_pair(p), _mm_load_ss(p + 2))};
+  else
+    return load(p);
 }
-template <int N> GRUCORE_INLINE void store_lanes(float* p, F32 a) {
+template <int N>
+GRUCORE_INLINE void store_lanes(float* p, F32 a) {
   static_assert(N >= 1 && N <= kLanes, "lanes");
-  if constexpr (N == 1) _mm_store_ss(p, a.v);
-  else if constexpr (N == 2) store_pair(p, a.v);
-  else if constexpr (N == 3) store_pair(p, a.v), _mm_store_ss(p + 2, _mm_movehl_ps(a.v, a.v));
-  else store(p, a);
+  if constexpr (N == 1)
+    _mm_store_ss(p, a.v);
+  else if constexpr (N == 2)
+    store_pair(p, a.v);
+  else if constexpr (N == 3)
+    store_pair(p, a.v), _mm_store_ss(p + 2, _mm_movehl_ps(a.v, a.v));
+  else
+    store(p, a);
 }
 GRUCORE_INLINE F32 load_n(const float* p, int n) {
   switch (n) {
@@ -62,6 +78,7 @@ GRUCORE_INLINE F32 add(F32 a, F32 b) { return {_mm_add_ps(a.v, b.v)}; }
 GRUCORE_INLINE F32 sub(F32 a, F32 b) { return {_mm_sub_ps(a.v, b.v)}; }
 GRUCORE_INLINE F32 mul(F32 a, F32 b) { return {_mm_mul_ps(a.v, b.v)}; }
 GRUCORE_INLINE F32 div(F32 a, F32 b) { return {_mm_div_ps(a.v, b.v)}; }
+GRUCORE_INLINE F32 sqrt(F32 a) { return {_mm_sqrt_ps(a.v)}; }
 GRUCORE_INLINE F32 mul_add(F32 a, F32 b, F32 c) { return add(mul(a, b), c); }
 GRUCORE_INLINE F32 max(F32 a, F32 b) { return {_mm_max_ps(a.v, b.v)}; }
 GRUCORE_INLINE F32 min(F32 a, F32 b) { return {_mm_min_ps(a.v, b.v)}; }
@@ -78,9 +95,7 @@ GRUCORE_INLINE Mask is_nonfinite(F32 a) { return {_mm_cmpnle_ps(abs(a).v, _mm_se
 GRUCORE_INLINE Mask mask_and(Mask a, Mask b) { return {_mm_and_ps(a.v, b.v)}; }
 GRUCORE_INLINE Mask mask_or(Mask a, Mask b) { return {_mm_or_ps(a.v, b.v)}; }
 GRUCORE_INLINE bool any(Mask a) { return _mm_movemask_ps(a.v) != 0; }
-GRUCORE_INLINE F32 select(Mask m, F32 if_true, F32 if_false) {
-  return {_mm_blendv_ps(if_false.v, if_true.v, m.v)};
-}
+GRUCORE_INLINE F32 select(Mask m, F32 if_true, F32 if_false) { return {_mm_blendv_ps(if_false.v, if_true.v, m.v)}; }
 GRUCORE_INLINE F32 zero_if(Mask m, F32 a) { return {_mm_andnot_ps(m.v, a.v)}; }
 
 GRUCORE_INLINE I32 bits(F32 a) { return {_mm_castps_si128(a.v)}; }
@@ -90,8 +105,14 @@ GRUCORE_INLINE I32 sub(I32 a, I32 b) { return {_mm_sub_epi32(a.v, b.v)}; }
 GRUCORE_INLINE I32 bit_and(I32 a, I32 b) { return {_mm_and_si128(a.v, b.v)}; }
 GRUCORE_INLINE I32 bit_or(I32 a, I32 b) { return {_mm_or_si128(a.v, b.v)}; }
 GRUCORE_INLINE I32 bit_xor(I32 a, I32 b) { return {_mm_xor_si128(a.v, b.v)}; }
-template <int N> GRUCORE_INLINE I32 shift_left(I32 a) { return {_mm_slli_epi32(a.v, N)}; }
-template <int N> GRUCORE_INLINE I32 shift_right(I32 a) { return {_mm_srli_epi32(a.v, N)}; }
+template <int N>
+GRUCORE_INLINE I32 shift_left(I32 a) {
+  return {_mm_slli_epi32(a.v, N)};
+}
+template <int N>
+GRUCORE_INLINE I32 shift_right(I32 a) {
+  return {_mm_srli_epi32(a.v, N)};
+}
 
 GRUCORE_INLINE F32 flush_denormals(F32 a) { return zero_if(lt(abs(a), broadcast(0x1p-126f)), a); }
 

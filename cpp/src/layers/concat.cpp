@@ -11,16 +11,12 @@ namespace {
 
 Status parse(const NodeSource& source, void*) {
   if (source.input_count < 2) return source.refuse(Status::kBadShape, source.input_count, 2);
-  const Value& y = source.result();
   uint64_t features = 0;
   for (uint32_t i = 0; i < source.input_count; ++i) {
-    const Value& x = source.input(i);
-    if (x.rate != y.rate || x.period != y.period || x.dtype != y.dtype) {
-      return source.refuse(Status::kBadShape, static_cast<uint64_t>(x.rate), static_cast<uint64_t>(y.rate));
-    }
-    features += x.features;
+    GRUCORE_TRY(source.expect_same_clock(i));
+    features += source.input(i).features;
   }
-  if (features != y.features) return source.refuse(Status::kBadShape, y.features, features);
+  if (features != source.result().features) return source.refuse(Status::kBadShape, source.result().features, features);
   GRUCORE_TRY(source.expect_attributes(0));
   return source.expect_tensors(0);
 }
@@ -31,8 +27,8 @@ void run(const Node& node, const NodeMemory&, const Block& block) {
   for (uint32_t i = 0; i < node.input_count; ++i) {
     const ValueBuffer& x = block.values[node.inputs[i]];
     const size_t bytes = size_t{x.features} * sizeof(float);
-    for (uint32_t r = 0; r < block.rows.count; ++r) {
-      const size_t row = row_of(block.rows, r);
+    for (uint32_t r = 0; r < block.in.all.count; ++r) {
+      const size_t row = row_of(block.in.all, r);
       memcpy(y.data + row * y.stride + column, x.data + row * x.stride, bytes);
     }
     column += x.features;
@@ -42,8 +38,7 @@ void run(const Node& node, const NodeMemory&, const Block& block) {
 }  // namespace
 
 extern const LayerKind kConcatLayer;
-const LayerKind kConcatLayer = {4,       "concat", nullptr,    false, parse, no_state, always_streamable,
-                                no_macs, no_scratch, run};
+const LayerKind kConcatLayer = {4, "concat", parse, run};
 
 }  // namespace detail
 }  // namespace grucore

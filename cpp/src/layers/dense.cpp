@@ -16,19 +16,14 @@ struct DenseParams {
 Status parse(const NodeSource& source, void* out) {
   DenseParams params = {};
   GRUCORE_TRY(source.expect_inputs(1));
-  const Value& x = source.input(0);
-  const Value& y = source.result();
-  if (x.dtype != Dtype::kFloat32 || y.dtype != Dtype::kFloat32) return source.refuse(Status::kBadShape, 1, 0);
-  if (x.rate != y.rate || x.period != y.period) {
-    return source.refuse(Status::kBadShape, static_cast<uint64_t>(y.rate), static_cast<uint64_t>(x.rate));
-  }
-  GRUCORE_TRY(source.expect_attributes(1));
-  uint32_t activation = 0;
-  GRUCORE_TRY(source.attribute(0, kActivationCount - 1, &activation));
-  params.activation = static_cast<Activation>(activation);
+  GRUCORE_TRY(source.expect_float32(source.input(0)));
+  GRUCORE_TRY(source.expect_same_clock(0));
+  GRUCORE_TRY(source.expect_attributes(3));
+  GRUCORE_TRY(source.activation(0, kActivationCount, &params.activation));
   GRUCORE_TRY(source.expect_tensors(2));
-  GRUCORE_TRY(source.panels(Role::kWeight, 1, y.features, x.features, &params.weight));
-  GRUCORE_TRY(source.panels(Role::kBias, 1, y.features, 0, &params.bias));
+  const uint32_t outputs = source.result().features;
+  GRUCORE_TRY(source.panels(Role::kWeight, 1, outputs, source.input(0).features, &params.weight));
+  GRUCORE_TRY(source.panels(Role::kBias, 1, outputs, 0, &params.bias));
   *static_cast<DenseParams*>(out) = params;
   return Status::kOk;
 }
@@ -42,13 +37,19 @@ void run(const Node& node, const NodeMemory&, const Block& block) {
   const DenseParams& p = node.as<DenseParams>();
   const ValueBuffer& x = block.values[node.inputs[0]];
   const ValueBuffer& y = block.values[node.output];
-  block.table->matmul({p.weight, p.bias.data, 1, p.activation, {x.data, x.stride}, {y.data, y.stride}, block.rows});
+  block.table->matmul({p.weight, p.bias.data, 1, p.activation, {x.data, x.stride}, {y.data, y.stride}, block.in.all});
+}
+
+constexpr LayerKind make() {
+  LayerKind kind = {2, "dense", parse, run};
+  kind.macs = macs;
+  return kind;
 }
 
 }  // namespace
 
 extern const LayerKind kDenseLayer;
-const LayerKind kDenseLayer = {2, "dense", nullptr, false, parse, no_state, always_streamable, macs, no_scratch, run};
+const LayerKind kDenseLayer = make();
 
 }  // namespace detail
 }  // namespace grucore

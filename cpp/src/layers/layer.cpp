@@ -2,18 +2,25 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "layers/layer.h"
 
+#include <string.h>
+
+// Firmware may name a shorter list of its own, and pay for those layers only.
+#if !defined(GRUCORE_LAYER_LIST)
+#define GRUCORE_LAYER_LIST "layers/layer_list.inc"
+#endif
+
 namespace grucore {
 namespace detail {
 
 #define GRUCORE_LAYER(object) extern const LayerKind object;
-#include "layers/layer_list.inc"
+#include GRUCORE_LAYER_LIST
 #undef GRUCORE_LAYER
 
 namespace {
 
 const LayerKind* const kKinds[] = {
 #define GRUCORE_LAYER(object) &object,
-#include "layers/layer_list.inc"
+#include GRUCORE_LAYER_LIST
 #undef GRUCORE_LAYER
 };
 
@@ -26,36 +33,91 @@ const LayerKind* find_layer_kind(uint32_t number) {
   return nullptr;
 }
 
-Status NodeSource::panels(Role role, uint32_t gates, uint32_t rows, uint32_t inputs, PanelWeights* out) const {
-  for (uint32_t i = 0; i < tensor_count; ++i) {
-    const Tensor& tensor = tensors[i];
-    if (tensor.role != static_cast<uint32_t>(role)) continue;
-    reader.blame(kNone, tensor.role);
-    if (tensor.dtype != TensorDtype::kFloat32) {
-      return reader.refuse(Status::kUnknownDtype, tensor.record_offset + 4, static_cast<uint32_t>(tensor.dtype), 0);
+Status NodeSource::expect_same_clock(uint32_t i) const {
+  const Value& x = input(i);
+  const Value& y = result();
+  if (x.dtype != y.dtype)
+    return refuse(Status::kBadShape, static_cast<uint64_t>(x.dtype), static_cast<uint64_t>(y.dtype));
+  if (x.rate != y.rate) return refuse(Status::kBadShape, static_cast<uint64_t>(x.rate), static_cast<uint64_t>(y.rate));
+  if (x.period != y.period) return refuse(Status::kBadShape, x.period, y.period);
+  if (x.skip != y.skip) return refuse(Status::kBadShape, x.skip, y.skip);
+  return Status::kOk;
+}
+
+Status NodeSource::expect_float32(const Value& value) const {
+  return value.dtype == Dtype::kFloat32 ? Status::kOk
+                                        : refuse(Status::kBadShape, static_cast<uint64_t>(value.dtype), 0);
+}
+
+Status NodeSource::activation(uint32_t first, uint32_t codes, Activation* out) const {
+  uint32_t code = 0;
+  GRUCORE_TRY(attribute(first, codes - 1, &code));
+  out->code = static_cast<ActivationCode>(code);
+  memcpy(&out->alpha, &attributes[first + 1], sizeof out->alpha);
+  memcpy(&out->beta, &attributes[first + 2], sizeof out->beta);
+  const bool has_beta = out->code == ActivationCode::kHardSigmoid || out->code == ActivationCode::kClip;
+  const bool has_alpha = has_beta || out->code == ActivationCode::kLeakyRelu || out->code == ActivationCode::kElu;
+  for (uint32_t i = 1; i <= 2; ++i) {
+    const uint32_t word = attributes[first + i];
+    const bool is_used = i == 1 ? has_alpha : has_beta;
+    const bool is_finite = (word & 0x7f800000u) != 0x7f800000u;
+    const bool may_be_infinite = out->code == ActivationCode::kClip && (word & 0x007fffffu) == 0;
+    if (is_used ? !is_finite && !may_be_infinite : word != 0) {
+      return reader.refuse(Status::kBadAttribute, attribute_offset + 4 * uint64_t{first + i}, word, 0);
     }
-    if (tensor.layout != Layout::kPanel16) {
-      return reader.refuse(Status::kUnknownLayout, tensor.record_offset + 8, static_cast<uint32_t>(tensor.layout),
-                           static_cast<uint32_t>(Layout::kPanel16));
-    }
-    const uint32_t rank = inputs ? 2 : 1;
-    if (tensor.rank != rank) return reader.refuse(Status::kBadShape, tensor.record_offset + 12, tensor.rank, rank);
-    if (tensor.params[0] != gates) {
-      return reader.refuse(Status::kBadShape, tensor.record_offset + 32, tensor.params[0], gates);
-    }
-    const uint64_t outputs = uint64_t{gates} * rows;
-    if (tensor.shape[0] != outputs) {
-      return reader.refuse(Status::kBadShape, tensor.record_offset + 16, tensor.shape[0], outputs);
-    }
-    if (inputs && tensor.shape[1] != inputs) {
-      return reader.refuse(Status::kBadShape, tensor.record_offset + 20, tensor.shape[1], inputs);
-    }
-    reader.blame(kNone, kNone);
-    *out = {static_cast<const float*>(tensor.data), gates, rows, inputs};
-    return Status::kOk;
   }
-  reader.blame(kNone, static_cast<uint32_t>(role));
-  return refuse(Status::kMissingTensor, 0, 1);
+  return Status::kOk;
+}
+
+const Tensor* NodeSource::find(Role role) const {
+  for (uint32_t i = 0; i < tensor_count; ++i) {
+    if (tensors[i].role == static_cast<uint32_t>(role)) return &tensors[i];
+  }
+  return nullptr;
+}
+
+Status NodeSource::expect_tensor(const Tensor& tensor, TensorDtype dtype, Layout layout, uint32_t rank) const {
+  if (tensor.dtype != dtype) {
+    return reader.refuse(Status::kUnknownDtype, tensor.record_offset + 4, static_cast<uint32_t>(tensor.dtype),
+                         static_cast<uint32_t>(dtype));
+  }
+  if (tensor.layout != layout) {
+    return reader.refuse(Status::kUnknownLayout, tensor.record_offset + 8, static_cast<uint32_t>(tensor.layout),
+                         static_cast<uint32_t>(layout));
+  }
+  if (tensor.rank != rank) return reader.refuse(Status::kBadShape, tensor.record_offset + 12, tensor.rank, rank);
+  return Status::kOk;
+}
+
+Status NodeSource::panels(Role role, uint32_t gates, uint32_t rows, uint32_t inputs, PanelWeights* out,
+                          uint32_t groups) const {
+  const Tensor* tensor = find(role);
+  reader.blame(node, static_cast<uint32_t>(role));
+  if (!tensor) return refuse(Status::kMissingTensor, 0, 1);
+  GRUCORE_TRY(expect_tensor(*tensor, TensorDtype::kFloat32, Layout::kPanel16, inputs ? 2 : 1));
+  const uint64_t at = tensor->record_offset;
+  if (tensor->params[0] != gates) return reader.refuse(Status::kBadShape, at + 32, tensor->params[0], gates);
+  const uint32_t stored_groups = tensor->params[2] ? tensor->params[2] : 1;
+  if (stored_groups != groups) return reader.refuse(Status::kBadShape, at + 40, stored_groups, groups);
+  const uint64_t outputs = uint64_t{gates} * rows * groups;
+  if (tensor->shape[0] != outputs) return reader.refuse(Status::kBadShape, at + 16, tensor->shape[0], outputs);
+  if (inputs && tensor->shape[1] != inputs) return reader.refuse(Status::kBadShape, at + 20, tensor->shape[1], inputs);
+  reader.blame(node, kNone);
+  *out = {static_cast<const float*>(tensor->data), gates, rows, inputs};
+  return Status::kOk;
+}
+
+Status NodeSource::vector(Role role, uint32_t features, const float** out) const {
+  const Tensor* tensor = find(role);
+  reader.blame(node, static_cast<uint32_t>(role));
+  if (!tensor) return refuse(Status::kMissingTensor, 0, 1);
+  GRUCORE_TRY(expect_tensor(*tensor, TensorDtype::kFloat32, Layout::kRowMajor, 1));
+  if (tensor->shape[0] != features) {
+    return reader.refuse(Status::kBadShape, tensor->record_offset + 16, tensor->shape[0], features);
+  }
+  reader.blame(node, kNone);
+  *out = static_cast<const float*>(tensor->data);
+  return Status::kOk;
 }
 
 }  // namespace detail

@@ -24,6 +24,7 @@ struct NodeSource {
   uint32_t tensor_count;
   uint64_t record_offset;
   uint64_t attribute_offset;
+  uint32_t node;  // index, for reports
 
   const Value& input(uint32_t i) const { return values[inputs[i]]; }
   const Value& result() const { return values[output]; }
@@ -48,13 +49,20 @@ struct NodeSource {
     *out = attributes[i];
     return Status::kOk;
   }
-  // attributes[i] is the only one that there is so far.
-  Status expect_attribute(uint32_t i, uint32_t expected) const {
-    if (attributes[i] == expected) return Status::kOk;
-    return reader.refuse(Status::kBadAttribute, attribute_offset + 4 * uint64_t{i}, attributes[i], expected);
-  }
-  // float32 in panel16: (gates * rows, inputs), or a bias (gates * rows,) where inputs is 0.
-  Status panels(Role role, uint32_t gates, uint32_t rows, uint32_t inputs, PanelWeights* out) const;
+  // Input i and the result have the same dtype, rate, period and skip.
+  Status expect_same_clock(uint32_t i) const;
+  Status expect_float32(const Value& value) const;
+  // Three words from attributes[first] on; codes below `codes`.
+  Status activation(uint32_t first, uint32_t codes, Activation* out) const;
+
+  const Tensor* find(Role role) const;  // null where there is none
+  Status expect_tensor(const Tensor& tensor, TensorDtype dtype, Layout layout, uint32_t rank) const;
+  // float32 in panel16: (gates * rows, inputs), or a bias (gates * rows,) where inputs is 0. Rows of `groups`
+  // matrices, one after the other; `out` is the first one.
+  Status panels(Role role, uint32_t gates, uint32_t rows, uint32_t inputs, PanelWeights* out,
+                uint32_t groups = 1) const;
+  // float32 in rowmajor: (features,)
+  Status vector(Role role, uint32_t features, const float** out) const;
 };
 
 // The memory of one value in a stream: (frames, batch) rows.
@@ -64,15 +72,21 @@ struct ValueBuffer {
   uint32_t features;
 };
 
-// What a node works on: `frames` frames of every row. Which rows take part differs from frame to frame
-// where sequences have ended or a frame is held.
+// Which rows have a value at which frames of a block: not all where sequences have ended, a frame is held,
+// or the value's clock does not tick.
+struct Timetable {
+  const Rows* at;  // of each frame: rows of the batch
+  Rows all;        // of the whole block: frame * batch + row
+};
+
+// What a node works on: `frames` frames of every row.
 struct Block {
   const KernelTable* table;
   const ValueBuffer* values;
   uint32_t batch;
   uint32_t frames;
-  const Rows* rows_at;  // of each frame: rows of the batch
-  Rows rows;            // of the whole block: frame * batch + row
+  Timetable in;   // of the values that the node reads
+  Timetable out;  // of the value that it writes
 };
 
 struct NodeMemory {
@@ -84,24 +98,22 @@ struct NodeMemory {
 struct LayerKind {
   uint32_t number;
   const char* name;
-  const char* state_suffix;  // of "<node><suffix>"; null: no state
-  bool state_is_public;
   // Checks the node and fills params.
   Status (*parse)(const NodeSource& source, void* params);
-  uint32_t (*state_size)(const void* params);  // floats for each row; 0: none
-  bool (*streamable)(const void* params);
-  uint64_t (*macs)(const void* params);  // multiply-adds of one frame of one row
-  // Floats of scratch for a block of so many frames and rows; measured in uint64_t against overflow.
-  uint64_t (*scratch_floats)(const void* params, uint32_t batch, uint32_t frames);
   void (*run)(const Node& node, const NodeMemory& memory, const Block& block);
+
+  // The rest is null where the layer has nothing of the kind.
+  bool (*reads_future)(const void* params) = nullptr;
+  uint64_t (*macs)(const void* params) = nullptr;               // multiply-adds of one frame of one row
+  uint32_t (*state_size)(const void* params) = nullptr;         // floats for each row; 0: none
+  const float* (*initial_state)(const void* params) = nullptr;  // state_size floats; null: zeros
+  // Floats of scratch for a block of so many frames and rows; in 64 bits against overflow.
+  uint64_t (*scratch_floats)(const void* params, uint32_t batch, uint32_t frames) = nullptr;
+  const char* state_suffix = nullptr;  // of "<node><suffix>"
+  bool state_is_public = false;
 };
 
 const LayerKind* find_layer_kind(uint32_t number);
-
-inline bool always_streamable(const void*) { return true; }
-inline uint32_t no_state(const void*) { return 0; }
-inline uint64_t no_macs(const void*) { return 0; }
-inline uint64_t no_scratch(const void*, uint32_t, uint32_t) { return 0; }
 
 inline uint32_t row_of(const Rows& rows, uint32_t i) { return rows.index ? rows.index[i] : i; }
 

@@ -1,4 +1,5 @@
-// The last frame of a sequence. In a stream: the newest one, as if the sequence ended there.
+// The last frame of a sequence, or the first. In a stream the last one is the newest, as if the sequence
+// ended there.
 // SPDX-License-Identifier: Apache-2.0
 #include <string.h>
 
@@ -11,37 +12,45 @@ namespace {
 
 struct TakeParams {
   uint32_t features;
+  bool first;
 };
+
+const TakeParams& of(const void* params) { return *static_cast<const TakeParams*>(params); }
 
 Status parse(const NodeSource& source, void* out) {
   GRUCORE_TRY(source.expect_inputs(1));
   const Value& x = source.input(0);
   const Value& y = source.result();
-  if (x.rate != Rate::kFrame || y.rate != Rate::kSequence || x.dtype != y.dtype) {
+  if (x.rate == Rate::kSequence || y.rate != Rate::kSequence || x.dtype != y.dtype) {
     return source.refuse(Status::kBadShape, static_cast<uint64_t>(y.rate), static_cast<uint64_t>(Rate::kSequence));
   }
   if (x.features != y.features) return source.refuse(Status::kBadShape, y.features, x.features);
   uint32_t position = 0;
   GRUCORE_TRY(source.expect_attributes(1));
-  GRUCORE_TRY(source.attribute(0, 0, &position));
+  GRUCORE_TRY(source.attribute(0, 1, &position));
   GRUCORE_TRY(source.expect_tensors(0));
-  static_cast<TakeParams*>(out)->features = x.features;
+  *static_cast<TakeParams*>(out) = {x.features, position == 1};
   return Status::kOk;
 }
 
-uint32_t state_size(const void* params) { return static_cast<const TakeParams*>(params)->features; }
+// The frame, then whether there was one.
+uint32_t state_size(const void* params) { return of(params).features + 1; }
 
 void run(const Node& node, const NodeMemory& memory, const Block& block) {
+  const TakeParams& p = node.as<TakeParams>();
   const ValueBuffer& x = block.values[node.inputs[0]];
   const ValueBuffer& y = block.values[node.output];
-  const size_t bytes = size_t{x.features} * sizeof(float);
+  const size_t bytes = size_t{p.features} * sizeof(float);
   for (uint32_t frame = 0; frame < block.frames; ++frame) {
-    const Rows& rows = block.rows_at[frame];
-    if (!rows.index && frame + 1 < block.frames && !block.rows_at[frame + 1].index) continue;  // overwritten next
+    const Rows& rows = block.in.at[frame];
+    const bool overwritten = frame + 1 < block.frames && !rows.index && !block.in.at[frame + 1].index;
+    if (overwritten && !p.first) continue;
     for (uint32_t i = 0; i < rows.count; ++i) {
       const uint32_t row = row_of(rows, i);
-      memcpy(memory.state + row * memory.state_stride,
-                       x.data + (size_t{frame} * block.batch + row) * x.stride, bytes);
+      float* state = memory.state + row * memory.state_stride;
+      if (p.first && state[p.features] != 0.0f) continue;
+      memcpy(state, x.data + (size_t{frame} * block.batch + row) * x.stride, bytes);
+      state[p.features] = 1.0f;
     }
   }
   for (uint32_t row = 0; row < block.batch; ++row) {
@@ -49,11 +58,17 @@ void run(const Node& node, const NodeMemory& memory, const Block& block) {
   }
 }
 
+constexpr LayerKind make() {
+  LayerKind kind = {3, "take", parse, run};
+  kind.state_size = state_size;
+  kind.state_suffix = ".frame";
+  return kind;
+}
+
 }  // namespace
 
 extern const LayerKind kTakeLayer;
-const LayerKind kTakeLayer = {3,          "take",  ".last", false, parse, state_size, always_streamable,
-                              no_macs, no_scratch, run};
+const LayerKind kTakeLayer = make();
 
 }  // namespace detail
 }  // namespace grucore

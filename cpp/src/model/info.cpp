@@ -28,7 +28,7 @@ const char* status_meaning(Status status) {
 namespace {
 
 PortInfo port_of(const detail::Value& value) {
-  return {value.name, value.features, value.period, value.dtype, value.rate};
+  return {value.name, value.features, value.period, value.skip, value.dtype, value.rate};
 }
 
 }  // namespace
@@ -53,7 +53,8 @@ TestVector test_input(const Model* model, uint32_t index) {
 
 TestVector test_output(const Model* model, uint32_t index) {
   if (model->test_frames == 0) return {nullptr, 0};
-  return {model->tensors[model->first_test_tensor + model->input_count + index].data, model->test_frames};
+  const detail::Tensor& tensor = model->tensors[model->first_test_tensor + model->input_count + index];
+  return {tensor.data, tensor.rank == 2 ? tensor.shape[0] : 1};
 }
 
 Text model_metadata(const Model* model) { return model->metadata; }

@@ -17,6 +17,23 @@ Status check_paddings(const Reader& reader, const Header& header, const Sections
   return reader.zeros(at.metadata + header.metadata_bytes, at.data);
 }
 
+// The distinct clocks of the values, the every-frame one first.
+uint32_t collect_clocks(const Header& header, const ModelMemory& memory) {
+  uint32_t count = 1;
+  memory.clocks[0] = {0, 1};
+  for (uint32_t i = 0; i < header.value_count; ++i) {
+    Value& value = memory.values[i];
+    value.clock = 0;
+    if (value.rate == Rate::kSequence) continue;
+    while (value.clock < count &&
+           (memory.clocks[value.clock].skip != value.skip || memory.clocks[value.clock].period != value.period)) {
+      ++value.clock;
+    }
+    if (value.clock == count) memory.clocks[count++] = {value.skip, value.period};
+  }
+  return count;
+}
+
 void finish(const Header& header, const ModelMemory& memory, Model* model) {
   model->values = memory.values;
   model->nodes = memory.nodes;
@@ -26,6 +43,8 @@ void finish(const Header& header, const ModelMemory& memory, Model* model) {
   model->node_count = header.node_count;
   model->input_count = header.input_count;
   model->output_count = header.output_count;
+  model->clocks = memory.clocks;
+  model->clock_count = collect_clocks(header, memory);
   model->state_count = 0;
   model->first_unstreamable = kNone;
   model->macs_per_frame = 0;
@@ -33,8 +52,13 @@ void finish(const Header& header, const ModelMemory& memory, Model* model) {
     Node& node = memory.nodes[i];
     node.state = model->state_count;
     if (node.state_size > 0) memory.state_nodes[model->state_count++] = i;
-    if (model->first_unstreamable == kNone && !node.kind->streamable(node.params)) model->first_unstreamable = i;
-    if (memory.values[node.output].rate == Rate::kFrame) model->macs_per_frame += node.kind->macs(node.params);
+    if (model->first_unstreamable == kNone && node.kind->reads_future && node.kind->reads_future(node.params)) {
+      model->first_unstreamable = i;
+    }
+    const Value& output = memory.values[node.output];
+    if (output.rate != Rate::kSequence && node.kind->macs) {
+      model->macs_per_frame += node.kind->macs(node.params) / output.period;
+    }
   }
 }
 

@@ -14,10 +14,22 @@ struct LayerKind;
 
 constexpr uint32_t kNobody = 0xffffffffu;  // writer of a model's input
 
+// Which frames of the model's input, counted from the start of a stream, have a value (docs/format.md).
+struct Clock {
+  uint32_t skip;
+  uint32_t period;
+
+  bool ticks(uint64_t frame) const { return frame >= skip && (frame - skip) % period == 0; }
+  // Values before this frame.
+  uint64_t count(uint64_t frame) const { return frame <= skip ? 0 : (frame - skip + period - 1) / period; }
+};
+
 struct Value {
   Text name;
   uint32_t features;
   uint32_t period;
+  uint32_t skip;
+  uint32_t clock;   // among the model's clocks; 0 for values per sequence
   uint32_t writer;  // node, or kNobody
   Dtype dtype;
   Rate rate;
@@ -43,8 +55,8 @@ struct Node {
   const uint32_t* inputs;  // value indices
   uint32_t input_count;
   uint32_t output;
-  uint32_t state_size;  // floats for each row; 0: none
-  uint32_t state;       // index among the model's states
+  uint32_t state_size;                             // floats for each row; 0: none
+  uint32_t state;                                  // index among the model's states
   alignas(16) unsigned char params[kParamsBytes];  // the layer kind's own struct
 
   template <class Params>
@@ -61,9 +73,10 @@ struct Model {
   const detail::Value* values;
   const detail::Node* nodes;
   const detail::Tensor* tensors;
-  const uint32_t* inputs;   // value indices
-  const uint32_t* outputs;  // value indices
+  const uint32_t* inputs;       // value indices
+  const uint32_t* outputs;      // value indices
   const uint32_t* state_nodes;  // node of each state, in order
+  const detail::Clock* clocks;  // the first one ticks at every frame
   Text metadata;
   uint64_t macs_per_frame;
   uint32_t value_count;
@@ -71,6 +84,7 @@ struct Model {
   uint32_t input_count;
   uint32_t output_count;
   uint32_t state_count;
+  uint32_t clock_count;
   uint32_t first_test_tensor;  // inputs' vectors, then outputs'
   uint32_t test_frames;        // 0: no test vector
   uint32_t first_unstreamable;

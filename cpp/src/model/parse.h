@@ -18,6 +18,7 @@ struct ModelMemory {
   Tensor* tensors;
   uint32_t* words;
   uint32_t* state_nodes;
+  Clock* clocks;
 };
 
 ModelMemory carve_model(Arena* arena, const Header& header);

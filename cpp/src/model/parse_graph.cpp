@@ -59,7 +59,8 @@ Status parse_ports(Cursor* cursor, const ModelMemory& memory) {
     if (i > 0 && inputs[i] <= inputs[i - 1]) {
       return reader.refuse(Status::kBadIndex, cursor->word_offset(i), inputs[i], inputs[i - 1] + 1);
     }
-    if (memory.values[inputs[i]].rate != Rate::kFrame) {
+    const Value& input = memory.values[inputs[i]];
+    if (input.rate != Rate::kFrame || input.skip != 0) {
       return reader.refuse(Status::kBadValue, cursor->word_offset(i), inputs[i], 0);
     }
     memory.values[inputs[i]].writer = kNobody;
@@ -81,8 +82,9 @@ Status check_roles(const Reader& reader, const Tensor* tensors, uint32_t count, 
   for (uint32_t i = 0; i < count; ++i) {
     const uint64_t offset = tensors[i].record_offset;
     reader.blame(node, tensors[i].role);
-    if (tensors[i].role < static_cast<uint32_t>(Role::kWeightIh) || tensors[i].role > static_cast<uint32_t>(Role::kWeight)) {
-      return reader.refuse(Status::kUnknownRole, offset, tensors[i].role, static_cast<uint32_t>(Role::kWeight));
+    if (tensors[i].role < static_cast<uint32_t>(Role::kWeightIh) ||
+        tensors[i].role > static_cast<uint32_t>(Role::kIndex)) {
+      return reader.refuse(Status::kUnknownRole, offset, tensors[i].role, static_cast<uint32_t>(Role::kIndex));
     }
     if (i > 0 && tensors[i].role <= tensors[i - 1].role) {
       return reader.refuse(Status::kMissingTensor, offset, tensors[i].role, tensors[i - 1].role + 1);
@@ -142,13 +144,14 @@ Status parse_node(Cursor* cursor, const ModelMemory& memory, uint32_t index, uin
   GRUCORE_TRY(cursor->take(attribute_count, record + 16, &attributes));
   const Tensor* tensors = memory.tensors + *tensor;
   GRUCORE_TRY(check_roles(reader, tensors, tensor_count, index));
-  const NodeSource source = {reader,          memory.values, node.inputs, node.input_count, node.output,     attributes,
-                             attribute_count, tensors,       tensor_count, record,          attribute_offset};
+  const NodeSource source = {reader,       memory.values, node.inputs,      node.input_count,
+                             node.output,  attributes,    attribute_count,  tensors,
+                             tensor_count, record,        attribute_offset, index};
   memset(node.params, 0, sizeof node.params);
   GRUCORE_TRY(node.kind->parse(source, node.params));
   written.writer = index;
   *tensor += tensor_count;
-  node.state_size = node.kind->state_size(node.params);
+  node.state_size = node.kind->state_size ? node.kind->state_size(node.params) : 0;
   reader.blame(kNone, kNone);
   return Status::kOk;
 }
@@ -160,7 +163,8 @@ Status parse_test_tensor(const Reader& reader, const Tensor& tensor, Role role, 
   }
   reader.blame(kNone, tensor.role);
   if (static_cast<uint32_t>(tensor.dtype) != static_cast<uint32_t>(value.dtype)) {
-    return reader.refuse(Status::kBadShape, record + 4, static_cast<uint32_t>(tensor.dtype), static_cast<uint32_t>(value.dtype));
+    return reader.refuse(Status::kBadShape, record + 4, static_cast<uint32_t>(tensor.dtype),
+                         static_cast<uint32_t>(value.dtype));
   }
   if (tensor.layout != Layout::kRowMajor) {
     return reader.refuse(Status::kBadShape, record + 8, static_cast<uint32_t>(tensor.layout), 1);
@@ -172,7 +176,8 @@ Status parse_test_tensor(const Reader& reader, const Tensor& tensor, Role role, 
   }
   if (rank == 2) {
     if (*frames == 0) *frames = tensor.shape[0];
-    if (tensor.shape[0] != *frames) return reader.refuse(Status::kBadShape, record + 16, tensor.shape[0], *frames);
+    const uint64_t values = Clock{value.skip, value.period}.count(*frames);
+    if (tensor.shape[0] != values) return reader.refuse(Status::kBadShape, record + 16, tensor.shape[0], values);
   }
   reader.blame(kNone, kNone);
   return Status::kOk;

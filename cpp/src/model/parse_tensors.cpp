@@ -9,12 +9,19 @@ namespace {
 
 Status check_layout(const Reader& reader, uint64_t record, const Tensor& tensor) {
   if (tensor.layout == Layout::kRowMajor) return reader.zeros(record + 32, record + 48);
+  if (tensor.layout == Layout::kRows) {
+    if (tensor.rank != 2) return reader.refuse(Status::kBadShape, record + 12, tensor.rank, 2);
+    return reader.zeros(record + 32, record + 48);
+  }
   const uint32_t gates = tensor.params[0];
   if (gates < 1 || gates > 4) return reader.refuse(Status::kBadShape, record + 32, gates, 4);
   if (tensor.params[1] != 1) return reader.refuse(Status::kBadShape, record + 36, tensor.params[1], 1);
-  GRUCORE_TRY(reader.zeros(record + 40, record + 48));
+  const uint32_t groups = tensor.params[2];
+  if (groups == 1 || groups > kMaxFeatures) return reader.refuse(Status::kBadShape, record + 40, groups, kMaxFeatures);
+  GRUCORE_TRY(reader.zeros(record + 44, record + 48));
   if (tensor.rank > 2) return reader.refuse(Status::kBadShape, record + 12, tensor.rank, 2);
-  if (tensor.shape[0] % gates != 0) return reader.refuse(Status::kBadShape, record + 16, tensor.shape[0], gates);
+  const uint64_t matrices = uint64_t{gates} * (groups ? groups : 1);
+  if (tensor.shape[0] % matrices != 0) return reader.refuse(Status::kBadShape, record + 16, tensor.shape[0], matrices);
   return Status::kOk;
 }
 
@@ -24,9 +31,10 @@ Status stored_elements(const Reader& reader, uint64_t record, const Tensor& tens
   for (uint32_t i = 0; i < tensor.rank; ++i) {
     uint64_t extent = tensor.shape[i];
     if (i == 0 && tensor.layout == Layout::kPanel16) {
-      const uint64_t gates = tensor.params[0];
-      extent = gates * ((extent / gates + 3) / 4 * 4);
+      const uint64_t matrices = uint64_t{tensor.params[0]} * (tensor.params[2] ? tensor.params[2] : 1);
+      extent = matrices * ((extent / matrices + 3) / 4 * 4);
     }
+    if (i == 1 && tensor.layout == Layout::kRows) extent = (extent + 15) / 16 * 16;
     if (extent > kMaxFileBytes / elements) {
       return reader.refuse(Status::kBadShape, record + 16 + 4 * uint64_t{i}, tensor.shape[i], kMaxFileBytes / elements);
     }
@@ -66,14 +74,41 @@ Status check_place(const Reader& reader, uint64_t record, uint64_t offset, uint6
   return Status::kOk;
 }
 
-Status check_finite(const Reader& reader, uint64_t offset, uint64_t bytes) {
-  constexpr uint32_t kExponent = 0x7f800000u;
+// Finite; of weights, which a denormal one would slow, also zero or normal.
+bool is_fit(uint32_t bits, bool is_weight) {
+  const uint32_t magnitude = bits & 0x7fffffffu;
+  return magnitude < 0x7f800000u && (magnitude == 0 || magnitude >= 0x00800000u || !is_weight);
+}
+
+// Which node the tensors belong to, told from the nodes' records before these are checked: for reports only.
+class Owner {
+ public:
+  Owner(const Reader& reader, const Header& header, const Sections& at) : reader_(reader), header_(header), at_(at) {}
+
+  uint32_t of(uint32_t tensor) {
+    while (node_ < header_.node_count && tensor >= end_) {
+      end_ += reader_.u32(at_.nodes + uint64_t{node_} * kNodeBytes + 20);
+      if (tensor < end_) return node_;
+      ++node_;
+    }
+    return node_ < header_.node_count ? node_ : kNone;
+  }
+
+ private:
+  const Reader& reader_;
+  const Header& header_;
+  const Sections& at_;
+  uint64_t end_ = 0;
+  uint32_t node_ = 0;
+};
+
+Status check_numbers(const Reader& reader, uint64_t offset, uint64_t bytes, bool is_weight) {
   bool bad = false;
-  for (uint64_t i = 0; i < bytes; i += 4) bad |= (reader.u32(offset + i) & kExponent) == kExponent;
+  for (uint64_t i = 0; i < bytes; i += 4) bad |= !is_fit(reader.u32(offset + i), is_weight);
   if (!bad) return Status::kOk;
   for (uint64_t i = 0; i < bytes; i += 4) {
     const uint32_t word = reader.u32(offset + i);
-    if ((word & kExponent) == kExponent) return reader.refuse(Status::kNonfiniteWeight, offset + i, word, 0);
+    if (!is_fit(word, is_weight)) return reader.refuse(Status::kNonfiniteWeight, offset + i, word, 0);
   }
   return Status::kOk;
 }
@@ -82,20 +117,21 @@ Status check_finite(const Reader& reader, uint64_t offset, uint64_t bytes) {
 
 Status parse_tensors(const Reader& reader, const Header& header, const Sections& at, const ModelMemory& memory) {
   uint64_t end = at.data;
+  Owner owner(reader, header, at);
   for (uint32_t i = 0; i < header.tensor_count; ++i) {
     const uint64_t record = at.tensors + uint64_t{i} * kTensorBytes;
     Tensor& tensor = memory.tensors[i];
     tensor.record_offset = record;
     tensor.role = reader.u32(record);
-    reader.blame(kNone, tensor.role);
+    reader.blame(owner.of(i), tensor.role);
     const uint32_t dtype = reader.u32(record + 4);
     if (dtype > static_cast<uint32_t>(TensorDtype::kInt32)) {
       return reader.refuse(Status::kUnknownDtype, record + 4, dtype, static_cast<uint32_t>(TensorDtype::kInt32));
     }
     tensor.dtype = static_cast<TensorDtype>(dtype);
     const uint32_t layout = reader.u32(record + 8);
-    if (layout != static_cast<uint32_t>(Layout::kRowMajor) && layout != static_cast<uint32_t>(Layout::kPanel16)) {
-      return reader.refuse(Status::kUnknownLayout, record + 8, layout, static_cast<uint32_t>(Layout::kPanel16));
+    if (layout < static_cast<uint32_t>(Layout::kRowMajor) || layout > static_cast<uint32_t>(Layout::kRows)) {
+      return reader.refuse(Status::kUnknownLayout, record + 8, layout, static_cast<uint32_t>(Layout::kRows));
     }
     tensor.layout = static_cast<Layout>(layout);
     GRUCORE_TRY(parse_shape(reader, record, &tensor));
@@ -108,7 +144,8 @@ Status parse_tensors(const Reader& reader, const Header& header, const Sections&
     const uint64_t next = align_up(offset + bytes, kSectionAlignment);
     if (next > reader.bytes()) return reader.refuse(Status::kTruncated, reader.bytes(), reader.bytes(), next);
     GRUCORE_TRY(reader.zeros(offset + bytes, next));
-    if (tensor.dtype == TensorDtype::kFloat32) GRUCORE_TRY(check_finite(reader, offset, bytes));
+    if (tensor.dtype == TensorDtype::kFloat32)
+      GRUCORE_TRY(check_numbers(reader, offset, bytes, tensor.role < static_cast<uint32_t>(Role::kTestInput)));
     tensor.data = reader.at(offset);
     end = next;
     reader.blame(kNone, kNone);

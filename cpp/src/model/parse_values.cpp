@@ -15,6 +15,7 @@ ModelMemory carve_model(Arena* arena, const Header& header) {
   memory.tensors = arena->take<Tensor>(header.tensor_count);
   memory.words = arena->take<uint32_t>(header.word_count);
   memory.state_nodes = arena->take<uint32_t>(header.node_count);
+  memory.clocks = arena->take<Clock>(uint64_t{header.value_count} + 1);
   return memory;
 }
 
@@ -62,7 +63,10 @@ Status parse_values(const Reader& reader, const Header& header, const Sections& 
     if (value.period < (periodic ? 2u : 1u) || value.period > most) {
       return reader.refuse(Status::kBadValue, record + 16, value.period, most);
     }
-    GRUCORE_TRY(reader.zeros(record + 20, record + kValueBytes));
+    value.skip = reader.u32(record + 20);
+    const uint32_t most_skip = value.rate == Rate::kSequence ? 0 : kMaxSkip;
+    if (value.skip > most_skip) return reader.refuse(Status::kBadValue, record + 20, value.skip, most_skip);
+    GRUCORE_TRY(reader.zeros(record + 24, record + kValueBytes));
     value.writer = kNobody;
   }
   return Status::kOk;

@@ -38,25 +38,24 @@ void take_in(Stream* stream, const Part& part, const ConstSignal* inputs, const 
   }
 }
 
+// Values per frame of one block, each to its place among the values of the whole call.
 void give_out(Stream* stream, const Part& part, const Signal* outputs) {
   const Model& model = *stream->model;
-  const uint32_t batch = stream->batch;
   bool bad = false;
   for (uint32_t i = 0; i < model.output_count; ++i) {
     const Value& value = model.values[model.outputs[i]];
-    if (value.rate != Rate::kFrame) continue;
+    if (value.rate == Rate::kSequence) continue;
     const ValueBuffer& buffer = stream->values[model.outputs[i]];
-    for (uint32_t row = 0; row < batch; ++row) {
+    const Clock& clock = model.clocks[value.clock];
+    for (uint32_t row = 0; row < stream->batch; ++row) {
+      const uint64_t seen = stream->frames_seen[row];
+      float* to = static_cast<float*>(outputs[i].data) + row * outputs[i].row_stride +
+                  (clock.count(seen + part.first) - clock.count(seen)) * outputs[i].frame_stride;
       for (uint32_t frame = 0; frame < part.frames; ++frame) {
-        const size_t at = size_t{frame} * batch + row;
-        float* to = static_cast<float*>(outputs[i].data) + row * outputs[i].row_stride +
-                    (part.first + frame) * outputs[i].frame_stride;
-        const FrameFate fate = stream->fates[at];
-        if (fate == FrameFate::kTaken) {
-          bad |= model.table->copy_out(to, buffer.data + at * buffer.stride, value.features);
-        } else {
-          fill(to, value.features, fate == FrameFate::kHeld ? kNanBits : 0);
-        }
+        if (value.clock != 0 && !clock.ticks(seen + part.first + frame)) continue;
+        const size_t at = size_t{frame} * stream->batch + row;
+        bad |= give_row(stream, value, buffer, at, to, stream->fates[at]);
+        to += outputs[i].frame_stride;
       }
     }
   }
@@ -65,22 +64,16 @@ void give_out(Stream* stream, const Part& part, const Signal* outputs) {
 
 // Outputs per sequence, after the last block. A row without frames gives 0, one whose last frame was held
 // gives NaN, as a step on that frame does.
-void give_sequence_out(Stream* stream, const FrameFate* last, const Signal* outputs, const uint32_t* lengths) {
+void give_sequence_out(Stream* stream, const Signal* outputs, const uint32_t* lengths) {
   const Model& model = *stream->model;
   bool bad = false;
   for (uint32_t i = 0; i < model.output_count; ++i) {
     const Value& value = model.values[model.outputs[i]];
     if (value.rate != Rate::kSequence) continue;
-    const ValueBuffer& buffer = stream->values[model.outputs[i]];
     for (uint32_t row = 0; row < stream->batch; ++row) {
+      const FrameFate fate = lengths && lengths[row] == 0 ? FrameFate::kPastEnd : stream->last_fates[row];
       float* to = static_cast<float*>(outputs[i].data) + row * outputs[i].row_stride;
-      if (lengths && lengths[row] == 0) {
-        fill(to, value.features, 0);
-      } else if (last[row] == FrameFate::kHeld) {
-        fill(to, value.features, kNanBits);
-      } else {
-        bad |= model.table->copy_out(to, buffer.data + row * buffer.stride, value.features);
-      }
+      bad |= give_row(stream, value, stream->values[model.outputs[i]], row, to, fate);
     }
   }
   if (bad) stream->flags |= kFlagNonfiniteOutput;
@@ -106,16 +99,15 @@ void run(Stream* stream, uint32_t frames, const ConstSignal* inputs, const Signa
   for (; part.first < frames; part.first += part.frames) {
     const uint32_t left = frames - part.first;
     part.frames = left < stream->block ? left : stream->block;
-    detail::Block work;
     detail::take_in(stream, part, inputs, lengths);
-    detail::collect_rows(stream, part.frames, &work);
-    detail::run_nodes(stream, work, false);
+    detail::collect_rows(stream, part.first, part.frames);
+    detail::run_frame_nodes(stream, part.frames);
     detail::give_out(stream, part, outputs);
     detail::note_last(stream, part, lengths);
   }
-  const detail::Rows rows = {nullptr, stream->batch};
-  detail::run_nodes(stream, detail::sequence_block(stream, &rows), true);
-  detail::give_sequence_out(stream, stream->last_fates, outputs, lengths);
+  detail::run_sequence_nodes(stream, {nullptr, stream->batch});
+  detail::give_sequence_out(stream, outputs, lengths);
+  for (uint32_t row = 0; row < stream->batch; ++row) stream->frames_seen[row] += lengths ? lengths[row] : frames;
 }
 
 }  // namespace grucore

@@ -19,19 +19,64 @@ bool take_in(const Stream* stream, const void* const* inputs, uint32_t row) {
   return bad;
 }
 
-bool give_out(const Stream* stream, void* const* outputs, uint32_t row, bool held) {
-  const Model& model = *stream->model;
+// Brings the frames of all rows in; `taking` is left with the rows that are not held.
+bool take_rows_in(Stream* stream, const void* const* inputs, const Rows& rows, Rows* taking) {
   bool bad = false;
+  if (stream->nonfinite == Nonfinite::kPropagate) {
+    for (uint32_t i = 0; i < rows.count; ++i) bad |= take_in(stream, inputs, row_of(rows, i));
+    return bad;
+  }
+  uint32_t count = 0;
+  for (uint32_t i = 0; i < rows.count; ++i) {
+    const uint32_t row = row_of(rows, i);
+    const bool held = take_in(stream, inputs, row);
+    bad |= held;
+    stream->fates[row] = held ? FrameFate::kHeld : FrameFate::kTaken;
+    if (!held) stream->row_lists[count++] = row;
+  }
+  if (count != rows.count) *taking = {stream->row_lists, count};
+  return bad;
+}
+
+// The timetables of a frame at which some clocks do not tick for some rows.
+void set_timetables(Stream* stream, const Rows& taking) {
+  const Model& model = *stream->model;
+  for (uint32_t c = 1; c < model.clock_count; ++c) {
+    uint32_t* list = stream->row_lists + size_t{c} * stream->block * stream->batch;
+    uint32_t count = 0;
+    for (uint32_t i = 0; i < taking.count; ++i) {
+      const uint32_t row = row_of(taking, i);
+      if (model.clocks[c].ticks(stream->frames_seen[row])) list[count++] = row;
+    }
+    Rows* rows = stream->rows_at + size_t{c} * stream->block;
+    *rows = {count == stream->batch ? nullptr : list, count};
+    stream->timetables[c] = {rows, *rows};
+  }
+  stream->rows_at[0] = taking;
+  stream->timetables[0] = {stream->rows_at, taking};
+}
+
+struct Given {
+  uint64_t mask;
+  bool bad;
+};
+
+Given give_out(const Stream* stream, void* const* outputs, const Rows& rows) {
+  const Model& model = *stream->model;
+  Given given = {0, false};
   for (uint32_t i = 0; i < model.output_count; ++i) {
+    const Value& value = model.values[model.outputs[i]];
     const ValueBuffer& buffer = stream->values[model.outputs[i]];
-    float* to = static_cast<float*>(outputs[i]) + size_t{row} * buffer.features;
-    if (held) {
-      fill(to, buffer.features, kNanBits);
-    } else {
-      bad |= model.table->copy_out(to, buffer.data + row * buffer.stride, buffer.features);
+    for (uint32_t r = 0; r < rows.count; ++r) {
+      const uint32_t row = row_of(rows, r);
+      if (value.clock != 0 && !model.clocks[value.clock].ticks(stream->frames_seen[row])) continue;
+      given.mask |= uint64_t{1} << i;
+      const bool held = stream->nonfinite == Nonfinite::kHold && stream->fates[row] == FrameFate::kHeld;
+      given.bad |= give_row(stream, value, buffer, row, static_cast<float*>(outputs[i]) + size_t{row} * value.features,
+                            held ? FrameFate::kHeld : FrameFate::kTaken);
     }
   }
-  return bad;
+  return given;
 }
 
 uint64_t step_some(Stream* stream, const void* const* inputs, void* const* outputs, const Rows& rows) {
@@ -39,30 +84,20 @@ uint64_t step_some(Stream* stream, const void* const* inputs, void* const* outpu
   if (model.first_unstreamable != kNone) return 0;
   const FloatMode mode;
   Rows taking = rows;
-  bool bad = false;
-  if (stream->nonfinite == Nonfinite::kPropagate) {
-    for (uint32_t i = 0; i < rows.count; ++i) bad |= take_in(stream, inputs, row_of(rows, i));
+  const bool bad = take_rows_in(stream, inputs, rows, &taking);
+  if (model.clock_count == 1) {
+    const Timetable now = {&taking, taking};
+    const Block work = {model.table, stream->values, stream->batch, 1, now, now};
+    for (uint32_t i = 0; i < model.node_count; ++i) model.nodes[i].kind->run(model.nodes[i], stream->nodes[i], work);
   } else {
-    uint32_t count = 0;
-    for (uint32_t i = 0; i < rows.count; ++i) {
-      const uint32_t row = row_of(rows, i);
-      const bool held = take_in(stream, inputs, row);
-      bad |= held;
-      stream->fates[row] = held ? FrameFate::kHeld : FrameFate::kTaken;
-      if (!held) stream->row_lists[count++] = row;
-    }
-    if (count != rows.count) taking = {stream->row_lists, count};
+    set_timetables(stream, taking);
+    run_frame_nodes(stream, 1);
+    run_sequence_nodes(stream, taking);
   }
-  const Block work = {model.table, stream->values, stream->batch, 1, &taking, taking};
-  for (uint32_t i = 0; i < model.node_count; ++i) model.nodes[i].kind->run(model.nodes[i], stream->nodes[i], work);
-  bool overflown = false;
-  for (uint32_t i = 0; i < rows.count; ++i) {
-    const uint32_t row = row_of(rows, i);
-    const bool held = stream->nonfinite == Nonfinite::kHold && stream->fates[row] == FrameFate::kHeld;
-    overflown |= give_out(stream, outputs, row, held);
-  }
-  stream->flags |= (bad ? kFlagNonfiniteInput : 0) | (overflown ? kFlagNonfiniteOutput : 0);
-  return model.output_count == 64 ? ~uint64_t{0} : (uint64_t{1} << model.output_count) - 1;
+  const Given given = give_out(stream, outputs, rows);
+  for (uint32_t i = 0; i < rows.count; ++i) ++stream->frames_seen[row_of(rows, i)];
+  stream->flags |= (bad ? kFlagNonfiniteInput : 0) | (given.bad ? kFlagNonfiniteOutput : 0);
+  return given.mask;
 }
 
 }  // namespace

@@ -27,25 +27,29 @@ Status check_options(const StreamOptions& options) {
 size_t padded(uint32_t features) { return round_up(features, kPanel); }
 
 uint64_t floats_of(const Value& value, const StreamOptions& options) {
-  const uint64_t rows = uint64_t{options.batch} * (value.rate == Rate::kFrame ? options.block : 1);
+  const uint64_t rows = uint64_t{options.batch} * (value.rate == Rate::kSequence ? 1 : options.block);
   return rows * padded(value.features);
 }
 
 Stream* carve_stream(const Model* model, const StreamOptions& options, Arena* arena, bool measuring) {
   const uint64_t rows = uint64_t{options.batch} * options.block;
+  const uint32_t clocks = model->clock_count;
   Stream* stream = arena->take<Stream>(1);
   ValueBuffer* values = arena->take<ValueBuffer>(model->value_count);
   NodeMemory* nodes = arena->take<NodeMemory>(model->node_count);
-  Rows* rows_at = arena->take<Rows>(options.block);
-  uint32_t* row_lists = arena->take<uint32_t>(rows);
-  uint32_t* block_rows = arena->take<uint32_t>(rows);
+  Timetable* timetables = arena->take<Timetable>(clocks);
+  Rows* rows_at = arena->take<Rows>(uint64_t{clocks} * options.block);
+  uint32_t* row_lists = arena->take<uint32_t>(clocks * rows);
+  uint32_t* block_rows = arena->take<uint32_t>(clocks * rows);
+  uint64_t* frames_seen = arena->take<uint64_t>(options.batch);
   FrameFate* fates = arena->take<FrameFate>(rows);
   FrameFate* last_fates = arena->take<FrameFate>(options.batch);
   for (uint32_t i = 0; i < model->node_count; ++i) {
     const Node& node = model->nodes[i];
     const size_t stride = padded(node.state_size);
     float* state = arena->take<float>(stride * uint64_t{options.batch});
-    float* scratch = arena->take<float>(node.kind->scratch_floats(node.params, options.batch, options.block));
+    float* scratch = arena->take<float>(
+        node.kind->scratch_floats ? node.kind->scratch_floats(node.params, options.batch, options.block) : 0);
     if (!measuring) nodes[i] = {state, stride, scratch};
   }
   for (uint32_t i = 0; i < model->value_count; ++i) {
@@ -54,50 +58,72 @@ Stream* carve_stream(const Model* model, const StreamOptions& options, Arena* ar
     if (!measuring) values[i] = {data, padded(value.features), value.features};
   }
   if (!measuring) {
-    *stream = {model, values, nodes, rows_at, row_lists, block_rows, fates, last_fates, options.batch, options.block, 0,
-               options.nonfinite};
+    *stream = {model,       values, nodes,      timetables,    rows_at,       row_lists, block_rows,
+               frames_seen, fates,  last_fates, options.batch, options.block, 0,         options.nonfinite};
   }
   return stream;
 }
 
 void clear_row(const Stream* stream, uint32_t row) {
+  stream->frames_seen[row] = 0;
   for (uint32_t i = 0; i < stream->model->node_count; ++i) {
     const NodeMemory& memory = stream->nodes[i];
-    if (memory.state_stride) memset(memory.state + row * memory.state_stride, 0, memory.state_stride * sizeof(float));
+    const Node& node = stream->model->nodes[i];
+    if (!memory.state_stride) continue;
+    float* state = memory.state + row * memory.state_stride;
+    memset(state, 0, memory.state_stride * sizeof(float));
+    const float* initial = node.kind->initial_state ? node.kind->initial_state(node.params) : nullptr;
+    if (initial) memcpy(state, initial, node.state_size * sizeof(float));
   }
 }
 
 }  // namespace
 
-void collect_rows(Stream* stream, uint32_t frames, Block* work) {
+void collect_rows(Stream* stream, uint32_t first, uint32_t frames) {
+  const Model& model = *stream->model;
   const uint32_t batch = stream->batch;
-  uint32_t taken = 0;
-  for (uint32_t frame = 0; frame < frames; ++frame) {
-    const size_t first = size_t{frame} * batch;
-    uint32_t* list = stream->row_lists + first;
-    uint32_t count = 0;
-    for (uint32_t row = 0; row < batch; ++row) {
-      if (stream->fates[first + row] != FrameFate::kTaken) continue;
-      list[count++] = row;
-      stream->block_rows[taken++] = static_cast<uint32_t>(first) + row;
+  for (uint32_t c = 0; c < model.clock_count; ++c) {
+    const Clock& clock = model.clocks[c];
+    Rows* rows_at = stream->rows_at + size_t{c} * stream->block;
+    uint32_t* lists = stream->row_lists + size_t{c} * stream->block * batch;
+    uint32_t* all = stream->block_rows + size_t{c} * stream->block * batch;
+    uint32_t taken = 0;
+    for (uint32_t frame = 0; frame < frames; ++frame) {
+      const size_t start = size_t{frame} * batch;
+      uint32_t* list = lists + start;
+      uint32_t count = 0;
+      for (uint32_t row = 0; row < batch; ++row) {
+        if (stream->fates[start + row] != FrameFate::kTaken) continue;
+        if (c > 0 && !clock.ticks(stream->frames_seen[row] + first + frame)) continue;
+        list[count++] = row;
+        all[taken++] = static_cast<uint32_t>(start) + row;
+      }
+      rows_at[frame] = {count == batch ? nullptr : list, count};
     }
-    stream->rows_at[frame] = {count == batch ? nullptr : list, count};
+    stream->timetables[c] = {rows_at, {taken == frames * batch ? nullptr : all, taken}};
   }
-  const bool all = taken == frames * batch;
-  *work = {stream->model->table, stream->values, batch, frames, stream->rows_at, {all ? nullptr : stream->block_rows, taken}};
 }
 
-void run_nodes(const Stream* stream, const Block& work, bool per_sequence) {
+void run_frame_nodes(const Stream* stream, uint32_t frames) {
   const Model& model = *stream->model;
   for (uint32_t i = 0; i < model.node_count; ++i) {
     const Node& node = model.nodes[i];
-    if ((model.values[node.inputs[0]].rate == Rate::kSequence) != per_sequence) continue;
-    node.kind->run(node, stream->nodes[i], work);
+    const Value& in = model.values[node.inputs[0]];
+    if (in.rate == Rate::kSequence) continue;
+    node.kind->run(node, stream->nodes[i],
+                   {model.table, stream->values, stream->batch, frames, stream->timetables[in.clock],
+                    stream->timetables[model.values[node.output].clock]});
   }
 }
 
-Block sequence_block(const Stream* stream, const Rows* rows) {
-  return {stream->model->table, stream->values, stream->batch, 1, rows, *rows};
+void run_sequence_nodes(const Stream* stream, const Rows& rows) {
+  const Model& model = *stream->model;
+  const Timetable once = {&rows, rows};
+  const Block work = {model.table, stream->values, stream->batch, 1, once, once};
+  for (uint32_t i = 0; i < model.node_count; ++i) {
+    const Node& node = model.nodes[i];
+    if (model.values[node.inputs[0]].rate == Rate::kSequence) node.kind->run(node, stream->nodes[i], work);
+  }
 }
 
 void fill(void* row, uint32_t features, uint32_t bits) {
@@ -123,7 +149,9 @@ Status init_stream(const Model* model, const StreamOptions& options, void* memor
   if (bytes < plan.bytes) return Status::kArenaTooSmall;
   memset(memory, 0, plan.bytes);
   detail::Arena arena(memory);
-  *out = detail::carve_stream(model, options, &arena, false);
+  Stream* stream = detail::carve_stream(model, options, &arena, false);
+  reset(stream);
+  *out = stream;
   return Status::kOk;
 }
 
@@ -148,6 +176,22 @@ void set_state(Stream* stream, uint32_t state, uint32_t row, const float* values
   memset(to, 0, memory.state_stride * sizeof(float));  // a NaN in the padding would stay there
   // The same border as an input's: denormals become zero.
   (void)stream->model->table->copy_in(to, values, stream->model->nodes[node].state_size);
+}
+
+void copy_stream(const Stream* from, Stream* to) noexcept {
+  memcpy(to->frames_seen, from->frames_seen, size_t{from->batch} * sizeof(uint64_t));
+  for (uint32_t i = 0; i < from->model->node_count; ++i) {
+    const size_t floats = from->nodes[i].state_stride * from->batch;
+    if (floats) memcpy(to->nodes[i].state, from->nodes[i].state, floats * sizeof(float));
+  }
+}
+
+uint32_t output_frames(const Stream* stream, uint32_t output, uint32_t row, uint32_t frames) noexcept {
+  const detail::Value& value = stream->model->values[stream->model->outputs[output]];
+  if (value.rate == Rate::kSequence) return 1;
+  const detail::Clock& clock = stream->model->clocks[value.clock];
+  const uint64_t seen = stream->frames_seen[row];
+  return static_cast<uint32_t>(clock.count(seen + frames) - clock.count(seen));
 }
 
 uint32_t take_flags(Stream* stream) noexcept {

@@ -23,12 +23,14 @@ enum class FrameFate : uint8_t {
 
 struct Stream {
   const Model* model;
-  detail::ValueBuffer* values;  // of each value
-  detail::NodeMemory* nodes;    // of each node
-  detail::Rows* rows_at;        // of each frame of a block
-  uint32_t* row_lists;          // (block, batch): rows of the batch that take part, where not all do
-  uint32_t* block_rows;         // (block x batch): the same as rows of a block
-  detail::FrameFate* fates;     // (block, batch)
+  detail::ValueBuffer* values;    // of each value
+  detail::NodeMemory* nodes;      // of each node
+  detail::Timetable* timetables;  // of each clock, for the block at hand
+  detail::Rows* rows_at;          // (clock, block)
+  uint32_t* row_lists;            // (clock, block, batch): rows of the batch that take part, where not all do
+  uint32_t* block_rows;           // (clock, block x batch): the same as rows of a block
+  uint64_t* frames_seen;          // (batch): since the start of the stream
+  detail::FrameFate* fates;       // (block, batch)
   detail::FrameFate* last_fates;  // (batch): of the last frame of a call of run
   uint32_t batch;
   uint32_t block;
@@ -38,14 +40,14 @@ struct Stream {
 
 namespace detail {
 
-// Sets the rows that take part in `frames` frames from their fates.
-void collect_rows(Stream* stream, uint32_t frames, Block* work);
+// Sets the timetables for `frames` frames, the first one `first` after frames_seen, from their fates.
+void collect_rows(Stream* stream, uint32_t first, uint32_t frames);
 
-// Runs the nodes of one phase over a block: those that read per-frame values, or those after a `take`.
-void run_nodes(const Stream* stream, const Block& work, bool per_sequence);
+// Runs the nodes that read values per frame over a block of `frames` frames.
+void run_frame_nodes(const Stream* stream, uint32_t frames);
 
-// The rows of per-sequence values: frames is 1.
-Block sequence_block(const Stream* stream, const Rows* rows);
+// Runs the nodes that read values per sequence.
+void run_sequence_nodes(const Stream* stream, const Rows& rows);
 
 // Copies one frame of one row into the buffer of input `i`; true if a value was not finite.
 inline bool bring_in(const Stream* stream, uint32_t i, size_t buffer_row, const void* from) {
@@ -59,7 +61,22 @@ inline bool bring_in(const Stream* stream, uint32_t i, size_t buffer_row, const 
 }
 
 constexpr uint32_t kNanBits = 0x7fc00000u;
+constexpr uint32_t kNoId = 0xffffffffu;  // what a held frame gives in an int32 output: -1
 void fill(void* row, uint32_t features, uint32_t bits);
+
+// Writes one row of an output, from row `from` of its buffer; true if a value was not finite.
+inline bool give_row(const Stream* stream, const Value& value, const ValueBuffer& buffer, size_t from, float* to,
+                     FrameFate fate) {
+  const bool is_float = value.dtype == Dtype::kFloat32;
+  if (fate == FrameFate::kTaken) {
+    const float* row = buffer.data + from * buffer.stride;
+    if (is_float) return stream->model->table->copy_out(to, row, value.features);
+    memcpy(to, row, size_t{value.features} * sizeof(int32_t));
+    return false;
+  }
+  fill(to, value.features, fate == FrameFate::kPastEnd ? 0 : is_float ? kNanBits : kNoId);
+  return false;
+}
 
 }  // namespace detail
 }  // namespace grucore

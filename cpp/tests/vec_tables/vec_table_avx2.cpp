@@ -12,6 +12,7 @@ GRUCORE_TARGET_BEGIN("avx2,fma,f16c")
 #include "kernels/vec_avx2.h"
 
 #include "kernels/activations-inl.h"
+#include "kernels/functions-inl.h"
 
 #include "vec_table-inl.h"
 GRUCORE_TARGET_END

@@ -12,6 +12,7 @@ GRUCORE_TARGET_BEGIN("avx512f,avx512bw,avx512vl,avx512dq,fma,avx2,f16c")
 #include "kernels/vec_avx512.h"
 
 #include "kernels/activations-inl.h"
+#include "kernels/functions-inl.h"
 
 #include "vec_table-inl.h"
 GRUCORE_TARGET_END

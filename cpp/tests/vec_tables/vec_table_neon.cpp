@@ -11,6 +11,7 @@
 #include "kernels/vec_neon.h"
 
 #include "kernels/activations-inl.h"
+#include "kernels/functions-inl.h"
 
 #include "vec_table-inl.h"
 #endif

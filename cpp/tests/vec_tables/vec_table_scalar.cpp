@@ -9,5 +9,6 @@
 #include "kernels/vec_scalar.h"
 
 #include "kernels/activations-inl.h"
+#include "kernels/functions-inl.h"
 
 #include "vec_table-inl.h"

@@ -12,6 +12,7 @@ GRUCORE_TARGET_BEGIN("sse4.1")
 #include "kernels/vec_sse41.h"
 
 #include "kernels/activations-inl.h"
+#include "kernels/functions-inl.h"
 
 #include "vec_table-inl.h"
 GRUCORE_TARGET_END

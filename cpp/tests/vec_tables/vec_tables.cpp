@@ -5,8 +5,10 @@
 #include <stdio.h>
 #include <string.h>
 
-#define GRUCORE_TEST_DECLARE(isa) \
-  namespace grucore::detail::isa { extern const grucore_test::VecTable kVecTable; }
+#define GRUCORE_TEST_DECLARE(isa)                \
+  namespace grucore::detail::isa {               \
+  extern const grucore_test::VecTable kVecTable; \
+  }
 
 GRUCORE_TEST_DECLARE(scalar)
 GRUCORE_TEST_DECLARE(scalar_muladd)
@@ -33,8 +35,8 @@ const VecTable* const* vec_tables() {
   if (__builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma") && __builtin_cpu_supports("f16c")) {
     tables[count++] = &grucore::detail::avx2::kVecTable;
   }
-  if (__builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
-    __builtin_cpu_supports("avx512vl") && __builtin_cpu_supports("avx512dq")) {
+  if (__builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512vl") &&
+      __builtin_cpu_supports("avx512dq")) {
     tables[count++] = &grucore::detail::avx512::kVecTable;
   }
 #endif

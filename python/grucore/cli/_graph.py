@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from grucore.fileformat.layout import stored_size
 from grucore.ir import Graph
+from grucore.layers import Activation
 from grucore.node import Node, Rate, Value
 
 if TYPE_CHECKING:
@@ -34,6 +35,8 @@ def _attributes(node: Node) -> dict[str, str | int | float | bool]:
             continue
         if isinstance(value, Enum):
             found[field.name] = value.name.lower()
+        elif isinstance(value, Activation):
+            found[field.name] = str(value)
         elif isinstance(value, (bool, int, float, str)):
             found[field.name] = value
     return found
@@ -56,9 +59,7 @@ def _value(value: Value) -> dict[str, Any]:
 
 def _stored_bytes(graph: Graph, node: Node) -> int:
     """Bytes of the tensors of a node as they lie in the file, padding included."""
-    tensors = node.tensors()
-    slots = type(node).slots(node.attributes, *graph.ports(node))
-    return sum(stored_size(slot) * tensors[slot.role].dtype.itemsize for slot in slots)
+    return sum(stored_size(slot) * slot.dtype.numpy.itemsize for slot in graph.slots(node))
 
 
 def _node(graph: Graph, node: Node) -> dict[str, Any]:
@@ -72,7 +73,7 @@ def _node(graph: Graph, node: Node) -> dict[str, Any]:
         "input_features": [value.features for value in inputs],
         "output_features": output.features,
         "rate": _rate(output),
-        "parameters": sum(array.size for array in node.tensors().values()),
+        "parameters": graph.parameters(node),
         "bytes": _stored_bytes(graph, node),
         "multiply_adds": graph.multiply_adds(node),
         "streamable": node.streamable,

@@ -49,7 +49,7 @@ def _inputs(model: Model, shape: tuple[int, ...]) -> tuple[Any, ...]:
     return tuple(
         rng.standard_normal((*shape, port.features)).astype(np.float32)
         if port.dtype == "float32"
-        else np.zeros((*shape, port.features), np.int32)
+        else np.zeros(shape if port.features == 1 else (*shape, port.features), np.int32)
         for port in model.inputs
     )
 
@@ -67,7 +67,7 @@ class _Steps:
         self.frames = [
             _single(tuple(column[i].copy() for column in columns)) for i in range(FRAMES)
         ]
-        self.out = _single(tuple(np.empty(port.features, np.float32) for port in model.outputs))
+        self.out = _single(tuple(np.empty(port.features, port.dtype) for port in model.outputs))
 
     def chunk(self, frames: Sequence[Any]) -> int:
         """Nanoseconds of one call for each frame, the loop included."""

@@ -29,12 +29,20 @@ with the list of architectures that fit.
 
 def configure(parser: argparse.ArgumentParser) -> None:
     """Add the arguments."""
-    parser.add_argument("file", metavar="FILE", help="the checkpoint (.pt, .pth)")
+    parser.add_argument("file", metavar="FILE", help="the checkpoint (.pt, .keras, .h5 ...)")
     parser.add_argument("-o", "--output", metavar="OUT.gru", required=True)
     parser.add_argument(
         "--architecture",
         metavar="TEXT",
         help='how the layers follow each other, such as "gru > last > linear"',
+    )
+    parser.add_argument(
+        "--config", metavar="FILE", help="model.to_json() of Keras, for a .weights.h5"
+    )
+    parser.add_argument(
+        "--pytorch-lbr-fix",
+        action="store_true",
+        help="ONNX of PyTorch: read linear_before_reset=1 where an exporter wrote 0 by mistake",
     )
     parser.add_argument("--no-verify", action="store_true", help="do not compare the result")
     parser.add_argument("--json", action="store_true", help="print one JSON object")
@@ -55,7 +63,11 @@ def run(arguments: argparse.Namespace, console: Console) -> None:
     started = time.perf_counter()
     with console.progress(f"converting {source}"):
         model = grucore.convert(
-            source, architecture=arguments.architecture, verify=not arguments.no_verify
+            source,
+            architecture=arguments.architecture,
+            config=arguments.config,
+            pytorch_lbr_fix=arguments.pytorch_lbr_fix,
+            verify=not arguments.no_verify,
         )
         data = bytes(model)
         graph = fileformat.read(data)

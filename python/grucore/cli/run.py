@@ -82,11 +82,11 @@ def run(arguments: argparse.Namespace, console: Console) -> None:
     seconds = time.perf_counter() - started
     named = dict(zip((port.name for port in model.outputs), outputs, strict=True))
     write_arrays(arguments.output, named)
-    frames = next(iter(inputs.values()))
+    port = model.inputs[0]
     report = {
         "output": arguments.output,
         "shapes": {name: list(array.shape) for name, array in named.items()},
-        "frames": int(frames.size // frames.shape[-1]),
+        "frames": int(inputs[port.name].size // port.features),
         "seconds": round(seconds, 6),
         "isa": model.isa,
     }
@@ -120,39 +120,37 @@ def _stream(
     """What `Model.run` gives, by stepping frame after frame."""
     import numpy as np
 
-    from grucore._arrays import gather, lengths_of
+    from grucore._arrays import lengths_of
+    from grucore._sequences import Sequences
 
-    arrays = [np.asarray(array) for array in gather(inputs, model.inputs)]
-    ranks = {array.ndim for array in arrays}
-    if ranks not in ({2}, {3}) or len({array.shape[:-1] for array in arrays}) > 1:
-        shapes = ", ".join(str(array.shape) for array in arrays)
-        raise ValueError(
-            f"found {shapes}, expected (frames, features) or (batch, frames, features)"
-        )
-    batched = ranks == {3}
-    if not batched:
-        arrays = [array[None] for array in arrays]
-    rows, frames = arrays[0].shape[:2]
+    work = Sequences(model, inputs)
+    rows, frames = work.rows, work.frames
     valid = np.full(rows, frames) if lengths is None else lengths_of(lengths, rows, frames)
     if rows == 0 or frames == 0:
         found = model.run(inputs, lengths=lengths, nonfinite=nonfinite)
         return found if isinstance(found, tuple) else (found,)
 
     stream = model.stream(batch=rows, nonfinite=nonfinite)
-    results = [np.zeros((rows, frames, port.features), np.float32) for port in model.outputs]
-    targets = tuple(np.zeros((rows, port.features), np.float32) for port in model.outputs)
+    results = [
+        np.zeros((rows, count, port.features), port.dtype)
+        for port, count in zip(model.outputs, work.counts(), strict=True)
+    ]
+    targets = tuple(np.zeros((rows, port.features), port.dtype) for port in model.outputs)
     out = targets if len(targets) > 1 else targets[0]
     with console.progress("streaming", total=frames) as task:
         for at in range(frames):
             active = valid > at
             chosen = None if active.all() else active
-            step = tuple(array[:, at] for array in arrays)
+            step = tuple(array[:, at] for array in work.inputs)
             stream.step(step if len(step) > 1 else step[0], out=out, active=chosen)
-            for result, target in zip(results, targets, strict=True):
-                result[active, at] = target[active]
+            clocks = zip(results, targets, model._output_clocks, strict=True)
+            for result, target, (period, skip) in clocks:
+                value, rest = divmod(at - skip, period)
+                if value >= 0 and rest == 0:
+                    result[active, value] = target[active]
             task.advance(1)
     return tuple(
-        _in_layout(result if port.rate == "frame" else target, batched)
+        _in_layout(target if port.rate == "sequence" else result, work.batched)
         for result, target, port in zip(results, targets, model.outputs, strict=True)
     )
 

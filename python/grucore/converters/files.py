@@ -13,12 +13,15 @@ import numpy as np
 
 from grucore import gates
 from grucore._core import ConversionError
+from grucore.converters import keras, onnx
 from grucore.converters.assemble import Stage, assemble, choose, unused
 from grucore.converters.pickle_machine import Inert
 from grucore.converters.safetensors import load_safetensors
 from grucore.converters.state_dict import Layers, read_layers
 from grucore.converters.tensor_names import QUANTIZED
 from grucore.converters.torch_pickle import LEGACY_START, load_checkpoint
+from grucore.converters.torch_program import convert_pt2
+from grucore.converters.torch_pt2 import is_pt2
 from grucore.converters.torch_witness import witness_of
 from grucore.fileformat import layout
 from grucore.ir import Graph
@@ -29,11 +32,16 @@ __all__ = ["convert_layers", "convert_path", "read_file"]
 
 MAX_DEPTH = 4  # of the dicts around a state dict
 ZIP_START = b"PK\x03\x04"
-READABLE = "a state dict of torch.save (.pt, .pth, .ckpt) or safetensors"
+READABLE = "a state dict of torch.save (.pt, .pth, .ckpt), safetensors, Keras or ONNX"
 
 
 def convert_path(
-    path: str | os.PathLike[str], *, architecture: str | None = None, verify: bool = True
+    path: str | os.PathLike[str],
+    *,
+    architecture: str | None = None,
+    config: Any = None,
+    pytorch_lbr_fix: bool = False,
+    verify: bool = True,
 ) -> tuple[bytes, Proof | None]:
     """The `.gru` bytes of a checkpoint, and the proof (None without ``verify``).
 
@@ -41,7 +49,16 @@ def convert_path(
     """
     name = Path(path).name
     try:
-        state, ordered, container = _state_dict(read_file(path), name)
+        data = read_file(path)
+        if keras.is_keras(data):
+            source_read = keras.read_source(data, name, config=config)
+            return keras.convert_source(source_read, verify=verify)
+        if data.startswith(ZIP_START) and is_pt2(data):
+            return convert_pt2(data, name, verify=verify)
+        if onnx.is_onnx(data, name):
+            reading = onnx.read_bytes(data, Path(path), pytorch_lbr_fix=pytorch_lbr_fix)
+            return onnx.convert_source(reading, verify=verify)
+        state, ordered, container = _state_dict(data, name)
         source = {"framework": "torch", "file": name, "container": container}
         layers = read_layers(state, ordered=ordered)
         return convert_layers(layers, architecture, source, verify=verify)

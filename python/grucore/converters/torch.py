@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Live PyTorch objects: nn.GRU, nn.GRUCell and state dicts. Torch itself is not imported here."""
+"""Live PyTorch objects: modules and state dicts. Torch itself is not imported here."""
 
 from __future__ import annotations
 
@@ -31,11 +31,13 @@ WHOLE_DTYPES = ("torch.int64", "torch.int32", "torch.int16", "torch.int8", "torc
 def from_module(
     obj: Any, *, example_inputs: Any = None, architecture: str | None = None
 ) -> tuple[bytes, Proof]:
-    """The `.gru` bytes of an nn.GRU, an nn.GRUCell or a state dict, and the proof.
+    """The `.gru` bytes of a module or a state dict, and the proof.
 
     ``example_inputs``: sequences to prove it on as well, in the layout of the module itself, or
-    (T, features) or (B, T, features) for a state dict. Raises `ConversionError` for whatever cannot
-    be expressed, by name; TypeError for objects of no such kind.
+    (T, features) or (B, T, features) for a state dict. A module other than a bare nn.GRU or
+    nn.GRUCell is exported with them: the argument of its forward, or a tuple of all of them.
+    Raises `ConversionError` for whatever cannot be expressed, by name; TypeError for objects of no
+    such kind.
     """
     if isinstance(obj, Mapping):
         state = {str(name): to_array(str(name), content) for name, content in obj.items()}
@@ -45,7 +47,15 @@ def from_module(
         data, proof = convert_layers(layers, architecture, source, examples=examples)
         assert proof is not None  # verified, since nobody said otherwise
         return data, proof
-    kind = _kind(obj)
+    kind = _kind(obj, with_examples=example_inputs is not None)
+    if kind is None:
+        if architecture is not None:
+            message = "architecture= is for state dicts, a module with example_inputs"
+            raise ConversionError(f"{message} has only one reading")
+        # Imported here: exporting is for whole modules only.
+        from grucore.converters.torch_module import convert_module
+
+        return convert_module(obj, example_inputs)
     if architecture is not None:
         raise ConversionError(f"architecture= is for state dicts, {kind} has only one reading")
     is_cell = kind == CELL
@@ -78,8 +88,9 @@ def _qualified(kind: type) -> str:
     return f"{kind.__module__}.{kind.__qualname__}"
 
 
-def _kind(obj: Any) -> str:
-    """The qualified class of a supported module; a parametrized one counts as its base."""
+def _kind(obj: Any, *, with_examples: bool) -> str | None:
+    """The qualified class of a bare layer, a parametrized one counting as its base; None of a
+    module that is to be exported, for which there must be examples."""
     cls = type(obj)
     base = cls.__mro__[1] if len(cls.__mro__) > 1 else cls
     if hasattr(obj, "parametrizations") and cls.__name__ == f"Parametrized{base.__name__}":
@@ -93,16 +104,19 @@ def _kind(obj: Any) -> str:
     bases = [_qualified(base) for base in cls.__mro__]
     if "quantized" in name:
         raise ConversionError(f"{name} is quantized, expected the float module")
-    if GRU in bases or CELL in bases:
+    if (GRU in bases or CELL in bases) and not with_examples:
         raise ConversionError(f"{name} is a subclass of nn.GRU, which may compute something else")
     if "torch.nn.modules.module.Module" in bases:
+        if with_examples and not name.startswith("torch.jit."):
+            return None
         inner = [
             f"{path}: {type(child).__name__}"
             for path, child in obj.named_modules()
             if path and not list(child.children())
         ]
         raise ConversionError(
-            f"{name} is not nn.GRU or nn.GRUCell: pass its state_dict() and an architecture. "
+            f"{name} is not nn.GRU or nn.GRUCell: pass example_inputs, the arguments of its "
+            "forward, or its state_dict() and an architecture. "
             f"It holds {', '.join(inner[:12]) or 'no modules'}"
         )
     raise TypeError(f"a {name} is not a torch module or a state dict")

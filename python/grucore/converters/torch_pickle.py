@@ -4,12 +4,12 @@
 from __future__ import annotations
 
 import io
-import struct
 import zipfile
 from collections.abc import Mapping
 from typing import Any
 
 from grucore._core import ConversionError
+from grucore.converters.archives import DAMAGED, checked_entries
 from grucore.converters.pickle_machine import Global, Inert, load_pickle
 from grucore.converters.torch_tensors import StorageRef, TensorRef, rebuild, storage_of
 from grucore.node import Array
@@ -21,7 +21,6 @@ LEGACY_PROTOCOL = 1001
 # Protocol 2 and the magic number as a LONG1 of ten bytes.
 LEGACY_START = b"\x80\x02\x8a\n" + LEGACY_MAGIC.to_bytes(10, "little")
 STORED = zipfile.ZIP_STORED
-ENCRYPTED = 0x1
 
 
 def load_checkpoint(data: bytes) -> Any:
@@ -36,15 +35,12 @@ def load_checkpoint(data: bytes) -> Any:
             return _from_zip(archive, len(data))
     except ConversionError:
         raise
-    except (
-        *(zipfile.BadZipFile, NotImplementedError, RuntimeError, struct.error),
-        *(ValueError, LookupError, OSError, EOFError, OverflowError),
-    ) as error:
+    except DAMAGED as error:
         raise ConversionError(f"the zip archive is damaged: {error}") from None
 
 
 def _from_zip(archive: zipfile.ZipFile, file_bytes: int) -> Any:
-    entries = _checked_entries(archive, file_bytes)
+    entries = checked_entries(archive, file_bytes)
     roots = [name.removesuffix("data.pkl") for name in entries if name.endswith("/data.pkl")]
     if len(roots) != 1:
         raise ConversionError(_no_checkpoint(entries))
@@ -71,25 +67,6 @@ def _from_zip(archive: zipfile.ZipFile, file_bytes: int) -> Any:
         if storage.kind.code is not None
     }
     return references.resolve(found, raw, big_endian=order == b"big")
-
-
-def _checked_entries(archive: zipfile.ZipFile, file_bytes: int) -> dict[str, zipfile.ZipInfo]:
-    entries: dict[str, zipfile.ZipInfo] = {}
-    total = 0
-    for info in archive.infolist():
-        name = info.filename
-        parts = name.split("/")
-        if name.startswith("/") or ".." in parts or "\\" in name or ":" in parts[0]:
-            raise ConversionError(f"the archive has an entry outside of itself: {name!r}")
-        if name in entries:
-            raise ConversionError(f"the archive has two entries {name!r}")
-        if info.flag_bits & ENCRYPTED:
-            raise ConversionError(f"entry {name!r} is encrypted")
-        total += info.compress_size
-        entries[name] = info
-    if total > file_bytes:
-        raise ConversionError(f"the entries take {total} bytes of a file of {file_bytes}")
-    return entries
 
 
 def _no_checkpoint(entries: Mapping[str, object]) -> str:

@@ -3,23 +3,20 @@
 
 from __future__ import annotations
 
+import math
 import struct
 from typing import NamedTuple
 
-from grucore.fileformat.packing import packed_size
-from grucore.node import Slot
+from grucore.fileformat.packing import packed_size, padded_width
+from grucore.node import Layout, Slot
 
 __all__ = [
     "ALIGNMENT",
     "CRC_OFFSET",
-    "FLOAT32",
     "HEADER",
-    "INT32",
     "MAGIC",
     "MAX_FILE_BYTES",
     "NODE",
-    "PANEL16",
-    "ROWMAJOR",
     "TENSOR",
     "VALUE",
     "VERSION",
@@ -37,14 +34,9 @@ MAX_FILE_BYTES = 1 << 40
 
 # Reserved bytes are read, not skipped: they have to be zero.
 HEADER = struct.Struct("<8sIIQ8I8s")
-VALUE = struct.Struct("<5I12s")
+VALUE = struct.Struct("<6I8s")
 NODE = struct.Struct("<6I40s")
 TENSOR = struct.Struct("<12IQQ")
-
-FLOAT32 = 0
-INT32 = 1
-ROWMAJOR = 1
-PANEL16 = 2
 
 
 class Counts(NamedTuple):
@@ -90,10 +82,10 @@ def sections(counts: Counts) -> list[tuple[int, int]]:
 
 def stored_size(slot: Slot) -> int:
     """Elements that the tensor takes in the file."""
-    if slot.gates == 0:
-        size = 1
-        for extent in slot.shape:
-            size *= extent
-        return size
-    columns = slot.shape[1] if len(slot.shape) > 1 else 1
-    return packed_size(slot.gates, slot.shape[0] // slot.gates, columns)
+    if slot.layout is Layout.PANEL16:
+        columns = slot.shape[1] if len(slot.shape) > 1 else 1
+        rows = slot.shape[0] // (slot.gates * slot.groups)
+        return slot.groups * packed_size(slot.gates, rows, columns)
+    if slot.layout is Layout.ROWS:
+        return slot.shape[0] * padded_width(slot.shape[1])
+    return math.prod(slot.shape)

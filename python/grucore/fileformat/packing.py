@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The `panel16` layout of docs/format.md: from logical matrices to the kernels' order and back."""
+"""The layouts of docs/format.md: from logical arrays to the kernels' order and back."""
 
 from __future__ import annotations
 
@@ -7,9 +7,17 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from grucore.node import Array
+from grucore.node import Array, Layout, Slot
 
-__all__ = ["PANEL_ROWS", "pack_panel16", "packed_size", "unpack_panel16"]
+__all__ = [
+    "PANEL_ROWS",
+    "pack",
+    "pack_panel16",
+    "packed_size",
+    "padded_width",
+    "unpack",
+    "unpack_panel16",
+]
 
 PANEL_ROWS = 16
 LANES = 4  # the last panel's width is a multiple of it
@@ -20,6 +28,11 @@ def _panels(rows: int) -> Iterator[tuple[int, int, int]]:
     for first in range(0, rows, PANEL_ROWS):
         present = min(PANEL_ROWS, rows - first)
         yield first, present, -(-present // LANES) * LANES
+
+
+def padded_width(columns: int) -> int:
+    """Elements that a row of the `rows` layout takes."""
+    return -(-columns // PANEL_ROWS) * PANEL_ROWS
 
 
 def packed_size(gates: int, rows: int, columns: int) -> int:
@@ -55,3 +68,44 @@ def unpack_panel16(packed: Array, gates: int, rows: int, columns: int) -> tuple[
                 column, gate, row = (int(index) for index in found[0])
                 dirty = start + (column * gates + gate) * width + present + row
     return logical.reshape(gates * rows, columns), dirty
+
+
+def pack(slot: Slot, array: Array) -> Array:
+    """The elements of a tensor, one after the other as they stand in the file."""
+    if slot.layout is Layout.PANEL16:
+        matrices = np.split(array.reshape(slot.shape[0], -1), slot.groups)
+        return np.concatenate([pack_panel16(matrix, slot.gates) for matrix in matrices])
+    if slot.layout is Layout.ROWS:
+        padding = padded_width(slot.shape[1]) - slot.shape[1]
+        return np.pad(array, ((0, 0), (0, padding))).reshape(-1)
+    return array.reshape(-1)
+
+
+def unpack(slot: Slot, stored: Array) -> tuple[Array, int | None]:
+    """The inverse: the tensor, and the index of the first padding element set, or None."""
+    if slot.layout is Layout.PANEL16:
+        return _unpack_groups(slot, stored)
+    if slot.layout is Layout.ROWS:
+        return _unpack_rows(slot, stored)
+    return stored.reshape(slot.shape), None
+
+
+def _unpack_groups(slot: Slot, stored: Array) -> tuple[Array, int | None]:
+    columns = slot.shape[1] if len(slot.shape) > 1 else 1
+    rows = slot.shape[0] // (slot.gates * slot.groups)
+    matrices, dirty = [], None
+    for group, packed in enumerate(np.split(stored, slot.groups)):
+        matrix, place = unpack_panel16(packed, slot.gates, rows, columns)
+        matrices.append(matrix)
+        if dirty is None and place is not None:
+            dirty = group * packed.size + place
+    return np.concatenate(matrices).reshape(slot.shape), dirty
+
+
+def _unpack_rows(slot: Slot, stored: Array) -> tuple[Array, int | None]:
+    rows, columns = slot.shape
+    padded = stored.reshape(rows, -1)
+    # By bits, so that a negative zero does not pass.
+    found = np.argwhere(padded.view(f"u{padded.itemsize}")[:, columns:])
+    dirty = int(found[0, 0]) * padded.shape[1] + columns + int(found[0, 1]) if len(found) else None
+    return padded[:, :columns], dirty

@@ -16,7 +16,7 @@ from grucore.fileformat.crc32c import crc32c
 from grucore.fileformat.layout import ALIGNMENT, HEADER, Counts, aligned
 from grucore.fileformat.refusal import check_zero, refuse
 from grucore.fileformat.tensors import Tensors
-from grucore.ir import MAX_FEATURES, Graph, name_problem
+from grucore.ir import Graph, name_problem, value_problem
 from grucore.layers import KINDS
 from grucore.node import Defect, Dtype, Node, Rate, Slot, Value
 
@@ -66,6 +66,12 @@ class _Reader:
             sources, output = [values[index] for index in reads], values[record.output]
             slots = _slots(record, name, words, place, sources, output)
             weights = tensors.of_node(name, slots, record.tensor_count, record.at)
+            try:
+                record.kind.check_tensors(words, sources, weights)
+            except Defect as defect:
+                words_at = place + 4 * (defect.attribute or 0)
+                at = tensors.place(defect.tensor) if defect.tensor else words_at
+                refuse(defect.status, at, f"node {name!r}: {defect}")
             source_names = tuple(value.name for value in sources)
             nodes.append(record.kind.build(name, source_names, output.name, words, weights))
         test = tensors.of_model(
@@ -129,24 +135,21 @@ class _Reader:
         values = []
         start, end = self.sections[0]
         for at in range(start, end, layout.VALUE.size):
-            length, features, dtype, rate, period, reserved = layout.VALUE.unpack_from(
+            length, features, dtype, rate, period, skip, reserved = layout.VALUE.unpack_from(
                 self.data, at
             )
             _check_name_length(length, at)
-            if not 1 <= features <= MAX_FEATURES:
-                message = f"a value has {features} features, expected 1 to {MAX_FEATURES}"
-                refuse("kBadValue", at + 4, message)
             if dtype > max(Dtype):
                 refuse("kBadValue", at + 8, f"a value has dtype {dtype}, expected 0 or 1")
             if rate > max(Rate):
                 refuse("kBadValue", at + 12, f"a value has rate {rate}, expected 0, 1 or 2")
-            least, most = (2, 65536) if rate == Rate.PERIOD else (1, 1)
-            if not least <= period <= most:
-                message = f"a value has period {period}, expected {least} to {most} at rate {rate}"
-                refuse("kBadValue", at + 16, message)
+            value = Value("", features, Dtype(dtype), Rate(rate), period, skip)
+            problem = value_problem(value)
+            if problem:
+                refuse("kBadValue", at + problem[0], f"a value {problem[1]}")
             if any(reserved):
-                refuse("kReservedNotZero", at + 20, "reserved bytes of a value are not zero")
-            values.append((length, Value("", features, Dtype(dtype), Rate(rate), period)))
+                refuse("kReservedNotZero", at + 24, "reserved bytes of a value are not zero")
+            values.append((length, value))
         return values
 
     def _nodes(self) -> list[_NodeRecord]:
@@ -230,8 +233,8 @@ class _Reader:
             if inputs[place] <= inputs[place - 1]:
                 refuse("kBadIndex", start + 4 * place, "the model's inputs are not ascending")
         for place, index in enumerate(inputs):
-            if values[index].rate is not Rate.FRAME:
-                message = f"input {index} is not per frame"
+            if values[index].clock != (Rate.FRAME, 1, 0):
+                message = f"input {index} does not come with every frame"
                 refuse("kBadValue", start + 4 * place, message)
         outputs = take(counts.outputs, indices=True)
         for place, index in enumerate(outputs):

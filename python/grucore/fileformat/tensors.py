@@ -4,28 +4,27 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 
 from grucore.fileformat import layout
 from grucore.fileformat.layout import ALIGNMENT, aligned, stored_size
-from grucore.fileformat.packing import unpack_panel16
+from grucore.fileformat.packing import unpack
 from grucore.fileformat.refusal import check_zero, refuse
 from grucore.ir import TestVector
-from grucore.node import Array, Rate, Role, Slot, Value
+from grucore.node import MAX_FEATURES, Array, Dtype, Layout, Role, Slot, Value
 
 __all__ = ["Tensors"]
 
 SMALLEST_NORMAL = np.finfo(np.float32).smallest_normal
 MAX_RANK = 4
-DTYPES: dict[int, np.dtype[Any]] = {layout.FLOAT32: np.dtype("<f4"), layout.INT32: np.dtype("<i4")}
+MAX_GATES = 4
 
 
 class _Record(NamedTuple):
     at: int
     slot: Slot
-    dtype: np.dtype[Any]
     offset: int
 
 
@@ -52,9 +51,9 @@ class Tensors:
         if role not in list(Role):
             refuse("kUnknownRole", at, f"a tensor has role {role}")
         name = Role(role).name.lower()
-        if dtype not in DTYPES:
+        if dtype not in list(Dtype):
             refuse("kUnknownDtype", at + 4, f"tensor {name} has dtype {dtype}")
-        if layout_id not in (layout.ROWMAJOR, layout.PANEL16):
+        if layout_id not in list(Layout):
             refuse("kUnknownLayout", at + 8, f"tensor {name} has layout {layout_id}")
         if not 1 <= rank <= MAX_RANK:
             refuse("kBadShape", at + 12, f"tensor {name} has rank {rank}, expected 1 to 4")
@@ -63,8 +62,9 @@ class Tensors:
                 status = "kBadShape" if axis < rank else "kReservedNotZero"
                 message = f"tensor {name} of rank {rank} has extent {extent} on axis {axis}"
                 refuse(status, at + 16 + 4 * axis, message)
-        gates = self._gates(at, name, layout_id, shape[:rank], parameters)
-        slot = Slot(Role(role), tuple(shape[:rank]), gates)
+        kind = Layout(layout_id)
+        gates, groups = self._panels(at, name, kind, shape[:rank], parameters)
+        slot = Slot(Role(role), tuple(shape[:rank]), kind, gates, groups, Dtype(dtype))
         if offset % ALIGNMENT:
             message = f"tensor {name} starts at {offset:#x}, not a multiple of {ALIGNMENT}"
             refuse("kMisalignedTensor", at + 48, message)
@@ -80,29 +80,37 @@ class Tensors:
             message = f"tensor {name} ends at {offset + size:#x}, after the file"
             refuse("kTruncated", at + 56, message)
         check_zero(self._data, end, offset)
-        return _Record(at, slot, DTYPES[dtype], offset), offset + size
+        return _Record(at, slot, offset), offset + size
 
-    def _gates(
-        self, at: int, name: str, layout_id: int, shape: Sequence[int], parameters: Sequence[int]
-    ) -> int:
-        gates, group = 0, 0
-        if layout_id == layout.PANEL16:
-            gates, group = parameters[:2]
+    def _panels(
+        self, at: int, name: str, kind: Layout, shape: Sequence[int], parameters: Sequence[int]
+    ) -> tuple[int, int]:
+        """Gates and groups of `panel16`, zeros for other layouts."""
+        used = 3 if kind is Layout.PANEL16 else 0
+        gates, group, groups = parameters[:3]
+        if kind is Layout.ROWS and len(shape) != 2:
+            refuse("kBadShape", at + 12, f"tensor {name}: rows has two axes, found {len(shape)}")
+        if kind is Layout.PANEL16:
             if len(shape) > 2:
                 refuse("kBadShape", at + 12, f"tensor {name}: panel16 has one or two axes")
-            if gates < 1 or shape[0] % gates:
-                message = f"tensor {name}: {shape[0]} rows do not come in {gates} gates"
+            if not 1 <= gates <= MAX_GATES:
+                message = f"tensor {name} has {gates} gates, expected 1 to {MAX_GATES}"
                 refuse("kBadShape", at + 32, message)
             if group != 1:
                 message = f"tensor {name}: groups of {group} along k, expected 1"
                 refuse("kBadShape", at + 36, message)
-        unused = parameters[2:] if gates else parameters
-        if any(unused):
-            place = at + 48 - 4 * len(unused)
+            if groups == 1 or groups > MAX_FEATURES:
+                message = f"tensor {name} has {groups} groups, expected 0 or 2 to {MAX_FEATURES}"
+                refuse("kBadShape", at + 40, message)
+            if shape[0] % (gates * max(1, groups)):
+                message = f"tensor {name}: {shape[0]} rows do not come in {gates} gates"
+                refuse("kBadShape", at + 16, f"{message} of {max(1, groups)} groups")
+        if any(parameters[used:]):
+            place = at + 32 + 4 * used
             refuse("kReservedNotZero", place, f"tensor {name}: unused parameters are not zero")
-        return gates
+        return (gates, max(1, groups)) if used else (0, 0)
 
-    def _take(self, name: str, expected: Slot, dtype: np.dtype[Any]) -> Array:
+    def _take(self, name: str, expected: Slot) -> Array:
         record = self._records[self._next]
         self._next += 1
         at, slot = record.at, record.slot
@@ -113,36 +121,38 @@ class Tensors:
             status = "kUnknownRole" if foreign else "kMissingTensor"
             refuse(status, at, f"{name} has {slot.name}, expected {expected.name}")
         name = f"{name}.{slot.name}"
-        if record.dtype != dtype:
-            status = "kBadShape" if of_test else "kUnknownDtype"
-            refuse(status, at + 4, f"{name} is {record.dtype}, expected {dtype}")
-        if bool(slot.gates) != bool(expected.gates):
-            status = "kBadShape" if of_test else "kUnknownLayout"
-            refuse(status, at + 8, f"{name} is in a layout of another kind of layer")
-        if slot != expected:
-            message = f"{name} has shape {slot.shape} and {slot.gates} gates"
-            message += f", expected {expected.shape} and {expected.gates}"
-            refuse("kBadShape", at + 16, message)
-        stored = np.frombuffer(self._data, dtype, stored_size(slot), record.offset)
-        if not slot.gates:
-            return stored.reshape(slot.shape).astype(dtype.newbyteorder("="))
-        _check_weights(name, stored, record.offset)
-        columns = slot.shape[1] if len(slot.shape) > 1 else 1
-        logical, dirty = unpack_panel16(stored, slot.gates, slot.shape[0] // slot.gates, columns)
+        if slot.dtype != expected.dtype:
+            message = f"{name} is {slot.dtype.name}, expected {expected.dtype.name}"
+            refuse("kBadShape" if of_test else "kUnknownDtype", at + 4, message)
+        if slot.layout != expected.layout:
+            message = f"{name} is in {slot.layout.name.lower()}"
+            message += f", expected {expected.layout.name.lower()}"
+            refuse("kBadShape" if of_test else "kUnknownLayout", at + 8, message)
+        _check_shape(name, slot, expected, at)
+        stored = np.frombuffer(self._data, slot.dtype.numpy, stored_size(slot), record.offset)
+        if slot.dtype is Dtype.FLOAT32:
+            _check_numbers(name, stored, record.offset)
+        logical, dirty = unpack(slot, stored)
         if dirty is not None:
             place = record.offset + 4 * dirty
-            refuse("kReservedNotZero", place, f"{name}: a row past the end is not zero")
-        return logical.reshape(slot.shape).astype(np.float32)
+            refuse("kReservedNotZero", place, f"{name}: the padding is not zero")
+        return logical.astype(slot.dtype.numpy.newbyteorder("="))
+
+    def place(self, role: Role) -> int:
+        """Where the record of that role stands, of the node that came last."""
+        records = self._records[: self._next]
+        return next(record.at for record in reversed(records) if record.slot.role == role)
 
     def of_node(self, name: str, slots: Sequence[Slot], count: int, at: int) -> dict[Role, Array]:
         """The tensors of the next node, whose record at ``at`` announces ``count`` of them."""
+        if count > len(self._records) - self._next:
+            refuse("kBadIndex", at + 20, f"{name} has {count} tensors, more than there are")
+        present = {record.slot.role for record in self._records[self._next : self._next + count]}
+        slots = [slot for slot in slots if not slot.is_optional or slot.role in present]
         if count != len(slots):
             needed = ", ".join(slot.name for slot in slots) or "none"
             refuse("kMissingTensor", at + 20, f"{name} has {count} tensors, expected {needed}")
-        if count > len(self._records) - self._next:
-            refuse("kBadIndex", at + 20, f"{name} has {count} tensors, more than there are")
-        dtype = np.dtype("<f4")
-        return {slot.role: self._take(name, slot, dtype) for slot in slots}
+        return {slot.role: self._take(name, slot) for slot in slots}
 
     def of_model(self, inputs: Sequence[Value], outputs: Sequence[Value]) -> TestVector | None:
         """The test vector, from what is left of the table."""
@@ -160,16 +170,29 @@ class Tensors:
         taken: dict[Role, list[Array]] = {role: [] for role in ports}
         for role, values in ports.items():
             for value in values:
-                per_sequence = value.rate is Rate.SEQUENCE
-                shape = (value.features,) if per_sequence else (frames, value.features)
-                taken[role].append(self._take(value.name, Slot(role, shape, 0), value.dtype.numpy))
+                slot = Slot(role, value.shape(frames), dtype=value.dtype)
+                taken[role].append(self._take(value.name, slot))
         return TestVector(tuple(taken[Role.TEST_INPUT]), tuple(taken[Role.TEST_OUTPUT]))
 
 
-def _check_weights(name: str, stored: Array, offset: int) -> None:
+def _check_shape(name: str, slot: Slot, expected: Slot, at: int) -> None:
+    if len(slot.shape) != len(expected.shape):
+        message = f"{name} has rank {len(slot.shape)}, expected {len(expected.shape)}"
+        refuse("kBadShape", at + 12, message)
+    for axis, extent in enumerate(expected.shape):
+        if extent and slot.shape[axis] != extent:
+            message = f"{name} has shape {slot.shape}, expected {expected.shape}"
+            refuse("kBadShape", at + 16 + 4 * axis, message)
+    for offset, what in ((32, "gates"), (40, "groups")):
+        if getattr(slot, what) != getattr(expected, what):
+            message = f"{name} has {getattr(slot, what)} {what}, expected"
+            refuse("kBadShape", at + offset, f"{message} {getattr(expected, what)}")
+
+
+def _check_numbers(name: str, stored: Array, offset: int) -> None:
     bad = ~np.isfinite(stored)
     denormal = (np.abs(stored) < SMALLEST_NORMAL) & (stored != 0)
     for what, where in (("infinite or not a number", bad), ("denormal", denormal)):
         if where.any():
             place = offset + 4 * int(np.argmax(where))
-            refuse("kNonfiniteWeight", place, f"{name} has a weight that is {what}")
+            refuse("kNonfiniteWeight", place, f"{name} has a number that is {what}")

@@ -17,9 +17,9 @@ from grucore._core import ConversionError
 from grucore.fileformat import layout
 from grucore.fileformat.crc32c import crc32c
 from grucore.fileformat.layout import Counts, aligned
-from grucore.fileformat.packing import pack_panel16
+from grucore.fileformat.packing import pack
 from grucore.ir import Graph
-from grucore.node import Array, Dtype, Role, Slot
+from grucore.node import Array, Dtype, Layout, Role, Slot
 
 __all__ = ["save", "write"]
 
@@ -57,18 +57,32 @@ def _stored(graph: Graph) -> tuple[list[tuple[Slot, Array]], int]:
     zeroed = 0
     for node in graph.nodes:
         tensors = node.tensors()
-        for slot in type(node).slots(node.attributes, *graph.ports(node)):
+        for slot in graph.slots(node):
             array = tensors[slot.role]
-            denormal = (np.abs(array) < SMALLEST_NORMAL) & (array != 0)
-            zeroed += int(denormal.sum())
-            stored.append((slot, np.where(denormal, np.float32(0), array)))
+            if slot.dtype is Dtype.FLOAT32:
+                array, denormal = _without_denormals(array)
+                zeroed += denormal
+            stored.append((slot, array))
     if graph.test is not None:
         for role, arrays in (
             (Role.TEST_INPUT, graph.test.inputs),
             (Role.TEST_OUTPUT, graph.test.outputs),
         ):
-            stored += [(Slot(role, array.shape, 0), array) for array in arrays]
+            # Denormal inputs are zeros to the engine.
+            stored += [(_test_slot(role, array), _without_denormals(array)[0]) for array in arrays]
     return stored, zeroed
+
+
+def _without_denormals(array: Array) -> tuple[Array, int]:
+    if array.dtype.kind != "f":
+        return array, 0
+    denormal = (np.abs(array) < SMALLEST_NORMAL) & (array != 0)
+    return np.where(denormal, np.float32(0), array), int(denormal.sum())
+
+
+def _test_slot(role: Role, array: Array) -> Slot:
+    dtype = Dtype.INT32 if array.dtype.kind == "i" else Dtype.FLOAT32
+    return Slot(role, array.shape, dtype=dtype)
 
 
 def _words(graph: Graph) -> list[int]:
@@ -83,7 +97,8 @@ def _words(graph: Graph) -> list[int]:
 def _values(graph: Graph) -> Iterator[bytes]:
     for value in graph.values:
         length = len(value.name.encode())
-        yield layout.VALUE.pack(length, value.features, value.dtype, value.rate, value.period, b"")
+        numbers = (value.features, value.dtype, value.rate, value.period, value.skip)
+        yield layout.VALUE.pack(length, *numbers, b"")
 
 
 def _nodes(graph: Graph) -> Iterator[bytes]:
@@ -101,9 +116,13 @@ def _nodes(graph: Graph) -> Iterator[bytes]:
 
 
 def _payload(slot: Slot, array: Array) -> bytes:
-    if slot.gates:
-        array = pack_panel16(array.reshape(slot.shape[0], -1), slot.gates)
-    return array.astype(array.dtype.newbyteorder("<")).tobytes()
+    return pack(slot, array).astype(slot.dtype.numpy, copy=False).tobytes()
+
+
+def _parameters(slot: Slot) -> tuple[int, int, int, int]:
+    if slot.layout is not Layout.PANEL16:
+        return 0, 0, 0, 0
+    return slot.gates, 1, slot.groups if slot.groups > 1 else 0, 0
 
 
 def _assemble(graph: Graph, stored: list[tuple[Slot, Array]], metadata: bytes) -> bytes:
@@ -133,12 +152,12 @@ def _assemble(graph: Graph, stored: list[tuple[Slot, Array]], metadata: bytes) -
         records.append(
             layout.TENSOR.pack(
                 slot.role,
-                layout.INT32 if array.dtype == Dtype.INT32.numpy else layout.FLOAT32,
-                layout.PANEL16 if slot.gates else layout.ROWMAJOR,
+                slot.dtype,
+                slot.layout,
                 rank,
                 *slot.shape,
                 *[0] * (4 - rank),
-                *((slot.gates, 1, 0, 0) if slot.gates else (0, 0, 0, 0)),
+                *_parameters(slot),
                 offset,
                 len(payload),
             )

@@ -1,0 +1,205 @@
+// Convolution over time: causal with carried history, or with a look ahead over whole sequences.
+//
+// Each output frame is the product of the weights with its window of input frames laid side by side, oldest
+// tap first, so it is the dense layer's product and its order of sums.
+// SPDX-License-Identifier: Apache-2.0
+#include <string.h>
+
+#include "layers/layer.h"
+
+namespace grucore {
+namespace detail {
+
+namespace {
+
+constexpr uint64_t kMaxHistory = uint64_t{1} << 28;  // floats that a row carries
+
+struct ConvParams {
+  PanelWeights weight;  // of the first group
+  const float* bias;
+  Activation activation;
+  uint32_t taps, dilation, groups;
+  uint32_t history;  // input frames before the newest one of a window
+  uint32_t ahead;    // frames after the sequence that a window may reach
+  uint32_t channels_in, channels_out;
+};
+
+const ConvParams& of(const void* params) { return *static_cast<const ConvParams*>(params); }
+
+Status parse_clock(const NodeSource& source, uint32_t lost, uint32_t stride) {
+  const Value& x = source.input(0);
+  const Value& y = source.result();
+  if (x.rate == Rate::kSequence || y.rate == Rate::kSequence) return source.refuse(Status::kBadShape, 2, 0);
+  const uint64_t period = uint64_t{x.period} * stride;
+  if (y.period != period) return source.refuse(Status::kBadShape, y.period, period);
+  const uint64_t skip = x.skip + uint64_t{lost} * x.period;
+  return y.skip == skip ? Status::kOk : source.refuse(Status::kBadShape, y.skip, skip);
+}
+
+Status parse(const NodeSource& source, void* out) {
+  ConvParams params = {};
+  GRUCORE_TRY(source.expect_inputs(1));
+  GRUCORE_TRY(source.expect_float32(source.input(0)));
+  GRUCORE_TRY(source.expect_float32(source.result()));
+  GRUCORE_TRY(source.expect_attributes(9));
+  constexpr uint32_t kMost = 65536;
+  uint32_t fields[6] = {};  // taps, dilation, stride, groups, before, after
+  for (uint32_t i = 0; i < 6; ++i) {
+    GRUCORE_TRY(source.attribute(i, i == 3 ? kMaxFeatures : kMost, &fields[i]));
+    if (i < 4 && fields[i] == 0)
+      return source.reader.refuse(Status::kBadAttribute, source.attribute_offset + 4 * i, 0, 1);
+  }
+  GRUCORE_TRY(source.activation(6, kActivationCount, &params.activation));
+  const uint64_t reach = uint64_t{fields[1]} * (fields[0] - 1);
+  if (reach > kMaxSkip) return source.refuse(Status::kBadAttribute, reach, kMaxSkip);
+  const uint64_t history = reach * source.input(0).features;
+  if (history > kMaxHistory) return source.refuse(Status::kBadAttribute, history, kMaxHistory);
+  if (fields[4] > reach) return source.refuse(Status::kBadAttribute, fields[4], reach);
+  if (fields[5] > 0 && fields[4] + uint64_t{fields[5]} != reach) {
+    return source.refuse(Status::kBadAttribute, fields[4] + uint64_t{fields[5]}, reach);
+  }
+  params.taps = fields[0];
+  params.dilation = fields[1];
+  params.groups = fields[3];
+  params.history = static_cast<uint32_t>(reach);
+  params.ahead = fields[5];
+  params.channels_in = source.input(0).features;
+  params.channels_out = source.result().features;
+  if (params.channels_in % params.groups || params.channels_out % params.groups) {
+    return source.refuse(Status::kBadShape, params.channels_out, params.groups);
+  }
+  GRUCORE_TRY(parse_clock(source, params.history - fields[4] - fields[5], fields[2]));
+  const uint64_t columns = uint64_t{params.taps} * (params.channels_in / params.groups);
+  if (columns > kMaxFeatures) return source.refuse(Status::kBadShape, columns, kMaxFeatures);
+  GRUCORE_TRY(source.expect_tensors(2));
+  const uint32_t rows = params.channels_out / params.groups;
+  PanelWeights bias;
+  GRUCORE_TRY(source.panels(Role::kWeight, 1, rows, static_cast<uint32_t>(columns), &params.weight, params.groups));
+  GRUCORE_TRY(source.panels(Role::kBias, 1, rows, 0, &bias, params.groups));
+  params.bias = bias.data;
+  *static_cast<ConvParams*>(out) = params;
+  return Status::kOk;
+}
+
+bool reads_future(const void* params) { return of(params).ahead > 0; }
+uint32_t state_size(const void* params) { return of(params).history * of(params).channels_in; }
+uint64_t macs(const void* params) { return uint64_t{of(params).channels_out} * of(params).weight.inputs; }
+
+// Scratch: the frames of one row with its history before and zeros after, then the windows of all rows of
+// the block, then the outputs of one group.
+struct Scratch {
+  uint64_t frames, windows, outputs, end;
+  size_t window_stride, output_stride;
+};
+
+Scratch lay_out(const ConvParams& p, uint32_t batch, uint32_t frames) {
+  Scratch at;
+  at.window_stride = round_up(p.weight.inputs, kPanel);
+  at.output_stride = p.groups > 1 ? round_up(p.weight.rows, kPanel) : 0;
+  const uint64_t rows = uint64_t{batch} * frames;
+  at.frames = 0;
+  at.windows = (uint64_t{p.history} + frames + p.ahead) * p.channels_in;
+  at.outputs = at.windows + rows * at.window_stride * p.groups;
+  at.end = at.outputs + rows * at.output_stride;
+  return at;
+}
+
+uint64_t scratch_floats(const void* params, uint32_t batch, uint32_t frames) {
+  return lay_out(of(params), batch, frames).end;
+}
+
+bool has_row(const Rows& rows, uint32_t row) {  // ascending
+  if (!rows.index) return true;
+  uint32_t low = 0, high = rows.count;
+  while (low < high) {
+    const uint32_t middle = low + (high - low) / 2;
+    if (rows.index[middle] < row) {
+      low = middle + 1;
+    } else {
+      high = middle;
+    }
+  }
+  return low < rows.count && rows.index[low] == row;
+}
+
+// The window of `taps` frames whose oldest one is frames[first], group by group.
+void lay_window(const ConvParams& p, const Scratch& at, const float* frames, size_t first, float* windows) {
+  const uint32_t width = p.channels_in / p.groups;
+  for (uint32_t g = 0; g < p.groups; ++g) {
+    float* to = windows + g * at.window_stride;
+    for (uint32_t tap = 0; tap < p.taps; ++tap) {
+      const float* from = frames + (first + size_t{tap} * p.dilation) * p.channels_in + size_t{g} * width;
+      memcpy(to + size_t{tap} * width, from, size_t{width} * sizeof(float));
+    }
+  }
+}
+
+// Lays out all windows of one row of the batch and moves its history on.
+void lay_row(const ConvParams& p, const Scratch& at, const NodeMemory& memory, const Block& block, const ValueBuffer& x,
+             uint32_t row) {
+  float* frames = memory.scratch + at.frames;
+  float* history = memory.state ? memory.state + row * memory.state_stride : nullptr;
+  const size_t frame_bytes = size_t{p.channels_in} * sizeof(float);
+  if (p.history) memcpy(frames, history, p.history * frame_bytes);
+  size_t count = p.history;
+  for (uint32_t frame = 0; frame < block.frames; ++frame) {
+    if (!has_row(block.in.at[frame], row)) continue;
+    memcpy(frames + count++ * p.channels_in, x.data + (size_t{frame} * block.batch + row) * x.stride, frame_bytes);
+  }
+  memset(frames + count * p.channels_in, 0, p.ahead * frame_bytes);
+  size_t newest = p.history;
+  for (uint32_t frame = 0; frame < block.frames; ++frame) {
+    if (!has_row(block.in.at[frame], row)) continue;
+    if (has_row(block.out.at[frame], row)) {
+      float* windows = memory.scratch + at.windows + (size_t{frame} * block.batch + row) * at.window_stride * p.groups;
+      lay_window(p, at, frames, newest + p.ahead - p.history, windows);
+    }
+    ++newest;
+  }
+  if (p.history) memcpy(history, frames + (count - p.history) * p.channels_in, p.history * frame_bytes);
+}
+
+void multiply(const ConvParams& p, const Scratch& at, const NodeMemory& memory, const Block& block,
+              const ValueBuffer& y) {
+  const size_t group_rows = padded_rows(p.weight.rows);
+  for (uint32_t g = 0; g < p.groups; ++g) {
+    PanelWeights weight = p.weight;
+    weight.data += size_t{g} * group_rows * p.weight.inputs;
+    const ConstMatrix windows = {memory.scratch + at.windows + g * at.window_stride, at.window_stride * p.groups};
+    const Matrix out = p.groups > 1 ? Matrix{memory.scratch + at.outputs, at.output_stride} : Matrix{y.data, y.stride};
+    block.table->matmul({weight, p.bias + g * group_rows, 1, p.activation, windows, out, block.out.all});
+    if (p.groups == 1) return;
+    for (uint32_t i = 0; i < block.out.all.count; ++i) {
+      const size_t row = row_of(block.out.all, i);
+      memcpy(y.data + row * y.stride + size_t{g} * p.weight.rows, out.data + row * out.stride,
+             size_t{p.weight.rows} * sizeof(float));
+    }
+  }
+}
+
+void run(const Node& node, const NodeMemory& memory, const Block& block) {
+  const ConvParams& p = node.as<ConvParams>();
+  const ValueBuffer& x = block.values[node.inputs[0]];
+  const Scratch at = lay_out(p, block.batch, block.frames);
+  for (uint32_t row = 0; row < block.batch; ++row) lay_row(p, at, memory, block, x, row);
+  multiply(p, at, memory, block, block.values[node.output]);
+}
+
+constexpr LayerKind make() {
+  LayerKind kind = {15, "conv1d", parse, run};
+  kind.reads_future = reads_future;
+  kind.macs = macs;
+  kind.state_size = state_size;
+  kind.scratch_floats = scratch_floats;
+  kind.state_suffix = ".history";
+  kind.state_is_public = true;
+  return kind;
+}
+
+}  // namespace
+
+extern const LayerKind kConv1dLayer;
+const LayerKind kConv1dLayer = make();
+
+}  // namespace detail
+}  // namespace grucore

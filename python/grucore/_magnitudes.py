@@ -1,0 +1,97 @@
+# SPDX-License-Identifier: Apache-2.0
+"""How large the sums inside a graph can become: the proof's bound grows with them."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+
+from grucore.ir import Graph
+from grucore.layers import (
+    Activate,
+    Activation,
+    ActivationCode,
+    Affine,
+    Binary,
+    Conv1d,
+    Dense,
+    Embedding,
+    Gru,
+    LayerNorm,
+    Operation,
+    Softmax,
+)
+from grucore.node import Array, Node
+
+__all__ = ["largest_sum"]
+
+BOUNDED = (
+    ActivationCode.SIGMOID,
+    ActivationCode.TANH,
+    ActivationCode.HARD_SIGMOID,
+    ActivationCode.SOFTSIGN,
+)
+
+
+def largest_sum(graph: Graph, largest_input: float) -> float:
+    """The largest sum of absolute values of terms that enters an activation, at most."""
+    size = dict.fromkeys(graph.inputs, largest_input)
+    largest = 0.0
+    for node in graph.nodes:
+        total, size[node.output] = _sizes(node, [size[name] for name in node.inputs])
+        largest = max(largest, total)
+    return largest
+
+
+def _sizes(node: Node, incoming: list[float]) -> tuple[float, float]:
+    """The largest sum in a node, 0 if it makes none, and the largest number that it writes."""
+    x = incoming[0]
+    match node:
+        case Gru():
+            state = _bound(node.activation, math.inf)
+            # A linear or relu candidate has no bound: what the weights do to 1 is a measure.
+            state = state if math.isfinite(state) else max(1.0, x)
+            rows = _rows(node.weight_ih) * x + _rows(node.weight_hh) * state
+            total = float((rows + np.abs(node.bias[: len(rows)])).max())
+            return total, state
+        case Dense() | Conv1d():
+            rows = _rows(node.weight.reshape(len(node.weight), -1)) * x + np.abs(node.bias)
+            total = float(rows.max())
+            return total, _bound(node.activation, total)
+        case Affine():
+            total = float((np.abs(node.scale) * x + np.abs(node.shift)).max())
+            return total, total
+        case LayerNorm():
+            most = math.sqrt(len(node.scale))
+            written = float((np.abs(node.scale) * most + np.abs(node.shift)).max())
+            # Where features are nearly equal, an error of x is divided by the root of epsilon.
+            steepest = float(np.abs(node.scale).max()) / math.sqrt(max(node.epsilon, 1e-8))
+            return max(written, steepest * x), written
+        case Binary():
+            product = node.operation is Operation.MULTIPLY
+            total = incoming[0] * incoming[1] if product else incoming[0] + incoming[1]
+            return total, total
+        case Embedding():
+            return 0.0, float(np.abs(node.table).max(initial=0.0))
+        case Activate():
+            steep = 1.0 if node.slope is None else float(np.abs(node.slope).max(initial=1.0))
+            return 0.0, _bound(node.activation, max(1.0, steep) * x)
+        case Softmax():
+            return 0.0, x if node.logarithm else 1.0
+        case _:
+            return 0.0, max(incoming)
+
+
+def _rows(matrix: Array) -> Array:
+    rows: Array = np.abs(matrix.astype(np.float64)).sum(axis=1)
+    return rows
+
+
+def _bound(activation: Activation, x: float) -> float:
+    """The largest that an activation gives of numbers up to ``x``."""
+    if activation.code in BOUNDED:
+        return 1.0
+    if activation.code is ActivationCode.EXP:
+        return math.exp(min(x, 80.0))
+    return max(1.0, abs(activation.alpha)) * x

@@ -1,0 +1,245 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Keras models: `.keras`, `.weights.h5` with a config, legacy `.h5`, and live models.
+
+Neither Keras nor TensorFlow is needed to read a file, and nothing of a file is run.
+"""
+
+from __future__ import annotations
+
+import io
+import json
+import os
+import re
+import sys
+import zipfile
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from grucore._core import ConversionError
+from grucore.converters.archives import DAMAGED, checked_entries, read_entry
+from grucore.converters.keras_config import Layer, parse_json, parse_model
+from grucore.converters.keras_graph import graph_of, input_ports
+from grucore.converters.keras_hdf5 import HDF5_START, open_hdf5
+from grucore.converters.keras_names import Weights, from_layer_groups, from_tree
+from grucore.converters.keras_weights import Hdf5Tree, NpzTree
+from grucore.converters.keras_witness import live_witness, rebuilt_witness, reference_witness
+from grucore.ir import Graph
+from grucore.proof import LENGTHS, Proof, finish, prove
+
+__all__ = ["Source", "convert_source", "from_model", "is_keras", "read_file", "read_source"]
+
+MAX_TEXT = 1 << 26
+ARCHIVE = ("config.json", "metadata.json")
+WEIGHTS = ("model.weights.h5", "model.weights.npz")
+
+
+@dataclass(frozen=True, eq=False)
+class Source:
+    """A model as it was read: its config, parsed and not, its weights, where they come from."""
+
+    config: Mapping[str, Any]
+    model: Layer
+    weights: Weights
+    version: tuple[int, ...] | None
+    entries: Mapping[str, Any]
+
+    def graph(self) -> Graph:
+        """The graph, whose metadata says where it comes from."""
+        from grucore import __version__  # the package's own __init__ may be what is running
+
+        metadata = {
+            "producer": f"grucore {__version__}",
+            "source": {"axes": "(batch, time, features)", **self.entries},
+        }
+        return graph_of(self.model, self.weights, self.version, metadata)
+
+
+def is_keras(data: bytes) -> bool:
+    """Whether the bytes are HDF5, or a zip archive with Keras's config in it."""
+    if data.startswith(HDF5_START):
+        return True
+    if not data.startswith(b"PK\x03\x04"):
+        return False
+    try:
+        with zipfile.ZipFile(io.BytesIO(data)) as archive:
+            return set(ARCHIVE) <= set(archive.namelist())
+    except DAMAGED:
+        return False
+
+
+def read_file(path: str | os.PathLike[str], *, config: Any = None) -> Graph:
+    """The graph of a file; ``config`` is needed by `.weights.h5`: a path, a JSON text or a dict."""
+    from grucore.converters.files import read_file as read_bytes
+
+    return read_source(read_bytes(path), Path(path).name, config=config).graph()
+
+
+def read_source(data: bytes, name: str, *, config: Any = None) -> Source:
+    """What a file holds; raises `ConversionError` for whatever cannot be read."""
+    source = {"framework": "keras", "file": name}
+    if data.startswith(HDF5_START):
+        return _read_hdf5(data, config, source)
+    if config is not None:
+        raise ConversionError("the file has a config of its own: config= is for .weights.h5")
+    return _read_archive(data, source)
+
+
+def _read_archive(data: bytes, source: dict[str, Any]) -> Source:
+    try:
+        with zipfile.ZipFile(io.BytesIO(data)) as archive:
+            entries = checked_entries(archive, len(data))
+            if "config.json" not in entries:
+                raise ConversionError("the archive has no config.json")
+            config = parse_json(read_entry(archive, entries["config.json"], MAX_TEXT))
+            about: dict[str, Any] = {}
+            if "metadata.json" in entries:
+                about = parse_json(read_entry(archive, entries["metadata.json"], MAX_TEXT))
+            found = [member for member in WEIGHTS if member in entries]
+            if len(found) != 1:
+                known = ", ".join(entries)[:200]
+                raise ConversionError(
+                    f"the archive has not one of {' and '.join(WEIGHTS)}, but {known}"
+                )
+            content = read_entry(archive, entries[found[0]])
+    except ConversionError:
+        raise
+    except DAMAGED as error:
+        raise ConversionError(f"the zip archive is damaged: {error}") from None
+    version, text = _version(about.get("keras_version"))
+    model = parse_model(config)
+    entries_of = {**source, "container": ".keras"} | ({"version": text} if text else {})
+    if found[0].endswith(".npz"):
+        weights = from_tree(model, NpzTree(content), names_must_match=True)
+    else:
+        with open_hdf5(content) as file:
+            weights = from_tree(model, Hdf5Tree(file), names_must_match=True)
+    return Source(config, model, weights, version, entries_of)
+
+
+def _read_hdf5(data: bytes, given: Any, source: dict[str, Any]) -> Source:
+    with open_hdf5(data) as file:
+        text = file.text("", "model_config")
+        root = "model_weights" if file.has("model_weights") else ""
+        legacy = bool(file.texts(root, "layer_names"))
+        if text is not None and given is not None:
+            raise ConversionError("the file has a config of its own: config= is for .weights.h5")
+        if text is None and given is None:
+            raise ConversionError(
+                "the file has weights but no config, which says how the layers follow each other: "
+                "give config=, what model.to_json() returns, or save the whole model"
+            )
+        config = parse_json(text) if text is not None else _config(given)
+        model = parse_model(config)
+        said = config.get("keras_version")
+        for place in ("", root):
+            said = said or file.text(place, "keras_version")
+        version, shown = _version(said)
+        if legacy and version is None:
+            version = (1, 0)  # the first versions wrote none
+        if legacy:
+            container = "legacy .h5" if text is not None else "legacy weights .h5"
+            weights = from_layer_groups(model, file, root)
+        else:
+            container = ".weights.h5"
+            weights = from_tree(model, Hdf5Tree(file), names_must_match=False)
+    entries = {**source, "container": container} | ({"version": shown} if shown else {})
+    return Source(config, model, weights, version, entries)
+
+
+def _config(given: Any) -> dict[str, Any]:
+    """The config that a user gives: a dict, a JSON text, or the path of one or of a `.keras`."""
+    if isinstance(given, Mapping):
+        return parse_json(json.dumps(dict(given)))
+    if isinstance(given, str) and given.lstrip().startswith("{"):
+        return parse_json(given)
+    from grucore.converters.files import read_file as read_bytes
+
+    return parse_json(read_bytes(given))
+
+
+def _version(text: Any) -> tuple[tuple[int, ...] | None, str | None]:
+    """ "2.2.4-tf" -> (2, 2, 4)."""
+    found = re.match(r"\d+(\.\d+)*", text) if isinstance(text, str) else None
+    if found is None:
+        return None, None
+    return tuple(int(part) for part in found.group().split(".")), str(text)
+
+
+def convert_source(source: Source, *, verify: bool = True) -> tuple[bytes, Proof | None]:
+    """The `.gru` bytes, and the proof against Keras's own layers or the reference."""
+    graph = source.graph()
+    if not verify:
+        return finish(graph), None
+    try:
+        import keras
+    except ImportError:
+        against = "the float64 reference (keras is not installed)"
+        return prove(graph, reference_witness(graph), against)
+    witness = rebuilt_witness(source, graph)
+    against = f"the layers of keras {keras.__version__} ({keras.backend.backend()})"
+    return prove(graph, witness, against, lengths=_lengths(graph))
+
+
+def _lengths(graph: Graph) -> list[int]:
+    """Lengths at which every layer has a frame to work on: Keras refuses shorter ones."""
+    shortest = 1 + max(value.skip for value in graph.values)
+    return sorted({max(length, shortest) for length in LENGTHS})
+
+
+def from_model(model: Any) -> tuple[bytes, Proof]:
+    """The `.gru` bytes of a live keras.Model, and the proof against the model itself."""
+    source = read_model(model)
+    graph = source.graph()
+    keras = sys.modules["keras"]
+    kind = type(model).__name__
+    against = f"{kind} of keras {keras.__version__} ({keras.backend.backend()})"
+    steps = {port.shape[0] for port in input_ports(source.model)} - {None}
+    lengths = _lengths(graph) if not steps else [step for step in steps if step is not None]
+    if len(steps) > 1:
+        raise ConversionError(f"the model's inputs have {sorted(lengths)} frames, expected one")
+    return prove(graph, live_witness(model, source, graph), against, lengths=lengths)
+
+
+def read_model(model: Any) -> Source:
+    """A live model through its own `.keras` file, made in memory."""
+    keras = sys.modules.get("keras")
+    kinds = {f"{base.__module__}.{base.__qualname__}" for base in type(model).__mro__}
+    if keras is None or "keras.src.models.model.Model" not in kinds:
+        raise TypeError(
+            f"a {type(model).__module__}.{type(model).__qualname__} is not a keras.Model"
+        )
+    if type(model).__module__.split(".")[0] != "keras":
+        raise ConversionError(
+            f"{type(model).__qualname__} is a subclass of keras.Model, which is Python code: "
+            "make it a Functional model or a Sequential"
+        )
+    if not model.built:
+        raise ConversionError("the model is not built: call it once, or give it an Input")
+    config = json.loads(model.to_json())
+    source: dict[str, Any] = {"framework": "keras", "version": keras.__version__}
+    source["container"] = type(model).__name__
+    parsed = parse_model(config)
+    with _saved(model) as content, open_hdf5(content) as file:
+        weights = from_tree(parsed, Hdf5Tree(file), names_must_match=True)
+    version, _ = _version(keras.__version__)
+    return Source(config, parsed, weights, version, source)
+
+
+class _saved:
+    """The bytes of a live model's `model.weights.h5`."""
+
+    def __init__(self, model: Any) -> None:
+        self._model = model
+
+    def __enter__(self) -> bytes:
+        import tempfile
+
+        with tempfile.TemporaryDirectory() as folder:
+            path = Path(folder) / "model.weights.h5"
+            self._model.save_weights(path)
+            return path.read_bytes()
+
+    def __exit__(self, *_: object) -> None:
+        pass

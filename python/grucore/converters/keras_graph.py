@@ -1,0 +1,308 @@
+# SPDX-License-Identifier: Apache-2.0
+"""From the layers of a Keras model, and their weights, to a graph."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+from grucore._core import ConversionError
+from grucore.converters.builder import GraphBuilder
+from grucore.converters.folding import fold
+from grucore.converters.keras_config import MODELS, Call, Layer, Ref, references
+from grucore.converters.keras_flow import Bits, Context, Flow
+from grucore.converters.keras_layers import LAYERS, VANISHING
+from grucore.converters.keras_merge import MERGES, OPERATIONS, mask_of, merge, operation
+from grucore.converters.keras_names import Weights
+from grucore.converters.keras_recurrent import bidirectional, recurrent
+from grucore.ir import Graph
+from grucore.node import Dtype
+
+__all__ = ["Port", "graph_of", "input_ports", "node_shifts"]
+
+RECURRENT = ("GRU", "CuDNNGRU", "RNN")
+GENERATED = re.compile(r"input(_layer)?(_\d+)?|.*_input")
+FORGET_MASKS = ("GlobalMaxPooling1D", "Flatten", "Reshape", "Permute")
+
+
+@dataclass(frozen=True)
+class Port:
+    """An input of the model: its shape as Keras has it, without the batch."""
+
+    name: str
+    shape: tuple[int | None, ...]
+    dtype: str
+    batch: int | None = None
+
+
+def input_ports(model: Layer) -> tuple[Port, ...]:
+    """The inputs of a model, in their order."""
+    if model.kind == "Sequential":
+        first = model.layers[0]
+        while first.kind in MODELS:
+            if first.kind != "Sequential":
+                return input_ports(first)
+            first = first.layers[0]
+        settings = dict(first.settings)
+        if first.kind in ("Bidirectional", "TimeDistributed") and not _shape_of(settings):
+            settings = dict(first.inside["layer"].settings) | {
+                name: value for name, value in settings.items() if value is not None
+            }
+        shape = _shape_of(settings) or model.settings.get("build_input_shape")
+        return (_port(model, first.name, settings, shape),)
+    by_name = {layer.name: layer for layer in model.layers}
+    ports = []
+    for ref in model.inputs:
+        layer = by_name.get(ref.layer)
+        if layer is None or layer.kind != "InputLayer":
+            raise ConversionError(f"input {ref.layer!r} of {model} is not an InputLayer")
+        for option in ("sparse", "ragged"):
+            if layer.settings.get(option):
+                raise ConversionError(f"{layer} has {option}=True, which cannot be expressed")
+        ports.append(_port(model, layer.name, layer.settings, _shape_of(layer.settings)))
+    return tuple(ports)
+
+
+def _shape_of(settings: Mapping[str, Any]) -> Any:
+    shape = settings.get("batch_shape", settings.get("batch_input_shape"))
+    if shape is None and settings.get("input_dim") and "output_dim" in settings:
+        # Keras 1: a recurrent or embedding layer that comes first.
+        return [None, settings.get("input_length"), settings["input_dim"]]
+    return shape
+
+
+def _port(model: Layer, name: str, settings: Mapping[str, Any], shape: Any) -> Port:
+    if not isinstance(shape, list | tuple) or not shape:
+        raise ConversionError(
+            f"{model} does not say the shape of its input: build it, then save it"
+        )
+    if not all(extent is None or (isinstance(extent, int) and extent > 0) for extent in shape):
+        raise ConversionError(f"input {name!r} has shape {shape}")
+    dtype = settings.get("dtype", "float32")
+    text = dtype if isinstance(dtype, str) else "float32"
+    return Port(name, tuple(shape[1:]), text, shape[0])
+
+
+def graph_of(
+    model: Layer,
+    weights: Weights,
+    version: tuple[int, ...] | None,
+    metadata: Mapping[str, Any],
+) -> Graph:
+    """The checked graph of a model; ``metadata``'s source gets what became of its options."""
+    context = Context(GraphBuilder(), weights, version)
+    ports = input_ports(model)
+    id_inputs = _id_inputs(model, ports)
+    flows = [_input(context, port, ports, port.name in id_inputs) for port in ports]
+    found = _model(context, model, flows)
+    named = {}
+    for name, flow in found.items():
+        if not isinstance(flow, Flow):
+            raise ConversionError(f"output {name!r} of {model} is a mask, expected numbers")
+        named[name] = flow.value
+    if len(named) == 1 and not any(isinstance(name, str) and not name.isdigit() for name in named):
+        named = {"y": next(iter(named.values()))}
+    elif all(name.isdigit() for name in named):
+        refs = list(model.outputs.values())
+        names = [ref.layer for ref in refs]
+        named = {
+            (name if names.count(name) == 1 else f"{name}_{number}"): value
+            for number, (name, value) in enumerate(zip(names, named.values(), strict=True))
+        }
+    fold(context.builder, [value.name for value in named.values()])
+    source = {**metadata.get("source", {}), **context.notes}
+    return context.builder.finish(named, {**metadata, "source": source})
+
+
+def _input(context: Context, port: Port, ports: tuple[Port, ...], is_ids: bool) -> Flow:
+    alone = len(ports) == 1 and GENERATED.fullmatch(port.name)
+    name = "x" if alone else port.name
+    if is_ids:
+        if len(port.shape) not in (1, 2) or (len(port.shape) == 2 and port.shape[1] != 1):
+            raise ConversionError(f"input {port.name!r} of ids has shape {port.shape}")
+        return Flow(context.builder.input(name, 1, Dtype.INT32), (1,) * (len(port.shape) - 1))
+    if len(port.shape) < 2 or None in port.shape[1:]:
+        raise ConversionError(
+            f"input {port.name!r} has shape {port.shape}, expected (time, features): a row that "
+            "does not come with every frame cannot be expressed"
+        )
+    dims = tuple(extent for extent in port.shape[1:] if extent is not None)
+    features = 1
+    for extent in dims:
+        features *= extent
+    return Flow(context.builder.input(name, features), dims)
+
+
+def _id_inputs(model: Layer, ports: tuple[Port, ...]) -> set[str]:
+    """The inputs that an embedding reads: their dtype alone does not say it, as it may be float."""
+    if model.kind == "Sequential":
+        first = model.layers[0]
+        for inner in model.layers:
+            if inner.kind != "InputLayer":
+                first = inner
+                break
+        if first.kind in MODELS:
+            inner_ports = input_ports(first)
+            return {ports[0].name} if _id_inputs(first, inner_ports) else set()
+        return {ports[0].name} if first.kind == "Embedding" else set()
+    found: set[str] = set()
+    by_name = {port.name for port in ports}
+    for layer in model.layers:
+        for call in model.calls[layer.name]:
+            read = [ref.layer for ref in references(call.arguments) if ref.layer in by_name]
+            if layer.kind == "Embedding":
+                found.update(read)
+            elif layer.kind in MODELS and read:
+                inner_ports = input_ports(layer)
+                of_ids = _id_inputs(layer, inner_ports)
+                refs = list(references(call.arguments))
+                found.update(
+                    ref.layer
+                    for ref, port in zip(refs, inner_ports, strict=False)
+                    if port.name in of_ids and ref.layer in by_name
+                )
+    return found
+
+
+def _model(context: Context, model: Layer, flows: list[Flow]) -> dict[str, Any]:
+    """The outputs of a model that reads these flows."""
+    if model.kind == "Sequential":
+        if len(flows) != 1:
+            raise ConversionError(f"{model} reads {len(flows)} tensors, expected 1")
+        result: Any = flows[0]
+        for layer in model.layers:
+            if isinstance(result, tuple):
+                raise ConversionError(f"{layer} in {model} reads {len(result)} tensors")
+            results = _apply(context, layer, [result], {})
+            result = results[0] if len(results) == 1 else results
+        outputs = result if isinstance(result, tuple) else (result,)
+        return {str(number): flow for number, flow in enumerate(outputs)}
+    known: dict[Ref, Any] = {}
+    if len(flows) != len(model.inputs):
+        message = f"{model} reads {len(flows)} tensors, expected {len(model.inputs)}"
+        raise ConversionError(message)
+    known.update(zip(model.inputs, flows, strict=True))
+    shift = node_shifts(model)
+    waiting = [
+        (layer, Ref(layer.name, number + shift[layer.name], 0), call)
+        for layer in model.layers
+        if layer.kind != "InputLayer"
+        for number, call in enumerate(model.calls[layer.name])
+    ]
+    while waiting:
+        ready = [
+            entry
+            for entry in waiting
+            if all(ref in known for ref in references([entry[2].arguments, entry[2].keywords]))
+        ]
+        if not ready:
+            names = ", ".join(str(layer) for layer, _, _ in waiting[:4])
+            raise ConversionError(f"{names} read each other's outputs, or ones that are not there")
+        for layer, ref, call in ready:
+            results = _call(context, layer, call, known)
+            known |= {ref._replace(tensor=number): flow for number, flow in enumerate(results)}
+        done = {id(entry[2]) for entry in ready}
+        waiting = [entry for entry in waiting if id(entry[2]) not in done]
+    for ref in model.outputs.values():
+        if ref not in known:
+            raise ConversionError(f"{model} gives {ref}, which is not there")
+    return {name: known[ref] for name, ref in model.outputs.items()}
+
+
+def node_shifts(model: Layer) -> dict[str, int]:
+    """How far call numbers are from 0: Keras 2 counts a model's own making as its call 0."""
+    used: dict[str, set[int]] = {}
+    calls = [call for found in model.calls.values() for call in found]
+    every = [ref for call in calls for ref in references([call.arguments, call.keywords])]
+    for ref in [*every, *model.outputs.values()]:
+        used.setdefault(ref.layer, set()).add(ref.node)
+    return {
+        layer.name: int(
+            layer.kind in MODELS and max(used.get(layer.name, {0})) == len(model.calls[layer.name])
+        )
+        for layer in model.layers
+    }
+
+
+def _call(context: Context, layer: Layer, call: Call, known: Mapping[Ref, Any]) -> tuple[Any, ...]:
+    def filled(content: Any) -> Any:
+        if isinstance(content, Ref):
+            return known[content]
+        if isinstance(content, list):
+            return [filled(item) for item in content]
+        return content
+
+    arguments = [filled(entry) for entry in call.arguments]
+    keywords = {name: filled(entry) for name, entry in call.keywords.items()}
+    if layer.kind.startswith("ops."):
+        if layer.kind not in OPERATIONS or keywords:
+            raise ConversionError(f"the operation {layer} cannot be expressed")
+        return (operation(context, layer, arguments),)
+    flows = arguments[0] if len(arguments) == 1 and isinstance(arguments[0], list) else arguments
+    if any(not isinstance(flow, Flow) for flow in flows):
+        raise ConversionError(f"{layer} reads {arguments!r:.120}, expected tensors of numbers")
+    return _apply(context, layer, list(flows), keywords)
+
+
+def _apply(
+    context: Context, layer: Layer, flows: list[Flow], keywords: Mapping[str, Any]
+) -> tuple[Any, ...]:
+    """What a layer gives for these tensors."""
+    flows = _with_keywords(context, layer, flows, keywords)
+    if layer.kind in MODELS:
+        return tuple(_model(context, layer, flows).values())
+    if layer.kind in MERGES:
+        return (merge(context, layer, flows),)
+    if len(flows) != 1:
+        what = "an initial state" if layer.kind in (*RECURRENT, "Bidirectional") else "more"
+        raise ConversionError(
+            f"{layer} reads {len(flows)} tensors, expected 1: {what} cannot be expressed"
+        )
+    (flow,) = flows
+    if layer.kind == "InputLayer":
+        return (flow,)
+    if layer.kind in RECURRENT:
+        return recurrent(context, layer, flow)
+    if layer.kind == "Bidirectional":
+        return bidirectional(context, layer, flow)
+    if layer.kind == "TimeDistributed":
+        return _time_distributed(context, layer, flow)
+    if layer.kind in VANISHING:
+        context.settings(layer, VANISHING[layer.kind])
+        return (flow,)
+    if layer.kind in LAYERS:
+        return (LAYERS[layer.kind](context, layer, flow),)
+    raise ConversionError(f"{layer} is of a kind that cannot be expressed")
+
+
+def _with_keywords(
+    context: Context, layer: Layer, flows: list[Flow], keywords: Mapping[str, Any]
+) -> list[Flow]:
+    """The tensors with the mask that a call gives; any other argument is refused by name."""
+    for name, content in keywords.items():
+        if content is None or (name == "training" and content is False):
+            continue
+        if name == "mask" and isinstance(content, Bits):
+            flows = [replace(flow, mask=mask_of(context, layer, content)) for flow in flows]
+        elif name == "mask" and isinstance(content, list):
+            flows = [
+                flow if bits is None else replace(flow, mask=mask_of(context, layer, bits))
+                for flow, bits in zip(flows, content, strict=True)
+            ]
+        else:
+            raise ConversionError(
+                f"{layer} is called with {name}={str(content)[:80]}, which cannot be expressed"
+            )
+    return flows
+
+
+def _time_distributed(context: Context, layer: Layer, flow: Flow) -> tuple[Any, ...]:
+    context.settings(layer, {"layer"})
+    if not flow.in_time:
+        raise ConversionError(f"{layer} reads no sequence")
+    before, context.framewise = context.framewise, True
+    results = _apply(context, layer.inside["layer"], [flow], {})
+    context.framewise = before
+    return tuple(replace(result, mask=flow.mask) for result in results)

@@ -1,0 +1,413 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Keras's layers without recurrence: one function for each kind, from a tensor to a tensor."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+
+from grucore._core import ConversionError
+from grucore.converters.keras_activations import activate, fused, named, number, of_layer
+from grucore.converters.keras_config import Layer
+from grucore.converters.keras_flow import Context, Flow, reshaped
+from grucore.layers import (
+    Activate,
+    Activation,
+    Affine,
+    Binary,
+    Conv1d,
+    Dense,
+    Embedding,
+    LayerNorm,
+    Mask,
+    Operation,
+    Pool,
+    Pooling,
+    Select,
+)
+from grucore.node import Array, Dtype, Value, float32_bits
+
+__all__ = ["LAYERS", "VANISHING", "apply_activation_layer"]
+
+# Layers that do nothing at inference: Keras class -> attributes that say how they train.
+VANISHING: dict[str, set[str]] = {
+    "Dropout": {"rate", "noise_shape", "p"},
+    "SpatialDropout1D": {"rate", "noise_shape", "p"},
+    "AlphaDropout": {"rate", "noise_shape", "p"},
+    "GaussianDropout": {"rate", "p"},
+    "GaussianNoise": {"stddev", "sigma"},
+    "ActivityRegularization": {"l1", "l2"},
+    "Identity": set(),
+}
+
+
+def dense(context: Context, layer: Layer, flow: Flow) -> Flow:
+    settings = context.settings(
+        layer, {"units", "activation", "use_bias", "output_dim", "bias", "lora_rank"}
+    )
+    units = settings.get("units", settings.get("output_dim"))
+    features = context.features(layer, flow)
+    kernel = context.weight(layer, "kernel", (features, units))
+    inner, after = fused(context, layer, settings.get("activation"))
+    value = context.builder.add(
+        Dense,
+        layer.path,
+        [flow.value],
+        weight=kernel.T.astype(np.float64),
+        bias=_bias(context, layer, units),
+        activation=inner,
+    )
+    result = flow.of(value)
+    return result if after is None else activate(context, layer, result, after)
+
+
+def _bias(context: Context, layer: Layer, size: int) -> Array:
+    if "bias" not in context.weights[layer]:
+        return np.zeros(size)
+    return context.weight(layer, "bias", (size,)).astype(np.float64)
+
+
+def embedding(context: Context, layer: Layer, flow: Flow) -> Flow:
+    known = {"input_dim", "output_dim", "mask_zero", "input_length", "dropout", "lora_rank"}
+    settings = context.settings(layer, known)
+    rows, width = settings["input_dim"], settings["output_dim"]
+    table = context.weight(layer, "embeddings", (rows, width)).astype(np.float32)
+    if flow.value.dtype is not Dtype.INT32:
+        raise ConversionError(f"{layer} reads numbers, expected the ids of an input")
+    mask = None
+    if settings.get("mask_zero"):
+        mask = context.builder.add(Mask, f"{layer.path}.mask", [flow.value], bits=0)
+    value = context.builder.add(Embedding, layer.path, [flow.value], table=table)
+    if flow.dims not in ((), (1,)):
+        raise ConversionError(f"{layer} reads {flow.dims} ids for each frame, expected one")
+    return Flow(value, (value.features,), mask)
+
+
+def masking(context: Context, layer: Layer, flow: Flow) -> Flow:
+    settings = context.settings(layer, {"mask_value"})
+    features = context.sequence(layer, flow)
+    skipped = number(settings.get("mask_value", 0.0))
+    name = layer.path
+    bits = float32_bits(skipped)
+    mask = context.builder.add(Mask, f"{name}.mask", [flow.value], bits=bits)
+    if skipped == 0:
+        return replace(flow, mask=mask)
+    # A masked frame becomes zeros: what a layer sees that forgets the mask.
+    table = np.repeat(np.array([[0], [1]], np.float32), features, axis=1)
+    factor = context.builder.add(Embedding, f"{name}.factor", [mask], table=table)
+    zeroed = context.builder.add(Binary, name, [flow.value, factor], operation=Operation.MULTIPLY)
+    return Flow(zeroed, flow.dims, mask)
+
+
+def conv1d(context: Context, layer: Layer, flow: Flow) -> Flow:
+    settings = context.settings(
+        layer,
+        {
+            "filters",
+            "kernel_size",
+            "strides",
+            "padding",
+            "data_format",
+            "dilation_rate",
+            "groups",
+            "activation",
+            "use_bias",
+            "rank",
+            "depth_multiplier",
+            "nb_filter",
+            "filter_length",
+            "subsample_length",
+            "subsample",
+            "border_mode",
+            "bias",
+        },
+    )
+    features = context.sequence(layer, flow)
+    if settings.get("data_format") not in (None, "channels_last"):
+        raise context.refuse(layer, "data_format", "channels_last")
+    taps = _one(context, layer, "kernel_size", "filter_length")
+    stride = _one(context, layer, "strides", "subsample_length", default=1)
+    dilation = _one(context, layer, "dilation_rate", default=1)
+    groups, kernel = _kernel(context, layer, features, taps)
+    before, after = _padding(context, layer, taps, dilation, stride)
+    inner, then = fused(context, layer, settings.get("activation"))
+    value = context.builder.add(
+        Conv1d,
+        layer.path,
+        [flow.value],
+        weight=kernel,
+        bias=_bias(context, layer, len(kernel)),
+        dilation=dilation,
+        stride=stride,
+        groups=groups,
+        before=before,
+        after=after,
+        activation=inner,
+    )
+    result = flow.of(value).unmasked()  # Keras's convolutions forget masks
+    return result if then is None else activate(context, layer, result, then)
+
+
+def _kernel(context: Context, layer: Layer, features: int, taps: int) -> tuple[int, Array]:
+    """Groups, and weights (channels out, taps, channels in / groups)."""
+    settings = layer.settings
+    if layer.kind == "DepthwiseConv1D":
+        multiplier = settings.get("depth_multiplier", 1)
+        kernel = context.weight(layer, "kernel", (taps, features, multiplier))
+        return features, kernel.reshape(taps, -1).T[:, :, None].astype(np.float64)
+    filters = settings.get("filters", settings.get("nb_filter"))
+    groups = settings.get("groups", 1)
+    if "nb_filter" in settings:
+        raise context.refuse(layer, "nb_filter", "a convolution of Keras 2 or newer")
+    kernel = context.weight(layer, "kernel", (taps, features // groups, filters))
+    return groups, kernel.transpose(2, 0, 1).astype(np.float64)
+
+
+def _padding(
+    context: Context, layer: Layer, taps: int, dilation: int, stride: int
+) -> tuple[int, int]:
+    """Frames of zeros before and after."""
+    reach = dilation * (taps - 1)
+    match layer.settings.get("padding", "valid"):
+        case "valid":
+            return 0, 0
+        case "causal":
+            return reach, 0
+        case "same":
+            if stride > 1 and reach > 0:
+                # Keras pads for the length of the sequence at hand: with another length, the
+                # window stands elsewhere.
+                raise context.refuse(layer, "strides", "1 with padding='same'")
+            return reach // 2, reach - reach // 2
+        case _:
+            raise context.refuse(layer, "padding", "valid, same or causal")
+
+
+def _one(context: Context, layer: Layer, *names: str, default: int | None = None) -> int:
+    for name in names:
+        found = layer.settings.get(name)
+        if isinstance(found, list | tuple) and len(found) == 1:
+            found = found[0]
+        if isinstance(found, int) and found >= 1:
+            return found
+        if found is not None:
+            raise context.refuse(layer, name, "one number")
+    if default is None:
+        raise context.refuse(layer, names[0], "a number")
+    return default
+
+
+def batch_normalization(context: Context, layer: Layer, flow: Flow) -> Flow:
+    settings = context.settings(
+        layer,
+        {
+            "axis",
+            "momentum",
+            "epsilon",
+            "center",
+            "scale",
+            "synchronized",
+            "virtual_batch_size",
+            "renorm_clipping",
+            "renorm_momentum",
+            "fused",
+            "mode",
+        },
+    )
+    if settings.get("mode"):
+        raise context.refuse(layer, "mode", "0")
+    size = _feature_axis(context, layer, flow, settings.get("axis", -1))
+    arrays = {
+        name: context.weight(layer, name, (size,)).astype(np.float64)
+        for name in context.weights[layer]
+    }
+    scale = arrays.get("gamma", 1.0) / np.sqrt(
+        arrays["moving_variance"] + number(settings.get("epsilon", 1e-3))
+    )
+    shift = arrays.get("beta", 0.0) - arrays["moving_mean"] * scale
+    return _affine(context, layer, flow, scale, shift)
+
+
+def _feature_axis(context: Context, layer: Layer, flow: Flow, axis: Any) -> int:
+    context.axis(layer, flow, axis)
+    return context.features(layer, flow)
+
+
+def _affine(context: Context, layer: Layer, flow: Flow, scale: Any, shift: Any) -> Flow:
+    size = flow.value.features
+    value = context.builder.add(
+        Affine,
+        layer.path,
+        [flow.value],
+        scale=np.broadcast_to(np.asarray(scale, np.float64), (size,)),
+        shift=np.broadcast_to(np.asarray(shift, np.float64), (size,)),
+    )
+    return flow.of(value, flow.dims)
+
+
+def layer_normalization(context: Context, layer: Layer, flow: Flow) -> Flow:
+    known = {"axis", "epsilon", "center", "scale", "rms_scaling"}
+    settings = context.settings(layer, known)
+    if settings.get("rms_scaling"):
+        raise context.refuse(layer, "rms_scaling", "False")
+    size = _feature_axis(context, layer, flow, settings.get("axis", -1))
+    arrays = {
+        name: context.weight(layer, name, (size,)).astype(np.float32)
+        for name in context.weights[layer]
+    }
+    value = context.builder.add(
+        LayerNorm,
+        layer.path,
+        [flow.value],
+        scale=arrays.get("gamma", np.ones(size, np.float32)),
+        shift=arrays.get("beta", np.zeros(size, np.float32)),
+        epsilon=number(settings.get("epsilon", 1e-3)),
+    )
+    return flow.of(value)
+
+
+def normalization(context: Context, layer: Layer, flow: Flow) -> Flow:
+    settings = context.settings(layer, {"axis", "mean", "variance"})
+    axis = settings.get("axis", -1)
+    if axis is not None:
+        _feature_axis(context, layer, flow, axis)
+    size = context.features(layer, flow) if axis is not None else 1
+    found = context.weights.get(layer)
+    mean, variance = (
+        np.asarray(settings[name] if found is None else found[name], np.float64).reshape(-1)
+        for name in ("mean", "variance")
+    )
+    if mean.size not in (1, size) or variance.size not in (1, size):
+        raise context.refuse(layer, "axis", f"statistics of {size} features")
+    deviation = np.maximum(np.sqrt(variance), 1e-7)
+    return _affine(context, layer, flow, 1.0 / deviation, -mean / deviation)
+
+
+def rescaling(context: Context, layer: Layer, flow: Flow) -> Flow:
+    settings = context.settings(layer, {"scale", "offset"})
+    if not all(isinstance(settings.get(name, 0.0), int | float) for name in ("scale", "offset")):
+        raise context.refuse(layer, "scale", "one number")
+    return _affine(context, layer, flow, number(settings["scale"]), number(settings.get("offset")))
+
+
+def activation(context: Context, layer: Layer, flow: Flow) -> Flow:
+    settings = context.settings(layer, {"activation"})
+    return activate(context, layer, flow, named(context, layer, settings.get("activation")))
+
+
+def apply_activation_layer(context: Context, layer: Layer, flow: Flow) -> Flow:
+    for part in of_layer(context, layer) or []:
+        flow = activate(context, layer, flow, part)
+    return flow
+
+
+def softmax(context: Context, layer: Layer, flow: Flow) -> Flow:
+    settings = context.settings(layer, {"axis"})
+    _feature_axis(context, layer, flow, settings.get("axis", -1))
+    if flow.mask is not None:
+        raise ConversionError(f"{layer} reads a mask, with which it leaves features out")
+    return activate(context, layer, flow, "softmax")
+
+
+def prelu(context: Context, layer: Layer, flow: Flow) -> Flow:
+    settings = context.settings(layer, {"shared_axes"})
+    features = context.features(layer, flow)
+    alpha = context.weights[layer]["alpha"]
+    if alpha.size not in (1, features) or alpha.shape[-1] != alpha.size:
+        shape = f"{layer} has an alpha of shape {alpha.shape}"
+        hint = f", expected (1, {features}): shared_axes=[1] shares it over time"
+        raise ConversionError(shape + hint)
+    if flow.in_time and not context.framewise and not settings.get("shared_axes"):
+        raise context.refuse(layer, "shared_axes", "[1], as the slope of each frame differs")
+    slope = np.broadcast_to(alpha.reshape(-1), (features,)).astype(np.float32)
+    value = context.builder.add(
+        Activate, layer.path, [flow.value], activation=Activation.leaky_relu(0.0), slope=slope
+    )
+    return flow.of(value)
+
+
+def flatten(context: Context, layer: Layer, flow: Flow) -> Flow:
+    context.settings(layer, {"data_format"})
+    if flow.in_time and not context.framewise:
+        raise ConversionError(
+            f"{layer} joins all frames of a sequence into one row, whose weights fit one length "
+            "only: take the last frame, or pool over time"
+        )
+    return reshaped(layer, flow, (math.prod(flow.dims),)).unmasked()
+
+
+def reshape(context: Context, layer: Layer, flow: Flow) -> Flow:
+    settings = context.settings(layer, {"target_shape"})
+    target = list(settings["target_shape"])
+    if flow.in_time and not context.framewise:
+        if len(target) < 2 or math.prod(target[1:]) != flow.value.features or -1 in target[1:]:
+            raise context.refuse(layer, "target_shape", "one that keeps the axis of time")
+        return reshaped(layer, flow, tuple(target[1:])).unmasked()
+    if -1 in target:
+        known = -math.prod(target)
+        target[target.index(-1)] = flow.value.features // known if known > 0 else 0
+    return reshaped(layer, flow, tuple(target)).unmasked()
+
+
+def permute(context: Context, layer: Layer, flow: Flow) -> Flow:
+    settings = context.settings(layer, {"dims"})
+    order = list(settings["dims"])
+    first = 2 if flow.in_time and not context.framewise else 1
+    if first == 2 and order[:1] != [1]:
+        raise context.refuse(layer, "dims", "1 first, as time stays where it is")
+    places = [entry - first for entry in order[first - 1 :]]
+    if sorted(places) != list(range(len(flow.dims))):
+        raise context.refuse(layer, "dims", f"an order of {len(flow.dims)} axes")
+    index = np.arange(flow.value.features, dtype=np.int32).reshape(flow.dims).transpose(places)
+    value = context.builder.add(Select, layer.path, [flow.value], index=index.reshape(-1))
+    return flow.of(value, index.shape).unmasked()
+
+
+def pool(context: Context, layer: Layer, flow: Flow) -> Flow:
+    settings = context.settings(layer, {"data_format", "keepdims"})
+    if settings.get("data_format") not in (None, "channels_last"):
+        raise context.refuse(layer, "data_format", "channels_last")
+    if settings.get("keepdims"):
+        raise context.refuse(layer, "keepdims", "False")
+    context.sequence(layer, flow)
+    mean = layer.kind.startswith("GlobalAverage")
+    masks: list[Value] = [flow.mask] if mean and flow.mask is not None else []
+    value = context.builder.add(
+        Pool,
+        layer.path,
+        [flow.value, *masks],
+        pooling=Pooling.MEAN if mean else Pooling.MAXIMUM,
+    )
+    return flow.of(value).unmasked()
+
+
+LAYERS: dict[str, Callable[[Context, Layer, Flow], Flow]] = {
+    "Dense": dense,
+    "TimeDistributedDense": dense,
+    "Embedding": embedding,
+    "Masking": masking,
+    "Conv1D": conv1d,
+    "Convolution1D": conv1d,
+    "DepthwiseConv1D": conv1d,
+    "BatchNormalization": batch_normalization,
+    "LayerNormalization": layer_normalization,
+    "Normalization": normalization,
+    "Rescaling": rescaling,
+    "Activation": activation,
+    "ReLU": apply_activation_layer,
+    "LeakyReLU": apply_activation_layer,
+    "ELU": apply_activation_layer,
+    "Softmax": softmax,
+    "PReLU": prelu,
+    "Flatten": flatten,
+    "Reshape": reshape,
+    "Permute": permute,
+    "GlobalAveragePooling1D": pool,
+    "GlobalMaxPooling1D": pool,
+    "GlobalMaxPool1D": pool,
+    "GlobalAvgPool1D": pool,
+}

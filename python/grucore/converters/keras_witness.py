@@ -1,0 +1,86 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What a conversion is proved against: Keras's own layers with the weights that were read."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from grucore import reference
+from grucore.converters.keras_graph import input_ports
+from grucore.converters.keras_rebuild import Rebuilt
+from grucore.ir import Graph
+from grucore.node import Array, Rate
+from grucore.proof import Witness
+
+if TYPE_CHECKING:
+    from grucore.converters.keras import Source
+
+__all__ = ["live_witness", "rebuilt_witness", "reference_witness"]
+
+
+def reference_witness(graph: Graph) -> Witness:
+    """``python/grucore/reference.py`` on the graph."""
+
+    def run(*xs: Array) -> tuple[Array, ...]:
+        return reference.run(graph, xs if len(xs) > 1 else xs[0])[0]
+
+    return run
+
+
+def rebuilt_witness(source: Source, graph: Graph) -> Witness:
+    """Keras layers made of the config, with the weights as they were read."""
+    model = Rebuilt(source.model, source.weights, source.version)
+
+    def run(*xs: Array) -> tuple[Array, ...]:
+        return _plain(graph, list(model(_batches(source, xs, batch=1)).values()))
+
+    return run
+
+
+def live_witness(model: Any, source: Source, graph: Graph) -> Witness:
+    """A live model at inference, each sequence from its initial state."""
+    batch = next((port.batch for port in input_ports(source.model) if port.batch), 1)
+    inputs = getattr(model, "inputs", None)
+    names = list(source.model.outputs)
+
+    def run(*xs: Array) -> tuple[Array, ...]:
+        batches = _batches(source, xs, batch)
+        _reset(model)
+        found = model(batches if inputs is None or len(inputs) > 1 else batches[0], training=False)
+        _reset(model)
+        if isinstance(found, dict):
+            found = [found[name] for name in names]
+        return _plain(graph, found if isinstance(found, list | tuple) else [found])
+
+    return run
+
+
+def _reset(model: Any) -> None:
+    """Forget the states of stateful layers."""
+    for layer in model._flatten_layers():
+        if getattr(layer, "stateful", False) and hasattr(layer, "reset_state"):
+            layer.reset_state()
+
+
+def _batches(source: Source, xs: Sequence[Array], batch: int) -> list[Array]:
+    """The arrays in the shapes of the model's inputs."""
+    batches = []
+    for x, port in zip(xs, input_ports(source.model), strict=True):
+        row = x[:, 0] if len(port.shape) == 1 else x.reshape(len(x), *port.shape[1:])
+        batches.append(np.repeat(row[None], batch, axis=0))
+    return batches
+
+
+def _plain(graph: Graph, found: Sequence[Any]) -> tuple[Array, ...]:
+    """The first row of each output, with its features on one axis."""
+    convert = sys.modules["keras"].ops.convert_to_numpy
+    results = []
+    for name, part in zip(graph.outputs, found, strict=True):
+        array = np.asarray(convert(part), np.float32)[0]
+        per_sequence = graph.value(name).rate is Rate.SEQUENCE
+        results.append(array.reshape(-1) if per_sequence else array.reshape(len(array), -1))
+    return tuple(results)

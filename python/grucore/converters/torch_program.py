@@ -1,0 +1,123 @@
+# SPDX-License-Identifier: Apache-2.0
+"""From the graph in a `.pt2` archive to a model: its axes, or why they are in doubt; the proof."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+from grucore._core import ConversionError
+from grucore.converters.torch_flow import TIME
+from grucore.converters.torch_graph import AtenGraph, Ref
+from grucore.converters.torch_meanings import Reading, readings
+from grucore.converters.torch_pt2 import load_pt2
+from grucore.converters.torch_walk import OPS
+from grucore.converters.torch_witness import reference_witness
+from grucore.proof import LENGTHS, Proof, finish, prove
+
+__all__ = ["convert_pt2"]
+
+# Arguments of operations that say where and how a tensor lies, not what is in it.
+PLACING = ("device", "pin_memory", "layout", "memory_format", "cudnn_enabled", "cudnn_enable")
+ADVICE = "export it again with more frames, or convert the live module with grucore.from_torch"
+
+
+def convert_pt2(data: bytes, file: str, *, verify: bool = True) -> tuple[bytes, Proof | None]:
+    """The `.gru` bytes of the model in an archive, and the proof (None without ``verify``)."""
+    from grucore import __version__
+    from grucore.converters.torch_module import source_entries
+
+    graph, entries = load_pt2(data)
+    reading = _understood(graph)
+    source = {
+        "framework": "torch",
+        "file": file,
+        "container": "torch.export",
+        **entries,
+        **source_entries(reading),
+    }
+    model = reading.graph.with_metadata(producer=f"grucore {__version__}", source=source)
+    if not verify:
+        return finish(model), None
+    try:
+        import torch
+    except (ImportError, OSError):  # OSError: installed, but its libraries do not load
+        against = "the float64 reference (torch is not installed)"
+        return prove(model, reference_witness(model), against)
+    from grucore.converters.torch_module import witness
+
+    dtypes = {"int64": torch.int64, "int32": torch.int32, "float64": torch.float64}
+    arguments = [
+        torch.zeros(spec.shape, dtype=dtypes.get(spec.dtype, torch.float32))
+        for spec in graph.inputs
+    ]
+    run = witness(torch, _Program(torch, graph), reading, arguments)
+    against = f"the operations of torch {torch.__version__} with what was read"
+    lengths = LENGTHS if reading.in_steps else (reading.walked.sizes[TIME],)
+    with torch.inference_mode():
+        return prove(model, run, against, lengths=lengths)
+
+
+def _understood(graph: AtenGraph) -> Reading:
+    """The one reading of the graph; raises `ConversionError` where there are several, or doubts."""
+    found = readings(graph)
+    certain = [
+        each for each in found if not each.walked.doubts and each.walked.sizes.get(TIME) != 1
+    ]
+    if len(certain) == 1 and len(found) == 1:
+        return certain[0]
+    if len(found) > 1:
+        axes = "; or ".join(each.axes_text for each in found[:4])
+        raise ConversionError(f"the axes of the inputs can mean several things: {axes}")
+    (only,) = found
+    if only.walked.doubts:
+        raise ConversionError(f"{only.walked.doubts[0]}: {ADVICE}")
+    if only.walked.sizes.get(TIME) == 1:
+        raise ConversionError(f"the example has one frame, so time cannot be told: {ADVICE}")
+    return only
+
+
+class _Program:
+    """Runs the graph with torch's own operations: those that were understood, and no others."""
+
+    def __init__(self, torch: Any, graph: AtenGraph) -> None:
+        self.torch = torch
+        self.graph = graph
+        self.constants = {
+            name: torch.from_numpy(np.array(array)) for name, array in graph.constants.items()
+        }
+
+    def __call__(self, *arguments: Any) -> list[Any]:
+        names: dict[str, Any] = dict(self.constants)
+        for spec, argument in zip(self.graph.inputs, arguments, strict=True):
+            names[spec.name] = argument
+        for node in self.graph.nodes:
+            assert node.op in OPS  # it was walked through
+            if node.op.startswith("python."):
+                raise ConversionError(f"{node.op} cannot be run: convert without verification")
+            target = self.torch.ops
+            for part in node.op.split("."):
+                target = getattr(target, part)
+            result = target(**self._given(node.arguments, names))
+            several = isinstance(result, tuple | list)
+            results = list(result) if several else [result]
+            names.update(zip(node.outputs, results, strict=False))
+        return [names[each.name] for each in self.graph.outputs]
+
+    def _given(self, arguments: Mapping[str, Any], names: Mapping[str, Any]) -> dict[str, Any]:
+        return {
+            name: self._resolved(name, each, names)
+            for name, each in arguments.items()
+            if name not in PLACING or each is not None
+        }
+
+    def _resolved(self, name: str, argument: Any, names: Mapping[str, Any]) -> Any:
+        if isinstance(argument, Ref):
+            return names[argument.name]
+        if isinstance(argument, list):
+            return [self._resolved(name, each, names) for each in argument]
+        if name == "dtype" and isinstance(argument, str):
+            return getattr(self.torch, argument)
+        return argument

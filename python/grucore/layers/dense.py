@@ -1,0 +1,228 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Products with weights that carry no state between outputs: dense and convolution over time."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import ClassVar, Self
+
+from grucore.layers.activations import Activation, check_activation
+from grucore.layers.checks import check_arity, check_clock, check_float32, check_in_time
+from grucore.node import MAX_FEATURES, MAX_SKIP, Array, Defect, Node, Rate, Role, Slot, Value
+
+__all__ = ["Conv1d", "Dense"]
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class Dense(Node):
+    """``activation(weight @ x + bias)``: ``weight`` (out, in), ``bias`` (out,), float32."""
+
+    weight: Array
+    bias: Array
+    activation: Activation = Activation.LINEAR
+
+    kind: ClassVar[int] = 2
+    layer: ClassVar[str] = "dense"
+    attribute_count: ClassVar[int] = 3
+
+    @property
+    def attributes(self) -> tuple[int, ...]:
+        return self.activation.words
+
+    @property
+    def multiply_adds(self) -> int:
+        return int(self.weight.size)
+
+    def written(self, *inputs: Value) -> Value:
+        return replace(inputs[0], name=self.output, features=len(self.weight))
+
+    def tensors(self) -> dict[Role, Array]:
+        return {Role.BIAS: self.bias, Role.WEIGHT: self.weight}
+
+    @classmethod
+    def check(cls, words: Sequence[int], inputs: Sequence[Value], output: Value) -> None:
+        check_arity(inputs, 1, 1)
+        check_float32(*inputs, output)
+        check_clock(inputs[0], output)
+        check_activation(words, 0, "the activation")
+
+    @classmethod
+    def slots(
+        cls, words: Sequence[int], inputs: Sequence[Value], output: Value
+    ) -> tuple[Slot, ...]:
+        return (
+            Slot.panels(Role.BIAS, (output.features,)),
+            Slot.panels(Role.WEIGHT, (output.features, inputs[0].features)),
+        )
+
+    @classmethod
+    def build(
+        cls,
+        name: str,
+        inputs: tuple[str, ...],
+        output: str,
+        words: Sequence[int],
+        tensors: Mapping[Role, Array],
+    ) -> Self:
+        return cls(
+            name=name,
+            inputs=inputs,
+            output=output,
+            weight=tensors[Role.WEIGHT],
+            bias=tensors[Role.BIAS],
+            activation=Activation.of_words(words),
+        )
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class Conv1d(Node):
+    """Convolution over time, as neural networks mean it: the weights are not turned around.
+
+    ``weight`` (channels out, taps, channels in / groups), float32, oldest tap first; ``bias``
+    (channels out,). ``before`` and ``after``: frames of zeros around the sequence. The window of
+    ``reach + 1`` frames moves by ``stride``; `written` says at which frames it has a value.
+    ``after`` above 0 looks ahead, needs ``before + after == reach``, and cannot stream.
+    """
+
+    weight: Array
+    bias: Array
+    dilation: int = 1
+    stride: int = 1
+    groups: int = 1
+    before: int = 0
+    after: int = 0
+    activation: Activation = Activation.LINEAR
+
+    kind: ClassVar[int] = 15
+    layer: ClassVar[str] = "conv1d"
+    attribute_count: ClassVar[int] = 9
+    state_suffix: ClassVar[str] = ".history"
+
+    @property
+    def taps(self) -> int:
+        """Frames that a window has."""
+        return int(self.weight.shape[1])
+
+    @property
+    def reach(self) -> int:
+        """Frames from the oldest to the newest of a window: the history that a stream carries."""
+        return self.dilation * (self.taps - 1)
+
+    @property
+    def attributes(self) -> tuple[int, ...]:
+        settings = (self.taps, self.dilation, self.stride, self.groups, self.before, self.after)
+        return (*settings, *self.activation.words)
+
+    @property
+    def streamable(self) -> bool:
+        return self.after == 0
+
+    @property
+    def multiply_adds(self) -> int:
+        return int(self.weight.size)
+
+    def written(self, *inputs: Value) -> Value:
+        period, skip = _clock(self.attributes, inputs[0])
+        rate = Rate.FRAME if period == 1 else Rate.PERIOD
+        value = replace(inputs[0], name=self.output, rate=rate, period=period, skip=skip)
+        return replace(value, features=len(self.weight))
+
+    def tensors(self) -> dict[Role, Array]:
+        return {Role.BIAS: self.bias, Role.WEIGHT: self.weight.reshape(len(self.weight), -1)}
+
+    @classmethod
+    def check(cls, words: Sequence[int], inputs: Sequence[Value], output: Value) -> None:
+        check_arity(inputs, 1, 1)
+        check_float32(*inputs, output)
+        check_in_time(inputs[0])
+        check_in_time(output)
+        _check_settings(words, inputs[0].features)
+        check_activation(words, 6, "the activation")
+        for value in (inputs[0], output):
+            if value.features % words[3]:
+                message = f"value {value.name!r} has {value.features} features"
+                raise Defect("kBadShape", f"{message}, not a multiple of {words[3]} groups")
+        expected = _clock(words, inputs[0])
+        if (output.period, output.skip) != expected:
+            message = f"value {output.name!r} has period {output.period} and skip {output.skip}"
+            raise Defect("kBadShape", f"{message}, expected {expected[0]} and {expected[1]}")
+        columns = words[0] * (inputs[0].features // words[3])
+        if columns > MAX_FEATURES:
+            message = f"a window has {columns} numbers, expected at most {MAX_FEATURES}"
+            raise Defect("kBadShape", message)
+
+    @classmethod
+    def slots(
+        cls, words: Sequence[int], inputs: Sequence[Value], output: Value
+    ) -> tuple[Slot, ...]:
+        taps, groups, features = words[0], words[3], output.features
+        columns = taps * (inputs[0].features // groups)
+        return (
+            Slot.panels(Role.BIAS, (features,), 1, groups),
+            Slot.panels(Role.WEIGHT, (features, columns), 1, groups),
+        )
+
+    @classmethod
+    def build(
+        cls,
+        name: str,
+        inputs: tuple[str, ...],
+        output: str,
+        words: Sequence[int],
+        tensors: Mapping[Role, Array],
+    ) -> Self:
+        weight = tensors[Role.WEIGHT]
+        return cls(
+            name=name,
+            inputs=inputs,
+            output=output,
+            weight=weight.reshape(len(weight), words[0], -1),
+            bias=tensors[Role.BIAS],
+            dilation=words[1],
+            stride=words[2],
+            groups=words[3],
+            before=words[4],
+            after=words[5],
+            activation=Activation.of_words(words[6:9]),
+        )
+
+
+MAX_HISTORY = 1 << 28  # numbers that a stream carries for a row
+
+_SETTINGS = (  # attribute, least, most
+    ("taps", 1, 65536),
+    ("dilation", 1, 65536),
+    ("stride", 1, 65536),
+    ("groups", 1, MAX_FEATURES),
+    ("frames of zeros before", 0, 65536),
+    ("frames of zeros after", 0, 65536),
+)
+
+
+def _check_settings(words: Sequence[int], channels: int) -> None:
+    for index, (what, least, most) in enumerate(_SETTINGS):
+        if not least <= words[index] <= most:
+            message = f"{what} {words[index]}, expected {least} to {most}"
+            raise Defect("kBadAttribute", message, index)
+    taps, dilation, _, _, before, after = words[:6]
+    reach = dilation * (taps - 1)
+    if reach > MAX_SKIP:
+        message = f"a window reaches back {reach} frames, expected at most {MAX_SKIP}"
+        raise Defect("kBadAttribute", message)
+    if reach * channels > MAX_HISTORY:
+        message = f"a window reaches back over {reach} x {channels} numbers"
+        raise Defect("kBadAttribute", f"{message}, expected at most {MAX_HISTORY}")
+    if before > reach:
+        message = f"frames of zeros before {before}, expected at most {reach}"
+        raise Defect("kBadAttribute", message)
+    if after > 0 and before + after != reach:
+        message = f"frames of zeros before and after {before} + {after}"
+        raise Defect("kBadAttribute", f"{message}, expected {reach} in all if any are after")
+
+
+def _clock(words: Sequence[int], source: Value) -> tuple[int, int]:
+    """Period and skip of the output."""
+    taps, dilation, stride, _, before, after = words[:6]
+    lost = dilation * (taps - 1) - before - after
+    return source.period * stride, source.skip + lost * source.period

@@ -1,0 +1,131 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Layers written from the textbook, one number at a time: they share no code with grucore."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+import numpy as np
+
+__all__ = ["FUNCTIONS", "conv1d", "gru", "layer_norm", "normal", "softmax"]
+
+Frames = list[list[float]]
+
+
+def _clip(x: float, least: float, most: float) -> float:
+    return least if x < least else most if x > most else x
+
+
+def normal(x: float) -> float:
+    """The part of a normal distribution below x."""
+    return math.erfc(-x / math.sqrt(2)) / 2
+
+
+# By the names of docs/format.md: x, alpha, beta.
+FUNCTIONS = {
+    "linear": lambda x, a, b: x,
+    "sigmoid": lambda x, a, b: 0.5 * (1 + math.tanh(x / 2)),
+    "tanh": lambda x, a, b: math.tanh(x),
+    "relu": lambda x, a, b: max(x, 0.0),
+    "leaky_relu": lambda x, a, b: a * x if x < 0 else x,
+    "elu": lambda x, a, b: a * math.expm1(x) if x < 0 else x,
+    "hard_sigmoid": lambda x, a, b: _clip(a * x + b, 0, 1),
+    "softsign": lambda x, a, b: x / (1 + abs(x)),
+    "softplus": lambda x, a, b: max(x, 0.0) + math.log1p(math.exp(-abs(x))),
+    "gelu": lambda x, a, b: x * normal(x),
+    "gelu_tanh": lambda x, a, b: (
+        x / (1 + math.exp(-2 * math.sqrt(2 / math.pi) * (x + 0.044715 * x * x * x)))
+    ),
+    "silu": lambda x, a, b: x / (1 + math.exp(-x)),
+    "hard_swish": lambda x, a, b: x * _clip(x + 3, 0, 6) / 6,
+    "clip": lambda x, a, b: _clip(x, a, b),
+    "exp": lambda x, a, b: math.exp(x),
+}
+
+
+def conv1d(
+    frames: np.ndarray,
+    weight: np.ndarray,
+    bias: np.ndarray,
+    *,
+    dilation: int,
+    stride: int,
+    groups: int,
+    before: int,
+    after: int,
+) -> np.ndarray:
+    """``frames`` (T, in), ``weight`` (out, taps, in / groups): a polynomial product per pair."""
+    outputs, taps, inner = weight.shape
+    padded = np.pad(frames.astype(np.float64), ((before, after), (0, 0)))
+    reach = dilation * (taps - 1)
+    columns = []
+    for output in range(outputs):
+        first = output // (outputs // groups) * inner
+        total = np.zeros(max(0, len(padded) - reach))
+        for channel in range(inner):
+            kernel = np.zeros(reach + 1)
+            kernel[::dilation] = weight[output, :, channel]
+            if len(total):
+                total += np.convolve(padded[:, first + channel], kernel[::-1], "valid")
+        columns.append((total + float(bias[output]))[::stride])
+    return np.stack(columns, axis=1)
+
+
+def softmax(row: Sequence[float]) -> list[float]:
+    """Exponentials over their sum."""
+    terms = [math.exp(x - max(row)) for x in row]
+    return [term / math.fsum(terms) for term in terms]
+
+
+def layer_norm(
+    row: Sequence[float], scale: Sequence[float], shift: Sequence[float], epsilon: float
+) -> list[float]:
+    """From the moments about zero: the variance is the mean square less the squared mean."""
+    mean = math.fsum(row) / len(row)
+    variance = math.fsum(x * x for x in row) / len(row) - mean * mean
+    factor = 1 / math.sqrt(max(variance, 0) + epsilon)
+    return [a * (x - mean) * factor + b for x, a, b in zip(row, scale, shift, strict=True)]
+
+
+def _dot(row: Sequence[float], x: Sequence[float]) -> float:
+    return math.fsum(float(a) * float(b) for a, b in zip(row, x, strict=True))
+
+
+def gru(
+    frames: Sequence[Sequence[float]],
+    weight_ih: np.ndarray,
+    weight_hh: np.ndarray,
+    bias: np.ndarray,
+    *,
+    reset_after: bool,
+    gate: object,
+    candidate: object,
+    h: Sequence[float],
+    mask: Sequence[float] | None = None,
+) -> tuple[Frames, list[float]]:
+    """The state after each frame, None where it is masked; rows are r, then z, then n."""
+    size = len(h)
+    h = [float(value) for value in h]
+    states: Frames = []
+    for t, x in enumerate(frames):
+        if mask is not None and not mask[t]:
+            states.append(list(h))
+            continue
+        given = [_dot(weight_ih[i], x) + float(bias[i]) for i in range(3 * size)]
+        r = [gate(given[i] + _dot(weight_hh[i], h)) for i in range(size)]  # type: ignore[operator]
+        z = [
+            gate(given[size + i] + _dot(weight_hh[size + i], h))  # type: ignore[operator]
+            for i in range(size)
+        ]
+        reset = [r[i] * h[i] for i in range(size)]
+        n = []
+        for i in range(2 * size, 3 * size):
+            if reset_after:
+                inner = r[i - 2 * size] * (_dot(weight_hh[i], h) + float(bias[i + size]))
+            else:
+                inner = _dot(weight_hh[i], reset)
+            n.append(candidate(given[i] + inner))  # type: ignore[operator]
+        h = [z[i] * h[i] + (1 - z[i]) * n[i] for i in range(size)]
+        states.append(list(h))
+    return states, h
