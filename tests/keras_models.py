@@ -58,7 +58,7 @@ def outputs_of(model: Any, inputs: list[np.ndarray]) -> list[np.ndarray]:
             layer.reset_state()
     found = model(inputs if len(inputs) > 1 else inputs[0], training=False)
     if isinstance(found, dict):
-        found = list(found.values())
+        found = [found[name] for name in model._outputs_struct]
     found = found if isinstance(found, list | tuple) else [found]
     return [np.asarray(keras.ops.convert_to_numpy(part)) for part in found]
 

@@ -60,7 +60,8 @@ def _sizes(node: Node, incoming: list[float]) -> tuple[float, float]:
         case Dense() | Conv1d():
             rows = _rows(node.weight.reshape(len(node.weight), -1)) * x + np.abs(node.bias)
             total = float(rows.max())
-            return total, _bound(node.activation, total)
+            written = _bound(node.activation, total)
+            return max(total, written), written
         case Affine():
             total = float((np.abs(node.scale) * x + np.abs(node.shift)).max())
             return total, total
@@ -78,7 +79,8 @@ def _sizes(node: Node, incoming: list[float]) -> tuple[float, float]:
             return 0.0, float(np.abs(node.table).max(initial=0.0))
         case Activate():
             steep = 1.0 if node.slope is None else float(np.abs(node.slope).max(initial=1.0))
-            return 0.0, _bound(node.activation, max(1.0, steep) * x)
+            written = _bound(node.activation, max(1.0, steep) * x)
+            return written, written
         case Softmax():
             return 0.0, x if node.logarithm else 1.0
         case _:

@@ -172,7 +172,7 @@ def _model(kind: str, config: Mapping[str, Any], settings: Any, where: str, dept
         layers=layers,
         calls=calls,
         inputs=tuple(_ends(settings["input_layers"]).values()),
-        outputs=_ends(settings["output_layers"]),
+        outputs=_outputs(settings["output_layers"], found),
     )
 
 
@@ -183,6 +183,22 @@ def _ends(found: Any) -> dict[str, Ref]:
     if found and isinstance(found[0], str):
         found = [found]
     return {str(number): _ref(entry) for number, entry in enumerate(found)}
+
+
+def _outputs(ends: Any, found: list[Any]) -> dict[str, Ref]:
+    """The outputs of a model, with calls counted from 0.
+
+    Keras counts a Functional model's own making as its call 0. Keras 2 does so everywhere, Keras 3
+    only in the list of outputs.
+    """
+    outputs = _ends(ends)
+    if not any(_is_keras3_call(entry) for entry in found):
+        return outputs
+    models = {entry.get("name") for entry in found if entry["class_name"] in MODELS[1:]}
+    return {
+        name: ref._replace(node=ref.node - 1) if ref.layer in models else ref
+        for name, ref in outputs.items()
+    }
 
 
 def _ref(entry: Any) -> Ref:

@@ -225,7 +225,7 @@ def _model(context: Context, model: Layer, flows: list[Flow]) -> dict[str, Any]:
 
 
 def node_shifts(model: Layer) -> dict[str, int]:
-    """How far call numbers are from 0: Keras 2 counts a model's own making as its call 0."""
+    """How far call numbers are from 0: in Keras 2 a model's own making is its call 0."""
     used: dict[str, set[int]] = {}
     calls = [call for found in model.calls.values() for call in found]
     every = [ref for call in calls for ref in references([call.arguments, call.keywords])]
