@@ -21,7 +21,7 @@ from grucore.converters.onnx_gru import CELL
 from grucore.converters.onnx_operands import Axes, Axis, Data, Operand, Purpose
 from grucore.converters.onnx_ops import Undecided, check_operators, walk
 from grucore.converters.onnx_patterns import fuse
-from grucore.converters.onnx_read import parse, source_of
+from grucore.converters.onnx_read import MAX_NODES, parse, source_of
 from grucore.converters.onnx_source import OnnxNode, Port, Source
 from grucore.converters.onnx_work import Part, Work
 from grucore.ir import Graph
@@ -245,10 +245,12 @@ def _check_lengths(work: Work) -> None:
         is_reverse = isinstance(node, Gru) and node.direction is Direction.REVERSE
         looks_ahead = isinstance(node, Conv1d) and not node.streamable
         if is_reverse or looks_ahead or isinstance(node, Take | Pool | Flip):
-            raise ConversionError(
+            late = ConversionError(
                 f"{node.layer} {node.name!r} also reads what lies past the lengths that input "
                 f"{work.lengths_input!r} gives: the file means the padding there"
             )
+            late.reached = MAX_NODES  # type: ignore[attr-defined]
+            raise late
 
 
 def _signature(found: _Found) -> tuple[Any, ...]:

@@ -121,9 +121,9 @@ def _directions(node: OnnxNode) -> tuple[Direction, ...]:
 
 
 def _check_clip(node: OnnxNode) -> None:
-    clip = node.get("clip", 0.0)
-    # 0 is how exporters say that there is none, and nothing finite reaches infinity.
-    if clip not in (0.0, float("inf")):
+    clip = node.get("clip", float("inf"))
+    # The largest float32 is how some say that there is none; 0 would leave nothing.
+    if clip < 3.4e38:
         raise node.refuse(f"attribute clip is {clip}, which is not supported")
 
 

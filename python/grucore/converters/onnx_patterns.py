@@ -64,7 +64,7 @@ class Pieces:
 
 def fuse(source: Source) -> Source:
     """The graph with these layers in one piece, and without nodes that no output needs."""
-    for pattern in (_cells, _gelus, _prelus, _layer_norms, _crops):
+    for pattern in (_cells, _gelus, _wheres, _layer_norms, _crops):
         source = pattern(source)
     needed = set(source.outputs)
     kept: list[OnnxNode] = []
@@ -168,7 +168,7 @@ def _third(pieces: Pieces, name: str) -> tuple[str, int] | None:
 
 
 def _linear(pieces: Pieces, name: str) -> Linear | None:
-    """Gemm, or MatMul and Add, with constants."""
+    """Gemm, or MatMul and perhaps Add, with constants."""
     constants = pieces.source.constants
     node = pieces.maker.get(name)
     if node is not None and node.op == "Gemm":
@@ -183,6 +183,12 @@ def _linear(pieces: Pieces, name: str) -> Linear | None:
         if bias is None or bias.reshape(-1).shape != (len(weight),):
             return None
         return Linear(node.inputs[0], weight, bias.reshape(-1))
+    plain_product = pieces.made(name, "MatMul")
+    if plain_product is not None:
+        weight = constants.get(plain_product.inputs[1])
+        if weight is None or weight.ndim != 2:
+            return None
+        return Linear(plain_product.inputs[0], weight.T, np.zeros(weight.shape[1], weight.dtype))
     for product, added in pieces.pairs(name, "Add"):
         matmul, bias = pieces.made(product, "MatMul"), constants.get(added)
         weight = None if matmul is None else constants.get(matmul.inputs[1])
@@ -249,23 +255,24 @@ def _product(pieces: Pieces, name: str) -> tuple[str, list[str]]:
     return name, factors
 
 
-def _prelus(source: Source) -> Source:
-    """``where(x > 0, x, slope * x)``."""
+def _wheres(source: Source) -> Source:
+    """``where(x > 0, x, slope * x)``, and ``where(x > 20, x, softplus(x))``: the same from 17 on."""
     pieces = Pieces(source)
 
     def match(node: OnnxNode) -> OnnxNode | None:
         if node.op != "Where":
             return None
-        condition, x, scaled = node.inputs
-        for op in ("Greater", "GreaterOrEqual"):
-            greater = pieces.made(condition, op)
-            if greater is None or greater.inputs[0] != x:
-                continue
-            if not pieces.is_number(greater.inputs[1], 0):
-                continue
-            for slope, factor in pieces.pairs(scaled, "Mul"):
-                if factor == x and slope in source.constants:
-                    return OnnxNode("PRelu", node.name, (x, slope), node.outputs)
+        condition, x, other = node.inputs
+        greater = pieces.made(condition, "Greater") or pieces.made(condition, "GreaterOrEqual")
+        limit = None if greater is None else pieces.scalar(greater.inputs[1])
+        if greater is None or limit is None or greater.inputs[0] != x:
+            return None
+        softplus = pieces.made(other, "Softplus")
+        if softplus is not None and softplus.inputs[0] == x and limit >= 17:
+            return OnnxNode("Softplus", node.name, (x,), node.outputs)
+        for slope, factor in pieces.pairs(other, "Mul"):
+            if limit == 0 and factor == x and slope in source.constants:
+                return OnnxNode("PRelu", node.name, (x, slope), node.outputs)
         return None
 
     return _replaced(source, match)
