@@ -22,7 +22,7 @@ from grucore.converters.onnx_operands import Axes, Axis, Data, Operand, Purpose
 from grucore.converters.onnx_ops import Undecided, check_operators, walk
 from grucore.converters.onnx_patterns import fuse
 from grucore.converters.onnx_read import MAX_NODES, parse, source_of
-from grucore.converters.onnx_source import OnnxNode, Port, Source
+from grucore.converters.onnx_source import AxesError, OnnxNode, Port, Source
 from grucore.converters.onnx_work import Part, Work
 from grucore.ir import Graph
 from grucore.layers import Conv1d, Direction, Flip, Gru, Pool, Take
@@ -166,22 +166,24 @@ class _Search:
         except Undecided as undecided:
             port = undecided.port
         results: list[_Found] = []
-        best: tuple[int, str] | None = None
+        best: tuple[int, bool, str] | None = None
         for axes in _candidates(port, self.purposes):
             tried = {**layouts, port.name: axes}
             try:
                 results += self.readings(tried)
             except ConversionError as error:
                 reached = getattr(error, "reached", -1)
-                if best is None or reached > best[0]:
+                sound = not isinstance(error, AxesError)
+                if best is None or (reached, sound) > best[:2]:
                     text = str(error)
                     if reached >= 0 and " read as " not in text:
                         text = f"{text} (with {_layouts_text(self.source, tried)})"
-                    best = reached, text
+                    best = reached, sound, text
         if not results:
             dims = ", ".join("?" if size is None else str(size) for size in port.dims)
             what = f"input {port.name!r} of shape ({dims}) has no reading with batch and time"
-            failure = ConversionError(best[1] if best else what)
+            sort = ConversionError if best is None or best[1] else AxesError
+            failure = sort(best[2] if best else what)
             failure.reached = best[0] if best else -1  # type: ignore[attr-defined]
             raise failure
         return results
@@ -254,8 +256,15 @@ def _check_lengths(work: Work) -> None:
 
 
 def _signature(found: _Found) -> tuple[Any, ...]:
-    work, outputs, _ = found
+    work, outputs, layouts = found
+    # Batch and time may change places where a model takes row after row; features may not.
+    places = {
+        name: tuple(axis is Axis.FEATURES for axis in axes)
+        for name, axes in layouts.items()
+        if name in work.builder.inputs
+    }
     return (
+        sorted(places.items()),
         tuple(
             (type(node), node.name, node.inputs, node.output, node.attributes, _bytes(node))
             for node in work.builder.nodes

@@ -174,9 +174,9 @@ def _sequence(
         fits = fits and (x.axes[place] is axis or lone)
     if not fits:
         names = ", ".join(expected)
-        raise node.refuse(f"X is {x.text}, expected ({names}, features) with layout={layout}")
+        raise node.contradict(f"X is {x.text}, expected ({names}, features) with layout={layout}")
     if x.index.size != features:
-        raise node.refuse(f"X has {x.index.size} features, W reads {features}")
+        raise node.contradict(f"X has {x.index.size} features, W reads {features}")
     return x, bool(layout)
 
 

@@ -256,7 +256,7 @@ def _product(pieces: Pieces, name: str) -> tuple[str, list[str]]:
 
 
 def _wheres(source: Source) -> Source:
-    """``where(x > 0, x, slope * x)``, and ``where(x > 20, x, softplus(x))``: the same from 17 on."""
+    """``where(x > 0, x, slope * x)``; ``where(x > 20, x, softplus(x))``, the same above 17."""
     pieces = Pieces(source)
 
     def match(node: OnnxNode) -> OnnxNode | None:

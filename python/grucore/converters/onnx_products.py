@@ -44,10 +44,10 @@ def _times(work: Work, node: OnnxNode, data: Data, matrix: Array) -> Data:
     """Rows of the last axis times a matrix, or a matrix for each place of other feature axes."""
     rank = len(data.axes)
     if matrix.ndim < 2 or data.axes[-1] is not Axis.FEATURES or matrix.ndim > rank:
-        raise node.refuse(f"{data.text} times a matrix of shape {matrix.shape}")
+        raise node.contradict(f"{data.text} times a matrix of shape {matrix.shape}")
     size, width = matrix.shape[-2:]
     if data.index.shape[-1] != size:
-        raise node.refuse(f"{data.text} times a matrix of shape {matrix.shape}")
+        raise node.contradict(f"{data.text} times a matrix of shape {matrix.shape}")
     matrix = matrix.reshape((1,) * (rank - matrix.ndim) + matrix.shape)
     for place in range(rank - 2):
         if matrix.shape[place] not in (1, data.index.shape[place]):
@@ -106,7 +106,7 @@ def _conv(work: Work, node: OnnxNode, operands: Operands) -> list[Operand]:
     weight = work.weights(node, operands[1], "W")
     rank = len(data.axes)
     if data.value.rate is Rate.SEQUENCE or data.axes.count(Axis.TIME) != 1:
-        raise node.refuse(f"X is {data.text}, expected (batch, channels, time)")
+        raise node.contradict(f"X is {data.text}, expected (batch, channels, time)")
     time = data.axes.index(Axis.TIME)
     if time < 2 or data.axes[1] is not Axis.FEATURES or weight.ndim != rank:
         raise node.refuse(f"X is {data.text}, W has shape {weight.shape}: not a 1-D convolution")
