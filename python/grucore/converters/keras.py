@@ -20,10 +20,11 @@ from typing import Any
 from grucore._core import ConversionError
 from grucore.converters.archives import DAMAGED, checked_entries, read_entry
 from grucore.converters.keras_config import Layer, parse_json, parse_model
-from grucore.converters.keras_graph import check_kinds, graph_of, input_ports
+from grucore.converters.keras_graph import check_kinds, graph_of
 from grucore.converters.keras_hdf5 import HDF5_START, open_hdf5
+from grucore.converters.keras_inputs import input_ports
 from grucore.converters.keras_names import Weights, from_layer_groups, from_tree
-from grucore.converters.keras_weights import Hdf5Tree, NpzTree
+from grucore.converters.keras_weights import Hdf5Tree
 from grucore.converters.keras_witness import live_witness, rebuilt_witness, reference_witness
 from grucore.ir import Graph
 from grucore.proof import LENGTHS, Proof, finish, prove
@@ -32,7 +33,7 @@ __all__ = ["Source", "convert_source", "from_model", "is_keras", "read_file", "r
 
 MAX_TEXT = 1 << 26
 ARCHIVE = ("config.json", "metadata.json")
-WEIGHTS = ("model.weights.h5", "model.weights.npz")
+WEIGHTS = "model.weights.h5"
 
 
 @dataclass(frozen=True, eq=False)
@@ -96,13 +97,15 @@ def _read_archive(data: bytes, source: dict[str, Any]) -> Source:
             about: dict[str, Any] = {}
             if "metadata.json" in entries:
                 about = parse_json(read_entry(archive, entries["metadata.json"], MAX_TEXT))
-            found = [member for member in WEIGHTS if member in entries]
-            if len(found) != 1:
-                known = ", ".join(entries)[:200]
+            if "model.weights.npz" in entries:
                 raise ConversionError(
-                    f"the archive has not one of {' and '.join(WEIGHTS)}, but {known}"
+                    "model.weights.npz holds pickled Python objects, which are never loaded: save "
+                    "the model with weights in HDF5, as Keras does by itself"
                 )
-            content = read_entry(archive, entries[found[0]])
+            if WEIGHTS not in entries:
+                known = ", ".join(entries)[:200]
+                raise ConversionError(f"the archive has no {WEIGHTS}, but {known}")
+            content = read_entry(archive, entries[WEIGHTS])
     except ConversionError:
         raise
     except DAMAGED as error:
@@ -110,11 +113,8 @@ def _read_archive(data: bytes, source: dict[str, Any]) -> Source:
     version, text = _version(about.get("keras_version"))
     model = _parsed(config)
     entries_of = {**source, "container": ".keras"} | ({"version": text} if text else {})
-    if found[0].endswith(".npz"):
-        weights = from_tree(model, NpzTree(content), names_must_match=True)
-    else:
-        with open_hdf5(content) as file:
-            weights = from_tree(model, Hdf5Tree(file), names_must_match=True)
+    with open_hdf5(content) as file:
+        weights = from_tree(model, Hdf5Tree(file), names_must_match=True)
     return Source(config, model, weights, version, entries_of)
 
 

@@ -145,7 +145,7 @@ def dtype_policy(layer: Layer) -> str | None:
         policy = inner.get("name")
     if policy is not None and str(policy).removeprefix("mixed_") not in NUMBERS:
         raise ConversionError(f"{layer} has dtype {policy}, expected {', '.join(NUMBERS)}")
-    return policy
+    return None if policy is None else str(policy)
 
 
 def reshaped(layer: Layer, flow: Flow, dims: tuple[int, ...]) -> Flow:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from grucore import reference
-from grucore.converters.keras_graph import input_ports
+from grucore.converters.keras_inputs import input_ports
 from grucore.converters.keras_rebuild import Rebuilt
 from grucore.ir import Graph
 from grucore.node import Array, Rate
