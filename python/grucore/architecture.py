@@ -2,72 +2,122 @@
 """The one-line language that says how the layers of a state dict follow each other.
 
     gru > last > linear > sigmoid
-    gru(encoder) > linear(head.0) > relu > linear(head.2)
+    conv1d(front, padding=causal, stride=1, dilation=2) > relu > gru > linear(head)
 
-Steps stand in order, joined by ``>``. ``gru`` (all layers and directions of one module) and
-``linear`` have weights; a name in brackets is the prefix of their keys. ``last`` keeps the last
-frame only. ``relu``, ``sigmoid`` and ``tanh`` follow a ``linear``.
+Steps stand in order, joined by ``>``. Layers with weights may say the prefix of their keys, and
+must say what no state dict holds: ``eps`` of a norm, padding, stride and dilation of a convolution
+(``padding`` is a number, ``valid``, ``same``, or ``causal``: all of it before the sequence).
+``last``, ``first``, ``mean`` and ``max`` keep one frame of the sequence. The rest are functions of
+a frame. Nothing has a default.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
 
 from grucore._core import ConversionError
-from grucore.layers import Activation
 
-__all__ = ["Step", "describe", "parse"]
+__all__ = ["DEFAULTS", "NAMED", "ONE_FRAME", "Step", "describe", "option_text", "parse"]
 
-ACTIVATIONS = {
-    activation.name: activation
-    for activation in (Activation.RELU, Activation.SIGMOID, Activation.TANH)
+
+def _whole(text: str) -> int:
+    number = int(text)
+    if not 0 <= number < 1 << 20:
+        raise ValueError
+    return number
+
+
+def _positive(text: str) -> int:
+    number = _whole(text)
+    if number < 1:
+        raise ValueError
+    return number
+
+
+def _padding(text: str) -> str | int:
+    return text if text in ("valid", "same", "causal") else _whole(text)
+
+
+def _approximation(text: str) -> str:
+    if text not in ("none", "tanh"):
+        raise ValueError
+    return text
+
+
+Options = Mapping[str, Callable[[str], Any]]
+
+_EPS: Options = {"eps": float}
+# Layers with weights, and what else must be known of them.
+NAMED: dict[str, Options] = {
+    "gru": {},
+    "linear": {},
+    "embedding": {},
+    "conv1d": {"padding": _padding, "stride": _positive, "dilation": _positive},
+    "layer_norm": _EPS,
+    "batch_norm": _EPS,
+    "prelu": {},
 }
-NAMED = ("gru", "linear")
-STEPS = (*NAMED, "last", *ACTIVATIONS)
-STEP = re.compile(r"(?P<kind>[A-Za-z_0-9]*)\s*(?:\((?P<name>[^()]*)\))?")
+# What PyTorch's layers have if nobody says otherwise: for messages and candidates, never assumed.
+DEFAULTS: dict[str, Any] = {"eps": 1e-5, "padding": 0, "stride": 1, "dilation": 1}
+ONE_FRAME = ("last", "first", "mean", "max")
+_FUNCTIONS: dict[str, Options] = {
+    **{name: {} for name in ("relu", "sigmoid", "tanh", "silu", "softplus", "softsign")},
+    **{name: {} for name in ("hardsigmoid", "hardswish", "relu6", "selu", "logsigmoid")},
+    "gelu": {"approximate": _approximation},
+    "elu": {"alpha": float},
+    "leaky_relu": {"negative_slope": float},
+    **{name: {} for name in ("glu", "softmax", "log_softmax")},
+}
+_NOTHING: Options = {}
+STEPS: dict[str, Options] = {**NAMED, **dict.fromkeys(ONE_FRAME, _NOTHING), **_FUNCTIONS}
+STEP = re.compile(r"(?P<kind>[A-Za-z_0-9]*)\s*(?:\((?P<inner>[^()]*)\))?")
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Step:
-    """A layer: ``gru``, ``linear`` (with the activation that follows it) or ``last``."""
+    """A layer or function: its kind, the prefix of its tensors, what else is said of it."""
 
     kind: str
     name: str | None = None
-    activation: Activation = Activation.LINEAR
+    options: Mapping[str, Any] = field(default_factory=dict)
+
+
+def option_text(options: Mapping[str, Any]) -> str:
+    """``eps=1e-05, ...``"""
+    return ", ".join(f"{name}={value}" for name, value in options.items())
 
 
 def describe(steps: Sequence[Step]) -> str:
     """The text that `parse` makes these steps of."""
     parts = []
     for step in steps:
-        parts.append(step.kind if step.name is None else f"{step.kind}({step.name})")
-        if step.activation != Activation.LINEAR:
-            parts.append(step.activation.name)
+        inner = [] if step.name is None else [step.name]
+        if step.options:
+            inner.append(option_text(step.options))
+        parts.append(f"{step.kind}({', '.join(inner)})" if inner else step.kind)
     return " > ".join(parts)
 
 
 def parse(text: str) -> tuple[Step, ...]:
     """The steps of an architecture; raises `ConversionError` that names the wrong one."""
     steps: list[Step] = []
+    reduced: str | None = None
     for place, part in enumerate(text.split(">"), 1):
         where = f"architecture {text!r}, step {place}"
         match = STEP.fullmatch(part.strip())
         if match is None or match["kind"] not in STEPS:
-            raise ConversionError(
-                f"{where}: {part.strip()!r} is no step, expected {', '.join(STEPS)}"
-            )
-        kind, name = match["kind"], match["name"]
-        if name is not None and (kind not in NAMED or not name.strip()):
-            reason = "an empty name" if kind in NAMED else f"{kind} has no weights to name"
-            raise ConversionError(f"{where}: {reason}")
-        if kind in ACTIVATIONS:
-            _fold(steps, kind, where)
-            continue
-        if any(step.kind == "last" for step in steps) and kind in ("gru", "last"):
-            raise ConversionError(f"{where}: {kind} needs a sequence, but only one frame is left")
-        steps.append(Step(kind, None if name is None else name.strip()))
+            message = f"{part.strip()!r} is no step, expected {', '.join(STEPS)}"
+            raise ConversionError(f"{where}: {message}")
+        step = _step(match["kind"], match["inner"], where)
+        if reduced is not None and step.kind in (*ONE_FRAME, "gru", "conv1d"):
+            message = f"{step.kind} needs a sequence, but {reduced} leaves one frame only"
+            raise ConversionError(f"{where}: {message}")
+        if step.kind in ONE_FRAME:
+            reduced = step.kind
+        steps.append(step)
     names = [step.name for step in steps if step.name is not None]
     for name in names:
         if names.count(name) > 1:
@@ -75,12 +125,26 @@ def parse(text: str) -> tuple[Step, ...]:
     return tuple(steps)
 
 
-def _fold(steps: list[Step], kind: str, where: str) -> None:
-    """Give the activation to the linear layer before it."""
-    if not steps or steps[-1].kind != "linear":
-        before = steps[-1].kind if steps else "nothing"
-        raise ConversionError(f"{where}: {kind} follows {before}, expected it after linear")
-    if steps[-1].activation != Activation.LINEAR:
-        had = steps[-1].activation.name
-        raise ConversionError(f"{where}: {kind} follows {had}, expected one activation per linear")
-    steps[-1] = replace(steps[-1], activation=ACTIVATIONS[kind])
+def _step(kind: str, inner: str | None, where: str) -> Step:
+    known, name = STEPS[kind], None
+    options: dict[str, Any] = {}
+    for place, part in enumerate([] if inner is None else inner.split(",")):
+        key, equals, value = (piece.strip() for piece in part.partition("="))
+        if not equals:
+            if kind not in NAMED and key:
+                raise ConversionError(f"{where}: {kind} has no weights to name")
+            if not key or place:
+                raise ConversionError(f"{where}: {'an empty name' if not key else 'two names'}")
+            name = key
+            continue
+        if key not in known or key in options:
+            expected = f"expected {', '.join(known)}" if known else "expected none"
+            raise ConversionError(f"{where}: {kind} has an argument {key!r}, {expected}")
+        try:
+            options[key] = known[key](value)
+        except ValueError:
+            raise ConversionError(f"{where}: {key} of {kind} cannot be {value!r}") from None
+    missing = [key for key in known if key not in options]
+    if missing and kind not in NAMED:
+        raise ConversionError(f"{where}: {kind} needs {', '.join(missing)}")
+    return Step(kind, name, options)

@@ -8,25 +8,21 @@ from dataclasses import replace
 from itertools import permutations
 from typing import Any, TypeAlias
 
-import numpy as np
-
-from grucore import gates
 from grucore._core import ConversionError
-from grucore.architecture import Step, describe, parse
-from grucore.converters.state_dict import GruLayer, Layers, LinearLayer
+from grucore.architecture import DEFAULTS, NAMED, Step, describe, option_text, parse
+from grucore.converters.state_dict import GruLayer, Layer, Layers, LinearLayer, PlainLayer
 from grucore.converters.tensor_names import HABITS, plain_name
+from grucore.converters.torch_chain import FRAMES, Chain
+from grucore.converters.torch_flow import BATCH, TIME, Axis
+from grucore.converters.torch_graph import AtenGraph
+from grucore.converters.torch_meanings import Reading, read
+from grucore.converters.torch_walk import Meaning
 from grucore.ir import Graph
-from grucore.layers import Concat, Dense, Direction, Gru, Take
-from grucore.node import Node, Rate, Value
 
-__all__ = ["Last", "Stage", "assemble", "choose"]
+__all__ = ["Stage", "assemble", "chain_of", "choose", "reading_of", "unused"]
 
 
-class Last:
-    """The stage that keeps the last frame only."""
-
-
-Stage: TypeAlias = GruLayer | LinearLayer | Last
+Stage: TypeAlias = Layer | Step
 
 MAX_LISTED = 12  # layers in an error message
 MAX_PERMUTED = 5  # layers whose orders are all tried
@@ -46,17 +42,31 @@ def choose(layers: Layers, architecture: str | None) -> tuple[Stage, ...]:
         raise ConversionError(_with_findings(f"{message} architecture", layers))
     steps = parse(architecture)
     stages = _bind(steps, layers, architecture)
-    _check_chain(stages, layers, architecture)
-    if any(step.kind != "last" and step.name is None for step in steps):
+    problem = _chain_problem(stages)
+    if problem:
+        raise ConversionError(_with_findings(f"architecture {architecture!r}: {problem}", layers))
+    if any(step.kind in NAMED and step.name is None for step in steps):
         _check_all_used(stages, layers, architecture)
     return stages
 
 
 def _bind(steps: Sequence[Step], layers: Layers, architecture: str) -> tuple[Stage, ...]:
     named = {step.name for step in steps if step.name is not None}
-    free: dict[str, list[GruLayer] | list[LinearLayer]] = {
-        "gru": [layer for layer in layers.grus if not _is_named(layer, named)],
-        "linear": [layer for layer in layers.linears if not _is_named(layer, named)],
+    kinds = {step.kind for step in steps if step.kind in NAMED}
+    taken = {
+        layer.name
+        for step in steps
+        if step.name is not None
+        for layer in layers.of_kind(step.kind)
+        if _is_named(layer, {step.name})
+    }
+    free = {
+        kind: [
+            layer
+            for layer in layers.of_kind(kind)
+            if not _is_named(layer, named) and layer.name not in taken
+        ]
+        for kind in kinds
     }
     for kind, candidates in free.items():
         wanted = sum(step.kind == kind and step.name is None for step in steps)
@@ -69,14 +79,27 @@ def _bind(steps: Sequence[Step], layers: Layers, architecture: str) -> tuple[Sta
             raise ConversionError(_with_findings(message, layers))
     stages: list[Stage] = []
     for step in steps:
-        if step.kind == "last":
-            stages.append(Last())
+        if step.kind not in NAMED:
+            stages.append(step)
             continue
         layer = free[step.kind].pop(0) if step.name is None else _named(step, layers)
-        if isinstance(layer, LinearLayer):
-            layer = replace(layer, activation=step.activation)
-        stages.append(layer)
+        stages.append(_completed(layer, step) if isinstance(layer, PlainLayer) else layer)
     return tuple(stages)
+
+
+def _completed(layer: PlainLayer, step: Step) -> PlainLayer:
+    """The layer with what the step says of it, which is then everything."""
+    whole = replace(layer, options={**layer.options, **step.options})
+    for name, said in step.options.items():
+        if name in layer.options and layer.options[name] != said:
+            message = f"the architecture says {name}={said}, the file {layer.options[name]}"
+            raise ConversionError(f"{layer.name}: {message}")
+    if whole.missing:
+        usual = {name: DEFAULTS[name] for name in NAMED[layer.kind]} | dict(whole.options)
+        text = f"{layer.kind}({layer.name}, {option_text(usual)})"
+        message = f"{layer.name} needs {', '.join(whole.missing)}, which the weights do not tell"
+        raise ConversionError(f"{message}: with PyTorch's own defaults it would be {text}")
+    return whole
 
 
 def _spellings(name: str) -> set[str]:
@@ -87,13 +110,13 @@ def _spellings(name: str) -> set[str]:
     return set(spellings)
 
 
-def _is_named(layer: GruLayer | LinearLayer, names: set[str]) -> bool:
+def _is_named(layer: Layer, names: set[str]) -> bool:
     return layer.name in names or any(layer.name in _spellings(name) for name in names)
 
 
-def _named(step: Step, layers: Layers) -> GruLayer | LinearLayer:
+def _named(step: Step, layers: Layers) -> Layer:
     assert step.name is not None
-    candidates = layers.grus if step.kind == "gru" else layers.linears
+    candidates = layers.of_kind(step.kind)
     for layer in candidates:
         if layer.name == step.name:
             return layer
@@ -104,23 +127,19 @@ def _named(step: Step, layers: Layers) -> GruLayer | LinearLayer:
     raise ConversionError(_with_findings(message, layers))
 
 
-def _check_chain(stages: Sequence[Stage], layers: Layers, architecture: str) -> None:
-    problem = _chain_problem(stages)
-    if problem:
-        raise ConversionError(_with_findings(f"architecture {architecture!r}: {problem}", layers))
-
-
 def _chain_problem(stages: Sequence[Stage]) -> str | None:
-    before: GruLayer | LinearLayer | None = None
+    before: str | None = None
+    width: int | None = None
     for stage in stages:
-        if isinstance(stage, Last):
-            continue
-        if before is not None and stage.input_size != before.output_size:
-            return (
-                f"{stage.name} reads {stage.input_size} features, "
-                f"but {before.name} writes {before.output_size}"
-            )
-        before = stage
+        if not isinstance(stage, Step):
+            if before is not None and None not in (width, stage.input_size):
+                if stage.input_size != width:
+                    reads = f"{stage.name} reads {stage.input_size} features"
+                    return f"{reads}, but {before} writes {width}"
+            elif before is not None and isinstance(stage, PlainLayer) and stage.kind == "embedding":
+                return f"{stage.name} reads ids, but {before} writes features"
+            before = stage.name
+        width = _width(stage, width)
     if not any(isinstance(stage, GruLayer) for stage in stages):
         return "there is no gru in it"
     return None
@@ -136,10 +155,10 @@ def _check_all_used(stages: Sequence[Stage], layers: Layers, architecture: str) 
 
 def unused(stages: Sequence[Stage], layers: Layers) -> list[str]:
     """Layers and tensors that the stages do not use."""
-    names = {stage.name for stage in stages if not isinstance(stage, Last)}
-    return [layer.name for layer in layers.found if layer.name not in names] + list(
-        layers.strangers
-    )
+    names = {stage.name for stage in stages if not isinstance(stage, Step)}
+    slopes = {f"{stage.name}.weight" for stage in stages if getattr(stage, "kind", "") == "prelu"}
+    left = [layer.name for layer in layers.found if layer.name not in names]
+    return left + [name for name in layers.strangers if name not in slopes]
 
 
 def _with_findings(message: str, layers: Layers) -> str:
@@ -153,7 +172,7 @@ def _with_findings(message: str, layers: Layers) -> str:
             lines.append(f"  and {len(listed) - MAX_LISTED} more")
     candidates = _candidates(layers)
     if candidates:
-        lines.append("These fit its shapes (add relu, sigmoid or tanh after a linear, if used):")
+        lines.append("These fit its shapes (add relu, sigmoid, tanh ... where they are used):")
         lines += [f'  --architecture "{candidate}"' for candidate in candidates]
     return "\n".join(lines)
 
@@ -162,91 +181,99 @@ def _candidates(layers: Layers) -> list[str]:
     """Architectures, every layer named, that use all layers and whose shapes chain."""
     few = len(layers.found) <= MAX_PERMUTED
     every = permutations(layers.found) if few else iter([layers.found])
-    orders = [order for order in every if not _chain_problem(order)]
-    texts = []
+    orders = [order for order in every if not _chain_problem(_as_read(order))]
+    texts: list[str] = []
     for order in orders[:MAX_LISTED]:
         last_gru = max(i for i, layer in enumerate(order) if isinstance(layer, GruLayer))
-        steps = [
-            Step("gru" if isinstance(layer, GruLayer) else "linear", layer.name) for layer in order
-        ]
-        texts.append(describe(steps))
-        texts.append(describe([*steps[: last_gru + 1], Step("last"), *steps[last_gru + 1 :]]))
+        steps = [_step_of(layer) for layer in order]
+        heads = [steps]
+        if isinstance(order[0], LinearLayer) and order[0].bias is None:
+            # A table of an embedding looks like a product without a bias, and is the likelier one.
+            heads = [[Step("embedding", order[0].name), *steps[1:]], steps]
+        for head in heads:
+            if not _chain_problem([_named(step, layers) for step in head]):
+                texts.append(describe(head))
+                texts.append(describe([*head[: last_gru + 1], Step("last"), *head[last_gru + 1 :]]))
     return texts[:MAX_LISTED]
+
+
+def _as_read(order: Sequence[Layer]) -> list[Layer]:
+    """The layers, the first of them as an embedding if it may be one."""
+    first, *rest = order
+    if isinstance(first, LinearLayer) and first.bias is None:
+        table = {"weight": first.weight}
+        return [PlainLayer(kind="embedding", prefix=first.prefix, tensors=table), *rest]
+    return list(order)
+
+
+def _step_of(layer: Layer) -> Step:
+    """A step that means the layer, with PyTorch's defaults for what is not known of it."""
+    if isinstance(layer, PlainLayer):
+        usual = {name: DEFAULTS[name] for name in layer.missing}
+        return Step(layer.kind, layer.name, usual)
+    return Step("gru" if isinstance(layer, GruLayer) else "linear", layer.name)
+
+
+def chain_of(stages: Sequence[Stage]) -> AtenGraph:
+    """The graph that PyTorch would have of these layers, of which (batch, time, ...) goes in."""
+    first = stages[0]
+    if isinstance(first, PlainLayer) and first.kind == "embedding":
+        chain = Chain((1, FRAMES), "int64")
+    else:
+        chain = Chain((1, FRAMES, _input_size(stages)), "float32")
+    width: int | None = _input_size(stages)
+    for stage in stages:
+        if isinstance(stage, LinearLayer):
+            chain.linear(stage)
+        elif isinstance(stage, GruLayer):
+            chain.gru(stage)
+        elif isinstance(stage, PlainLayer):
+            chain.plain(_grouped(stage, width))
+        else:
+            chain.function(stage.kind, stage.options)
+        width = _width(stage, width)
+    return chain.graph()
+
+
+def _input_size(stages: Sequence[Stage]) -> int:
+    """Features of the input: those of the first layer that says."""
+    for stage in stages:
+        size = None if isinstance(stage, Step) else stage.input_size
+        if size is not None:
+            return size
+        if isinstance(stage, PlainLayer) and stage.kind == "conv1d":
+            return int(stage.tensors["weight"].shape[1]) * int(stage.options.get("groups", 1))
+    raise ConversionError("no layer says how many features go in")
+
+
+def _width(stage: Stage, before: int | None) -> int | None:
+    if not isinstance(stage, Step):
+        return before if stage.output_size is None else stage.output_size
+    return before // 2 if stage.kind == "glu" and before is not None else before
+
+
+def _grouped(layer: PlainLayer, width: int | None) -> PlainLayer:
+    """A convolution with its number of groups: what it reads over what a group of it reads."""
+    if layer.kind != "conv1d" or "groups" in layer.options or width is None:
+        return layer
+    weight = layer.tensors["weight"]
+    groups, rest = divmod(width, int(weight.shape[1]))
+    if rest or groups < 1 or len(weight) % groups:
+        message = (
+            f"{layer.name} reads groups of {weight.shape[1]} features, expected them of {width}"
+        )
+        raise ConversionError(message)
+    return replace(layer, options={**layer.options, "groups": groups})
 
 
 def assemble(stages: Sequence[Stage], metadata: Mapping[str, Any]) -> Graph:
     """The graph: input ``x``, output ``y``, a node for each layer and direction."""
-    first = next(stage for stage in stages if not isinstance(stage, Last))
-    builder = _Builder(Value("x", first.input_size))
-    for stage in stages:
-        if isinstance(stage, Last):
-            take = Take(name="last", inputs=(builder.at.name,), output="")
-            builder.add(take, builder.at.features)
-        elif isinstance(stage, LinearLayer):
-            builder.linear(stage)
-        else:
-            builder.gru(stage)
-    return builder.graph(metadata)
+    return reading_of(stages).graph.with_metadata(**metadata)
 
 
-class _Builder:
-    """Appends nodes; ``at`` is the value that the next one reads."""
-
-    def __init__(self, source: Value) -> None:
-        self.at = source
-        self.values = [source]
-        self.nodes: list[Node] = []
-
-    def add(self, node: Node, features: int) -> Value:
-        rate = Rate.SEQUENCE if isinstance(node, Take) else self.at.rate
-        value = Value(f"{node.name}.out", features, rate=rate)
-        self.nodes.append(replace(node, output=value.name))
-        self.values.append(value)
-        self.at = value
-        return value
-
-    def linear(self, layer: LinearLayer) -> None:
-        bias = np.zeros(layer.output_size, np.float32) if layer.bias is None else layer.bias
-        self.add(
-            Dense(
-                name=layer.name,
-                inputs=(self.at.name,),
-                output="",
-                weight=gates.rounded(layer.weight),
-                bias=gates.rounded(bias),
-                activation=layer.activation,
-            ),
-            layer.output_size,
-        )
-
-    def gru(self, layer: GruLayer) -> None:
-        for k in range(layer.layer_count):
-            source = self.at
-            written = []
-            for reverse in (False, True) if layer.bidirectional else (False,):
-                self.at = source
-                weight_ih, weight_hh, bias = gates.from_torch(*layer.parts[k, reverse])
-                node = Gru(
-                    name=f"{layer.name}.l{k}{'_reverse' if reverse else ''}",
-                    inputs=(source.name,),
-                    output="",
-                    weight_ih=weight_ih,
-                    weight_hh=weight_hh,
-                    bias=bias,
-                    direction=Direction.REVERSE if reverse else Direction.FORWARD,
-                )
-                written.append(self.add(node, layer.hidden_size).name)
-            if layer.bidirectional:
-                name = f"{layer.name}.l{k}.both"
-                self.add(Concat(name=name, inputs=tuple(written), output=""), layer.output_size)
-
-    def graph(self, metadata: Mapping[str, Any]) -> Graph:
-        last = replace(self.at, name="y")
-        self.nodes[-1] = replace(self.nodes[-1], output="y")
-        return Graph(
-            values=(*self.values[:-1], last),
-            inputs=(self.values[0].name,),
-            outputs=("y",),
-            nodes=tuple(self.nodes),
-            metadata=metadata,
-        )
+def reading_of(stages: Sequence[Stage]) -> Reading:
+    """The model of these layers, and the graph that PyTorch would have of them."""
+    graph = chain_of(stages)
+    (spec,) = graph.inputs
+    axes: list[Axis] = [(BATCH,), (TIME,), *((extent,) for extent in spec.shape[2:])]
+    return read(graph, [Meaning(tuple(axes))])

@@ -6,13 +6,14 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Any, TypeAlias
 
 from grucore._core import ConversionError
+from grucore.architecture import NAMED
 from grucore.converters.tensor_names import Tensors, effective_tensors
-from grucore.layers import Activation
 from grucore.node import Array
 
-__all__ = ["GruLayer", "Layers", "LinearLayer", "read_layers"]
+__all__ = ["GruLayer", "Layer", "Layers", "LinearLayer", "PlainLayer", "read_layers"]
 
 RECURRENT = re.compile(
     r"(?:(?P<prefix>.*)\.)?(?P<what>(?:weight|bias)_(?:ih|hh|hr))(?:_l(?P<k>\d+)(?P<rev>_reverse)?)?"
@@ -82,7 +83,6 @@ class LinearLayer:
     prefix: str
     weight: Array
     bias: Array | None
-    activation: Activation = Activation.LINEAR
 
     @property
     def name(self) -> str:
@@ -109,51 +109,169 @@ class LinearLayer:
         return f"linear({self.name}): Linear {self.input_size} -> {self.output_size}{bias}"
 
 
+@dataclass(frozen=True, eq=False, kw_only=True)
+class PlainLayer:
+    """Another layer with weights: ``kind`` as in an architecture, tensors by their last name."""
+
+    kind: str
+    prefix: str
+    tensors: Mapping[str, Array]
+    options: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def name(self) -> str:
+        """The prefix, or the kind for the tensors of a module of its own."""
+        return self.prefix or self.kind
+
+    @property
+    def _first(self) -> Array:
+        return next(iter(self.tensors.values()))
+
+    @property
+    def input_size(self) -> int | None:
+        """Features that it reads, where its tensors say so."""
+        if self.kind == "conv1d":
+            return None  # in each group; nobody says how many groups there are
+        return None if self.kind in ("embedding", "prelu") else int(self._first.shape[0])
+
+    @property
+    def output_size(self) -> int | None:
+        """Features that it writes, where its tensors say so."""
+        if self.kind == "embedding":
+            return int(self._first.shape[1])
+        return None if self.kind == "prelu" else int(self._first.shape[0])
+
+    @property
+    def missing(self) -> list[str]:
+        """What has to be said of it besides its tensors."""
+        return [name for name in NAMED[self.kind] if name not in self.options]
+
+    @property
+    def arrays(self) -> list[Array]:
+        """All tensors."""
+        return list(self.tensors.values())
+
+    def __str__(self) -> str:
+        shape = " x ".join(map(str, self._first.shape))
+        unknown = f", {', '.join(self.missing)} unknown" if self.missing else ""
+        return f"{self.kind}({self.name}): {shape}{unknown}"
+
+
+Layer: TypeAlias = GruLayer | LinearLayer | PlainLayer
+
+
 @dataclass(frozen=True)
 class Layers:
     """What a state dict holds: layers in its order, and what belongs to no known layer."""
 
-    found: tuple[GruLayer | LinearLayer, ...]
+    found: tuple[Layer, ...]
     strangers: Mapping[str, str] = field(default_factory=dict)
     ordered: bool = True
+    tensors: Tensors = field(default_factory=dict)
 
     @property
     def grus(self) -> list[GruLayer]:
         """The recurrent ones."""
         return [layer for layer in self.found if isinstance(layer, GruLayer)]
 
-    @property
-    def linears(self) -> list[LinearLayer]:
-        """The others."""
-        return [layer for layer in self.found if isinstance(layer, LinearLayer)]
+    def of_kind(self, kind: str) -> list[Layer]:
+        """Those that a step of this kind can mean; a table of an embedding looks like a linear."""
+        if kind == "gru":
+            return list(self.grus)
+        if kind == "linear":
+            return [layer for layer in self.found if isinstance(layer, LinearLayer)]
+        if kind == "embedding":
+            return [
+                PlainLayer(kind=kind, prefix=layer.prefix, tensors={"weight": layer.weight})
+                for layer in self.found
+                if isinstance(layer, LinearLayer) and layer.bias is None
+            ]
+        if kind == "prelu":
+            return self._slopes()
+        return [layer for layer in self.found if getattr(layer, "kind", None) == kind]
+
+    def _slopes(self) -> list[Layer]:
+        names = [name for name in self.strangers if name.rpartition(".")[2] == "weight"]
+        return [
+            PlainLayer(
+                kind="prelu",
+                prefix=name.rpartition(".")[0],
+                tensors={"weight": self.tensors[name]},
+            )
+            for name in names
+            if name in self.tensors and self.tensors[name].ndim == 1
+        ]
 
 
-def read_layers(state: Mapping[str, object], *, ordered: bool = True) -> Layers:
+def read_layers(
+    state: Mapping[str, object],
+    *,
+    ordered: bool = True,
+    options: Mapping[str, Mapping[str, Any]] | None = None,
+) -> Layers:
     """The layers of a state dict of arrays; what is no array counts as a stranger.
 
-    ``ordered``: whether the dict's order is the model's. Raises `ConversionError` for recurrent
-    layers that are no GRU, incomplete ones, and parametrizations that cannot be resolved.
+    ``ordered``: whether the dict's order is the model's. ``options``: what is known of layers
+    besides their tensors, by prefix. Raises `ConversionError` for recurrent layers that are no
+    GRU, incomplete ones, and parametrizations that cannot be resolved.
     """
     tensors, strangers = effective_tensors(state)
     prefixes: dict[str, str] = {}
     for name in tensors:
         match = RECURRENT.fullmatch(name)
-        if match:
-            prefixes.setdefault(match["prefix"] or "", "gru")
-        elif name.rpartition(".")[2] == "weight" and tensors[name].ndim == 2:
-            prefixes.setdefault(name.rpartition(".")[0], "linear")
-    found: list[GruLayer | LinearLayer] = []
+        prefix = (match["prefix"] or "") if match else name.rpartition(".")[0]
+        kind = "gru" if match else _kind(prefix, tensors)
+        if kind is not None:
+            prefixes.setdefault(prefix, kind)
+    found: list[Layer] = []
     used: set[str] = set()
     for prefix, kind in prefixes.items():
         if kind == "gru":
-            gru = _gru(prefix, tensors, used)
-            found.append(gru)
-        else:
+            found.append(_gru(prefix, tensors, used))
+        elif kind == "linear":
             found.append(_linear(prefix, tensors, used))
+        else:
+            found.append(_plain(kind, prefix, tensors, used, (options or {}).get(prefix, {})))
     for name, array in tensors.items():
         if name not in used:
             strangers[name] = str(array.shape)
-    return Layers(tuple(found), strangers, ordered)
+    return Layers(tuple(found), strangers, ordered, tensors)
+
+
+PLAIN = {
+    "conv1d": ("weight", "bias"),
+    "layer_norm": ("weight", "bias"),
+    "batch_norm": ("running_mean", "running_var", "weight", "bias"),
+}
+
+
+def _kind(prefix: str, tensors: Tensors) -> str | None:
+    """What kind of layer the tensors of a prefix make, or None."""
+    if _join(prefix, "running_mean") in tensors and _join(prefix, "running_var") in tensors:
+        return "batch_norm"
+    weight, bias = tensors.get(_join(prefix, "weight")), tensors.get(_join(prefix, "bias"))
+    if weight is None:
+        return None
+    if weight.ndim == 1 and bias is not None and bias.shape == weight.shape:
+        return "layer_norm"
+    return {2: "linear", 3: "conv1d"}.get(weight.ndim)
+
+
+def _plain(
+    kind: str, prefix: str, tensors: Tensors, used: set[str], options: Mapping[str, Any]
+) -> PlainLayer:
+    own = {
+        part: tensors[_join(prefix, part)] for part in PLAIN[kind] if _join(prefix, part) in tensors
+    }
+    rows = len(next(iter(own.values())))
+    for part, array in own.items():
+        name = _join(prefix, part)
+        if array.shape != (rows,) and not (kind == "conv1d" and part == "weight"):
+            raise ConversionError(f"{name} has shape {array.shape}, expected {(rows,)}")
+        used.add(name)
+    used.add(_join(prefix, "num_batches_tracked"))
+    known = {name: value for name, value in options.items() if name in NAMED[kind]}
+    return PlainLayer(kind=kind, prefix=prefix, tensors=own, options=known)
 
 
 def _join(prefix: str, name: str) -> str:

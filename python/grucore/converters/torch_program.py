@@ -14,10 +14,9 @@ from grucore.converters.torch_graph import AtenGraph, Ref
 from grucore.converters.torch_meanings import Reading, readings
 from grucore.converters.torch_pt2 import load_pt2
 from grucore.converters.torch_walk import OPS
-from grucore.converters.torch_witness import reference_witness
 from grucore.proof import LENGTHS, Proof, finish, prove
 
-__all__ = ["convert_pt2"]
+__all__ = ["Program", "convert_pt2"]
 
 # Arguments of operations that say where and how a tensor lies, not what is in it.
 PLACING = ("device", "pin_memory", "layout", "memory_format", "cudnn_enabled", "cudnn_enable")
@@ -28,6 +27,7 @@ def convert_pt2(data: bytes, file: str, *, verify: bool = True) -> tuple[bytes, 
     """The `.gru` bytes of the model in an archive, and the proof (None without ``verify``)."""
     from grucore import __version__
     from grucore.converters.torch_module import source_entries
+    from grucore.converters.torch_witness import reference_witness
 
     graph, entries = load_pt2(data)
     reading = _understood(graph)
@@ -53,7 +53,7 @@ def convert_pt2(data: bytes, file: str, *, verify: bool = True) -> tuple[bytes, 
         torch.zeros(spec.shape, dtype=dtypes.get(spec.dtype, torch.float32))
         for spec in graph.inputs
     ]
-    run = witness(torch, _Program(torch, graph), reading, arguments)
+    run = witness(torch, Program(torch, graph), reading, arguments)
     against = f"the operations of torch {torch.__version__} with what was read"
     lengths = LENGTHS if reading.in_steps else (reading.walked.sizes[TIME],)
     with torch.inference_mode():
@@ -79,15 +79,18 @@ def _understood(graph: AtenGraph) -> Reading:
     return only
 
 
-class _Program:
+class Program:
     """Runs the graph with torch's own operations: those that were understood, and no others."""
 
-    def __init__(self, torch: Any, graph: AtenGraph) -> None:
+    def __init__(self, torch: Any, graph: AtenGraph, dtype: Any = None) -> None:
         self.torch = torch
         self.graph = graph
-        self.constants = {
-            name: torch.from_numpy(np.array(array)) for name, array in graph.constants.items()
-        }
+        self.constants: dict[str, Any] = {}
+        for name, array in graph.constants.items():
+            tensor = torch.from_numpy(np.array(array))
+            if dtype is not None and tensor.is_floating_point():
+                tensor = tensor.to(dtype)
+            self.constants[name] = tensor
 
     def __call__(self, *arguments: Any) -> list[Any]:
         names: dict[str, Any] = dict(self.constants)

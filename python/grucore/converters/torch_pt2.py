@@ -90,7 +90,7 @@ class _Archive:
         folder = f"{self.root}models/"
         models = [n.removeprefix(self.root) for n in self.entries if n.startswith(folder)]
         if len(models) != 1 or not models[0].endswith(".json"):
-            raise ConversionError(f"{len(models)} models in the archive, expected one")
+            raise ConversionError(f"a torch.export archive with {len(models)} models, expected one")
         model = self.json(models[0])
         version = model["schema_version"]
         if not MAJOR[0] <= version["major"] <= MAJOR[1]:
