@@ -183,3 +183,94 @@ def test_state_of_a_frame_by_frame_model_with_a_time_axis_of_one() -> None:
     assert np.abs(held - state.reshape(-1)).max() < BOUND
     assert model.proof is not None
     assert model.proof.frames > 100
+
+
+def turned(made: Any, name: str, *perm: int) -> str:
+    return made.add("Transpose", name, perm=list(perm))
+
+
+def grouped_linear(made: Any, x: str) -> str:
+    parts = made.add("Reshape", x, made.constant(np.array([0, 0, 2, 3])))
+    product = made.add("MatMul", turned(made, parts, 0, 2, 1, 3), made.weight(2, 3, 4))
+    return made.add("Reshape", turned(made, product, 0, 2, 1, 3), made.constant([0, 0, 8]))
+
+
+def shared_linear(made: Any, x: str) -> str:
+    parts = made.add("Reshape", x, made.constant(np.array([0, 0, 2, 3])))
+    return made.add(
+        "Reshape", made.add("MatMul", parts, made.weight(3, 4)), made.constant([0, 0, 8])
+    )
+
+
+def flat_convolution(made: Any, x: str) -> str:
+    image = made.add("Unsqueeze", turned(made, x, 0, 2, 1), made.axes(2))
+    weights = made.weight(5, 6, 1, 3), made.weight(5)
+    y = made.add("Conv", image, *weights, pads=[0, 2, 0, 0], kernel_shape=[1, 3])
+    return turned(made, made.add("Squeeze", y, made.axes(2)), 0, 2, 1)
+
+
+def cropped_convolution(made: Any, x: str) -> str:
+    weights = made.weight(5, 6, 3), made.weight(5)
+    y = made.add("Conv", turned(made, x, 0, 2, 1), *weights, pads=[4, 4], dilations=[2])
+    cut = made.add("Slice", y, made.axes(0), made.axes(-4), made.axes(2))
+    return turned(made, cut, 0, 2, 1)
+
+
+def short_convolution(made: Any, x: str) -> str:
+    y = made.add("Conv", turned(made, x, 0, 2, 1), made.weight(5, 6, 4), made.weight(5))
+    return made.add("GlobalAveragePool", made.add("Relu", y))
+
+
+def layer_norm_in_pieces(made: Any, x: str) -> str:
+    centred = made.add("Sub", x, made.add("ReduceMean", x, made.axes(-1)))
+    square = made.add("Pow", centred, made.constant(np.float32(2)))
+    variance = made.add("ReduceMean", square, made.axes(-1))
+    root = made.add("Sqrt", made.add("Add", variance, made.constant(np.float32(1e-5))))
+    scaled = made.add("Mul", made.add("Div", centred, root), made.weight(6))
+    return made.add("Add", scaled, made.weight(6))
+
+
+def backwards(made: Any, x: str) -> str:
+    end = made.constant(np.array([-(2**63)]))
+    return made.add("Slice", x, made.axes(-1), end, made.axes(1), made.axes(-1))
+
+
+PATTERNS = (
+    grouped_linear,
+    shared_linear,
+    flat_convolution,
+    cropped_convolution,
+    short_convolution,
+    layer_norm_in_pieces,
+    backwards,
+)
+
+
+@pytest.mark.parametrize("pattern", PATTERNS, ids=lambda pattern: pattern.__name__)
+def test_patterns(pattern: Callable[[Any, str], str]) -> None:
+    from onnx_models import answer
+
+    made = maker(1)
+    y = pattern(made, made.input("x", ["batch", "time", 6]))
+    proto = made.model(y)
+    x = np.random.default_rng(2).uniform(-2, 2, (2, 9, 6)).astype(np.float32)
+    (expected,) = answer(proto, {"x": x})
+    model = grucore.from_onnx(proto)
+    assert np.abs(model.run(x).reshape(expected.shape) - expected).max() < 2 * BOUND
+    assert model.proof is not None
+    assert model.proof.against.startswith("onnxruntime")
+
+
+def test_several_inputs() -> None:
+    from onnx_models import answer, gru
+
+    made = maker()
+    x, z = made.input("x", ["b", "t", 3]), made.input("z", ["b", "t", 2])
+    joined = turned(made, made.add("Concat", z, x, axis=2), 1, 0, 2)
+    proto = made.model(gru(made, joined, 5, 4)[1])
+    model = grucore.from_onnx(proto)
+    assert [port.name for port in model.inputs] == ["x", "z"]
+    rng = np.random.default_rng(3)
+    given = {"x": rng.random((2, 7, 3), np.float32), "z": rng.random((2, 7, 2), np.float32)}
+    expected = answer(proto, given)[0][0]
+    assert np.abs(model.run(given) - expected).max() < BOUND

@@ -116,7 +116,10 @@ def convert_source(reading: Reading, *, verify: bool = True) -> tuple[bytes, Pro
         return finish(reading.graph), None
     witness, against = witness_of(reading)
     fixed = reading.frames if not reading.steps else None
-    lengths = LENGTHS if fixed is None else (fixed,)
+    # Shorter than its windows, onnxruntime refuses a sequence.
+    least = 1 + max(value.skip for value in reading.graph.values)
+    several = (least, least + 1, *(length for length in LENGTHS if length > least + 1))
+    lengths = several if fixed is None else (fixed,)
     return prove(reading.graph, witness, against, lengths=lengths)
 
 
@@ -229,7 +232,8 @@ def _purpose(source: Source, port: Port) -> Purpose | None:
                 reached.update(filter(None, node.outputs))
             else:
                 found.setdefault(purpose, node)
-    if len(found) > 1 or (None not in found and reached.intersection(source.outputs)):
+    is_special = any(purpose is not None for purpose in found)
+    if is_special and (len(found) > 1 or reached.intersection(source.outputs)):
         places = " and ".join(node.label for node in found.values())
         raise ConversionError(
             f"input {port.name!r} is a state or lengths, and is read otherwise as well ({places})"
