@@ -63,7 +63,7 @@ class Whole(nn.Module):
             nn.Softplus(),
             nn.Hardtanh(-0.5, 0.7),
             nn.Hardsigmoid(),
-            nn.LayerNorm(width),
+            nn.LayerNorm(width, eps=0.01),  # of few features it is badly conditioned with less
             nn.Sequential(nn.Linear(width, 2 * width), nn.GLU()),
         ]
         self.layer = kinds[int(rng.integers(len(kinds)))]
