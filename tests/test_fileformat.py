@@ -55,9 +55,9 @@ def test_round_trip(name: str) -> None:
     sizes=st.tuples(st.integers(1, 40), st.integers(1, 40)),
     cell=st.sampled_from(Cell),
     reverse=st.booleans(),
-    name=st.text(st.characters(min_codepoint=0x20, exclude_characters="\x7f"), min_size=1).filter(
-        lambda text: len(text.encode()) < 250
-    ),
+    name=st.text(
+        st.characters(codec="utf-8", min_codepoint=0x20, exclude_characters="\x7f"), min_size=1
+    ).filter(lambda text: len(text.encode()) < 250),
     metadata=st.dictionaries(st.text(), st.integers() | st.text() | st.none()),
     frames=st.integers(0, 3),
 )
