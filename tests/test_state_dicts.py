@@ -209,11 +209,8 @@ def test_listed_candidates_can_be_pasted() -> None:
 
 
 @pytest.mark.filterwarnings("ignore::DeprecationWarning")
-def test_torchscript_and_quantized_files(tmp_path: Path) -> None:
-    path = tmp_path / "script.pt"
-    torch.jit.save(torch.jit.script(gru()), path)
-    with pytest.raises(ERROR, match="a TorchScript archive"):
-        grucore.convert(path)
+def test_quantized_files(tmp_path: Path) -> None:
+    path = tmp_path / "quantized.pt"
     torch.save(quantized().state_dict(), path)
     with pytest.raises(ERROR, match="quantized weights"):
         grucore.convert(path)

@@ -181,7 +181,9 @@ def _candidates(layers: Layers) -> list[str]:
     """Architectures, every layer named, that use all layers and whose shapes chain."""
     few = len(layers.found) <= MAX_PERMUTED
     every = permutations(layers.found) if few else iter([layers.found])
-    orders = [order for order in every if not _chain_problem(_as_read(order))]
+    orders = [
+        order for order in every if not _chain_problem(order) or not _chain_problem(_as_read(order))
+    ]
     texts: list[str] = []
     for order in orders[:MAX_LISTED]:
         last_gru = max(i for i, layer in enumerate(order) if isinstance(layer, GruLayer))

@@ -14,11 +14,12 @@ import numpy as np
 from grucore import gates
 from grucore._core import ConversionError
 from grucore.converters import keras, onnx
-from grucore.converters.assemble import Stage, assemble, choose, unused
-from grucore.converters.pickle_machine import Inert
+from grucore.converters.assemble import Stage, assemble, choose, reading_of, unused
 from grucore.converters.safetensors import load_safetensors
 from grucore.converters.state_dict import Layers, read_layers
 from grucore.converters.tensor_names import QUANTIZED
+from grucore.converters.torch_files import convert_tree, lightning, tree_in
+from grucore.converters.torch_modules import Tree
 from grucore.converters.torch_pickle import LEGACY_START, load_checkpoint
 from grucore.converters.torch_program import convert_pt2
 from grucore.converters.torch_pt2 import is_pt2
@@ -59,7 +60,9 @@ def convert_path(
             reading = onnx.read_bytes(data, Path(path), pytorch_lbr_fix=pytorch_lbr_fix)
             return onnx.convert_source(reading, verify=verify)
         state, ordered, container = _state_dict(data, name)
-        source = {"framework": "torch", "file": name, "container": container}
+        source = {"framework": "torch", "file": name, **container}
+        if isinstance(state, Tree):
+            return convert_tree(state, architecture, source, verify=verify)
         layers = read_layers(state, ordered=ordered)
         return convert_layers(layers, architecture, source, verify=verify)
     except ConversionError as error:
@@ -80,7 +83,8 @@ def convert_layers(
     if not verify:
         return finish(graph), None
     witness, against = witness_of(stages, graph)
-    return prove(graph, witness, against, examples=examples)
+    lengths = reading_of(stages).lengths
+    return prove(graph, witness, against, examples=examples, lengths=lengths)
 
 
 def graph_of(
@@ -126,24 +130,28 @@ def read_file(path: str | os.PathLike[str]) -> bytes:
         return file.read()
 
 
-def _state_dict(data: bytes, name: str) -> tuple[Mapping[str, Any], bool, str]:
-    """The state dict in a file, whether its order is the model's, and what holds it."""
+def _state_dict(data: bytes, name: str) -> tuple[Mapping[str, Any] | Tree, bool, dict[str, Any]]:
+    """The state dict or module in a file, whether its order is the model's, and what holds it."""
     if data.startswith(layout.MAGIC):
         raise ConversionError("a .gru file already: open it with grucore.load")
     if data.startswith((ZIP_START, LEGACY_START)):
-        return _only_state_dict(load_checkpoint(data)), True, "torch.save"
+        checkpoint = load_checkpoint(data)
+        tree = tree_in(checkpoint)
+        if tree is not None:
+            container = "TorchScript" if isinstance(checkpoint, Tree) else "torch.save"
+            return tree, True, {"container": container}
+        trained = lightning(checkpoint)
+        if trained is not None:
+            state, settings = trained
+            return state, True, {"container": "Lightning", "hyper_parameters": settings}
+        return _only_state_dict(checkpoint), True, {"container": "torch.save"}
     if name.endswith(".safetensors") or data[8:9] == b"{":
-        return load_safetensors(data), False, "safetensors"
+        return load_safetensors(data), False, {"container": "safetensors"}
     raise ConversionError(f"the file starts with {data[:8]!r}: expected {READABLE}")
 
 
 def _only_state_dict(checkpoint: Any) -> Mapping[str, Any]:
     """The one dict of tensors in the containers of a checkpoint."""
-    if isinstance(checkpoint, Inert):
-        raise ConversionError(
-            f"a pickled object {checkpoint.made_by}, whose code is not in the file: "
-            "save its state_dict() instead"
-        )
     found: dict[str, Mapping[str, Any]] = {}
     pending: list[tuple[str, Any]] = [("", checkpoint)]
     seen: set[int] = set()

@@ -270,7 +270,8 @@ def _plain(
             raise ConversionError(f"{name} has shape {array.shape}, expected {(rows,)}")
         used.add(name)
     used.add(_join(prefix, "num_batches_tracked"))
-    known = {name: value for name, value in options.items() if name in NAMED[kind]}
+    wanted = (*NAMED[kind], "groups")
+    known = {name: value for name, value in options.items() if name in wanted}
     return PlainLayer(kind=kind, prefix=prefix, tensors=own, options=known)
 
 

@@ -18,6 +18,7 @@ from grucore.converters.torch_flow import BATCH, TIME, Flow, Unfit
 from grucore.converters.torch_graph import AtenGraph, InputSpec
 from grucore.converters.torch_walk import Meaning, Walk, walk
 from grucore.ir import Graph
+from grucore.proof import LENGTHS
 
 __all__ = ["Reading", "fingerprint", "read", "readings"]
 
@@ -38,6 +39,11 @@ class Reading:
     def meanings(self) -> tuple[Meaning, ...]:
         """Of the inputs."""
         return self.walked.meanings
+
+    @property
+    def lengths(self) -> list[int]:
+        """Numbers of frames to prove it on: those of a proof, but none that it cannot take."""
+        return sorted({max(length, self.walked.shortest) for length in LENGTHS})
 
     @property
     def axes_text(self) -> str:

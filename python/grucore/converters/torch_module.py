@@ -174,7 +174,7 @@ def _read(module: Any, arguments: Sequence[Any]) -> tuple[Reading, Sequence[int]
         assert failure is not None
         raise failure
     chosen = _only(list(agreed.values()))
-    return chosen, sorted({max(length, chosen.walked.shortest) for length in LENGTHS})
+    return chosen, chosen.lengths
 
 
 def _lengths(reading: Reading) -> tuple[int, int]:

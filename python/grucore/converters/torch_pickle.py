@@ -9,8 +9,9 @@ from collections.abc import Mapping
 from typing import Any
 
 from grucore._core import ConversionError
-from grucore.converters.archives import DAMAGED, checked_entries
+from grucore.converters.archives import DAMAGED, checked_entries, read_entry
 from grucore.converters.pickle_machine import Global, Inert, load_pickle
+from grucore.converters.torch_script import script_tree
 from grucore.converters.torch_tensors import StorageRef, TensorRef, rebuild, storage_of
 from grucore.node import Array
 
@@ -21,10 +22,12 @@ LEGACY_PROTOCOL = 1001
 # Protocol 2 and the magic number as a LONG1 of ten bytes.
 LEGACY_START = b"\x80\x02\x8a\n" + LEGACY_MAGIC.to_bytes(10, "little")
 STORED = zipfile.ZIP_STORED
+MAX_SOURCE = 1 << 24  # bytes of one file of TorchScript
 
 
 def load_checkpoint(data: bytes) -> Any:
-    """The object of a checkpoint: containers, arrays for tensors, `Inert` for the rest.
+    """The object of a checkpoint: containers, arrays for tensors, `Inert` for the rest; of a
+    TorchScript archive the `Tree` of its module.
 
     Memory stays within a few times the file. Raises `ConversionError` for damage and tricks.
     """
@@ -45,8 +48,9 @@ def _from_zip(archive: zipfile.ZipFile, file_bytes: int) -> Any:
     if len(roots) != 1:
         raise ConversionError(_no_checkpoint(entries))
     root = roots[0]
-    if f"{root}constants.pkl" in entries or any(n.startswith(f"{root}code/") for n in entries):
-        raise ConversionError("a TorchScript archive: save the module's state_dict() instead")
+    is_script = f"{root}constants.pkl" in entries
+    if not is_script and any(name.startswith(f"{root}code/") for name in entries):
+        raise ConversionError("a TorchScript archive without constants.pkl")
 
     def content(name: str) -> bytes:
         if name not in entries:
@@ -66,7 +70,15 @@ def _from_zip(archive: zipfile.ZipFile, file_bytes: int) -> Any:
         for key, storage in references.storages.items()
         if storage.kind.code is not None
     }
-    return references.resolve(found, raw, big_endian=order == b"big")
+    resolved = references.resolve(found, raw, big_endian=order == b"big")
+    if not is_script:
+        return resolved
+
+    def code(name: str) -> str | None:
+        info = entries.get(f"{root}code/{name}")
+        return None if info is None else read_entry(archive, info, MAX_SOURCE).decode()
+
+    return script_tree(resolved, code)
 
 
 def _no_checkpoint(entries: Mapping[str, object]) -> str:
@@ -151,9 +163,14 @@ def _replace_tensors(found: Any, buffers: Mapping[str, Array]) -> Any:
     pending = [found]
     while pending:
         container = pending.pop()
-        if id(container) in seen or not isinstance(container, dict | list):
+        if id(container) in seen or not isinstance(container, dict | list | Inert):
             continue
         seen.add(id(container))
+        if isinstance(container, Inert):
+            if isinstance(container.state, TensorRef):
+                container.state = tensor(container.state)
+            pending.append(container.state)
+            continue
         pairs = container.items() if isinstance(container, dict) else enumerate(container)
         for key, value in list(pairs):
             if isinstance(value, TensorRef):

@@ -13,6 +13,7 @@ from grucore.converters.torch_flow import TIME
 from grucore.converters.torch_graph import AtenGraph, Ref
 from grucore.converters.torch_meanings import Reading, readings
 from grucore.converters.torch_pt2 import load_pt2
+from grucore.converters.torch_views import PYTHON
 from grucore.converters.torch_walk import OPS
 from grucore.proof import LENGTHS, Proof, finish, prove
 
@@ -98,12 +99,15 @@ class Program:
             names[spec.name] = argument
         for node in self.graph.nodes:
             assert node.op in OPS  # it was walked through
-            if node.op.startswith("python."):
-                raise ConversionError(f"{node.op} cannot be run: convert without verification")
-            target = self.torch.ops
-            for part in node.op.split("."):
-                target = getattr(target, part)
-            result = target(**self._given(node.arguments, names))
+            given = self._given(node.arguments, names)
+            kind, _, rest = node.op.partition(".")
+            if kind == "python":
+                result = PYTHON[rest](given["0"], given["1"])
+            else:
+                target = getattr(self.torch.ops, kind)
+                for part in rest.split("."):
+                    target = getattr(target, part)
+                result = target(**given)
             several = isinstance(result, tuple | list)
             results = list(result) if several else [result]
             names.update(zip(node.outputs, results, strict=False))

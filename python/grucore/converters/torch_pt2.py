@@ -196,11 +196,11 @@ def _size(size: Mapping[str, Any]) -> int:
 
 def _node(node: Mapping[str, Any], tensors: Mapping[str, Any]) -> AtenNode:
     target = str(node["target"])
-    place, _, name = target.rpartition("torch.ops.")
+    _, is_torch, name = target.rpartition("torch.ops.")
     stack = str(node["metadata"].get("nn_module_stack", "")).rpartition(";")[2].split(",")
     path, module = stack[1:3] if len(stack) > 2 else ("", "")
     arguments = {str(each["name"]): _argument(each["arg"]) for each in node["inputs"]}
-    if place or not name:  # no operation of torch, but one of Python
+    if not is_torch:  # no operation of torch, but one of Python
         arguments = {str(place): arg for place, arg in enumerate(arguments.values())}
         name = f"python.{target.rpartition('.')[2]}"
     names: list[str] = []

@@ -3,7 +3,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import operator
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -12,7 +13,7 @@ import numpy as np
 from grucore.converters.torch_flow import TIME, Flow, Unfit, regroup
 from grucore.converters.torch_walk import OPS, Arguments, Walk, op
 
-__all__ = ["axis_of", "shape_of", "without"]
+__all__ = ["PYTHON", "axis_of", "shape_of", "without"]
 
 
 def axis_of(number: int, rank: int) -> int:
@@ -198,11 +199,24 @@ def _expand(walk: Walk, a: Arguments) -> Any:
     return replace(flow, axes=axes, index=np.broadcast_to(flow.index, extents))
 
 
-def _getitem(walk: Walk, a: Arguments) -> Any:
-    return a["0"][a["1"]]
+# Python's own operations on sizes, and on what a call gives.
+PYTHON: dict[str, Callable[[Any, Any], Any]] = {
+    **{"getitem": operator.getitem, "mul": operator.mul, "add": operator.add},
+    **{"sub": operator.sub, "floordiv": operator.floordiv},
+}
 
 
-OPS["python.getitem"] = _getitem
+def _python(name: str) -> Callable[[Walk, Arguments], Any]:
+    def run(walk: Walk, a: Arguments) -> Any:
+        one, other = a["0"], a["1"]
+        if name != "getitem" and not (isinstance(one, int) and isinstance(other, int)):
+            raise Unfit("it computes with something else than sizes")
+        return PYTHON[name](one, other)
+
+    return run
+
+
+OPS.update({f"python.{name}": _python(name) for name in PYTHON})
 
 
 @op("sym_size.int")

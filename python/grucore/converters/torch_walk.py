@@ -24,6 +24,8 @@ HANDLERS = (
     *("activations", "arrays", "elementwise", "layers"),
     *("norms", "pieces", "recurrent", "views"),
 )
+DECOMPOSED = "a piece of a GRU: export without run_decompositions()"
+PIECES = ("aten.bmm.default", "aten.addmm.default", "aten.mm.default")
 MAX_ELEMENTS = 1 << 26  # of a constant that the graph computes
 
 
@@ -222,13 +224,13 @@ class Walk:
     def _call(self, node: AtenNode) -> None:
         handler = OPS.get(node.op)
         if handler is None:
-            raise node.refuse("this operation cannot be converted")
+            raise node.refuse(DECOMPOSED if _in_gru(node) else "this operation cannot be converted")
         arguments = Arguments({name: self.resolve(each) for name, each in node.arguments.items()})
         try:
             result = handler(self, arguments)
         except Unfit as problem:
             self.misread = isinstance(problem, WrongAxes)
-            raise node.refuse(str(problem)) from None
+            raise node.refuse(DECOMPOSED if _in_gru(node) else str(problem)) from None
         except (IndexError, TypeError, AttributeError, KeyError, ValueError) as problem:
             if isinstance(problem, ConversionError):
                 raise
@@ -252,6 +254,12 @@ def walk(graph: AtenGraph, meanings: Sequence[Meaning], sizes: Mapping[str, int]
     for name in HANDLERS:
         importlib.import_module(f"grucore.converters.torch_{name}")
     return Walk(graph, tuple(meanings), dict(sizes))
+
+
+def _in_gru(node: AtenNode) -> bool:
+    """Whether it is a piece of a GRU, which should have been one operation."""
+    kind = node.module.rpartition(".")[2]
+    return kind in ("GRU", "GRUCell") and node.op in PIECES
 
 
 def _key(item: tuple[str, Any]) -> Any:

@@ -1,0 +1,97 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Whole modules in files of torch.save and TorchScript: what they say, and a proof of it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from grucore._core import ConversionError
+from grucore.converters.pickle_machine import Inert
+from grucore.converters.state_dict import read_layers
+from grucore.converters.torch_graph import AtenGraph
+from grucore.converters.torch_meanings import readings
+from grucore.converters.torch_modules import Tree, flattened, options_of, tree_of
+from grucore.converters.torch_sequential import is_plain, sequential_graph
+from grucore.proof import Proof, finish, prove
+
+__all__ = ["convert_tree", "lightning", "tree_in"]
+
+MAX_SETTINGS = 32
+
+
+def tree_in(checkpoint: Any) -> Tree | None:
+    """The module in a checkpoint: the object itself, or the only one in its dict; or None."""
+    if isinstance(checkpoint, Tree):
+        return checkpoint
+    if isinstance(checkpoint, Inert):
+        return tree_of(checkpoint)
+    if not isinstance(checkpoint, dict):
+        return None
+    modules = [each for each in checkpoint.values() if _is_module(each)]
+    return tree_of(modules[0]) if len(modules) == 1 else None
+
+
+def _is_module(found: Any) -> bool:
+    state = found.state if isinstance(found, Inert) else None
+    return isinstance(state, dict) and "_modules" in state and "_parameters" in state
+
+
+def lightning(checkpoint: Any) -> tuple[Mapping[str, Any], dict[str, Any]] | None:
+    """State dict and settings of a Lightning checkpoint, or None for anything else."""
+    if not isinstance(checkpoint, dict) or "pytorch-lightning_version" not in checkpoint:
+        return None
+    state = checkpoint.get("state_dict")
+    if not isinstance(state, dict):
+        raise ConversionError("a Lightning checkpoint without a state_dict")
+    given = checkpoint.get("hyper_parameters")
+    plain = given if isinstance(given, dict) else {}
+    settings = {
+        str(name)[:80]: value if not isinstance(value, str) else value[:200]
+        for name, value in list(plain.items())[:MAX_SETTINGS]
+        if isinstance(value, bool | int | float | str)
+    }
+    return state, settings
+
+
+def convert_tree(
+    tree: Tree, architecture: str | None, source: Mapping[str, Any], *, verify: bool = True
+) -> tuple[bytes, Proof | None]:
+    """The `.gru` bytes of a module, and the proof (None without ``verify``).
+
+    Where its class is somebody's own, an architecture says how its layers follow each other;
+    without one, `ConversionError` lists those that fit.
+    """
+    from grucore.converters.files import convert_layers
+
+    entries = {**source, "module": tree.kind}
+    if architecture is None and is_plain(tree):
+        return _convert_graph(sequential_graph(tree), entries, verify=verify)
+    try:
+        layers = read_layers(flattened(tree), options=options_of(tree))
+        return convert_layers(layers, architecture, entries, verify=verify)
+    except ConversionError as error:
+        if architecture is not None:
+            raise
+        message = f"a module of class {tree.kind}, whose code is not in the file or is not read"
+        raise ConversionError(f"{message}: {error}") from None
+
+
+def _convert_graph(
+    graph: AtenGraph, source: Mapping[str, Any], *, verify: bool
+) -> tuple[bytes, Proof | None]:
+    from grucore import __version__
+    from grucore.converters.torch_module import source_entries
+    from grucore.converters.torch_witness import graph_witness
+
+    found = readings(graph)
+    if len(found) > 1:
+        axes = "; or ".join(each.axes_text for each in found[:4])
+        raise ConversionError(f"the axes of the inputs can mean several things: {axes}")
+    (reading,) = found
+    entries = {**source, **source_entries(reading)}
+    model = reading.graph.with_metadata(producer=f"grucore {__version__}", source=entries)
+    if not verify:
+        return finish(model), None
+    witness, against = graph_witness(reading)
+    return prove(model, witness, against, lengths=reading.lengths)
