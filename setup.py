@@ -17,6 +17,8 @@ UNIX_FLAGS = [
     "-fno-exceptions",
     "-fno-rtti",
     "-fno-threadsafe-statics",
+    "-fno-asynchronous-unwind-tables",  # nothing throws through here
+    "-fno-unwind-tables",
     "-ffp-contract=off",  # a product and a sum fuse only where the engine says so
     "-fvisibility=hidden",
     "-g0",

@@ -10,9 +10,11 @@ import zipfile
 from pathlib import Path, PurePosixPath
 
 KB = 1000
-WHEEL_WITHOUT_DEMO = 300 * KB
+RUNTIME = 300 * KB  # what running a model takes: all but the demo's data and the converters
+WHEEL_WITHOUT_DEMO = 500 * KB
 WHEEL = 1000 * KB
 DEMO = "grucore/demo/data/"
+CONVERTERS = "grucore/converters/"
 UNWANTED = {".cpp", ".h", ".pyx", ".pxd", ".o", ".c"}
 # What a build from the sdist needs, and what its tests need.
 SDIST = [
@@ -31,8 +33,13 @@ def check_wheel(path: Path) -> list[str]:
     with zipfile.ZipFile(path) as wheel:
         entries = wheel.infolist()
     demo = sum(entry.compress_size for entry in entries if entry.filename.startswith(DEMO))
+    converters = sum(e.compress_size for e in entries if e.filename.startswith(CONVERTERS))
     size = path.stat().st_size
-    print(f"{path.name}: {size / KB:.0f} kB, {(size - demo) / KB:.0f} kB without the demo's data")
+    runtime = size - demo - converters
+    print(
+        f"{path.name}: {size / KB:.0f} kB, {(size - demo) / KB:.0f} kB without the demo's data, "
+        f"{runtime / KB:.0f} kB without the converters too"
+    )
     faults = [
         f"{entry.filename} has no place in a wheel"
         for entry in entries
@@ -40,6 +47,8 @@ def check_wheel(path: Path) -> list[str]:
     ]
     if size - demo > WHEEL_WITHOUT_DEMO:
         faults.append(f"more than {WHEEL_WITHOUT_DEMO} bytes without the demo's data")
+    if runtime > RUNTIME:
+        faults.append(f"more than {RUNTIME} bytes without demo and converters")
     if size > WHEEL:
         faults.append(f"more than {WHEEL} bytes")
     names = {entry.filename for entry in entries}
