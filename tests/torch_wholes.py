@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import io
 import warnings
+from typing import Any
 
 import numpy as np
 
@@ -228,10 +229,13 @@ def tensors(found: object) -> list[torch.Tensor]:
     return list(found) if isinstance(found, tuple) else [found]
 
 
-def exported(module: torch.nn.Module, *inputs: torch.Tensor) -> bytes:
+def exported(
+    module: torch.nn.Module, *inputs: torch.Tensor, decomposed: bool = False, **options: Any
+) -> bytes:
     """What torch.export saves of a module."""
     file = io.BytesIO()
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # torch about its own GRU
-        torch.export.save(torch.export.export(module, inputs), file)
+        program = torch.export.export(module, inputs, **options)
+        torch.export.save(program.run_decompositions() if decomposed else program, file)
     return file.getvalue()

@@ -29,11 +29,21 @@ def shape_of(walk: Walk, tensor: Any) -> tuple[int, ...]:
 
 
 @op(
-    *("contiguous.default", "clone.default", "alias.default", "detach.default", "lift_fresh_copy"),
-    *("detach_.default", "lift_fresh_copy.default", "view_as_real.default"),
+    *("contiguous.default", "clone.default", "detach.default", "detach_.default"),
+    "lift_fresh_copy.default",
 )
 def _same(walk: Walk, a: Arguments) -> Any:
     return a["self"]
+
+
+@op("alias.default")
+def _alias(walk: Walk, a: Arguments) -> Any:
+    tensor = a["self"]
+    if isinstance(tensor, Flow) and tensor.has(TIME):
+        # What torch makes of a slice that happens to take everything.
+        count = walk.count(tensor.value)
+        walk.doubts.append(f"a slice of all {count} frames may mean so many, or all there are")
+    return tensor
 
 
 @op("dropout.default", "feature_dropout.default", "alpha_dropout.default")
