@@ -21,6 +21,8 @@ UNIX_FLAGS = [
     "-fno-unwind-tables",
     "-ffp-contract=off",  # a product and a sum fuse only where the engine says so
     "-fvisibility=hidden",
+    "-ffunction-sections",
+    "-fdata-sections",
     "-g0",
 ]
 MSVC_FLAGS = ["/std:c++17", "/O2", "/fp:precise", "/GR-", "/EHs-c-", "/D_HAS_EXCEPTIONS=0"]
@@ -39,7 +41,7 @@ class BuildExt(build_ext):
         flags, files = (MSVC_FLAGS, MSVC_FILES) if msvc else (UNIX_FLAGS, UNIX_FILES)
         ext.extra_compile_args = flags
         if sys.platform == "linux":
-            ext.extra_link_args = ["-Wl,--strip-all"]
+            ext.extra_link_args = ["-Wl,--strip-all", "-Wl,--gc-sections"]
         for source in [source for source in ext.sources if Path(source).stem in files]:
             ext.sources.remove(source)
             ext.extra_objects += self.compiler.compile(
