@@ -36,14 +36,43 @@ BOUNDED = (
 
 
 def largest_sum(graph: Graph, largest_input: float) -> float:
-    """The largest sum of absolute values of terms that enters an activation, at most."""
+    """The largest sum of absolute values of terms that enters an activation, at most.
+
+    Or what later products make of the error of an earlier one: errors of features are taken as
+    independent, so that a row of weights multiplies them by the root of its sum of squares. What
+    recurrent weights do to an error from frame to frame counts with their norm.
+    """
     size = dict.fromkeys(graph.inputs, largest_input)
-    largest = 0.0
+    carried = dict.fromkeys(graph.inputs, 0.0)
     for node in graph.nodes:
         total, written = _sizes(node, [size[name] for name in node.inputs])
         size[node.output] = min(written, MOST)
-        largest = max(largest, min(total, MOST))
-    return largest
+        if isinstance(node, Gru):
+            total *= max(1.0, _norm(node.weight_hh))
+        before = max(carried[name] for name in node.inputs)
+        carried[node.output] = min(max(total, before * max(1.0, _gain(node))), MOST)
+    return max(carried.values())
+
+
+def _norm(matrix: Array) -> float:
+    """The spectral norm, by a few steps of power iteration."""
+    wide = matrix.astype(np.float64)
+    vector, length = np.full(wide.shape[1], wide.shape[1] ** -0.5), 0.0
+    for _ in range(12):
+        vector = wide.T @ (wide @ vector)
+        length = float(np.linalg.norm(vector))
+        if not length:
+            return 0.0
+        vector = vector / length
+    return math.sqrt(length)
+
+
+def _gain(node: Node) -> float:
+    """What a layer multiplies independent errors of its input by, at most."""
+    if isinstance(node, Dense | Conv1d):
+        matrix = node.weight.reshape(len(node.weight), -1).astype(np.float64)
+        return float(np.sqrt((matrix**2).sum(axis=1)).max())
+    return float(np.abs(node.scale).max()) if isinstance(node, Affine) else 1.0
 
 
 def _sizes(node: Node, incoming: list[float]) -> tuple[float, float]:
