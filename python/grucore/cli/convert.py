@@ -29,7 +29,7 @@ with the list of architectures that fit.
 
 def configure(parser: argparse.ArgumentParser) -> None:
     """Add the arguments."""
-    parser.add_argument("file", metavar="FILE", help="the checkpoint (.pt, .keras, .h5 ...)")
+    parser.add_argument("file", metavar="FILE", help="the checkpoint (.pt, .pt2, .keras, .h5 ...)")
     parser.add_argument("-o", "--output", metavar="OUT.gru", required=True)
     parser.add_argument(
         "--architecture",
