@@ -1,11 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Whole live modules: axes, states, loops; every trap by its number; refusals by operation."""
+"""Whole live modules: axes, states, loops; every trap by its number."""
 
 from __future__ import annotations
 
-import re
-from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -15,50 +12,14 @@ import grucore
 from grucore.converters.torch import from_module
 from grucore.converters.torch_program import convert_pt2
 from oracles import oracle
+from torch_made import X, close, gru, made, model, source
 from torch_wholes import exported
 
 pytestmark = pytest.mark.oracle
 torch = oracle("torch")
 nn = torch.nn
-functional = nn.functional
 
 ERROR = grucore.ConversionError
-BOUND = 2e-6
-
-
-def made(forward: Callable[..., Any], **parts: Any) -> Any:
-    """A module of these parts whose forward is the function."""
-
-    class Made(nn.Module):
-        def __init__(self) -> None:
-            super().__init__()
-            for name, part in parts.items():
-                setattr(self, name, part)
-
-        def forward(self, *inputs: torch.Tensor) -> Any:
-            return forward(self, *inputs)
-
-    return Made().eval()
-
-
-def gru(**options: Any) -> Any:
-    torch.manual_seed(3)
-    return nn.GRU(3, 4, **{"batch_first": True, **options})
-
-
-X = torch.linspace(-2, 2, 2 * 9 * 3).sin().reshape(2, 9, 3) * 3
-
-
-def model(module: Any, *inputs: torch.Tensor) -> grucore.Model:
-    return grucore.from_torch(module, example_inputs=inputs or (X,))
-
-
-def close(ours: np.ndarray, theirs: torch.Tensor) -> bool:
-    return bool(np.abs(ours - theirs.detach().numpy()).max() < BOUND)
-
-
-def source(found: grucore.Model) -> Any:
-    return found.metadata["source"]
 
 
 def test_trap_7_last_output_of_both_directions_is_not_the_final_state() -> None:
@@ -252,139 +213,6 @@ def test_several_inputs_and_outputs_keep_their_order() -> None:
         assert close(ours, theirs)
 
 
-def noisy(forward: Callable[..., Any], **parts: Any) -> Callable[[], Any]:
-    return lambda: made(forward, **parts)
-
-
-REFUSED: dict[str, tuple[Callable[[], Any], str]] = {
-    "flattened time": (
-        noisy(lambda m, x: m.head(m.gru(x)[0].flatten(1)), gru=gru(), head=nn.Linear(36, 2)),
-        "aten.linear.default in module 'head' (Linear)",
-    ),
-    "frames by number": (
-        noisy(lambda m, x: m.gru(x)[0][:, 5], gru=gru()),
-        "frame 5 of a sequence is neither its first nor its last",
-    ),
-    "last but one": (noisy(lambda m, x: m.gru(x)[0][:, -2], gru=gru()), "frame -2"),
-    "length in the code": (
-        noisy(lambda m, x: m.gru(x[:, :9])[0], gru=gru()),
-        "aten.slice.Tensor in the module (Made): it takes frames 0 to 9",
-    ),
-    "branch on length": (
-        noisy(lambda m, x: m.gru(x)[0] * (1 if x.shape[1] < 10 else 2), gru=gru()),
-        "something else at another number of frames",
-    ),
-    "attention": (
-        noisy(lambda m, x: torch.softmax(m.gru(x)[0], 1), gru=gru()),
-        "aten.softmax.int in the module (Made): over axis 1",
-    ),
-    "sum over time": (noisy(lambda m, x: m.gru(x)[0].sum(1), gru=gru()), "aten.sum.dim_IntList"),
-    "across the batch": (
-        noisy(lambda m, x: m.gru(x)[0] - m.gru(x)[0].mean(0, keepdim=True), gru=gru()),
-        "over axes [0]",
-    ),
-    "positions": (
-        noisy(
-            lambda m, x: m.gru(x + m.p[: x.shape[1]])[0],
-            gru=gru(),
-            p=nn.Parameter(torch.randn(60, 3)),
-        ),
-        "differs along ('time',)",
-    ),
-    "encoder into decoder": (
-        noisy(lambda m, x: m.b(x, m.gru(x)[1])[0], gru=gru(), b=gru()),
-        "convert the two parts apart, and hand the state over",
-    ),
-    "summary to every frame": (
-        noisy(lambda m, x: m.gru(x)[0] + m.gru(x)[1][0][:, None], gru=gru()),
-        "of other axes",
-    ),
-    "dropout that stays": (
-        noisy(lambda m, x: functional.dropout(m.gru(x)[0], 0.5, True), gru=gru()),
-        "call eval() before the export",
-    ),
-    "batch statistics": (
-        noisy(
-            lambda m, x: functional.batch_norm(m.gru(x)[0], None, None, training=True), gru=gru()
-        ),
-        "normalizes by the batch itself",
-    ),
-    "instance norm": (
-        noisy(
-            lambda m, x: m.norm(m.gru(x)[0].transpose(1, 2)), gru=gru(), norm=nn.InstanceNorm1d(4)
-        ),
-        "aten.instance_norm.default in module 'norm' (InstanceNorm1d)",
-    ),
-    "look-ahead that is too wide": (
-        noisy(lambda m, x: m.conv(x.transpose(1, 2)), conv=nn.Conv1d(3, 4, 3, padding=2)),
-        "2 frames past the end",
-    ),
-    "transposed convolution": (
-        noisy(lambda m, x: m.conv(x.transpose(1, 2)), conv=nn.ConvTranspose1d(3, 4, 3)),
-        "aten.conv_transpose1d",
-    ),
-    "renormalized table": (
-        noisy(lambda m, x: m.table((x > 0).long())[..., 0], table=nn.Embedding(2, 3, max_norm=1.0)),
-        "aten.gt.Scalar",
-    ),
-    "state that is lost": (
-        noisy(lambda m, x, h: m.cell(x, h) * 2, cell=nn.GRUCell(3, 3)),
-        "no output gives it back",
-    ),
-}
-INPUTS = {"state that is lost": (X[:, 0].contiguous(), torch.zeros(2, 3))}
-
-
-@pytest.mark.parametrize("name", sorted(REFUSED))
-def test_refused_by_operation_and_module(name: str) -> None:
-    make, reason = REFUSED[name]
-    with pytest.raises(ERROR, match=re.escape(reason)) as refusal:
-        model(make(), *INPUTS.get(name, (X,)))
-    assert "_jit" not in str(refusal.value)
-
-
-@pytest.mark.parametrize(
-    ("forward", "why"),
-    [
-        (
-            lambda m, x: m.gru(x[:, :9])[0],
-            "a slice of all 9 frames may mean so many, or all there are",
-        ),
-        (lambda m, x: m.gru(x)[0][:, 8], "may be the last one, or that one always"),
-    ],
-)
-def test_a_file_of_one_length_leaves_doubts_that_are_refused(
-    forward: Callable[..., Any], why: str
-) -> None:
-    with pytest.raises(ERROR, match=rf"{why}.*export it again with more frames"):
-        convert_pt2(exported(made(forward, gru=gru()), X), "m.pt2")
-
-
-def test_a_file_with_one_frame_is_refused() -> None:
-    module = made(lambda m, x: m.gru(x)[0], gru=gru())
-    with pytest.raises(ERROR, match="one frame, so time cannot be told"):
-        convert_pt2(exported(module, X[:, :1]), "m.pt2")
-
-
-def flat(m: Any, x: torch.Tensor) -> torch.Tensor:
-    batch, frames, _ = x.shape
-    y = m.gru(x)[0]
-    return m.head(y.reshape(batch * frames, 4)).view(batch, frames, 2)
-
-
-def test_a_file_whose_batch_may_vary() -> None:
-    module = made(flat, gru=gru(), head=nn.Linear(4, 2))
-    sizes = ({0: torch.export.Dim("batch", min=1, max=64)},)
-    data, _ = convert_pt2(exported(module, X, dynamic_shapes=(sizes,)), "m.pt2")
-    assert close(grucore.load(data).run(X.numpy()), module(X))
-
-
-def test_a_decomposed_file_is_refused_with_advice() -> None:
-    module = made(lambda m, x: m.gru(x)[0], gru=gru())
-    with pytest.raises(ERROR, match=r"export without run_decompositions\(\)"):
-        convert_pt2(exported(module, X, decomposed=True), "m.pt2")
-
-
 def test_modules_stay_as_they_were_and_are_proved_on_the_examples() -> None:
     module = made(lambda m, x: m.drop(m.gru(x)[0]), gru=gru(), drop=nn.Dropout(0.5)).train()
     plain = from_module(module, example_inputs=X)[1]
@@ -400,85 +228,6 @@ def test_a_module_without_examples_says_what_it_needs() -> None:
         grucore.from_torch(
             made(lambda m, x: m.gru(x)[0], gru=gru()), example_inputs=X, architecture="gru"
         )
-
-
-def test_modules_in_files(tmp_path: Path) -> None:
-    path = tmp_path / "model.pt"
-    layers = nn.Sequential(
-        nn.Conv1d(3, 4, 3, dilation=2),
-        nn.BatchNorm1d(4),
-        nn.Softsign(),
-        nn.Conv1d(4, 6, 1, groups=2),
-    ).eval()
-    torch.save(layers, path)
-    found = grucore.convert(path)
-    assert close(found.run(X.numpy()).swapaxes(1, 2)[..., :5], layers(X.transpose(1, 2)))
-    torch.save(made(lambda m, x: m.gru(x)[0], gru=gru()).gru, path)
-    assert close(grucore.convert(path).run(X.numpy()), gru()(X)[0])
-
-
-class Custom(nn.Module):
-    """Somebody's own class."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.gru = gru()
-        self.norm = nn.LayerNorm(4, eps=1e-3)
-        self.head = nn.Linear(4, 2)
-
-    def forward(self, x: torch.Tensor) -> torch.Tensor:
-        return self.head(self.norm(self.gru(x)[0]))
-
-
-@pytest.mark.parametrize("kind", ["pickle", "script", "dict"])
-def test_custom_modules_in_files_ask_for_an_architecture(kind: str, tmp_path: Path) -> None:
-    torch.manual_seed(4)
-    module, path = Custom().eval(), tmp_path / "custom.pt"
-    if kind == "script":
-        torch.jit.save(torch.jit.script(module), path)
-    else:
-        torch.save(module if kind == "pickle" else {"model": module, "epoch": 3}, path)
-    with pytest.raises(ERROR, match="whose code is not in the file") as refusal:
-        grucore.convert(path)
-    (listed, _) = re.findall(r'--architecture "(.*)"', str(refusal.value))
-    assert listed == "gru(gru) > layer_norm(norm) > linear(head)"
-    assert close(grucore.convert(path, architecture=listed).run(X.numpy()), module(X))
-    with pytest.raises(ERROR, match=r"the architecture says eps=1e-05, the file 0\.001"):
-        grucore.convert(path, architecture="gru > layer_norm(eps=1e-5) > linear")
-
-
-def test_what_a_state_dict_does_not_hold_must_be_said() -> None:
-    state = Custom().state_dict()
-    with pytest.raises(ERROR, match=re.escape("layer_norm(norm, eps=1e-05)")):
-        grucore.from_torch(state, architecture="gru > layer_norm > linear")
-    grucore.from_torch(state, architecture="gru > layer_norm(eps=1e-3) > linear")
-
-
-def test_lightning_checkpoints(tmp_path: Path) -> None:
-    path, module = tmp_path / "model.ckpt", Custom().eval()
-    torch.save(
-        {
-            "state_dict": {f"net.{name}": tensor for name, tensor in module.state_dict().items()},
-            "pytorch-lightning_version": "2.4.0",
-            "hyper_parameters": {"hidden": 4, "name": "kws", "net": module},
-            "callbacks": {"stopping": {"best": torch.zeros(1)}},
-        },
-        path,
-    )
-    found = grucore.convert(path, architecture="gru > layer_norm(eps=1e-3) > linear")
-    assert close(found.run(X.numpy()), module(X))
-    assert source(found)["hyper_parameters"] == {"hidden": 4, "name": "kws"}
-
-
-def test_hooks_and_foreign_objects_in_files(tmp_path: Path) -> None:
-    path, module = tmp_path / "m.pt", gru()
-    module.register_forward_hook(print)
-    torch.save(module, path)
-    with pytest.raises(ERROR, match=r"has a hook in _forward_hooks: __builtin__\.print"):
-        grucore.convert(path)
-    torch.save(nn.Sequential(gru(), nn.Linear(4, 2)), path)
-    with pytest.raises(ERROR, match="gives a tuple"):
-        grucore.convert(path)
 
 
 def test_the_module_can_be_trained_on_after_a_conversion() -> None:
