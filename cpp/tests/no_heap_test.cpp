@@ -1,5 +1,6 @@
 // Once a stream stands, nothing allocates: malloc and operator new are counted while everything is called.
 // SPDX-License-Identifier: Apache-2.0
+#include <algorithm>
 #include <stdlib.h>
 
 #include <atomic>
@@ -93,6 +94,9 @@ void check_model(const LoadedModel& model, grucore::Nonfinite nonfinite) {
   std::vector<float> x = portable_floats(size_t{kBatch} * kFrames * kIn, 2, &random);
   x[11] = x[3 * kIn] = NAN;  // the path of held frames too
   std::vector<float> y(size_t{kBatch} * kFrames * 3), last(kBatch * kHidden), state(kHidden);
+  for (uint32_t i = 0; i < grucore::state_count(model.get()); ++i) {
+    state.resize(std::max<size_t>(state.size(), grucore::state_info(model.get(), i).size));
+  }
   const uint32_t rows[] = {0, 2, 5}, lengths[kBatch] = {kFrames, 3, 0, 17, kFrames - 1, kFrames};
   const void* inputs[] = {x.data()};
   void* outputs[] = {y.data(), last.data()};
