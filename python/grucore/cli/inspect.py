@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import argparse
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -17,8 +18,9 @@ The file is checked twice, by the engine and by an independent reader: a damaged
 the byte offset.
 """
 EPILOG = """\
-example:
+examples:
   grucore inspect kws.gru --selftest
+  grucore inspect kws.gru --plot kws.png
 """
 
 
@@ -31,6 +33,11 @@ def configure(parser: argparse.ArgumentParser) -> None:
         help="replay the file's test vector on this machine; a difference is exit code 1",
     )
     parser.add_argument("--isa", metavar="NAME", help="the instruction set, instead of the best")
+    parser.add_argument(
+        "--plot",
+        metavar="OUT",
+        help="draw the graph into a .png, .svg or .pdf file (needs matplotlib: grucore[plot])",
+    )
     parser.add_argument("--json", action="store_true", help="print one JSON object")
 
 
@@ -39,7 +46,12 @@ def run(arguments: argparse.Namespace, console: Console) -> None:
     import grucore
     from grucore import fileformat
     from grucore.cli import _graph
+    from grucore.cli._files import write_bytes
+    from grucore.cli._picture import SUFFIXES, picture
 
+    suffix = "" if arguments.plot is None else Path(arguments.plot).suffix.lower()
+    if arguments.plot is not None and suffix not in SUFFIXES:
+        arguments.parser.error(f"--plot {arguments.plot}: expected a .png, .svg or .pdf file")
     with console.progress(f"reading {arguments.model}"):
         model = grucore.load(arguments.model, isa=arguments.isa)
         data = bytes(model)
@@ -56,9 +68,12 @@ def run(arguments: argparse.Namespace, console: Console) -> None:
             "metadata": dict(graph.metadata),
             "test_frames": 0 if graph.test is None else len(graph.test.inputs[0]),
             "selftest": None,
+            "plot": arguments.plot,
         }
         if arguments.selftest:
             report["selftest"] = model.selftest()._asdict()
+        if arguments.plot is not None:
+            write_bytes(arguments.plot, picture(report, suffix))
     if arguments.json:
         console.emit(report)
     else:
@@ -97,6 +112,8 @@ def _show(report: dict[str, Any], console: Console) -> None:
     rows.append(("test vector", f"{frames} frames" if frames else "none"))
     if report["selftest"] is not None:
         rows.append(("self-test", _selftest_text(report["selftest"])))
+    if report["plot"] is not None:
+        rows.append(("plot", report["plot"]))
     console.fields(rows)
     console.line()
     _graph.show(report, console)
