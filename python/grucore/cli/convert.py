@@ -15,12 +15,24 @@ HELP = "turn a checkpoint into a .gru file, and prove that nothing changed"
 DESCRIPTION = """\
 Convert a checkpoint of another framework, which need not be installed. Nothing in the file is
 executed. The result is compared with the framework's own layers, or with a float64 reference; the
-largest difference is printed, and one above the bound is an error. FILE.gru appears whole or not
+largest difference is printed, and one above the bound is an error. OUT.gru appears whole or not
 at all; one that is there is replaced.
+
+What FILE can be, told by its content (safetensors and ONNX also by the name):
+  .pt .pth      torch.save of a state dict or of a module, torch.jit.save
+  .ckpt         a checkpoint of Lightning
+  .safetensors  tensors by name, read as a state dict
+  .pt2          torch.export.save
+  .keras .h5    a whole model of Keras
+  .weights.h5   weights of Keras alone (so is many an old .h5): needs --config
+  .onnx         ONNX
+Keras files need h5py and ONNX files need onnx: pip install "grucore[convert]".
 """
 EPILOG = """\
-example:
+examples:
   grucore convert kws.pt -o kws.gru --architecture "gru > last > linear"
+  grucore convert model.pt2 -o model.gru
+  grucore convert model.weights.h5 --config model.json -o model.gru
 
 Without --architecture, a checkpoint whose layers can follow each other in several ways is refused
 with the list of architectures that fit.
@@ -29,7 +41,7 @@ with the list of architectures that fit.
 
 def configure(parser: argparse.ArgumentParser) -> None:
     """Add the arguments."""
-    parser.add_argument("file", metavar="FILE", help="the checkpoint (.pt, .pt2, .keras, .h5 ...)")
+    parser.add_argument("file", metavar="FILE", help="the checkpoint: see above")
     parser.add_argument("-o", "--output", metavar="OUT.gru", required=True)
     parser.add_argument(
         "--architecture",
