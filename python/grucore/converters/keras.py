@@ -54,7 +54,11 @@ class Source:
             "producer": f"grucore {__version__}",
             "source": {"axes": "(batch, time, features)", **self.entries},
         }
-        return graph_of(self.model, self.weights, self.version, metadata)
+        try:
+            return graph_of(self.model, self.weights, self.version, metadata)
+        except (LookupError, TypeError, AttributeError, ArithmeticError) as error:
+            # Each part is possible, but they speak of layers and tensors that are not there.
+            raise ConversionError(f"the config does not fit together: {error!r}") from error
 
 
 def is_keras(data: bytes) -> bool:

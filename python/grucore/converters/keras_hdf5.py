@@ -43,7 +43,15 @@ def open_hdf5(data: bytes) -> Iterator[Hdf5]:
             yield Hdf5(file, h5py, len(data))
     except ConversionError:
         raise
-    except (OSError, KeyError, RuntimeError, ValueError, TypeError, AttributeError) as error:
+    except (
+        OSError,
+        LookupError,
+        ArithmeticError,
+        RuntimeError,
+        ValueError,
+        TypeError,
+        AttributeError,
+    ) as error:
         raise ConversionError(f"the HDF5 file is damaged: {error}") from None
 
 
