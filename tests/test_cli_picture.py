@@ -17,7 +17,10 @@ from grucore.cli import main
 from grucore.cli._graph import describe
 from grucore.cli._picture import COLUMN_GAP, MOST_LAYERS, _boxes, _rows, _set_x, picture
 from layer_models import KIND_NAMES, make
+from oracles import oracle
 from small_models import GRAPHS
+
+oracle("matplotlib")
 
 STARTS = {".png": b"\x89PNG\r\n", ".svg": b"<?xml", ".pdf": b"%PDF-"}
 

@@ -13,10 +13,10 @@ from hypothesis import strategies as st
 
 from grucore import ConversionError, FormatError, UnsupportedError
 from grucore.converters.files import convert_path
+from oracles import oracle
 
-pytest.importorskip("h5py")
-pytest.importorskip("onnx")
-pytest.importorskip("safetensors")
+for package in ("h5py", "onnx", "safetensors"):
+    oracle(package)
 
 GOLDEN = Path(__file__).parent / "golden"
 FILES = sorted(
