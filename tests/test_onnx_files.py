@@ -36,9 +36,10 @@ def gru_of(made: Any, **options: Any) -> Any:
 
 @pytest.mark.parametrize("name", FILES)
 def test_golden_files(name: str) -> None:
-    expected = np.load(FOLDER / "expected.npz")
+    with np.load(FOLDER / "expected.npz") as expected:
+        x, y = expected[f"{name}.x"], expected[f"{name}.y"]
     model = grucore.convert(FOLDER / f"{name}.onnx")
-    assert np.abs(model.run(expected[f"{name}.x"]) - expected[f"{name}.y"]).max() < BOUND
+    assert np.abs(model.run(x) - y).max() < BOUND
     assert model.selftest().max_error == 0 or model.numerics != "fused"
 
 
