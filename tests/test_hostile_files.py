@@ -179,7 +179,7 @@ HOSTILE: dict[str, tuple[Callable[[bytearray], None], str, int | None]] = {
     "the other cell": (u32(WORDS + 12, 1), "kMissingTensor", None),
     "role": (u32(TENSORS, 77), "kUnknownRole", TENSORS),
     "a role twice": (u32(SECOND, 1), "kMissingTensor", SECOND),
-    "tensor dtype float16": (u32(TENSORS + 4, 2), "kUnknownDtype", TENSORS + 4),
+    "next tensor dtype": (u32(TENSORS + 4, 5), "kUnknownDtype", TENSORS + 4),
     "tensor dtype": (u32(TENSORS + 4, 99), "kUnknownDtype", TENSORS + 4),
     "tensor dtype int32": (u32(TENSORS + 4, 1), "kUnknownDtype", TENSORS + 4),
     "layout reserved": (u32(TENSORS + 8, 4), "kUnknownLayout", TENSORS + 8),

@@ -23,6 +23,7 @@ from grucore.layers import (
     Softmax,
 )
 from grucore.node import Array, Node
+from grucore.weights import as_float64
 
 __all__ = ["largest_sum"]
 
@@ -48,7 +49,7 @@ def largest_sum(graph: Graph, largest_input: float) -> float:
         total, written = _sizes(node, [size[name] for name in node.inputs])
         size[node.output] = min(written, MOST)
         if isinstance(node, Gru):
-            total *= max(1.0, _norm(node.weight_hh))
+            total *= max(1.0, _norm(as_float64(node.weight_hh)))
         before = max(carried[name] for name in node.inputs)
         carried[node.output] = min(max(total, before * max(1.0, _gain(node))), MOST)
     return max(carried.values())
@@ -56,10 +57,9 @@ def largest_sum(graph: Graph, largest_input: float) -> float:
 
 def _norm(matrix: Array) -> float:
     """The spectral norm, by a few steps of power iteration."""
-    wide = matrix.astype(np.float64)
-    vector, length = np.full(wide.shape[1], wide.shape[1] ** -0.5), 0.0
+    vector, length = np.full(matrix.shape[1], matrix.shape[1] ** -0.5), 0.0
     for _ in range(12):
-        vector = wide.T @ (wide @ vector)
+        vector = matrix.T @ (matrix @ vector)
         length = float(np.linalg.norm(vector))
         if not length:
             return 0.0
@@ -70,7 +70,7 @@ def _norm(matrix: Array) -> float:
 def _gain(node: Node) -> float:
     """What a layer multiplies independent errors of its input by, at most."""
     if isinstance(node, Dense | Conv1d):
-        matrix = node.weight.reshape(len(node.weight), -1).astype(np.float64)
+        matrix = _matrix(node)
         return float(np.sqrt((matrix**2).sum(axis=1)).max())
     return float(np.abs(node.scale).max()) if isinstance(node, Affine) else 1.0
 
@@ -83,11 +83,12 @@ def _sizes(node: Node, incoming: list[float]) -> tuple[float, float]:
             state = _bound(node.activation, math.inf)
             # A linear or relu candidate has no bound: what the weights do to 1 is a measure.
             state = state if math.isfinite(state) else max(1.0, x)
-            rows = _rows(node.weight_ih) * x + _rows(node.weight_hh) * state
+            rows = _rows(as_float64(node.weight_ih)) * x
+            rows += _rows(as_float64(node.weight_hh)) * state
             total = float((rows + np.abs(node.bias[: len(rows)])).max())
             return total, state
         case Dense() | Conv1d():
-            rows = _rows(node.weight.reshape(len(node.weight), -1)) * x + np.abs(node.bias)
+            rows = _rows(_matrix(node)) * x + np.abs(node.bias)
             total = float(rows.max())
             written = _bound(node.activation, total)
             return max(total, written), written
@@ -105,7 +106,7 @@ def _sizes(node: Node, incoming: list[float]) -> tuple[float, float]:
             total = incoming[0] * incoming[1] if product else incoming[0] + incoming[1]
             return total, total
         case Embedding():
-            return 0.0, float(np.abs(node.table).max(initial=0.0))
+            return 0.0, float(np.abs(as_float64(node.table)).max(initial=0.0))
         case Activate():
             steep = 1.0 if node.slope is None else float(np.abs(node.slope).max(initial=1.0))
             written = _bound(node.activation, max(1.0, steep) * x)
@@ -116,8 +117,12 @@ def _sizes(node: Node, incoming: list[float]) -> tuple[float, float]:
             return 0.0, max(incoming)
 
 
+def _matrix(node: Dense | Conv1d) -> Array:
+    return as_float64(node.weight).reshape(len(node.weight), -1)
+
+
 def _rows(matrix: Array) -> Array:
-    rows: Array = np.abs(matrix.astype(np.float64)).sum(axis=1)
+    rows: Array = np.abs(matrix).sum(axis=1)
     return rows
 
 

@@ -10,6 +10,15 @@ import numpy as np
 
 from grucore._core import ConversionError
 from grucore.node import MAX_FEATURES, MAX_SKIP, Array, Defect, Node, Rate, Slot, Value
+from grucore.storage import (
+    DENORMAL,
+    NOT_FINITE,
+    apart,
+    expected_activations,
+    kind_of,
+    number_faults,
+    stored_slots,
+)
 
 if TYPE_CHECKING:
     from grucore.ir import Graph, TestVector
@@ -125,13 +134,15 @@ def _check_node(graph: Graph, node: Node, values: Mapping[str, Value], written: 
 def _check_tensors(graph: Graph, node: Node) -> None:
     inputs, output = graph.ports(node)
     tensors = node.tensors()
-    slots = {slot.role: slot for slot in type(node).slots(node.attributes, inputs, output)}
+    arrays, kinds = apart(tensors), {role: kind_of(array) for role, array in tensors.items()}
+    bare = type(node).slots(node.attributes, inputs, output)
+    slots = {slot.role: slot for slot in stored_slots(bare, kinds)}
     for slot in slots.values():
-        if slot.role in tensors:
-            _check_tensor(f"{node.name}.{slot.name}", tensors[slot.role], slot)
+        if slot.role in arrays:
+            _check_tensor(f"{node.name}.{slot.name}", arrays[slot.role], slot)
         elif not slot.is_optional:
             raise ConversionError(f"node {node.name!r} has no {slot.name}")
-    for role in tensors:
+    for role in arrays:
         if role not in slots:
             raise ConversionError(f"node {node.name!r} has no use for {role.name.lower()}")
     try:
@@ -170,9 +181,16 @@ def _check_tensor(name: str, array: Array, slot: Slot) -> None:
     if array.dtype != slot.dtype.numpy:
         expected = slot.dtype.name.lower()
         raise ConversionError(f"{name} has dtype {array.dtype}, expected {expected}")
-    bad = np.argwhere(~np.isfinite(array))
-    if len(bad):
-        where = tuple(int(index) for index in bad[0])
-        raise ConversionError(
-            f"{name} has {len(bad)} infinite or not-a-number weights, the first at {where}"
-        )
+    if slot.activations not in expected_activations(slot):
+        message = f"goes with activations of {slot.activations} bits"
+        expected = " or ".join(str(bits) for bits in expected_activations(slot))
+        raise ConversionError(f"{name} {message}, expected {expected}")
+    for what, where in number_faults(slot, array):
+        # The writer makes denormal weights zero; a scale that is zero would make others so.
+        if what == DENORMAL and slot.others:
+            continue
+        bad = np.argwhere(where)
+        if len(bad):
+            first = tuple(int(index) for index in bad[0])
+            words = "infinite or not-a-number weights" if what == NOT_FINITE else f"numbers {what}"
+            raise ConversionError(f"{name} has {len(bad)} {words}, the first at {first}")

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """What each layer kind computes, in float64: one function for each, slow and obvious.
 
+Weights are the numbers that they stand for, whatever their kind; activations are not quantized.
 A function takes the layer and a `Call`, and gives the output and the final state, or None. Values
 in time are (B, frames, features), of which row b has ``ends[b]``; what stands past them is not
 looked at. Values per sequence are (B, features).
@@ -42,8 +43,9 @@ from grucore.layers import (
     Take,
 )
 from grucore.node import Dtype, Node, Value, float32_of
+from grucore.weights import as_float64
 
-__all__ = ["FORMULAS", "Call", "Float", "activate", "gru_step"]
+__all__ = ["FORMULAS", "Call", "Float", "activate", "gru_cell"]
 
 Float: TypeAlias = npt.NDArray[np.float64]
 Result: TypeAlias = tuple[Float, Float | None]
@@ -102,20 +104,25 @@ def activate(activation: Activation, x: Float) -> Float:
     return _ACTIVATIONS[activation.code](x, activation.alpha, activation.beta)
 
 
-def gru_step(node: Gru, x: Float, h: Float) -> Float:
-    """One frame of the cell: ``x`` (I,), ``h`` (H,) -> the new ``h``."""
+def gru_cell(node: Gru) -> Callable[[Float, Float], Float]:
+    """One frame of the cell, as a function: ``x`` (I,), ``h`` (H,) -> the new ``h``."""
     size = node.hidden_size
     bias = node.bias.astype(np.float64)
-    weight_hh = node.weight_hh.astype(np.float64)
-    projected = node.weight_ih.astype(np.float64) @ x + bias[: 3 * size]
-    r = activate(node.gate_activation, projected[:size] + weight_hh[:size] @ h)
-    z = activate(node.gate_activation, projected[size : 2 * size] + weight_hh[size : 2 * size] @ h)
-    if node.cell is Cell.RESET_AFTER:
-        inner = r * (weight_hh[2 * size :] @ h + bias[3 * size :])
-    else:
-        inner = weight_hh[2 * size :] @ (r * h)
-    n = activate(node.activation, projected[2 * size :] + inner)
-    return z * h + (1.0 - z) * n
+    weight_ih = as_float64(node.weight_ih)
+    weight_hr, weight_hz, weight_hn = np.split(as_float64(node.weight_hh), 3)
+
+    def step(x: Float, h: Float) -> Float:
+        projected = weight_ih @ x + bias[: 3 * size]
+        r = activate(node.gate_activation, projected[:size] + weight_hr @ h)
+        z = activate(node.gate_activation, projected[size : 2 * size] + weight_hz @ h)
+        if node.cell is Cell.RESET_AFTER:
+            inner = r * (weight_hn @ h + bias[3 * size :])
+        else:
+            inner = weight_hn @ (r * h)
+        n = activate(node.activation, projected[2 * size :] + inner)
+        return z * h + (1.0 - z) * n
+
+    return step
 
 
 def _gru(node: Gru, call: Call) -> Result:
@@ -126,11 +133,12 @@ def _gru(node: Gru, call: Call) -> Result:
     if start is not None:
         h += start
     result = np.zeros((*x.shape[:2], node.hidden_size))
+    step = gru_cell(node)
     for row, end in enumerate(call.ends):
         order = range(int(end))
         for frame in order if node.direction is Direction.FORWARD else reversed(order):
             if mask[row, frame]:
-                h[row] = gru_step(node, x[row, frame], h[row])
+                h[row] = step(x[row, frame], h[row])
                 result[row, frame] = h[row]
             elif node.masked_output is MaskedOutput.REPEAT:
                 result[row, frame] = h[row]
@@ -138,14 +146,14 @@ def _gru(node: Gru, call: Call) -> Result:
 
 
 def _dense(node: Dense, call: Call) -> Result:
-    weight, bias = node.weight.astype(np.float64), node.bias.astype(np.float64)
+    weight, bias = as_float64(node.weight), node.bias.astype(np.float64)
     return activate(node.activation, call.sources[0] @ weight.T + bias), None
 
 
 def _conv1d(node: Conv1d, call: Call) -> Result:
     (x,) = call.sources
     history = np.zeros((len(x), node.reach, x.shape[2])) if call.state is None else call.state
-    weight = node.weight.astype(np.float64)
+    weight = as_float64(node.weight)
     outputs = len(weight) // node.groups
     lost = node.reach - node.before - node.after
     # As many values as the longest row gives.
@@ -170,7 +178,7 @@ def _conv1d(node: Conv1d, call: Call) -> Result:
 def _embedding(node: Embedding, call: Call) -> Result:
     ids = call.sources[0].astype(np.int64)
     known = (ids >= 0) & (ids < len(node.table))
-    rows = node.table.astype(np.float64)[np.where(known, ids, 0)]
+    rows = as_float64(node.table)[np.where(known, ids, 0)]
     rows = np.where(known[..., None], rows, 0.0)
     return rows.reshape(*ids.shape[:-1], -1), None
 

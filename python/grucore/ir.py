@@ -47,6 +47,8 @@ from grucore.node import (
     Value,
     float32_bits,
 )
+from grucore.storage import apart, kind_of, stored_slots
+from grucore.weights import Quantized, Weight, as_float64
 
 __all__ = [
     "KINDS",
@@ -76,6 +78,7 @@ __all__ = [
     "Pool",
     "Pooling",
     "Position",
+    "Quantized",
     "Rate",
     "Role",
     "Select",
@@ -84,6 +87,8 @@ __all__ = [
     "Take",
     "TestVector",
     "Value",
+    "Weight",
+    "as_float64",
     "float32_bits",
     "name_problem",
     "value_problem",
@@ -129,15 +134,20 @@ class Graph:
     def slots(self, node: Node) -> tuple[Slot, ...]:
         """The tensors that a node has, in the file's order, with the shapes that they have."""
         tensors = node.tensors()
+        slots = type(node).slots(node.attributes, *self.ports(node))
+        slots = stored_slots(slots, {role: kind_of(array) for role, array in tensors.items()})
+        arrays = apart(tensors)
         return tuple(
-            slot._replace(shape=tensors[slot.role].shape)
-            for slot in type(node).slots(node.attributes, *self.ports(node))
-            if slot.role in tensors
+            slot._replace(shape=arrays[slot.role].shape) for slot in slots if slot.role in arrays
         )
 
     def parameters(self, node: Node) -> int:
-        """Numbers in the weights and biases of a node; indices do not count."""
-        return sum(array.size for array in node.tensors().values() if array.dtype.kind == "f")
+        """Numbers in the weights and biases of a node; indices, scales and ranges do not count."""
+        return sum(
+            weight.size
+            for role, weight in node.tensors().items()
+            if role not in (Role.INDEX, Role.INPUT_RANGE)
+        )
 
     @property
     def parameter_count(self) -> int:
@@ -146,8 +156,8 @@ class Graph:
 
     @property
     def parameter_bytes(self) -> int:
-        """Bytes of all tensors, padding not counted."""
-        return sum(array.nbytes for node in self.nodes for array in node.tensors().values())
+        """Bytes of all tensors as they are stored, padding not counted."""
+        return sum(weight.nbytes for node in self.nodes for weight in node.tensors().values())
 
     def multiply_adds(self, node: Node) -> int:
         """Multiply-adds of one value that the node writes: at a frame, or per sequence."""

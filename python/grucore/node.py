@@ -6,10 +6,13 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from enum import IntEnum
-from typing import Any, ClassVar, NamedTuple, Self
+from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple, Self
 
 import numpy as np
 import numpy.typing as npt
+
+if TYPE_CHECKING:
+    from grucore.weights import Weight
 
 __all__ = [
     "MAX_FEATURES",
@@ -34,15 +37,38 @@ MAX_SKIP = 1 << 20
 
 
 class Dtype(IntEnum):
-    """What a value, or a stored tensor, is made of."""
+    """What a stored tensor is made of; values are of the first two."""
 
     FLOAT32 = 0
     INT32 = 1
+    FLOAT16 = 2
+    INT8 = 3
+    INT4 = 4
 
     @property
     def numpy(self) -> np.dtype[Any]:
-        """The little-endian numpy dtype."""
-        return np.dtype("<f4" if self is Dtype.FLOAT32 else "<i4")
+        """The little-endian numpy dtype; of int4, which has one number per byte in memory, int8."""
+        return np.dtype(_NUMPY[self])
+
+    @property
+    def bits(self) -> int:
+        """Of one number in the file."""
+        return _BITS[self]
+
+    @property
+    def group(self) -> int:
+        """Numbers of a row that lie side by side in `panel16`: four bytes of quantized weights."""
+        return 32 // self.bits if self in (Dtype.INT8, Dtype.INT4) else 1
+
+
+_NUMPY = {
+    Dtype.FLOAT32: "<f4",
+    Dtype.INT32: "<i4",
+    Dtype.FLOAT16: "<f2",
+    Dtype.INT8: "i1",
+    Dtype.INT4: "i1",
+}
+_BITS = {Dtype.FLOAT32: 32, Dtype.INT32: 32, Dtype.FLOAT16: 16, Dtype.INT8: 8, Dtype.INT4: 4}
 
 
 class Rate(IntEnum):
@@ -67,6 +93,12 @@ class Role(IntEnum):
     SHIFT = 9
     SLOPE = 10
     INDEX = 11
+    WEIGHT_IH_SCALE = 12
+    WEIGHT_HH_SCALE = 13
+    WEIGHT_HN_SCALE = 14
+    WEIGHT_SCALE = 15
+    TABLE_SCALE = 16
+    INPUT_RANGE = 17
     TEST_INPUT = 64
     TEST_OUTPUT = 65
 
@@ -82,7 +114,10 @@ class Layout(IntEnum):
 class Slot(NamedTuple):
     """A tensor that a layer stores; ``gates`` and ``groups`` are those of `panel16`, else 0.
 
-    An extent of 0 stands for any number.
+    An extent of 0 stands for any number. ``others``: what a weight may be made of instead of
+    ``dtype``; `grucore.storage` makes of that the slots of a weight that is. ``taps``: those of a
+    convolution's weight, which get an axis of their own where it is quantized. ``activations``:
+    bits of the activations that a quantized weight multiplies.
     """
 
     role: Role
@@ -92,11 +127,22 @@ class Slot(NamedTuple):
     groups: int = 0
     dtype: Dtype = Dtype.FLOAT32
     is_optional: bool = False
+    others: tuple[Dtype, ...] = ()
+    taps: int = 0
+    activations: int = 0
 
     @classmethod
     def panels(cls, role: Role, shape: tuple[int, ...], gates: int = 1, groups: int = 1) -> Slot:
-        """A matrix or bias in `panel16`."""
+        """A bias in `panel16`, float32."""
         return cls(role, shape, Layout.PANEL16, gates, groups)
+
+    @classmethod
+    def weights(
+        cls, role: Role, shape: tuple[int, int], gates: int = 1, groups: int = 1, taps: int = 0
+    ) -> Slot:
+        """A matrix in `panel16`, of any kind of weights."""
+        slot = cls.panels(role, shape, gates, groups)
+        return slot._replace(others=(Dtype.FLOAT16, Dtype.INT8, Dtype.INT4), taps=taps)
 
     @property
     def name(self) -> str:
@@ -189,7 +235,7 @@ class Node:
         """The words that stand in the file for the attributes."""
         return ()
 
-    def tensors(self) -> dict[Role, Array]:
+    def tensors(self) -> dict[Role, Weight]:
         """The tensors in the shapes in which the file stores them, by ascending role."""
         return {}
 
@@ -221,9 +267,14 @@ class Node:
 
     @classmethod
     def check_tensors(
-        cls, words: Sequence[int], inputs: Sequence[Value], tensors: Mapping[Role, Array]
+        cls, words: Sequence[int], inputs: Sequence[Value], tensors: Mapping[Role, Any]
     ) -> None:
         """Raise `Defect` where what stands in tensors of the right shapes is impossible."""
+
+    @classmethod
+    def settings(cls, words: Sequence[int], tensors: Mapping[Role, Any]) -> dict[str, Any]:
+        """The arguments that checked words and tensors stand for: what undoes both."""
+        return {}
 
     @classmethod
     def build(
@@ -232,7 +283,7 @@ class Node:
         inputs: tuple[str, ...],
         output: str,
         words: Sequence[int],
-        tensors: Mapping[Role, Array],
+        tensors: Mapping[Role, Weight],
     ) -> Self:
         """The node of checked words and tensors: the inverse of `attributes` and `tensors`."""
-        return cls(name=name, inputs=inputs, output=output)
+        return cls(name=name, inputs=inputs, output=output, **cls.settings(words, tensors))

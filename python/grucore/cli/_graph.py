@@ -7,7 +7,7 @@ from dataclasses import fields
 from enum import Enum
 from typing import TYPE_CHECKING, Any
 
-from grucore.fileformat.layout import stored_size
+from grucore.fileformat.layout import stored_bytes
 from grucore.ir import Graph
 from grucore.layers import Activation
 from grucore.node import Node, Rate, Value
@@ -59,7 +59,7 @@ def _value(value: Value) -> dict[str, Any]:
 
 def _stored_bytes(graph: Graph, node: Node) -> int:
     """Bytes of the tensors of a node as they lie in the file, padding included."""
-    return sum(stored_size(slot) * slot.dtype.numpy.itemsize for slot in graph.slots(node))
+    return sum(stored_bytes(slot) for slot in graph.slots(node))
 
 
 def _node(graph: Graph, node: Node) -> dict[str, Any]:

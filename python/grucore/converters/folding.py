@@ -18,6 +18,7 @@ from grucore import gates
 from grucore.converters.builder import GraphBuilder
 from grucore.layers import Activate, Activation, Affine, Conv1d, Dense
 from grucore.node import Array, Node
+from grucore.weights import as_float64
 
 __all__ = ["fold"]
 
@@ -58,7 +59,7 @@ def _joined(before: Node | None, node: Node) -> Node | None:
         return replace(
             before,
             output=node.output,
-            weight=before.weight * scale.reshape(shape),
+            weight=as_float64(before.weight) * scale.reshape(shape),
             bias=before.bias * scale + node.shift,
         )
     if isinstance(node, Activate) and node.slope is None:

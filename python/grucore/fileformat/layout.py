@@ -7,7 +7,7 @@ import math
 import struct
 from typing import NamedTuple
 
-from grucore.fileformat.packing import packed_size, padded_width
+from grucore.fileformat.packing import packed_size, padded_width, panel_columns
 from grucore.node import Layout, Slot
 
 __all__ = [
@@ -23,6 +23,7 @@ __all__ = [
     "Counts",
     "aligned",
     "sections",
+    "stored_bytes",
     "stored_size",
 ]
 
@@ -83,9 +84,13 @@ def sections(counts: Counts) -> list[tuple[int, int]]:
 def stored_size(slot: Slot) -> int:
     """Elements that the tensor takes in the file."""
     if slot.layout is Layout.PANEL16:
-        columns = slot.shape[1] if len(slot.shape) > 1 else 1
         rows = slot.shape[0] // (slot.gates * slot.groups)
-        return slot.groups * packed_size(slot.gates, rows, columns)
+        return slot.groups * packed_size(slot.gates, rows, panel_columns(slot))
     if slot.layout is Layout.ROWS:
         return slot.shape[0] * padded_width(slot.shape[1])
     return math.prod(slot.shape)
+
+
+def stored_bytes(slot: Slot) -> int:
+    """Bytes that the tensor takes in the file."""
+    return -(-stored_size(slot) * slot.dtype.bits // 8)

@@ -139,7 +139,7 @@ class _Reader:
                 self.data, at
             )
             _check_name_length(length, at)
-            if dtype > max(Dtype):
+            if dtype not in (Dtype.FLOAT32, Dtype.INT32):
                 refuse("kBadValue", at + 8, f"a value has dtype {dtype}, expected 0 or 1")
             if rate > max(Rate):
                 refuse("kBadValue", at + 12, f"a value has rate {rate}, expected 0, 1 or 2")

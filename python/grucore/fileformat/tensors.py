@@ -9,15 +9,22 @@ from typing import NamedTuple
 import numpy as np
 
 from grucore.fileformat import layout
-from grucore.fileformat.layout import ALIGNMENT, aligned, stored_size
-from grucore.fileformat.packing import unpack
+from grucore.fileformat.layout import ALIGNMENT, aligned, stored_bytes
+from grucore.fileformat.packing import byte_of, unpack
 from grucore.fileformat.refusal import check_zero, refuse
 from grucore.ir import TestVector
 from grucore.node import MAX_FEATURES, Array, Dtype, Layout, Role, Slot, Value
+from grucore.storage import (
+    Kind,
+    expected_activations,
+    number_faults,
+    stored_slots,
+    together,
+)
+from grucore.weights import Weight
 
 __all__ = ["Tensors"]
 
-SMALLEST_NORMAL = np.finfo(np.float32).smallest_normal
 MAX_RANK = 4
 MAX_GATES = 4
 
@@ -62,9 +69,8 @@ class Tensors:
                 status = "kBadShape" if axis < rank else "kReservedNotZero"
                 message = f"tensor {name} of rank {rank} has extent {extent} on axis {axis}"
                 refuse(status, at + 16 + 4 * axis, message)
-        kind = Layout(layout_id)
-        gates, groups = self._panels(at, name, kind, shape[:rank], parameters)
-        slot = Slot(Role(role), tuple(shape[:rank]), kind, gates, groups, Dtype(dtype))
+        slot = Slot(Role(role), tuple(shape[:rank]), Layout(layout_id), dtype=Dtype(dtype))
+        slot = _with_parameters(at, name, slot, parameters)
         if offset % ALIGNMENT:
             message = f"tensor {name} starts at {offset:#x}, not a multiple of {ALIGNMENT}"
             refuse("kMisalignedTensor", at + 48, message)
@@ -72,7 +78,7 @@ class Tensors:
             status = "kOverlappingTensor" if offset < aligned(end) else "kGap"
             message = f"tensor {name} starts at {offset:#x}, expected {aligned(end):#x}"
             refuse(status, at + 48, message)
-        expected = 4 * stored_size(slot)
+        expected = stored_bytes(slot)
         if size != expected:
             message = f"tensor {name} {slot.shape} takes {expected} bytes, the table says {size}"
             refuse("kBadShape", at + 56, message)
@@ -81,34 +87,6 @@ class Tensors:
             refuse("kTruncated", at + 56, message)
         check_zero(self._data, end, offset)
         return _Record(at, slot, offset), offset + size
-
-    def _panels(
-        self, at: int, name: str, kind: Layout, shape: Sequence[int], parameters: Sequence[int]
-    ) -> tuple[int, int]:
-        """Gates and groups of `panel16`, zeros for other layouts."""
-        used = 3 if kind is Layout.PANEL16 else 0
-        gates, group, groups = parameters[:3]
-        if kind is Layout.ROWS and len(shape) != 2:
-            refuse("kBadShape", at + 12, f"tensor {name}: rows has two axes, found {len(shape)}")
-        if kind is Layout.PANEL16:
-            if len(shape) > 2:
-                refuse("kBadShape", at + 12, f"tensor {name}: panel16 has one or two axes")
-            if not 1 <= gates <= MAX_GATES:
-                message = f"tensor {name} has {gates} gates, expected 1 to {MAX_GATES}"
-                refuse("kBadShape", at + 32, message)
-            if group != 1:
-                message = f"tensor {name}: groups of {group} along k, expected 1"
-                refuse("kBadShape", at + 36, message)
-            if groups == 1 or groups > MAX_FEATURES:
-                message = f"tensor {name} has {groups} groups, expected 0 or 2 to {MAX_FEATURES}"
-                refuse("kBadShape", at + 40, message)
-            if shape[0] % (gates * max(1, groups)):
-                message = f"tensor {name}: {shape[0]} rows do not come in {gates} gates"
-                refuse("kBadShape", at + 16, f"{message} of {max(1, groups)} groups")
-        if any(parameters[used:]):
-            place = at + 32 + 4 * used
-            refuse("kReservedNotZero", place, f"tensor {name}: unused parameters are not zero")
-        return (gates, max(1, groups)) if used else (0, 0)
 
     def _take(self, name: str, expected: Slot) -> Array:
         record = self._records[self._next]
@@ -122,19 +100,27 @@ class Tensors:
             refuse(status, at, f"{name} has {slot.name}, expected {expected.name}")
         name = f"{name}.{slot.name}"
         if slot.dtype != expected.dtype:
-            message = f"{name} is {slot.dtype.name}, expected {expected.dtype.name}"
+            choices = (expected.dtype, *expected.others)
+            message = f"{name} is {slot.dtype.name}, expected "
+            message += " or ".join(dtype.name for dtype in choices)
             refuse("kBadShape" if of_test else "kUnknownDtype", at + 4, message)
         if slot.layout != expected.layout:
             message = f"{name} is in {slot.layout.name.lower()}"
             message += f", expected {expected.layout.name.lower()}"
             refuse("kBadShape" if of_test else "kUnknownLayout", at + 8, message)
         _check_shape(name, slot, expected, at)
-        stored = np.frombuffer(self._data, slot.dtype.numpy, stored_size(slot), record.offset)
-        if slot.dtype is Dtype.FLOAT32:
-            _check_numbers(name, stored, record.offset)
+        is_int4 = slot.dtype is Dtype.INT4
+        element = np.dtype(np.uint8) if is_int4 else slot.dtype.numpy
+        size = stored_bytes(slot) // element.itemsize
+        stored = np.frombuffer(self._data, element, size, record.offset)
+        # Any four bits are a weight.
+        for what, where in () if is_int4 else number_faults(slot, stored):
+            if where.any():
+                place = record.offset + element.itemsize * int(np.argmax(where))
+                refuse("kNonfiniteWeight", place, f"{name} has a number that is {what}")
         logical, dirty = unpack(slot, stored)
         if dirty is not None:
-            place = record.offset + 4 * dirty
+            place = record.offset + byte_of(slot, dirty)
             refuse("kReservedNotZero", place, f"{name}: the padding is not zero")
         return logical.astype(slot.dtype.numpy.newbyteorder("="))
 
@@ -143,16 +129,23 @@ class Tensors:
         records = self._records[: self._next]
         return next(record.at for record in reversed(records) if record.slot.role == role)
 
-    def of_node(self, name: str, slots: Sequence[Slot], count: int, at: int) -> dict[Role, Array]:
+    def of_node(self, name: str, slots: Sequence[Slot], count: int, at: int) -> dict[Role, Weight]:
         """The tensors of the next node, whose record at ``at`` announces ``count`` of them."""
         if count > len(self._records) - self._next:
             refuse("kBadIndex", at + 20, f"{name} has {count} tensors, more than there are")
-        present = {record.slot.role for record in self._records[self._next : self._next + count]}
-        slots = [slot for slot in slots if not slot.is_optional or slot.role in present]
+        present = {
+            record.slot.role: Kind(record.slot.dtype, record.slot.activations, record.slot.shape[0])
+            for record in self._records[self._next : self._next + count]
+        }
+        slots = [
+            slot
+            for slot in stored_slots(slots, present)
+            if not slot.is_optional or slot.role in present
+        ]
         if count != len(slots):
             needed = ", ".join(slot.name for slot in slots) or "none"
             refuse("kMissingTensor", at + 20, f"{name} has {count} tensors, expected {needed}")
-        return {slot.role: self._take(name, slot) for slot in slots}
+        return together(slots, {slot.role: self._take(name, slot) for slot in slots})
 
     def of_model(self, inputs: Sequence[Value], outputs: Sequence[Value]) -> TestVector | None:
         """The test vector, from what is left of the table."""
@@ -183,16 +176,40 @@ def _check_shape(name: str, slot: Slot, expected: Slot, at: int) -> None:
         if extent and slot.shape[axis] != extent:
             message = f"{name} has shape {slot.shape}, expected {expected.shape}"
             refuse("kBadShape", at + 16 + 4 * axis, message)
-    for offset, what in ((32, "gates"), (40, "groups")):
+    for offset, what in ((32, "gates"), (40, "groups"), (44, "activations")):
         if getattr(slot, what) != getattr(expected, what):
             message = f"{name} has {getattr(slot, what)} {what}, expected"
             refuse("kBadShape", at + offset, f"{message} {getattr(expected, what)}")
 
 
-def _check_numbers(name: str, stored: Array, offset: int) -> None:
-    bad = ~np.isfinite(stored)
-    denormal = (np.abs(stored) < SMALLEST_NORMAL) & (stored != 0)
-    for what, where in (("infinite or not a number", bad), ("denormal", denormal)):
-        if where.any():
-            place = offset + 4 * int(np.argmax(where))
-            refuse("kNonfiniteWeight", place, f"{name} has a number that is {what}")
+def _with_parameters(at: int, name: str, slot: Slot, parameters: Sequence[int]) -> Slot:
+    """The slot with gates, groups and activations of `panel16`, zeros for other layouts."""
+    gates, group, groups, activations = parameters
+    rank = len(slot.shape)
+    if slot.layout is Layout.ROWS and rank != 2:
+        refuse("kBadShape", at + 12, f"tensor {name}: rows has two axes, found {rank}")
+    if slot.layout is not Layout.PANEL16:
+        if any(parameters):
+            refuse("kReservedNotZero", at + 32, f"tensor {name}: unused parameters are not zero")
+        return slot
+    if not 1 <= gates <= MAX_GATES:
+        message = f"tensor {name} has {gates} gates, expected 1 to {MAX_GATES}"
+        refuse("kBadShape", at + 32, message)
+    if group != slot.dtype.group:
+        message = f"tensor {name}: groups of {group} along k, expected {slot.dtype.group}"
+        refuse("kBadShape", at + 36, message)
+    if groups == 1 or groups > MAX_FEATURES:
+        message = f"tensor {name} has {groups} groups, expected 0 or 2 to {MAX_FEATURES}"
+        refuse("kBadShape", at + 40, message)
+    expected = expected_activations(slot)
+    if activations not in expected:
+        message = f"tensor {name} goes with activations of {activations} bits, expected "
+        message += " or ".join(str(bits) for bits in expected)
+        refuse("kBadShape" if any(expected) else "kReservedNotZero", at + 44, message)
+    most = 3 if slot.dtype.group > 1 else 2
+    if rank > most:
+        refuse("kBadShape", at + 12, f"tensor {name}: panel16 has up to {most} axes, found {rank}")
+    if slot.shape[0] % (gates * max(1, groups)):
+        message = f"tensor {name}: {slot.shape[0]} rows do not come in {gates} gates"
+        refuse("kBadShape", at + 16, f"{message} of {max(1, groups)} groups")
+    return slot._replace(gates=gates, groups=max(1, groups), activations=activations)

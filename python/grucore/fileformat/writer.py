@@ -20,6 +20,7 @@ from grucore.fileformat.layout import Counts, aligned
 from grucore.fileformat.packing import pack
 from grucore.ir import Graph
 from grucore.node import Array, Dtype, Layout, Role, Slot
+from grucore.storage import apart
 
 __all__ = ["save", "write"]
 
@@ -56,20 +57,20 @@ def _stored(graph: Graph) -> tuple[list[tuple[Slot, Array]], int]:
     stored: list[tuple[Slot, Array]] = []
     zeroed = 0
     for node in graph.nodes:
-        tensors = node.tensors()
+        arrays = apart(node.tensors())
         for slot in graph.slots(node):
-            array = tensors[slot.role]
+            array = arrays[slot.role]
             if slot.dtype is Dtype.FLOAT32:
                 array, denormal = _without_denormals(array)
                 zeroed += denormal
             stored.append((slot, array))
     if graph.test is not None:
-        for role, arrays in (
+        for role, given in (
             (Role.TEST_INPUT, graph.test.inputs),
             (Role.TEST_OUTPUT, graph.test.outputs),
         ):
             # Denormal inputs are zeros to the engine.
-            stored += [(_test_slot(role, array), _without_denormals(array)[0]) for array in arrays]
+            stored += [(_test_slot(role, array), _without_denormals(array)[0]) for array in given]
     return stored, zeroed
 
 
@@ -110,19 +111,20 @@ def _nodes(graph: Graph) -> Iterator[bytes]:
             len(node.inputs),
             index[node.output],
             len(node.attributes),
-            len(node.tensors()),
+            len(apart(node.tensors())),
             b"",
         )
 
 
 def _payload(slot: Slot, array: Array) -> bytes:
-    return pack(slot, array).astype(slot.dtype.numpy, copy=False).tobytes()
+    return pack(slot, array.astype(slot.dtype.numpy, copy=False)).tobytes()
 
 
 def _parameters(slot: Slot) -> tuple[int, int, int, int]:
     if slot.layout is not Layout.PANEL16:
         return 0, 0, 0, 0
-    return slot.gates, 1, slot.groups if slot.groups > 1 else 0, 0
+    groups = slot.groups if slot.groups > 1 else 0
+    return slot.gates, slot.dtype.group, groups, slot.activations
 
 
 def _assemble(graph: Graph, stored: list[tuple[Slot, Array]], metadata: bytes) -> bytes:

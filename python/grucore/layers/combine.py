@@ -6,7 +6,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from enum import IntEnum
-from typing import ClassVar, Self
+from typing import Any, ClassVar
 
 from grucore.layers.checks import (
     check_arity,
@@ -17,6 +17,7 @@ from grucore.layers.checks import (
     check_float32,
 )
 from grucore.node import Array, Defect, Dtype, Layout, Node, Role, Slot, Value
+from grucore.weights import Weight
 
 __all__ = ["Binary", "Concat", "Embedding", "Operation", "Select"]
 
@@ -77,15 +78,8 @@ class Binary(Node):
         check_code(Operation, words, 0, "the operation")
 
     @classmethod
-    def build(
-        cls,
-        name: str,
-        inputs: tuple[str, ...],
-        output: str,
-        words: Sequence[int],
-        tensors: Mapping[Role, Array],
-    ) -> Self:
-        return cls(name=name, inputs=inputs, output=output, operation=Operation(words[0]))
+    def settings(cls, words: Sequence[int], tensors: Mapping[Role, Any]) -> dict[str, Any]:
+        return {"operation": Operation(words[0])}
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -100,7 +94,7 @@ class Select(Node):
     def written(self, *inputs: Value) -> Value:
         return replace(inputs[0], name=self.output, features=len(self.index))
 
-    def tensors(self) -> dict[Role, Array]:
+    def tensors(self) -> dict[Role, Weight]:
         return {Role.INDEX: self.index}
 
     @classmethod
@@ -117,7 +111,7 @@ class Select(Node):
 
     @classmethod
     def check_tensors(
-        cls, words: Sequence[int], inputs: Sequence[Value], tensors: Mapping[Role, Array]
+        cls, words: Sequence[int], inputs: Sequence[Value], tensors: Mapping[Role, Any]
     ) -> None:
         index, features = tensors[Role.INDEX], inputs[0].features
         for number in index[(index < 0) | (index >= features)][:1]:
@@ -125,22 +119,18 @@ class Select(Node):
             raise Defect("kBadIndex", message, tensor=Role.INDEX)
 
     @classmethod
-    def build(
-        cls,
-        name: str,
-        inputs: tuple[str, ...],
-        output: str,
-        words: Sequence[int],
-        tensors: Mapping[Role, Array],
-    ) -> Self:
-        return cls(name=name, inputs=inputs, output=output, index=tensors[Role.INDEX])
+    def settings(cls, words: Sequence[int], tensors: Mapping[Role, Any]) -> dict[str, Any]:
+        return {"index": tensors[Role.INDEX]}
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
 class Embedding(Node):
-    """For each int32 id its row of ``table`` (ids, width), side by side; 0 for a foreign id."""
+    """For each int32 id its row of ``table`` (ids, width), side by side; 0 for a foreign id.
 
-    table: Array
+    ``table``: float32, float16 or int8.
+    """
+
+    table: Weight
 
     kind: ClassVar[int] = 5
     layer: ClassVar[str] = "embedding"
@@ -149,7 +139,7 @@ class Embedding(Node):
         features = inputs[0].features * int(self.table.shape[1])
         return replace(inputs[0], name=self.output, dtype=Dtype.FLOAT32, features=features)
 
-    def tensors(self) -> dict[Role, Array]:
+    def tensors(self) -> dict[Role, Weight]:
         return {Role.TABLE: self.table}
 
     @classmethod
@@ -170,15 +160,9 @@ class Embedding(Node):
     ) -> tuple[Slot, ...]:
         # Any number of ids.
         width = output.features // inputs[0].features
-        return (Slot(Role.TABLE, (0, width), Layout.ROWS),)
+        slot = Slot(Role.TABLE, (0, width), Layout.ROWS)
+        return (slot._replace(others=(Dtype.FLOAT16, Dtype.INT8)),)
 
     @classmethod
-    def build(
-        cls,
-        name: str,
-        inputs: tuple[str, ...],
-        output: str,
-        words: Sequence[int],
-        tensors: Mapping[Role, Array],
-    ) -> Self:
-        return cls(name=name, inputs=inputs, output=output, table=tensors[Role.TABLE])
+    def settings(cls, words: Sequence[int], tensors: Mapping[Role, Any]) -> dict[str, Any]:
+        return {"table": tensors[Role.TABLE]}

@@ -5,22 +5,28 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import ClassVar, Self
+from typing import Any, ClassVar
 
 from grucore.layers.activations import Activation, check_activation
 from grucore.layers.checks import check_arity, check_clock, check_float32, check_in_time
 from grucore.node import MAX_FEATURES, MAX_SKIP, Array, Defect, Node, Rate, Role, Slot, Value
+from grucore.weights import Quantized, Weight, range_of, with_range
 
 __all__ = ["Conv1d", "Dense"]
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
 class Dense(Node):
-    """``activation(weight @ x + bias)``: ``weight`` (out, in), ``bias`` (out,), float32."""
+    """``activation(weight @ x + bias)``: ``weight`` (out, in), ``bias`` (out,), float32.
 
-    weight: Array
+    ``weight`` may also be float16 or `Quantized`; ``input_range`` is then what scales the inputs,
+    of each frame their largest where None.
+    """
+
+    weight: Weight
     bias: Array
     activation: Activation = Activation.LINEAR
+    input_range: float | None = None
 
     kind: ClassVar[int] = 2
     layer: ClassVar[str] = "dense"
@@ -37,8 +43,8 @@ class Dense(Node):
     def written(self, *inputs: Value) -> Value:
         return replace(inputs[0], name=self.output, features=len(self.weight))
 
-    def tensors(self) -> dict[Role, Array]:
-        return {Role.BIAS: self.bias, Role.WEIGHT: self.weight}
+    def tensors(self) -> dict[Role, Weight]:
+        return with_range({Role.BIAS: self.bias, Role.WEIGHT: self.weight}, self.input_range)
 
     @classmethod
     def check(cls, words: Sequence[int], inputs: Sequence[Value], output: Value) -> None:
@@ -53,39 +59,31 @@ class Dense(Node):
     ) -> tuple[Slot, ...]:
         return (
             Slot.panels(Role.BIAS, (output.features,)),
-            Slot.panels(Role.WEIGHT, (output.features, inputs[0].features)),
+            Slot.weights(Role.WEIGHT, (output.features, inputs[0].features)),
         )
 
     @classmethod
-    def build(
-        cls,
-        name: str,
-        inputs: tuple[str, ...],
-        output: str,
-        words: Sequence[int],
-        tensors: Mapping[Role, Array],
-    ) -> Self:
-        return cls(
-            name=name,
-            inputs=inputs,
-            output=output,
-            weight=tensors[Role.WEIGHT],
-            bias=tensors[Role.BIAS],
-            activation=Activation.of_words(words),
-        )
+    def settings(cls, words: Sequence[int], tensors: Mapping[Role, Any]) -> dict[str, Any]:
+        return {
+            "weight": tensors[Role.WEIGHT],
+            "bias": tensors[Role.BIAS],
+            "activation": Activation.of_words(words),
+            "input_range": range_of(tensors),
+        }
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
 class Conv1d(Node):
     """Convolution over time, as neural networks mean it: the weights are not turned around.
 
-    ``weight`` (channels out, taps, channels in / groups), float32, oldest tap first; ``bias``
-    (channels out,). ``before`` and ``after``: frames of zeros around the sequence. The window of
-    ``reach + 1`` frames moves by ``stride``; `written` says at which frames it has a value.
-    ``after`` above 0 looks ahead, needs ``before + after == reach``, and cannot stream.
+    ``weight`` (channels out, taps, channels in / groups), oldest tap first, and ``input_range`` as
+    `Dense` has them; ``bias`` (channels out,), float32. ``before`` and ``after``: frames of zeros
+    around the sequence. The window of ``reach + 1`` frames moves by ``stride``; `written` says at
+    which frames it has a value. ``after`` above 0 looks ahead, needs ``before + after == reach``,
+    and cannot stream.
     """
 
-    weight: Array
+    weight: Weight
     bias: Array
     dilation: int = 1
     stride: int = 1
@@ -93,6 +91,7 @@ class Conv1d(Node):
     before: int = 0
     after: int = 0
     activation: Activation = Activation.LINEAR
+    input_range: float | None = None
 
     kind: ClassVar[int] = 15
     layer: ClassVar[str] = "conv1d"
@@ -128,8 +127,11 @@ class Conv1d(Node):
         value = replace(inputs[0], name=self.output, rate=rate, period=period, skip=skip)
         return replace(value, features=len(self.weight))
 
-    def tensors(self) -> dict[Role, Array]:
-        return {Role.BIAS: self.bias, Role.WEIGHT: self.weight.reshape(len(self.weight), -1)}
+    def tensors(self) -> dict[Role, Weight]:
+        weight = self.weight
+        if not isinstance(weight, Quantized):
+            weight = weight.reshape(len(weight), -1)
+        return with_range({Role.BIAS: self.bias, Role.WEIGHT: weight}, self.input_range)
 
     @classmethod
     def check(cls, words: Sequence[int], inputs: Sequence[Value], output: Value) -> None:
@@ -160,32 +162,23 @@ class Conv1d(Node):
         columns = taps * (inputs[0].features // groups)
         return (
             Slot.panels(Role.BIAS, (features,), 1, groups),
-            Slot.panels(Role.WEIGHT, (features, columns), 1, groups),
+            Slot.weights(Role.WEIGHT, (features, columns), 1, groups, taps),
         )
 
     @classmethod
-    def build(
-        cls,
-        name: str,
-        inputs: tuple[str, ...],
-        output: str,
-        words: Sequence[int],
-        tensors: Mapping[Role, Array],
-    ) -> Self:
+    def settings(cls, words: Sequence[int], tensors: Mapping[Role, Any]) -> dict[str, Any]:
         weight = tensors[Role.WEIGHT]
-        return cls(
-            name=name,
-            inputs=inputs,
-            output=output,
-            weight=weight.reshape(len(weight), words[0], -1),
-            bias=tensors[Role.BIAS],
-            dilation=words[1],
-            stride=words[2],
-            groups=words[3],
-            before=words[4],
-            after=words[5],
-            activation=Activation.of_words(words[6:9]),
-        )
+        if not isinstance(weight, Quantized):
+            weight = weight.reshape(len(weight), words[0], -1)
+        names = ("dilation", "stride", "groups", "before", "after")
+        numbers = dict(zip(names, words[1:6], strict=True))
+        return {
+            "weight": weight,
+            "bias": tensors[Role.BIAS],
+            "activation": Activation.of_words(words[6:9]),
+            "input_range": range_of(tensors),
+            **numbers,
+        }
 
 
 MAX_HISTORY = 1 << 28  # numbers that a stream carries for a row

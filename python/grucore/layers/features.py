@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import ClassVar, Self
+from typing import Any, ClassVar
 
 from grucore.layers.activations import Activation, ActivationCode, check_activation
 from grucore.layers.checks import (
@@ -16,6 +16,7 @@ from grucore.layers.checks import (
     check_float32,
 )
 from grucore.node import Array, Defect, Node, Role, Slot, Value, float32_bits, float32_of
+from grucore.weights import Weight
 
 __all__ = ["Activate", "Affine", "LayerNorm", "Softmax"]
 
@@ -43,7 +44,7 @@ class Activate(Node):
     def attributes(self) -> tuple[int, ...]:
         return self.activation.words
 
-    def tensors(self) -> dict[Role, Array]:
+    def tensors(self) -> dict[Role, Weight]:
         return {} if self.slope is None else {Role.SLOPE: self.slope}
 
     @classmethod
@@ -59,23 +60,15 @@ class Activate(Node):
 
     @classmethod
     def check_tensors(
-        cls, words: Sequence[int], inputs: Sequence[Value], tensors: Mapping[Role, Array]
+        cls, words: Sequence[int], inputs: Sequence[Value], tensors: Mapping[Role, Any]
     ) -> None:
         if tensors and (words[0] != ActivationCode.LEAKY_RELU or words[1] != 0):
             message = f"a slope goes with {Activation.of_words(words)}, expected leaky_relu(0)"
             raise Defect("kBadAttribute", message, 0)
 
     @classmethod
-    def build(
-        cls,
-        name: str,
-        inputs: tuple[str, ...],
-        output: str,
-        words: Sequence[int],
-        tensors: Mapping[Role, Array],
-    ) -> Self:
-        activation, slope = Activation.of_words(words), tensors.get(Role.SLOPE)
-        return cls(name=name, inputs=inputs, output=output, activation=activation, slope=slope)
+    def settings(cls, words: Sequence[int], tensors: Mapping[Role, Any]) -> dict[str, Any]:
+        return {"activation": Activation.of_words(words), "slope": tensors.get(Role.SLOPE)}
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -98,15 +91,8 @@ class Softmax(Node):
         check_flag(words, 0, "the logarithm")
 
     @classmethod
-    def build(
-        cls,
-        name: str,
-        inputs: tuple[str, ...],
-        output: str,
-        words: Sequence[int],
-        tensors: Mapping[Role, Array],
-    ) -> Self:
-        return cls(name=name, inputs=inputs, output=output, logarithm=bool(words[0]))
+    def settings(cls, words: Sequence[int], tensors: Mapping[Role, Any]) -> dict[str, Any]:
+        return {"logarithm": bool(words[0])}
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -128,7 +114,7 @@ class LayerNorm(Node):
     def attributes(self) -> tuple[int, ...]:
         return (float32_bits(self.epsilon),)
 
-    def tensors(self) -> dict[Role, Array]:
+    def tensors(self) -> dict[Role, Weight]:
         return {Role.SCALE: self.scale, Role.SHIFT: self.shift}
 
     @classmethod
@@ -145,22 +131,9 @@ class LayerNorm(Node):
         return _scale_and_shift(output)
 
     @classmethod
-    def build(
-        cls,
-        name: str,
-        inputs: tuple[str, ...],
-        output: str,
-        words: Sequence[int],
-        tensors: Mapping[Role, Array],
-    ) -> Self:
-        return cls(
-            name=name,
-            inputs=inputs,
-            output=output,
-            scale=tensors[Role.SCALE],
-            shift=tensors[Role.SHIFT],
-            epsilon=float32_of(words[0]),
-        )
+    def settings(cls, words: Sequence[int], tensors: Mapping[Role, Any]) -> dict[str, Any]:
+        scale, shift = tensors[Role.SCALE], tensors[Role.SHIFT]
+        return {"scale": scale, "shift": shift, "epsilon": float32_of(words[0])}
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -173,7 +146,7 @@ class Affine(Node):
     kind: ClassVar[int] = 9
     layer: ClassVar[str] = "affine"
 
-    def tensors(self) -> dict[Role, Array]:
+    def tensors(self) -> dict[Role, Weight]:
         return {Role.SCALE: self.scale, Role.SHIFT: self.shift}
 
     @classmethod
@@ -187,16 +160,8 @@ class Affine(Node):
         return _scale_and_shift(output)
 
     @classmethod
-    def build(
-        cls,
-        name: str,
-        inputs: tuple[str, ...],
-        output: str,
-        words: Sequence[int],
-        tensors: Mapping[Role, Array],
-    ) -> Self:
-        scale, shift = tensors[Role.SCALE], tensors[Role.SHIFT]
-        return cls(name=name, inputs=inputs, output=output, scale=scale, shift=shift)
+    def settings(cls, words: Sequence[int], tensors: Mapping[Role, Any]) -> dict[str, Any]:
+        return {"scale": tensors[Role.SCALE], "shift": tensors[Role.SHIFT]}
 
 
 def _scale_and_shift(output: Value) -> tuple[Slot, ...]:

@@ -6,9 +6,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from enum import IntEnum
-from typing import ClassVar, Self
-
-import numpy as np
+from typing import Any, ClassVar
 
 from grucore.layers.activations import Activation, check_activation
 from grucore.layers.checks import (
@@ -20,6 +18,7 @@ from grucore.layers.checks import (
     check_mask,
 )
 from grucore.node import Array, Defect, Node, Role, Slot, Value
+from grucore.weights import Weight, joined, range_of, with_range
 
 __all__ = ["Cell", "Direction", "Gru", "MaskedOutput"]
 
@@ -51,14 +50,16 @@ class MaskedOutput(IntEnum):
 class Gru(Node):
     """A recurrent layer in one direction; gate order r, z, n along the rows.
 
-    ``weight_ih`` (3 H, I), ``weight_hh`` (3 H, H), float32. ``bias``, float32: (4 H,) for the
-    reset-after cell: r, z, n of the input side, n of the recurrent side; (3 H,) for reset-before.
+    ``weight_ih`` (3 H, I), ``weight_hh`` (3 H, H), each float32, float16 or `Quantized`. ``bias``,
+    float32: (4 H,) for the reset-after cell: r, z, n of the input side, n of the recurrent side;
+    (3 H,) for reset-before. ``input_range``: what scales the inputs of a quantized ``weight_ih``,
+    of each frame their largest where None.
     ``initial_state`` (H,), float32: zeros where None. A second input is a mask, int32 of one
     feature: where it is 0, the state stays. The activations are those of codes 0 to 7.
     """
 
-    weight_ih: Array
-    weight_hh: Array
+    weight_ih: Weight
+    weight_hh: Weight
     bias: Array
     cell: Cell = Cell.RESET_AFTER
     direction: Direction = Direction.FORWARD
@@ -66,6 +67,7 @@ class Gru(Node):
     activation: Activation = Activation.TANH
     masked_output: MaskedOutput = MaskedOutput.REPEAT
     initial_state: Array | None = None
+    input_range: float | None = None
 
     kind: ClassVar[int] = 1
     layer: ClassVar[str] = "gru"
@@ -98,8 +100,11 @@ class Gru(Node):
     def written(self, *inputs: Value) -> Value:
         return replace(inputs[0], name=self.output, features=self.hidden_size)
 
-    def tensors(self) -> dict[Role, Array]:
-        tensors = {Role.WEIGHT_IH: self.weight_ih, Role.WEIGHT_HH: self.weight_hh}
+    def tensors(self) -> dict[Role, Weight]:
+        tensors: dict[Role, Weight] = {
+            Role.WEIGHT_IH: self.weight_ih,
+            Role.WEIGHT_HH: self.weight_hh,
+        }
         if self.cell is Cell.RESET_BEFORE:
             split = 2 * self.hidden_size
             tensors[Role.WEIGHT_HH] = self.weight_hh[:split]
@@ -107,7 +112,7 @@ class Gru(Node):
         tensors[Role.BIAS] = self.bias
         if self.initial_state is not None:
             tensors[Role.INITIAL_STATE] = self.initial_state
-        return tensors
+        return with_range(tensors, self.input_range)
 
     @classmethod
     def check(cls, words: Sequence[int], inputs: Sequence[Value], output: Value) -> None:
@@ -133,42 +138,33 @@ class Gru(Node):
         recurrent: tuple[Slot, ...]
         if words[0] == Cell.RESET_AFTER:
             recurrent = (
-                Slot.panels(Role.WEIGHT_HH, (3 * hidden, hidden), 3),
+                Slot.weights(Role.WEIGHT_HH, (3 * hidden, hidden), 3),
                 Slot.panels(Role.BIAS, (4 * hidden,), 4),
             )
         else:
             recurrent = (
-                Slot.panels(Role.WEIGHT_HH, (2 * hidden, hidden), 2),
-                Slot.panels(Role.WEIGHT_HN, (hidden, hidden), 1),
+                Slot.weights(Role.WEIGHT_HH, (2 * hidden, hidden), 2),
+                Slot.weights(Role.WEIGHT_HN, (hidden, hidden), 1),
                 Slot.panels(Role.BIAS, (3 * hidden,), 3),
             )
         return (
-            Slot.panels(Role.WEIGHT_IH, (3 * hidden, size), 3),
+            Slot.weights(Role.WEIGHT_IH, (3 * hidden, size), 3),
             *recurrent,
             Slot(Role.INITIAL_STATE, (hidden,), is_optional=True),
         )
 
     @classmethod
-    def build(
-        cls,
-        name: str,
-        inputs: tuple[str, ...],
-        output: str,
-        words: Sequence[int],
-        tensors: Mapping[Role, Array],
-    ) -> Self:
+    def settings(cls, words: Sequence[int], tensors: Mapping[Role, Any]) -> dict[str, Any]:
         recurrent = [tensors[role] for role in (Role.WEIGHT_HH, Role.WEIGHT_HN) if role in tensors]
-        return cls(
-            name=name,
-            inputs=inputs,
-            output=output,
-            weight_ih=tensors[Role.WEIGHT_IH],
-            weight_hh=np.concatenate(recurrent) if len(recurrent) > 1 else recurrent[0],
-            bias=tensors[Role.BIAS],
-            cell=Cell(words[0]),
-            direction=Direction(words[1]),
-            masked_output=MaskedOutput(words[2]),
-            gate_activation=Activation.of_words(words[3:6]),
-            activation=Activation.of_words(words[6:9]),
-            initial_state=tensors.get(Role.INITIAL_STATE),
-        )
+        return {
+            "weight_ih": tensors[Role.WEIGHT_IH],
+            "weight_hh": joined(recurrent),
+            "bias": tensors[Role.BIAS],
+            "cell": Cell(words[0]),
+            "direction": Direction(words[1]),
+            "masked_output": MaskedOutput(words[2]),
+            "gate_activation": Activation.of_words(words[3:6]),
+            "activation": Activation.of_words(words[6:9]),
+            "initial_state": tensors.get(Role.INITIAL_STATE),
+            "input_range": range_of(tensors),
+        }

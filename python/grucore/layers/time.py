@@ -6,7 +6,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from enum import IntEnum
-from typing import ClassVar, Self
+from typing import Any, ClassVar
 
 from grucore.layers.checks import (
     check_arity,
@@ -19,7 +19,7 @@ from grucore.layers.checks import (
     check_mask,
     check_per_sequence,
 )
-from grucore.node import Array, Defect, Dtype, Node, Role, Value
+from grucore.node import Defect, Dtype, Node, Role, Value
 
 __all__ = ["Flip", "Mask", "Pool", "Pooling", "Position", "Take"]
 
@@ -65,15 +65,8 @@ class Take(Node):
         check_code(Position, words, 0, "the frame to take")
 
     @classmethod
-    def build(
-        cls,
-        name: str,
-        inputs: tuple[str, ...],
-        output: str,
-        words: Sequence[int],
-        tensors: Mapping[Role, Array],
-    ) -> Self:
-        return cls(name=name, inputs=inputs, output=output, position=Position(words[0]))
+    def settings(cls, words: Sequence[int], tensors: Mapping[Role, Any]) -> dict[str, Any]:
+        return {"position": Position(words[0])}
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -104,15 +97,8 @@ class Pool(Node):
         check_code(Pooling, words, 0, "the pooling")
 
     @classmethod
-    def build(
-        cls,
-        name: str,
-        inputs: tuple[str, ...],
-        output: str,
-        words: Sequence[int],
-        tensors: Mapping[Role, Array],
-    ) -> Self:
-        return cls(name=name, inputs=inputs, output=output, pooling=Pooling(words[0]))
+    def settings(cls, words: Sequence[int], tensors: Mapping[Role, Any]) -> dict[str, Any]:
+        return {"pooling": Pooling(words[0])}
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -164,12 +150,5 @@ class Mask(Node):
         check_clock(inputs[0], output)
 
     @classmethod
-    def build(
-        cls,
-        name: str,
-        inputs: tuple[str, ...],
-        output: str,
-        words: Sequence[int],
-        tensors: Mapping[Role, Array],
-    ) -> Self:
-        return cls(name=name, inputs=inputs, output=output, bits=words[0])
+    def settings(cls, words: Sequence[int], tensors: Mapping[Role, Any]) -> dict[str, Any]:
+        return {"bits": words[0]}
