@@ -18,7 +18,7 @@ import numpy.typing as npt
 from grucore.exact.activations import activate, leaky
 from grucore.exact.features import layer_norm, softmax
 from grucore.exact.functions import Floats, flush
-from grucore.exact.products import multiply, rows_of, stored, table_rows
+from grucore.exact.products import multiply, stored, table_rows, tap_of
 from grucore.layers import (
     Activate,
     Affine,
@@ -49,6 +49,8 @@ __all__ = ["FORMULAS", "Call"]
 Bools: TypeAlias = npt.NDArray[np.bool_]
 Result: TypeAlias = tuple[Array, Floats | None]
 
+STATE_RANGE = 1.0  # what a tanh cell's state stays within
+
 
 @dataclass(frozen=True)
 class Call:
@@ -74,15 +76,17 @@ def _step(node: Gru, projected: Floats, h: Floats, numerics: str) -> Floats:
     """One frame of the cell: ``projected`` (N, 3 H), ``h`` (N, H) -> the new ``h``."""
     size = node.hidden_size
     gates = slice(0, 2 * size)
-    sums = multiply(projected[:, gates], rows_of(node.weight_hh, gates), h, numerics, is_state=True)
+    sums = multiply(
+        projected[:, gates], node.weight_hh[gates], h, numerics, least_range=STATE_RANGE
+    )
     r, z = np.split(activate(node.gate_activation, sums), 2, axis=1)
     candidate = projected[:, 2 * size :]
-    weight_hn = rows_of(node.weight_hh, slice(2 * size, None))
+    weight_hn = node.weight_hh[2 * size :]
     if node.cell is Cell.RESET_AFTER:
         bias = np.broadcast_to(stored(node.bias)[3 * size :], h.shape)
-        candidate = candidate + r * multiply(bias, weight_hn, h, numerics, is_state=True)
+        candidate = candidate + r * multiply(bias, weight_hn, h, numerics, least_range=STATE_RANGE)
     else:
-        candidate = multiply(candidate, weight_hn, flush(r * h), numerics, is_state=True)
+        candidate = multiply(candidate, weight_hn, flush(r * h), numerics, least_range=STATE_RANGE)
     n = activate(node.activation, candidate)
     return flush(z * h + (np.float32(1) - z) * n)
 
@@ -94,7 +98,7 @@ def _gru(node: Gru, call: Call) -> Result:
     bias = np.broadcast_to(stored(node.bias)[: 3 * size], (len(x), 3 * size))
     projected = np.zeros((batch, frames, 3 * size), np.float32)
     projected[call.at] = multiply(
-        bias, node.weight_ih, x, call.numerics, fixed_range=getattr(node, "input_range", None)
+        bias, node.weight_ih, x, call.numerics, input_range=node.input_range
     )
     opened = call.at & (call.sources[1][..., 0] != 0) if len(call.sources) > 1 else call.at
     h = np.zeros((batch, size), np.float32)
@@ -115,9 +119,7 @@ def _gru(node: Gru, call: Call) -> Result:
 def _dense(node: Dense, call: Call) -> Result:
     x = call.sources[0][call.at]
     bias = np.broadcast_to(stored(node.bias), (len(x), len(node.bias)))
-    sums = multiply(
-        bias, node.weight, x, call.numerics, fixed_range=getattr(node, "input_range", None)
-    )
+    sums = multiply(bias, node.weight, x, call.numerics, input_range=node.input_range)
     return call.spread(flush(activate(node.activation, sums))), None
 
 
@@ -141,16 +143,12 @@ def _conv1d(node: Conv1d, call: Call) -> Result:
     sums[:] = stored(node.bias)
     for group in range(node.groups):
         rows = slice(group * outputs, (group + 1) * outputs)
-        weight = rows_of(node.weight, rows)
+        weight = node.weight[rows]
         for tap in range(node.taps):
             heard = frames[:, tap, group * inner : (group + 1) * inner]
+            part = tap_of(weight, tap)
             sums[:, rows] = multiply(
-                sums[:, rows],
-                weight,
-                heard,
-                call.numerics,
-                tap=tap,
-                fixed_range=getattr(node, "input_range", None),
+                sums[:, rows], part, heard, call.numerics, input_range=node.input_range
             )
     return call.spread(flush(activate(node.activation, sums))), last
 

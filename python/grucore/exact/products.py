@@ -7,19 +7,23 @@ Everywhere y is float32 (N, rows): the bias, or what the product before left. x 
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
 
-from grucore.exact.functions import Floats
+from grucore.exact.functions import Floats, flush
 from grucore.layers import Conv1d, Dense, Gru
-from grucore.node import Array, Node
+from grucore.node import Array, Dtype, Node
+from grucore.weights import INT4_INPUTS, Quantized, Weight
 
-__all__ = ["float_weights", "multiply", "rows_of", "stored", "table_rows"]
+__all__ = ["float_weights", "multiply", "stored", "table_rows", "tap_of"]
 
 Doubles: TypeAlias = npt.NDArray[np.float64]
 
+INT8_BLOCK = 1024  # inputs whose products are summed exactly
+SMALLEST_RANGE = np.float32(2.0**-100)
 _SMALLEST_NORMAL = np.float32(2.0**-126)
 
 
@@ -68,31 +72,76 @@ def _round_to_odd(a: Doubles, b: Doubles) -> Doubles:
 _CHAINS = {"fused": _fused, "muladd": _muladd}
 
 
+def _activations(x: Floats, bits: int, least: float, fixed: float | None) -> tuple[Doubles, Floats]:
+    """Quantized activations q (N, k), whole numbers, and their scale (N, 1) for each row of x."""
+    limit = np.float32(127 if bits == 8 else 16383)
+    largest = np.abs(x).max(axis=1, keepdims=True, initial=least)
+    span = largest if fixed is None else np.full_like(largest, fixed)
+    finite = np.isfinite(x).all(axis=1, keepdims=True)
+    counts = span >= SMALLEST_RANGE
+    rounded = np.clip(np.rint(x * (limit / span)), -limit, limit)
+    q = np.where(finite & counts, rounded, np.float32(0)).astype(np.float64)
+    scale = np.where(counts, span / limit, np.float32(0))
+    return q, np.where(finite, scale, np.float32(np.nan))
+
+
+def _integers(y: Floats, weight: Quantized, q: Doubles, scale: Floats) -> Floats:
+    """Sums of a block's or a group's products are exact in float64, then rounded to float32."""
+    values = weight.values.astype(np.float64)
+    block = INT8_BLOCK if weight.dtype is Dtype.INT8 else INT4_INPUTS
+    product = np.zeros(y.shape, np.float32)
+    for first in range(0, q.shape[1], block):
+        part = slice(first, first + block)
+        total = (q[:, part] @ values[:, part].T).astype(np.float32)
+        if weight.dtype is Dtype.INT4:
+            total = total * weight.scale[:, first // block].astype(np.float32)
+        product = product + total
+    if weight.dtype is Dtype.INT4:
+        return y + product * scale
+    return y + (product * scale) * stored(weight.scale)
+
+
+def tap_of(weight: Weight, tap: int) -> Weight:
+    """One tap of the weights (rows, taps, k) of a convolution: (rows, k), with its own scales."""
+    if not isinstance(weight, Quantized):
+        return weight[:, tap]
+    scale = weight.scale
+    if weight.dtype is Dtype.INT4:
+        scale = scale.reshape(len(weight), weight.shape[1], -1)[:, tap]
+    return replace(weight, values=weight.values[:, tap], scale=scale)
+
+
+def table_rows(table: Weight, ids: npt.NDArray[Any]) -> Floats:
+    """The rows of an embedding's table, of any kind: ids of any shape give (..., width)."""
+    if not isinstance(table, Quantized):
+        rows: Floats = stored(table)[ids]
+        return rows
+    return flush(table.values[ids].astype(np.float32) * stored(table.scale)[ids, None])
+
+
 def float_weights(node: Node) -> bool:
-    """Whether a layer has a product of float weights, whose class matters."""
-    return isinstance(node, Gru | Dense | Conv1d)
-
-
-def rows_of(weight: Any, rows: slice) -> Any:
-    """Some rows of a matrix of any kind."""
-    return weight[rows]
-
-
-def table_rows(table: Any, ids: npt.NDArray[Any]) -> Floats:
-    """The rows of an embedding of any kind: ids of any shape give (..., width)."""
-    rows: Floats = stored(table)[ids]
-    return rows
+    """Whether a layer has a product of float weights, for which there are two classes."""
+    if isinstance(node, Gru):
+        weights = [node.weight_ih, node.weight_hh]
+    else:
+        weights = [node.weight] if isinstance(node, Dense | Conv1d) else []
+    return any(not isinstance(weight, Quantized) for weight in weights)
 
 
 def multiply(
     y: Floats,
-    weight: Any,
+    weight: Weight,
     x: Floats,
     numerics: str,
     *,
-    tap: int | None = None,
-    is_state: bool = False,
-    fixed_range: float | None = None,
+    least_range: float = 0.0,
+    input_range: float | None = None,
 ) -> Floats:
-    """y + weight (rows, k) times x, for weights of any kind; of (rows, taps, k) the tap's part."""
-    return _CHAINS[numerics](y, stored(weight if tap is None else weight[:, tap]), x)
+    """y + weight (rows, k) times x, for weights of any kind.
+
+    Of quantized weights: ``input_range`` is the range of x, or else its largest magnitude in each
+    row, but at least ``least_range``. ``numerics`` is the class of float weights.
+    """
+    if isinstance(weight, Quantized):
+        return _integers(y, weight, *_activations(x, weight.activations, least_range, input_range))
+    return _CHAINS[numerics](y, stored(weight), x)
