@@ -105,9 +105,9 @@ class FileBuilder {
     tensors_.push_back({role,
                         0,
                         2,
-                        {gates * rows, inputs},
-                        {gates, 1, 0},
-                        textbook::pack_panel16(data, gates, rows, inputs ? inputs : 1)});
+                        {gates * rows, inputs, 0},
+                        {gates, 1, 0, 0},
+                        bytes_of(textbook::pack_panel16(data, gates, rows, inputs ? inputs : 1))});
   }
   // The same of `groups` matrices, one after the other.
   void grouped_tensor(uint32_t role, uint32_t groups, uint32_t rows, uint32_t inputs, const float* data) {
@@ -117,26 +117,35 @@ class FileBuilder {
           textbook::pack_panel16(data + size_t{g} * rows * (inputs ? inputs : 1), 1, rows, inputs ? inputs : 1);
       packed.insert(packed.end(), one.begin(), one.end());
     }
-    tensors_.push_back({role, 0, 2, {groups * rows, inputs}, {1, 1, groups > 1 ? groups : 0}, packed});
+    tensors_.push_back(
+        {role, 0, 2, {groups * rows, inputs, 0}, {1, 1, groups > 1 ? groups : 0, 0}, bytes_of(packed)});
   }
   void vector_tensor(uint32_t role, const textbook::Floats& data) {
-    tensors_.push_back({role, 0, 1, {static_cast<uint32_t>(data.size()), 0}, {0, 0, 0}, data});
+    tensors_.push_back({role, 0, 1, {static_cast<uint32_t>(data.size()), 0, 0}, {0, 0, 0, 0}, bytes_of(data)});
   }
   void index_tensor(uint32_t role, const std::vector<uint32_t>& indices) {
     textbook::Floats bits(indices.size());
     memcpy(bits.data(), indices.data(), indices.size() * 4);
-    tensors_.push_back({role, 1, 1, {static_cast<uint32_t>(indices.size()), 0}, {0, 0, 0}, bits});
+    tensors_.push_back({role, 1, 1, {static_cast<uint32_t>(indices.size()), 0, 0}, {0, 0, 0, 0}, bytes_of(bits)});
   }
   void table_tensor(uint32_t role, uint32_t rows, uint32_t width, const textbook::Floats& data) {
     const uint32_t stride = (width + 15) / 16 * 16;
     textbook::Floats padded(size_t{rows} * stride, 0.0f);
     for (size_t i = 0; i < size_t{rows} * width; ++i) padded[i / width * stride + i % width] = data[i];
-    tensors_.push_back({role, 0, 3, {rows, width}, {0, 0, 0}, padded});
+    tensors_.push_back({role, 0, 3, {rows, width, 0}, {0, 0, 0, 0}, bytes_of(padded)});
   }
   // rowmajor of float32, for the test vector of the model; after the tensors of all nodes. features 0: (frames,).
   void test_tensor(uint32_t role, uint32_t frames, uint32_t features, const textbook::Floats& data) {
-    tensors_.push_back({role, 0, 1, {frames, features}, {0, 0, 0}, data});
+    tensors_.push_back({role, 0, 1, {frames, features, 0}, {0, 0, 0, 0}, bytes_of(data)});
   }
+  // Any tensor, as it stands in the file.
+  struct TensorSource {
+    uint32_t role, dtype, layout;
+    uint32_t shape[3];  // 0: no such dimension
+    uint32_t params[4];
+    Bytes bytes;
+  };
+  void any_tensor(const TensorSource& tensor) { tensors_.push_back(tensor); }
 
   Bytes finish() const {
     std::vector<uint32_t> words = inputs_;
@@ -157,13 +166,15 @@ class FileBuilder {
     size_t data = file.size() + 64 * tensors_.size() + (4 * words.size() + 63) / 64 * 64 +
                   (names.size() + 63) / 64 * 64 + (metadata.size() + 63) / 64 * 64;
     for (const TensorSource& tensor : tensors_) {
-      for (uint32_t field : {tensor.role, tensor.dtype, tensor.layout, tensor.shape[1] ? 2u : 1u, tensor.shape[0],
-                             tensor.shape[1], 0u, 0u, tensor.params[0], tensor.params[1], tensor.params[2], 0u}) {
+      const uint32_t rank = tensor.shape[2] ? 3u : tensor.shape[1] ? 2u : 1u;
+      for (uint32_t field : {tensor.role, tensor.dtype, tensor.layout, rank, tensor.shape[0], tensor.shape[1],
+                             tensor.shape[2], 0u, tensor.params[0], tensor.params[1], tensor.params[2],
+                             tensor.params[3]}) {
         put32(&file, field);
       }
       put64(&file, data);
-      put64(&file, tensor.packed.size() * 4);
-      data += (tensor.packed.size() * 4 + 63) / 64 * 64;
+      put64(&file, tensor.bytes.size());
+      data += (tensor.bytes.size() + 63) / 64 * 64;
     }
     for (uint32_t word : words) put32(&file, word);
     pad64(&file);
@@ -172,9 +183,7 @@ class FileBuilder {
     file.insert(file.end(), metadata.begin(), metadata.end());
     pad64(&file);
     for (const TensorSource& tensor : tensors_) {
-      const size_t at = file.size();
-      file.resize(at + tensor.packed.size() * 4);
-      memcpy(file.data() + at, tensor.packed.data(), tensor.packed.size() * 4);
+      file.insert(file.end(), tensor.bytes.begin(), tensor.bytes.end());
       pad64(&file);
     }
     seal(&file);
@@ -182,12 +191,12 @@ class FileBuilder {
   }
 
  private:
-  struct TensorSource {
-    uint32_t role, dtype, layout;
-    uint32_t shape[2];  // 0: no such dimension
-    uint32_t params[3];
-    textbook::Floats packed;
-  };
+  static Bytes bytes_of(const textbook::Floats& floats) {
+    Bytes bytes(floats.size() * 4);
+    if (!bytes.empty()) memcpy(bytes.data(), floats.data(), bytes.size());
+    return bytes;
+  }
+
   Bytes values_, nodes_;
   std::string value_names_, node_names_;
   std::vector<uint32_t> inputs_, outputs_, node_words_;

@@ -38,7 +38,7 @@ enum class Isa : uint8_t {
 #include "grucore/isa_list.inc"
 #undef GRUCORE_ISA_ROW
 };
-constexpr uint32_t kIsaCount = 6;
+constexpr uint32_t kIsaCount = 9;
 
 // Float results are the same bits within a class (docs/numerics.md).
 enum class Numerics : uint8_t { kExact = 0, kFused = 1, kMulAdd = 2 };

@@ -46,6 +46,12 @@ enum class Role : uint32_t {
   kShift = 9,
   kSlope = 10,
   kIndex = 11,
+  kWeightIhScale = 12,
+  kWeightHhScale = 13,
+  kWeightHnScale = 14,
+  kWeightScale = 15,
+  kTableScale = 16,
+  kInputRange = 17,
   kTestInput = 64,
   kTestOutput = 65,
 };

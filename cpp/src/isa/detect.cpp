@@ -12,6 +12,10 @@
 #else
 #include <cpuid.h>
 #endif
+#elif defined(__aarch64__) && defined(__linux__)
+#include <sys/auxv.h>
+#elif defined(__aarch64__) && defined(__APPLE__)
+#include <sys/sysctl.h>
 #endif
 
 namespace grucore {
@@ -70,17 +74,38 @@ CpuFeatures detect_cpu() {
 #if !defined(__APPLE__)  // Darwin enables the AVX-512 state lazily, so XCR0 cannot be trusted there
   features.avx512 = features.avx2 && (saved & kSavesZmm) == kSavesZmm && has(seven.ebx, 16) && has(seven.ebx, 17) &&
                     has(seven.ebx, 30) && has(seven.ebx, 31);
+  features.avx512vnni = features.avx512 && has(seven.ecx, 11);
 #endif
+  const uint32_t highest_subleaf = seven.eax;
+  features.avxvnni = features.avx2 && highest_subleaf >= 1 && has(cpuid(7, 1).eax, 4);
   return features;
 }
 
 #else
+
+namespace {
+
+bool has_dot_product() {
+#if defined(__aarch64__) && defined(__linux__)
+  constexpr unsigned long kHwcap = 16, kDotProduct = 1ul << 20;
+  return (getauxval(kHwcap) & kDotProduct) != 0;
+#elif defined(__aarch64__) && defined(__APPLE__)
+  int found = 0;
+  size_t bytes = sizeof found;
+  return sysctlbyname("hw.optional.arm.FEAT_DotProd", &found, &bytes, nullptr, 0) == 0 && found != 0;
+#else
+  return false;
+#endif
+}
+
+}  // namespace
 
 CpuFeatures detect_cpu() {
   CpuFeatures features;
 #if defined(__aarch64__) || defined(_M_ARM64)
   features.neon = true;  // part of the architecture
 #endif
+  features.neondot = has_dot_product();
   return features;
 }
 

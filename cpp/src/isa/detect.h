@@ -10,7 +10,10 @@ struct CpuFeatures {
   bool sse41 = false;
   bool avx2 = false;    // with FMA and F16C, and the system saves the wide registers
   bool avx512 = false;  // F, BW, VL, DQ, and the system saves the wide registers
+  bool avxvnni = false;
+  bool avx512vnni = false;
   bool neon = false;
+  bool neondot = false;
 };
 
 CpuFeatures detect_cpu();

@@ -31,8 +31,17 @@ const KernelTable* select_table(Isa isa, const CpuFeatures& features) {
 #if GRUCORE_HAVE_AVX512
     case Isa::avx512: return features.avx512 ? &avx512::kTable : nullptr;
 #endif
+#if GRUCORE_HAVE_AVXVNNI
+    case Isa::avxvnni: return features.avxvnni ? &avxvnni::kTable : nullptr;
+#endif
+#if GRUCORE_HAVE_AVX512VNNI
+    case Isa::avx512vnni: return features.avx512vnni ? &avx512vnni::kTable : nullptr;
+#endif
 #if GRUCORE_HAVE_NEON
     case Isa::neon: return features.neon ? &neon::kTable : nullptr;
+#endif
+#if GRUCORE_HAVE_NEONDOT
+    case Isa::neondot: return features.neondot ? &neondot::kTable : nullptr;
 #endif
     default: return nullptr;
   }

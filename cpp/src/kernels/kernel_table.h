@@ -96,11 +96,85 @@ struct GruArgs {
   Rows rows;
 };
 
-struct KernelTable {
-  Isa isa;
-  Numerics numerics;
+// Weights in panel16 of any dtype, for products that are added to what stands in y already.
+enum class WeightKind : uint32_t { kFloat32 = 0, kFloat16 = 1, kInt8 = 2, kInt4 = 3 };
+
+struct PackedWeights {
+  const void* data;
+  const void* scale;  // int8: a float32 for each row; int4: a float16 for each row and 32 inputs
+  WeightKind kind;
+  uint32_t activation_bits;  // of integer products: 8 or 16
+  uint32_t gates;
+  uint32_t rows;      // of one gate
+  uint32_t inputs;    // of one segment
+  uint32_t segments;  // taps of a convolution, each with activations of its own scale; else 1
+};
+
+// Activations as a kernel table's integer products want them: for each row `stride` bytes, written by its
+// `quantize`, private to the table.
+struct QuantizedRows {
+  unsigned char* data;
+  size_t stride;
+};
+
+struct QuantizeArgs {
+  PackedWeights weights;  // that will be multiplied
+  float range;            // fixed; 0: the largest |x|, but at least `least`
+  float least;
+  ConstMatrix x;  // segments * inputs floats a row
+  QuantizedRows to;
+  Rows rows;
+};
+
+// y += weights * x for each of the rows; y[row] is panel by panel, gate by gate.
+struct ProductArgs {
+  PackedWeights weights;
+  ConstMatrix x;            // of float weights
+  QuantizedRows quantized;  // of integer weights
+  Matrix y;
+  Rows rows;
+};
+
+// Where a gate's values come from: gate `gate` of rows with `gates` gates; stride 0: one row for all.
+struct GateSource {
+  const float* data;
+  size_t stride;
+  uint32_t gates;
+  uint32_t gate;
+};
+
+// y[row] = the gates side by side, panel by panel.
+struct GatherArgs {
+  GateSource from[3];
+  uint32_t gates;
+  uint32_t units;
+  Matrix y;
+  Rows rows;
+};
+
+// A GRU cell after its products. Chains of r, z and (reset-after) the recurrent n stand in `sums`, panel by panel.
+struct CellArgs {
+  Activation gate;
+  Activation candidate;
+  bool is_standard;
+  uint32_t units;
+  GateSource input_n;  // reset-after: chain of n from the input; reset-before: the whole chain of n
+  Matrix sums;
+  ConstMatrix h;
+  Matrix out;    // h'; of the first half of reset-before r * h
+  Matrix update;  // reset-before: z
+  Rows rows;
+};
+
+struct FloatKernels {
   void (*matmul)(const MatmulArgs& args);
   void (*gru_step)(const GruArgs& args);
+  // The same in pieces, for weights of other kinds; `product` takes float32 and float16 weights.
+  void (*product)(const ProductArgs& args);
+  void (*gather)(const GatherArgs& args);
+  void (*cell_reset_after)(const CellArgs& args);
+  void (*cell_reset)(const CellArgs& args);      // reset-before: r * h and z
+  void (*cell_candidate)(const CellArgs& args);  // reset-before: h'
   // Copies with denormals made zero; true if a value was not finite.
   bool (*copy_in)(float* to, const float* from, size_t count);
   // Copies; true if a value was not finite.
@@ -116,6 +190,19 @@ struct KernelTable {
   void (*layer_norm)(float epsilon, float* y, const float* x, const float* scale, const float* shift, size_t count);
 };
 
+struct IntegerKernels {
+  void (*quantize)(const QuantizeArgs& args);
+  void (*product)(const ProductArgs& args);  // int8 and int4 weights
+};
+
+// Tables that differ in their integer products only (avx512vnni from avx512) share the rest.
+struct KernelTable {
+  Isa isa;
+  Numerics numerics;  // of float products
+  const FloatKernels* floats;
+  const IntegerKernels* integers;
+};
+
 constexpr uint32_t kPanel = 16;
 
 // static: kernel files must not share functions, not even these.
@@ -124,6 +211,26 @@ static constexpr uint32_t round_up(uint32_t value, uint32_t multiple) {
 }
 // Rows of a matrix in panel16, padding included.
 static constexpr uint32_t padded_rows(uint32_t rows) { return round_up(rows, 4); }
+
+constexpr uint32_t kBlockInputs = 1024;  // summed as integers before they become a float: int8
+constexpr uint32_t kGroupInputs = 32;    // the same of int4, one scale each
+
+static constexpr bool is_integer(WeightKind kind) { return kind == WeightKind::kInt8 || kind == WeightKind::kInt4; }
+// Inputs of a segment with their padding.
+static constexpr uint32_t padded_inputs(WeightKind kind, uint32_t inputs) {
+  return kind == WeightKind::kInt8 ? round_up(inputs, 4) : kind == WeightKind::kInt4 ? round_up(inputs, 8) : inputs;
+}
+static constexpr uint32_t sum_groups(const PackedWeights& w) {
+  const uint32_t group = w.kind == WeightKind::kInt8 ? kBlockInputs : kGroupInputs;
+  return (w.inputs + group - 1) / group;
+}
+// A quantized segment: its scale, the sum of each group of activations, padded to 64 bytes; then a byte for
+// each activation, padded to 64; with 16 bits the upper bytes, then the lower ones.
+static constexpr size_t quantized_header(const PackedWeights& w) { return round_up(4 + 4 * sum_groups(w), 64); }
+static constexpr size_t quantized_plane(const PackedWeights& w) { return round_up(w.inputs, 64); }
+static constexpr size_t quantized_segment(const PackedWeights& w) {
+  return quantized_header(w) + quantized_plane(w) * (w.activation_bits / 8);
+}
 
 }  // namespace detail
 }  // namespace grucore

@@ -10,22 +10,21 @@
 #define GRUCORE_ISA avx512
 #define GRUCORE_NUMERICS Numerics::kFused
 #define GRUCORE_STEP_VECTORS 4
+#define GRUCORE_HAS_DOT 0
 #define GRUCORE_BLOCK_ROWS 8
 
 GRUCORE_TARGET_BEGIN("avx512f,avx512bw,avx512vl,avx512dq,avx2,fma,f16c")
 #include "kernels/vec_avx512.h"
 
-#include "kernels/activations-inl.h"
-#include "kernels/functions-inl.h"
+#include "kernels/bytes_avx512.h"
 
-#include "kernels/elementwise-inl.h"
-#include "kernels/product-inl.h"
+#include "kernels/float_kernels-inl.h"
 
-#include "kernels/matmul-inl.h"
+#include "kernels/quantize-inl.h"
 
-#include "kernels/gru-inl.h"
-#include "kernels/features-inl.h"
-#include "kernels/rows-inl.h"
+#include "kernels/dots_pairs-inl.h"
+
+#include "kernels/integer_product-inl.h"
 GRUCORE_TARGET_END
 #include "kernels/table-inl.h"
 #endif

@@ -10,20 +10,19 @@
 #define GRUCORE_ISA neon
 #define GRUCORE_NUMERICS Numerics::kFused
 #define GRUCORE_STEP_VECTORS 4
+#define GRUCORE_HAS_DOT 0
 #define GRUCORE_BLOCK_ROWS 8
 
 #include "kernels/vec_neon.h"
 
-#include "kernels/activations-inl.h"
-#include "kernels/functions-inl.h"
+#include "kernels/bytes_neon.h"
 
-#include "kernels/elementwise-inl.h"
-#include "kernels/product-inl.h"
+#include "kernels/float_kernels-inl.h"
 
-#include "kernels/matmul-inl.h"
+#include "kernels/quantize-inl.h"
 
-#include "kernels/gru-inl.h"
-#include "kernels/features-inl.h"
-#include "kernels/rows-inl.h"
+#include "kernels/dots_four-inl.h"
+
+#include "kernels/integer_product-inl.h"
 #include "kernels/table-inl.h"
 #endif

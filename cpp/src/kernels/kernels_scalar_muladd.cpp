@@ -14,16 +14,14 @@
 
 #include "kernels/vec_scalar.h"
 
-#include "kernels/activations-inl.h"
-#include "kernels/functions-inl.h"
+#include "kernels/bytes_scalar.h"
 
-#include "kernels/elementwise-inl.h"
-#include "kernels/product-inl.h"
+#include "kernels/float_kernels-inl.h"
 
-#include "kernels/matmul-inl.h"
+#include "kernels/quantize-inl.h"
 
-#include "kernels/gru-inl.h"
-#include "kernels/features-inl.h"
-#include "kernels/rows-inl.h"
+#include "kernels/dots_four-inl.h"
+
+#include "kernels/integer_product-inl.h"
 #include "kernels/table-inl.h"
 #endif

@@ -15,17 +15,15 @@
 GRUCORE_TARGET_BEGIN("sse4.1")
 #include "kernels/vec_sse41.h"
 
-#include "kernels/activations-inl.h"
-#include "kernels/functions-inl.h"
+#include "kernels/bytes_sse41.h"
 
-#include "kernels/elementwise-inl.h"
-#include "kernels/product-inl.h"
+#include "kernels/float_kernels-inl.h"
 
-#include "kernels/matmul-inl.h"
+#include "kernels/quantize-inl.h"
 
-#include "kernels/gru-inl.h"
-#include "kernels/features-inl.h"
-#include "kernels/rows-inl.h"
+#include "kernels/dots_pairs-inl.h"
+
+#include "kernels/integer_product-inl.h"
 GRUCORE_TARGET_END
 #include "kernels/table-inl.h"
 #endif

@@ -23,10 +23,6 @@ struct Piece {
   uint32_t last;  // lanes of a panel's last vector, where kLast is kAnyLanes
 };
 
-// Where a mask costs nothing (AVX-512), one tile serves panels of 4, 8 and 12 rows.
-constexpr int kAnyLanes = 0;
-constexpr bool kHasMasks = kLanes == 16;
-
 // Sums of kRows rows of activations over kPanels panels, kVectors vectors in each, kGates gates.
 // The last vector of a panel has kLast lanes.
 template <int kGates, int kRows, int kPanels, int kVectors>
@@ -187,8 +183,6 @@ struct RowGroups {
     }
   }
 };
-
-GRUCORE_INLINE uint32_t row_at(const Rows& rows, uint32_t i) { return rows.index ? rows.index[i] : i; }
 
 }  // namespace
 }  // namespace GRUCORE_ISA

@@ -34,6 +34,15 @@ GRUCORE_INLINE void store(float* p, F32 a) { _mm256_storeu_ps(p, a.v); }
 GRUCORE_INLINE F32 load_n(const float* p, int n) { return {_mm256_maskload_ps(p, first_lanes(n))}; }
 GRUCORE_INLINE void store_n(float* p, F32 a, int n) { _mm256_maskstore_ps(p, first_lanes(n), a.v); }
 
+GRUCORE_INLINE F32 load_half(const uint16_t* p) {
+  return {_mm256_cvtph_ps(_mm_loadu_si128(reinterpret_cast<const __m128i*>(p)))};
+}
+GRUCORE_INLINE F32 load_half_n(const uint16_t* p, int n) {
+  uint16_t halves[kLanes] = {};
+  __builtin_memcpy(halves, p, static_cast<size_t>(n) * sizeof *p);
+  return load_half(halves);
+}
+
 template <int N>
 GRUCORE_INLINE F32 load_lanes(const float* p) {
   static_assert(N >= 1 && N <= kLanes, "lanes");

@@ -25,6 +25,13 @@ GRUCORE_INLINE I32 broadcast_i32(int32_t x) { return {vdupq_n_s32(x)}; }
 GRUCORE_INLINE F32 load(const float* p) { return {vld1q_f32(p)}; }
 GRUCORE_INLINE void store(float* p, F32 a) { vst1q_f32(p, a.v); }
 
+GRUCORE_INLINE F32 load_half(const uint16_t* p) { return {vcvt_f32_f16(vreinterpret_f16_u16(vld1_u16(p)))}; }
+GRUCORE_INLINE F32 load_half_n(const uint16_t* p, int n) {
+  uint16_t halves[kLanes] = {};
+  __builtin_memcpy(halves, p, static_cast<size_t>(n) * sizeof *p);
+  return load_half(halves);
+}
+
 template <int N>
 GRUCORE_INLINE F32 load_lanes(const float* p) {
   static_assert(N >= 1 && N <= kLanes, "lanes");

@@ -10,6 +10,7 @@
 #error "x87 rounds differently: compile with -msse2 -mfpmath=sse"
 #endif
 
+#include "kernels/half.h"
 #include "kernels/square_root.h"
 
 namespace grucore::detail::GRUCORE_ISA {
@@ -61,6 +62,15 @@ GRUCORE_INLINE F32 load_n(const float* p, int n) {
 }
 GRUCORE_INLINE void store_n(float* p, F32 a, int n) {
   for (int i = 0; i < n; ++i) p[i] = a.v[i];
+}
+// Of kLanes finite IEEE halves, exactly; and of n of them.
+GRUCORE_INLINE F32 load_half(const uint16_t* p) {
+  return {{half_to_float(p[0]), half_to_float(p[1]), half_to_float(p[2]), half_to_float(p[3])}};
+}
+GRUCORE_INLINE F32 load_half_n(const uint16_t* p, int n) {
+  F32 r = zero();
+  for (int i = 0; i < n; ++i) r.v[i] = half_to_float(p[i]);
+  return r;
 }
 // The same with N in 1..kLanes known to the compiler; a multiple of 4 is fast everywhere.
 template <int N>

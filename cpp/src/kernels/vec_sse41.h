@@ -31,6 +31,23 @@ GRUCORE_INLINE void store_pair(float* p, __m128 v) {
   _mm_storel_epi64(reinterpret_cast<__m128i*>(p), _mm_castps_si128(v));
 }
 
+// No F16C: the bits moved into place, as in half_to_float.
+GRUCORE_INLINE F32 load_half(const uint16_t* p) {
+  const __m128i halves = _mm_cvtepu16_epi32(_mm_loadl_epi64(reinterpret_cast<const __m128i*>(p)));
+  const __m128i magnitude = _mm_slli_epi32(_mm_and_si128(halves, _mm_set1_epi32(0x7fff)), 13);
+  const __m128i is_small = _mm_cmplt_epi32(magnitude, _mm_set1_epi32(0x00800000));
+  const __m128i offset = _mm_blendv_epi8(_mm_set1_epi32(0x38000000), _mm_set1_epi32(0x38800000), is_small);
+  const __m128 excess = _mm_and_ps(_mm_castsi128_ps(is_small), _mm_set1_ps(0x1p-14f));
+  const __m128 value = _mm_sub_ps(_mm_castsi128_ps(_mm_add_epi32(magnitude, offset)), excess);
+  const __m128i sign = _mm_slli_epi32(_mm_andnot_si128(_mm_set1_epi32(0x7fff), halves), 16);
+  return {_mm_or_ps(value, _mm_castsi128_ps(sign))};
+}
+GRUCORE_INLINE F32 load_half_n(const uint16_t* p, int n) {
+  uint16_t halves[kLanes] = {};
+  __builtin_memcpy(halves, p, static_cast<size_t>(n) * sizeof *p);
+  return load_half(halves);
+}
+
 template <int N>
 GRUCORE_INLINE F32 load_lanes(const float* p) {
   static_assert(N >= 1 && N <= kLanes, "lanes");

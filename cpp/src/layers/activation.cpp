@@ -39,7 +39,7 @@ void run(const Node& node, const NodeMemory&, const Block& block) {
   const ValueBuffer& y = block.values[node.output];
   for (uint32_t i = 0; i < block.in.all.count; ++i) {
     const size_t row = row_of(block.in.all, i);
-    block.table->activate(p.activation, p.slope, y.data + row * y.stride, x.data + row * x.stride, x.features);
+    block.table->floats->activate(p.activation, p.slope, y.data + row * y.stride, x.data + row * x.stride, x.features);
   }
 }
 

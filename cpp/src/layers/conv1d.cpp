@@ -5,7 +5,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <string.h>
 
-#include "layers/layer.h"
+#include "layers/weights.h"
 
 namespace grucore {
 namespace detail {
@@ -15,9 +15,10 @@ namespace {
 constexpr uint64_t kMaxHistory = uint64_t{1} << 28;  // floats that a row carries
 
 struct ConvParams {
-  PanelWeights weight;  // of the first group
+  PackedWeights weight;  // of the first group
   const float* bias;
   Activation activation;
+  float input_range;
   uint32_t taps, dilation, groups;
   uint32_t history;  // input frames before the newest one of a window
   uint32_t ahead;    // frames after the sequence that a window may reach
@@ -71,10 +72,13 @@ Status parse(const NodeSource& source, void* out) {
   GRUCORE_TRY(parse_clock(source, params.history - fields[4] - fields[5], fields[2]));
   const uint64_t columns = uint64_t{params.taps} * (params.channels_in / params.groups);
   if (columns > kMaxFeatures) return source.refuse(Status::kBadShape, columns, kMaxFeatures);
-  GRUCORE_TRY(source.expect_tensors(2));
   const uint32_t rows = params.channels_out / params.groups;
   PanelWeights bias;
-  GRUCORE_TRY(source.panels(Role::kWeight, 1, rows, static_cast<uint32_t>(columns), &params.weight, params.groups));
+  uint32_t tensors = 1;
+  const WeightShape shape = {1, rows, params.channels_in / params.groups, params.taps, params.groups};
+  GRUCORE_TRY(parse_weights(source, {Role::kWeight, Role::kWeightScale}, shape, &params.weight, &tensors));
+  GRUCORE_TRY(parse_input_range(source, params.weight, &params.input_range, &tensors));
+  GRUCORE_TRY(source.expect_tensors(tensors));
   GRUCORE_TRY(source.panels(Role::kBias, 1, rows, 0, &bias, params.groups));
   params.bias = bias.data;
   *static_cast<ConvParams*>(out) = params;
@@ -83,24 +87,27 @@ Status parse(const NodeSource& source, void* out) {
 
 bool reads_future(const void* params) { return of(params).ahead > 0; }
 uint32_t state_size(const void* params) { return of(params).history * of(params).channels_in; }
-uint64_t macs(const void* params) { return uint64_t{of(params).channels_out} * of(params).weight.inputs; }
+uint32_t window(const ConvParams& p) { return p.weight.inputs * p.weight.segments; }  // numbers of one group
+uint64_t macs(const void* params) { return uint64_t{of(params).channels_out} * window(of(params)); }
+bool has_float_product(const void* params) { return !is_integer(of(params).weight.kind); }
 
 // Scratch: the frames of one row with its history before and zeros after, then the windows of all rows of
-// the block, then the outputs of one group.
+// the block, then the outputs of one group, then what its product needs.
 struct Scratch {
-  uint64_t frames, windows, outputs, end;
+  uint64_t frames, windows, outputs, product, end;
   size_t window_stride, output_stride;
 };
 
 Scratch lay_out(const ConvParams& p, uint32_t batch, uint32_t frames) {
   Scratch at;
-  at.window_stride = round_up(p.weight.inputs, kPanel);
+  at.window_stride = round_up(window(p), kPanel);
   at.output_stride = p.groups > 1 ? round_up(p.weight.rows, kPanel) : 0;
   const uint64_t rows = uint64_t{batch} * frames;
   at.frames = 0;
-  at.windows = (uint64_t{p.history} + frames + p.ahead) * p.channels_in;
+  at.windows = align_up((uint64_t{p.history} + frames + p.ahead) * p.channels_in, kPanel);
   at.outputs = at.windows + rows * at.window_stride * p.groups;
-  at.end = at.outputs + rows * at.output_stride;
+  at.product = at.outputs + rows * at.output_stride;
+  at.end = at.product + product_scratch(p.weight, rows);
   return at;
 }
 
@@ -163,11 +170,12 @@ void multiply(const ConvParams& p, const Scratch& at, const NodeMemory& memory, 
               const ValueBuffer& y) {
   const size_t group_rows = padded_rows(p.weight.rows);
   for (uint32_t g = 0; g < p.groups; ++g) {
-    PanelWeights weight = p.weight;
-    weight.data += size_t{g} * group_rows * p.weight.inputs;
+    const PackedWeights weight = group_of(p.weight, g);
+    const BiasedProduct product = {weight, p.bias + g * group_rows, p.activation, p.input_range,
+                                   memory.scratch + at.product};
     const ConstMatrix windows = {memory.scratch + at.windows + g * at.window_stride, at.window_stride * p.groups};
     const Matrix out = p.groups > 1 ? Matrix{memory.scratch + at.outputs, at.output_stride} : Matrix{y.data, y.stride};
-    block.table->matmul({weight, p.bias + g * group_rows, 1, p.activation, windows, out, block.out.all});
+    multiply_and_activate(*block.table, product, windows, out, block.out.all);
     if (p.groups == 1) return;
     for (uint32_t i = 0; i < block.out.all.count; ++i) {
       const size_t row = row_of(block.out.all, i);
@@ -189,6 +197,7 @@ constexpr LayerKind make() {
   LayerKind kind = {15, "conv1d", parse, run};
   kind.reads_future = reads_future;
   kind.macs = macs;
+  kind.has_float_product = has_float_product;
   kind.state_size = state_size;
   kind.scratch_floats = scratch_floats;
   kind.state_suffix = ".history";

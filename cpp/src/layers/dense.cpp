@@ -1,6 +1,6 @@
 // The dense (fully connected, linear) layer with its activation.
 // SPDX-License-Identifier: Apache-2.0
-#include "layers/layer.h"
+#include "layers/weights.h"
 
 namespace grucore {
 namespace detail {
@@ -8,10 +8,13 @@ namespace detail {
 namespace {
 
 struct DenseParams {
-  PanelWeights weight;
-  PanelWeights bias;
+  PackedWeights weight;
+  const float* bias;
   Activation activation;
+  float input_range;
 };
+
+const DenseParams& of(const void* params) { return *static_cast<const DenseParams*>(params); }
 
 Status parse(const NodeSource& source, void* out) {
   DenseParams params = {};
@@ -20,29 +23,40 @@ Status parse(const NodeSource& source, void* out) {
   GRUCORE_TRY(source.expect_same_clock(0));
   GRUCORE_TRY(source.expect_attributes(3));
   GRUCORE_TRY(source.activation(0, kActivationCount, &params.activation));
-  GRUCORE_TRY(source.expect_tensors(2));
   const uint32_t outputs = source.result().features;
-  GRUCORE_TRY(source.panels(Role::kWeight, 1, outputs, source.input(0).features, &params.weight));
-  GRUCORE_TRY(source.panels(Role::kBias, 1, outputs, 0, &params.bias));
+  uint32_t tensors = 1;
+  GRUCORE_TRY(parse_weights(source, {Role::kWeight, Role::kWeightScale}, {1, outputs, source.input(0).features},
+                            &params.weight, &tensors));
+  GRUCORE_TRY(parse_input_range(source, params.weight, &params.input_range, &tensors));
+  GRUCORE_TRY(source.expect_tensors(tensors));
+  PanelWeights bias;
+  GRUCORE_TRY(source.panels(Role::kBias, 1, outputs, 0, &bias));
+  params.bias = bias.data;
   *static_cast<DenseParams*>(out) = params;
   return Status::kOk;
 }
 
 uint64_t macs(const void* params) {
-  const DenseParams& p = *static_cast<const DenseParams*>(params);
-  return uint64_t{p.weight.rows} * p.weight.inputs;
+  return uint64_t{of(params).weight.rows} * of(params).weight.inputs;
+}
+bool has_float_product(const void* params) { return !is_integer(of(params).weight.kind); }
+uint64_t scratch_floats(const void* params, uint32_t batch, uint32_t frames) {
+  return product_scratch(of(params).weight, uint64_t{batch} * frames);
 }
 
-void run(const Node& node, const NodeMemory&, const Block& block) {
+void run(const Node& node, const NodeMemory& memory, const Block& block) {
   const DenseParams& p = node.as<DenseParams>();
   const ValueBuffer& x = block.values[node.inputs[0]];
   const ValueBuffer& y = block.values[node.output];
-  block.table->matmul({p.weight, p.bias.data, 1, p.activation, {x.data, x.stride}, {y.data, y.stride}, block.in.all});
+  const BiasedProduct product = {p.weight, p.bias, p.activation, p.input_range, memory.scratch};
+  multiply_and_activate(*block.table, product, {x.data, x.stride}, {y.data, y.stride}, block.in.all);
 }
 
 constexpr LayerKind make() {
   LayerKind kind = {2, "dense", parse, run};
   kind.macs = macs;
+  kind.has_float_product = has_float_product;
+  kind.scratch_floats = scratch_floats;
   return kind;
 }
 

@@ -2,26 +2,12 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <string.h>
 
-#include "layers/layer.h"
+#include "layers/gru.h"
 
 namespace grucore {
 namespace detail {
 
 namespace {
-
-struct GruParams {
-  PanelWeights weight_ih;
-  PanelWeights weight_hh;
-  PanelWeights weight_hn;
-  const float* bias;
-  const float* initial_state;
-  Activation gate;
-  Activation candidate;
-  uint32_t bias_gates;
-  bool reverse;
-  bool is_masked;
-  bool masked_is_zero;
-};
 
 const GruParams& of(const void* params) { return *static_cast<const GruParams*>(params); }
 
@@ -35,14 +21,23 @@ Status parse_mask(const NodeSource& source) {
   return Status::kOk;
 }
 
-Status parse_weights(const NodeSource& source, bool reset_before, GruParams* params) {
+Status parse_tensors(const NodeSource& source, bool reset_before, GruParams* params) {
   const uint32_t inputs = source.input(0).features;
   const uint32_t hidden = source.result().features;
   const bool has_initial = source.find(Role::kInitialState) != nullptr;
-  GRUCORE_TRY(source.expect_tensors((reset_before ? 4u : 3u) + (has_initial ? 1u : 0u)));
-  GRUCORE_TRY(source.panels(Role::kWeightIh, 3, hidden, inputs, &params->weight_ih));
-  GRUCORE_TRY(source.panels(Role::kWeightHh, reset_before ? 2 : 3, hidden, hidden, &params->weight_hh));
-  if (reset_before) GRUCORE_TRY(source.panels(Role::kWeightHn, 1, hidden, hidden, &params->weight_hn));
+  uint32_t tensors = has_initial ? 2 : 1;
+  GRUCORE_TRY(parse_weights(source, {Role::kWeightIh, Role::kWeightIhScale}, {3, hidden, inputs}, &params->weight_ih,
+                            &tensors));
+  GRUCORE_TRY(parse_weights(source, {Role::kWeightHh, Role::kWeightHhScale}, {reset_before ? 2u : 3u, hidden, hidden},
+                            &params->weight_hh, &tensors));
+  if (reset_before) {
+    GRUCORE_TRY(parse_weights(source, {Role::kWeightHn, Role::kWeightHnScale}, {1, hidden, hidden}, &params->weight_hn,
+                              &tensors));
+  }
+  GRUCORE_TRY(parse_input_range(source, params->weight_ih, &params->input_range, &tensors));
+  GRUCORE_TRY(source.expect_tensors(tensors));
+  params->is_float32 = is_float32(params->weight_ih) && is_float32(params->weight_hh) &&
+                       (!reset_before || is_float32(params->weight_hn));
   PanelWeights bias;
   params->bias_gates = reset_before ? 3 : 4;
   GRUCORE_TRY(source.panels(Role::kBias, params->bias_gates, hidden, 0, &bias));
@@ -67,7 +62,7 @@ Status parse(const NodeSource& source, void* out) {
   GRUCORE_TRY(source.activation(6, kGateActivationCount, &params.candidate));
   params.reverse = direction == 1;
   params.masked_is_zero = masked_output == 1;
-  GRUCORE_TRY(parse_weights(source, cell == 1, &params));
+  GRUCORE_TRY(parse_tensors(source, cell == 1, &params));
   *static_cast<GruParams*>(out) = params;
   return Status::kOk;
 }
@@ -81,21 +76,10 @@ uint64_t macs(const void* params) {
   return 3 * uint64_t{p.weight_hh.rows} * (p.weight_ih.inputs + uint64_t{p.weight_hh.rows});
 }
 
-// Scratch: the projected inputs (of blocks of several frames), then what the reset-before cell keeps between
-// its two passes, then the rows that a mask leaves.
-struct Scratch {
-  uint64_t projected, cell, rows, end;
-};
-
-size_t projected_stride(const GruParams& p) { return 3 * size_t{round_up(p.weight_hh.rows, kPanel)}; }
-
-Scratch lay_out(const GruParams& p, uint32_t batch, uint32_t frames) {
-  Scratch at;
-  at.projected = 0;
-  at.cell = frames > 1 ? projected_stride(p) * uint64_t{batch} * frames : 0;
-  at.rows = at.cell + (p.weight_hn.data ? projected_stride(p) * uint64_t{batch} : 0);
-  at.end = at.rows + (p.is_masked ? batch : 0);
-  return at;
+bool has_float_product(const void* params) {
+  const GruParams& p = of(params);
+  return !is_integer(p.weight_ih.kind) || !is_integer(p.weight_hh.kind) ||
+         (p.weight_hn.data && !is_integer(p.weight_hn.kind));
 }
 
 uint64_t scratch_floats(const void* params, uint32_t batch, uint32_t frames) {
@@ -131,45 +115,64 @@ Rows pass_mask(const GruParams& p, const NodeMemory& memory, const float* mask, 
   return {list, count};
 }
 
+void step_float32(const GruParams& p, const KernelTable& table, const GruFrame& frame, float* cell) {
+  GruArgs args = {};
+  args.weight_ih = as_panels(p.weight_ih);
+  args.weight_hh = as_panels(p.weight_hh);
+  args.weight_hn = as_panels(p.weight_hn);
+  args.bias = p.bias;
+  args.gate = p.gate;
+  args.candidate = p.candidate;
+  args.is_standard = is_standard(p);
+  args.x = frame.x;
+  args.projected = frame.projected;
+  args.h = frame.h;
+  args.out = frame.out;
+  args.scratch = {cell, projected_stride(p)};
+  args.rows = frame.rows;
+  table.floats->gru_step(args);
+}
+
+void project(const GruParams& p, const NodeMemory& memory, const Block& block, const GruScratch& at,
+             const ConstMatrix& x) {
+  const Matrix projected = {memory.scratch + at.projected, projected_stride(p)};
+  if (p.is_float32) {
+    const Activation none = {ActivationCode::kLinear, 0, 0};
+    block.table->floats->matmul({as_panels(p.weight_ih), p.bias, p.bias_gates, none, x, projected, block.in.all});
+  } else {
+    project_mixed(p, *block.table, x, projected, block.in.all, memory.scratch + at.input_product);
+  }
+}
+
 void run(const Node& node, const NodeMemory& memory, const Block& block) {
   const GruParams& p = node.as<GruParams>();
   const ValueBuffer& x = block.values[node.inputs[0]];
   const ValueBuffer& y = block.values[node.output];
-  const Scratch at = lay_out(p, block.batch, block.frames);
-  const size_t stride = projected_stride(p);
-  const bool several = block.frames > 1;
-  GruArgs args = {};
-  args.weight_ih = p.weight_ih;
-  args.weight_hh = p.weight_hh;
-  args.weight_hn = p.weight_hn;
-  args.bias = p.bias;
-  args.gate = p.gate;
-  args.candidate = p.candidate;
-  args.is_standard = p.gate.code == ActivationCode::kSigmoid && p.candidate.code == ActivationCode::kTanh;
-  args.h = {memory.state, memory.state_stride};
-  args.scratch = {memory.scratch + at.cell, stride};
-  if (several) {
-    const Activation none = {ActivationCode::kLinear, 0, 0};
-    block.table->matmul(
-        {p.weight_ih, p.bias, p.bias_gates, none, {x.data, x.stride}, {memory.scratch, stride}, block.in.all});
-  }
+  const GruScratch at = lay_out(p, block.batch, block.frames);
+  const bool is_projected = block.frames > 1 || !p.is_float32;
+  if (is_projected) project(p, memory, block, at, {x.data, x.stride});
+  GruFrame step = {};
+  step.x = {x.data, x.stride};
+  step.h = {memory.state, memory.state_stride};
   for (uint32_t i = 0; i < block.frames; ++i) {
     const uint32_t frame = p.reverse ? block.frames - 1 - i : i;
     const size_t first = size_t{frame} * block.batch;
-    if (several) {
-      args.projected = {memory.scratch + first * stride, stride};
-    } else {
-      args.x = {x.data, x.stride};
+    if (is_projected) {
+      step.projected = {memory.scratch + at.projected + first * projected_stride(p), projected_stride(p)};
     }
-    args.out = {y.data + first * y.stride, y.stride};
-    args.rows = block.in.at[frame];
+    step.out = {y.data + first * y.stride, y.stride};
+    step.rows = block.in.at[frame];
     if (p.is_masked) {
       const ValueBuffer& mask = block.values[node.inputs[1]];
-      args.rows = pass_mask(p, memory, mask.data + first * mask.stride, mask.stride, args.out, args.rows,
+      step.rows = pass_mask(p, memory, mask.data + first * mask.stride, mask.stride, step.out, step.rows,
                             reinterpret_cast<uint32_t*>(memory.scratch + at.rows));
     }
-    block.table->gru_step(args);
-    keep(memory, args.out, p.weight_hh.rows, args.rows);
+    if (p.is_float32) {
+      step_float32(p, *block.table, step, memory.scratch + at.cell);
+    } else {
+      step_mixed(p, *block.table, step, block.batch, memory.scratch + at.cell, memory.scratch + at.state_product);
+    }
+    keep(memory, step.out, p.weight_hh.rows, step.rows);
   }
 }
 
@@ -177,6 +180,7 @@ constexpr LayerKind make() {
   LayerKind kind = {1, "gru", parse, run};
   kind.reads_future = reads_future;
   kind.macs = macs;
+  kind.has_float_product = has_float_product;
   kind.state_size = state_size;
   kind.initial_state = initial_state;
   kind.scratch_floats = scratch_floats;
@@ -186,6 +190,22 @@ constexpr LayerKind make() {
 }
 
 }  // namespace
+
+GruScratch lay_out(const GruParams& p, uint32_t batch, uint32_t frames) {
+  const uint64_t rows = uint64_t{batch} * frames;
+  const uint64_t cell = p.is_float32 ? (p.weight_hn.data ? projected_stride(p) : 0)
+                                     : projected_stride(p) + (p.weight_hn.data ? 3 * gate_stride(p) : 0);
+  const uint64_t recurrent = product_scratch(p.weight_hh, batch);
+  const uint64_t candidate = p.weight_hn.data ? product_scratch(p.weight_hn, batch) : 0;
+  GruScratch at;
+  at.projected = 0;
+  at.cell = frames > 1 || !p.is_float32 ? projected_stride(p) * rows : 0;
+  at.rows = at.cell + cell * batch;
+  at.input_product = align_up(at.rows + (p.is_masked ? batch : 0), kPanel);
+  at.state_product = at.input_product + product_scratch(p.weight_ih, rows);
+  at.end = at.state_product + (recurrent > candidate ? recurrent : candidate);
+  return at;
+}
 
 extern const LayerKind kGruLayer;
 const LayerKind kGruLayer = make();

@@ -105,6 +105,7 @@ struct LayerKind {
   // The rest is null where the layer has nothing of the kind.
   bool (*reads_future)(const void* params) = nullptr;
   uint64_t (*macs)(const void* params) = nullptr;               // multiply-adds of one frame of one row
+  bool (*has_float_product)(const void* params) = nullptr;      // of float32 or float16 weights
   uint32_t (*state_size)(const void* params) = nullptr;         // floats for each row; 0: none
   const float* (*initial_state)(const void* params) = nullptr;  // state_size floats; null: zeros
   // Floats of scratch for a block of so many frames and rows; in 64 bits against overflow.

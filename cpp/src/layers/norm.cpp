@@ -63,15 +63,15 @@ Status parse_affine(const NodeSource& source, void* out) {
   return Status::kOk;
 }
 
-using RowFunction = void (*)(const NormParams& p, const KernelTable& table, float* y, const float* x, size_t features);
+using RowFunction = void (*)(const NormParams& p, const FloatKernels& table, float* y, const float* x, size_t features);
 
-void softmax_row(const NormParams& p, const KernelTable& table, float* y, const float* x, size_t features) {
+void softmax_row(const NormParams& p, const FloatKernels& table, float* y, const float* x, size_t features) {
   table.softmax(p.logarithm, y, x, features);
 }
-void layer_norm_row(const NormParams& p, const KernelTable& table, float* y, const float* x, size_t features) {
+void layer_norm_row(const NormParams& p, const FloatKernels& table, float* y, const float* x, size_t features) {
   table.layer_norm(p.epsilon, y, x, p.scale, p.shift, features);
 }
-void affine_row(const NormParams& p, const KernelTable& table, float* y, const float* x, size_t features) {
+void affine_row(const NormParams& p, const FloatKernels& table, float* y, const float* x, size_t features) {
   table.affine(y, x, p.scale, p.shift, features);
 }
 
@@ -82,7 +82,7 @@ void run(const Node& node, const NodeMemory&, const Block& block) {
   const ValueBuffer& y = block.values[node.output];
   for (uint32_t i = 0; i < block.in.all.count; ++i) {
     const size_t row = row_of(block.in.all, i);
-    kRow(p, *block.table, y.data + row * y.stride, x.data + row * x.stride, x.features);
+    kRow(p, *block.table->floats, y.data + row * y.stride, x.data + row * x.stride, x.features);
   }
 }
 

@@ -44,7 +44,7 @@ Status parse(const NodeSource& source, void* out) {
 // Sum or maximum so far, then the number of frames: an integer in a float's place.
 uint32_t state_size(const void* params) { return of(params).features + 1; }
 
-void take_frame(const PoolParams& p, const KernelTable& table, float* state, const float* x) {
+void take_frame(const PoolParams& p, const FloatKernels& table, float* state, const float* x) {
   uint32_t count;
   memcpy(&count, state + p.features, sizeof count);
   if (p.maximum && count > 0) {
@@ -84,7 +84,7 @@ void run(const Node& node, const NodeMemory& memory, const Block& block) {
         memcpy(&open, mask.data + at * mask.stride, sizeof open);
         if (!open) continue;
       }
-      take_frame(p, *block.table, memory.state + row * memory.state_stride, x.data + at * x.stride);
+      take_frame(p, *block.table->floats, memory.state + row * memory.state_stride, x.data + at * x.stride);
     }
   }
   for (uint32_t row = 0; row < block.batch; ++row) {

@@ -34,7 +34,7 @@ PortInfo port_of(const detail::Value& value) {
 }  // namespace
 
 Isa model_isa(const Model* model) { return model->table->isa; }
-Numerics model_numerics(const Model* model) { return model->table->numerics; }
+Numerics model_numerics(const Model* model) { return model->numerics; }
 uint32_t input_count(const Model* model) { return model->input_count; }
 uint32_t output_count(const Model* model) { return model->output_count; }
 PortInfo input_info(const Model* model, uint32_t index) { return port_of(model->values[model->inputs[index]]); }

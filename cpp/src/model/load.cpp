@@ -62,6 +62,14 @@ void finish(const Header& header, const ModelMemory& memory, Model* model) {
   }
 }
 
+Numerics numerics_of(const Header& header, const ModelMemory& memory, const KernelTable& table) {
+  for (uint32_t i = 0; i < header.node_count; ++i) {
+    const Node& node = memory.nodes[i];
+    if (node.kind->has_float_product && node.kind->has_float_product(node.params)) return table.numerics;
+  }
+  return Numerics::kExact;
+}
+
 }  // namespace
 }  // namespace detail
 
@@ -103,6 +111,7 @@ Status load(const void* file, size_t file_bytes, Isa isa, void* arena_memory, si
   GRUCORE_TRY(detail::parse_tensors(reader, header, at, memory));
   GRUCORE_TRY(detail::parse_graph(reader, header, at, memory));
   model->table = table;
+  model->numerics = detail::numerics_of(header, memory, *table);
   model->metadata = {reinterpret_cast<const char*>(reader.at(at.metadata)), header.metadata_bytes};
   detail::finish(header, memory, model);
   *out = model;

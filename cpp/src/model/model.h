@@ -47,7 +47,7 @@ struct Tensor {
   uint64_t record_offset;  // for reports
 };
 
-constexpr size_t kParamsBytes = 192;
+constexpr size_t kParamsBytes = 256;
 
 struct Node {
   const LayerKind* kind;
@@ -88,6 +88,7 @@ struct Model {
   uint32_t first_test_tensor;  // inputs' vectors, then outputs'
   uint32_t test_frames;        // 0: no test vector
   uint32_t first_unstreamable;
+  Numerics numerics;
 };
 
 }  // namespace grucore

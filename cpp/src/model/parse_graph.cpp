@@ -83,8 +83,8 @@ Status check_roles(const Reader& reader, const Tensor* tensors, uint32_t count, 
     const uint64_t offset = tensors[i].record_offset;
     reader.blame(node, tensors[i].role);
     if (tensors[i].role < static_cast<uint32_t>(Role::kWeightIh) ||
-        tensors[i].role > static_cast<uint32_t>(Role::kIndex)) {
-      return reader.refuse(Status::kUnknownRole, offset, tensors[i].role, static_cast<uint32_t>(Role::kIndex));
+        tensors[i].role > static_cast<uint32_t>(Role::kInputRange)) {
+      return reader.refuse(Status::kUnknownRole, offset, tensors[i].role, static_cast<uint32_t>(Role::kInputRange));
     }
     if (i > 0 && tensors[i].role <= tensors[i - 1].role) {
       return reader.refuse(Status::kMissingTensor, offset, tensors[i].role, tensors[i - 1].role + 1);

@@ -7,22 +7,42 @@ namespace detail {
 
 namespace {
 
-Status check_layout(const Reader& reader, uint64_t record, const Tensor& tensor) {
-  if (tensor.layout == Layout::kRowMajor) return reader.zeros(record + 32, record + 48);
-  if (tensor.layout == Layout::kRows) {
-    if (tensor.rank != 2) return reader.refuse(Status::kBadShape, record + 12, tensor.rank, 2);
-    return reader.zeros(record + 32, record + 48);
-  }
+bool is_integer_weight(const Tensor& tensor) {
+  return tensor.dtype == TensorDtype::kInt8 || tensor.dtype == TensorDtype::kInt4;
+}
+
+Status check_panels(const Reader& reader, uint64_t record, const Tensor& tensor) {
   const uint32_t gates = tensor.params[0];
   if (gates < 1 || gates > 4) return reader.refuse(Status::kBadShape, record + 32, gates, 4);
-  if (tensor.params[1] != 1) return reader.refuse(Status::kBadShape, record + 36, tensor.params[1], 1);
+  const bool is_integer = is_integer_weight(tensor);
+  const uint32_t together = tensor.dtype == TensorDtype::kInt8 ? 4 : tensor.dtype == TensorDtype::kInt4 ? 8 : 1;
+  if (tensor.params[1] != together) return reader.refuse(Status::kBadShape, record + 36, tensor.params[1], together);
   const uint32_t groups = tensor.params[2];
   if (groups == 1 || groups > kMaxFeatures) return reader.refuse(Status::kBadShape, record + 40, groups, kMaxFeatures);
-  GRUCORE_TRY(reader.zeros(record + 44, record + 48));
-  if (tensor.rank > 2) return reader.refuse(Status::kBadShape, record + 12, tensor.rank, 2);
+  const uint32_t bits = tensor.params[3];
+  if (is_integer ? bits != 8 && bits != 16 : bits != 0) {
+    return reader.refuse(is_integer ? Status::kBadShape : Status::kReservedNotZero, record + 44, bits,
+                         is_integer ? 16 : 0);
+  }
+  if (tensor.rank > (is_integer ? 3u : 2u)) {
+    return reader.refuse(Status::kBadShape, record + 12, tensor.rank, is_integer ? 3 : 2);
+  }
+  if (is_integer && tensor.rank < 2) return reader.refuse(Status::kBadShape, record + 12, tensor.rank, 2);
   const uint64_t matrices = uint64_t{gates} * (groups ? groups : 1);
   if (tensor.shape[0] % matrices != 0) return reader.refuse(Status::kBadShape, record + 16, tensor.shape[0], matrices);
   return Status::kOk;
+}
+
+Status check_layout(const Reader& reader, uint64_t record, const Tensor& tensor) {
+  if (tensor.layout == Layout::kPanel16) return check_panels(reader, record, tensor);
+  if (tensor.dtype == TensorDtype::kInt4) {
+    return reader.refuse(Status::kUnknownLayout, record + 8, static_cast<uint32_t>(tensor.layout),
+                         static_cast<uint32_t>(Layout::kPanel16));
+  }
+  if (tensor.layout == Layout::kRows && tensor.rank != 2) {
+    return reader.refuse(Status::kBadShape, record + 12, tensor.rank, 2);
+  }
+  return reader.zeros(record + 32, record + 48);
 }
 
 // Elements with their padding. No product overflows: each is bounded by kMaxFileBytes before the next.
@@ -35,6 +55,9 @@ Status stored_elements(const Reader& reader, uint64_t record, const Tensor& tens
       extent = matrices * ((extent / matrices + 3) / 4 * 4);
     }
     if (i == 1 && tensor.layout == Layout::kRows) extent = (extent + 15) / 16 * 16;
+    if (i == tensor.rank - 1 && is_integer_weight(tensor) && tensor.layout == Layout::kPanel16) {
+      extent = (extent + tensor.params[1] - 1) / tensor.params[1] * tensor.params[1];
+    }
     if (extent > kMaxFileBytes / elements) {
       return reader.refuse(Status::kBadShape, record + 16 + 4 * uint64_t{i}, tensor.shape[i], kMaxFileBytes / elements);
     }
@@ -102,7 +125,7 @@ class Owner {
   uint32_t node_ = 0;
 };
 
-Status check_numbers(const Reader& reader, uint64_t offset, uint64_t bytes, bool is_weight) {
+Status check_floats(const Reader& reader, uint64_t offset, uint64_t bytes, bool is_weight) {
   bool bad = false;
   for (uint64_t i = 0; i < bytes; i += 4) bad |= !is_fit(reader.u32(offset + i), is_weight);
   if (!bad) return Status::kOk;
@@ -111,6 +134,55 @@ Status check_numbers(const Reader& reader, uint64_t offset, uint64_t bytes, bool
     if (!is_fit(word, is_weight)) return reader.refuse(Status::kNonfiniteWeight, offset + i, word, 0);
   }
   return Status::kOk;
+}
+
+Status check_halves(const Reader& reader, uint64_t offset, uint64_t bytes) {
+  constexpr uint32_t kExponent = 0x7c00;
+  for (uint64_t i = 0; i < bytes; i += 4) {
+    const uint32_t both = reader.u32(offset + i);  // the file ends on a multiple of 64: a last half has zeros after it
+    const bool is_low_bad = (both & kExponent) == kExponent, is_high_bad = (both >> 16 & kExponent) == kExponent;
+    if (is_low_bad || is_high_bad) {
+      return reader.refuse(Status::kNonfiniteWeight, offset + i + (is_low_bad ? 0 : 2),
+                           is_low_bad ? both & 0xffff : both >> 16, 0);
+    }
+  }
+  return Status::kOk;
+}
+
+// Kernels negate int8 weights and add pairs of their products, so that -128 is none.
+Status check_bytes(const Reader& reader, uint64_t offset, uint64_t bytes) {
+  constexpr unsigned char kLowest = 0x80;
+  const unsigned char* at = static_cast<const unsigned char*>(reader.at(offset));
+  bool bad = false;
+  for (uint64_t i = 0; i < bytes; ++i) bad |= at[i] == kLowest;
+  if (!bad) return Status::kOk;
+  for (uint64_t i = 0; i < bytes; ++i) {
+    if (at[i] == kLowest) return reader.refuse(Status::kNonfiniteWeight, offset + i, kLowest, 0);
+  }
+  return Status::kOk;
+}
+
+Status check_numbers(const Reader& reader, const Tensor& tensor, uint64_t offset, uint64_t bytes) {
+  switch (tensor.dtype) {
+    case TensorDtype::kFloat32:
+      return check_floats(reader, offset, bytes, tensor.role < static_cast<uint32_t>(Role::kTestInput));
+    case TensorDtype::kFloat16: return check_halves(reader, offset, bytes);
+    case TensorDtype::kInt8: return check_bytes(reader, offset, bytes);
+    case TensorDtype::kInt32:
+    case TensorDtype::kInt4: break;
+  }
+  return Status::kOk;
+}
+
+uint64_t bytes_of(const Tensor& tensor, uint64_t elements) {
+  switch (tensor.dtype) {
+    case TensorDtype::kFloat32:
+    case TensorDtype::kInt32: return elements * 4;
+    case TensorDtype::kFloat16: return elements * 2;
+    case TensorDtype::kInt8: return elements;
+    case TensorDtype::kInt4: break;
+  }
+  return elements / 2;
 }
 
 }  // namespace
@@ -125,8 +197,8 @@ Status parse_tensors(const Reader& reader, const Header& header, const Sections&
     tensor.role = reader.u32(record);
     reader.blame(owner.of(i), tensor.role);
     const uint32_t dtype = reader.u32(record + 4);
-    if (dtype > static_cast<uint32_t>(TensorDtype::kInt32)) {
-      return reader.refuse(Status::kUnknownDtype, record + 4, dtype, static_cast<uint32_t>(TensorDtype::kInt32));
+    if (dtype > static_cast<uint32_t>(TensorDtype::kInt4)) {
+      return reader.refuse(Status::kUnknownDtype, record + 4, dtype, static_cast<uint32_t>(TensorDtype::kInt4));
     }
     tensor.dtype = static_cast<TensorDtype>(dtype);
     const uint32_t layout = reader.u32(record + 8);
@@ -140,12 +212,11 @@ Status parse_tensors(const Reader& reader, const Header& header, const Sections&
     GRUCORE_TRY(stored_elements(reader, record, tensor, &elements));
     const uint64_t offset = reader.u64(record + 48);
     const uint64_t bytes = reader.u64(record + 56);
-    GRUCORE_TRY(check_place(reader, record, offset, bytes, elements * 4, end));
+    GRUCORE_TRY(check_place(reader, record, offset, bytes, bytes_of(tensor, elements), end));
     const uint64_t next = align_up(offset + bytes, kSectionAlignment);
     if (next > reader.bytes()) return reader.refuse(Status::kTruncated, reader.bytes(), reader.bytes(), next);
     GRUCORE_TRY(reader.zeros(offset + bytes, next));
-    if (tensor.dtype == TensorDtype::kFloat32)
-      GRUCORE_TRY(check_numbers(reader, offset, bytes, tensor.role < static_cast<uint32_t>(Role::kTestInput)));
+    GRUCORE_TRY(check_numbers(reader, tensor, offset, bytes));
     tensor.data = reader.at(offset);
     end = next;
     reader.blame(kNone, kNone);

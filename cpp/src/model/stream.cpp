@@ -175,7 +175,7 @@ void set_state(Stream* stream, uint32_t state, uint32_t row, const float* values
   float* to = memory.state + row * memory.state_stride;
   memset(to, 0, memory.state_stride * sizeof(float));  // a NaN in the padding would stay there
   // The same border as an input's: denormals become zero.
-  (void)stream->model->table->copy_in(to, values, stream->model->nodes[node].state_size);
+  (void)stream->model->table->floats->copy_in(to, values, stream->model->nodes[node].state_size);
 }
 
 void copy_stream(const Stream* from, Stream* to) noexcept {

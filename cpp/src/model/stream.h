@@ -55,7 +55,7 @@ inline bool bring_in(const Stream* stream, uint32_t i, size_t buffer_row, const 
   const Value& value = model.values[model.inputs[i]];
   const ValueBuffer& buffer = stream->values[model.inputs[i]];
   float* to = buffer.data + buffer_row * buffer.stride;
-  if (value.dtype == Dtype::kFloat32) return model.table->copy_in(to, static_cast<const float*>(from), value.features);
+  if (value.dtype == Dtype::kFloat32) return model.table->floats->copy_in(to, static_cast<const float*>(from), value.features);
   memcpy(to, from, size_t{value.features} * sizeof(int32_t));
   return false;
 }
@@ -70,7 +70,7 @@ inline bool give_row(const Stream* stream, const Value& value, const ValueBuffer
   const bool is_float = value.dtype == Dtype::kFloat32;
   if (fate == FrameFate::kTaken) {
     const float* row = buffer.data + from * buffer.stride;
-    if (is_float) return stream->model->table->copy_out(to, row, value.features);
+    if (is_float) return stream->model->table->floats->copy_out(to, row, value.features);
     memcpy(to, row, size_t{value.features} * sizeof(int32_t));
     return false;
   }

@@ -1,0 +1,68 @@
+// Vectors of 64 bytes on AVX-512, with and without VNNI. The contract of each operation stands in bytes_scalar.h.
+// SPDX-License-Identifier: Apache-2.0
+// No include guard: included once per kernel file, inside its target region, after vec_avx512.h.
+namespace grucore::detail::GRUCORE_ISA {
+namespace {
+
+constexpr int kIntegerVectors = 3;
+
+struct I8 {
+  __m512i v;
+};
+struct I16 {
+  __m512i v;
+};
+
+GRUCORE_INLINE I8 load_bytes(const unsigned char* p) { return {_mm512_loadu_si512(p)}; }
+GRUCORE_INLINE I8 load_bytes_n(const unsigned char* p, int lanes) {
+  return {_mm512_maskz_loadu_epi32(first_lanes(lanes), p)};
+}
+GRUCORE_INLINE I8 broadcast_four(const unsigned char* p) {
+  int32_t four;
+  __builtin_memcpy(&four, p, sizeof four);
+  return {_mm512_set1_epi32(four)};
+}
+GRUCORE_INLINE I8 low_nibbles(I8 a) { return {_mm512_and_si512(a.v, _mm512_set1_epi8(15))}; }
+GRUCORE_INLINE I8 high_nibbles(I8 a) { return low_nibbles({_mm512_srli_epi16(a.v, 4)}); }
+GRUCORE_INLINE I8 flip_nibbles(I8 a) { return {_mm512_xor_si512(a.v, _mm512_set1_epi8(static_cast<char>(0x88)))}; }
+
+#if GRUCORE_HAS_DOT
+constexpr int kWeightOffset = 128;
+constexpr int kDotsInFlight = 12;
+constexpr int kIntegerRows = 4;
+GRUCORE_INLINE I8 biased(I8 weights) {
+  return {_mm512_xor_si512(weights.v, _mm512_set1_epi8(static_cast<char>(0x80)))};
+}
+GRUCORE_INLINE I32 dot_add(I32 sum, I8 weights, I8 activations) {
+  return {_mm512_dpbusd_epi32(sum.v, weights.v, activations.v)};
+}
+GRUCORE_INLINE I32 dot_add_nibbles(I32 sum, I8 weights, I8 activations) { return dot_add(sum, weights, activations); }
+#else
+constexpr int kWeightOffset = 0;
+constexpr int kDotsInFlight = 1;
+constexpr int kIntegerRows = 4;
+GRUCORE_INLINE I8 biased(I8 weights) { return weights; }
+GRUCORE_INLINE I8 abs_bytes(I8 a) { return {_mm512_abs_epi8(a.v)}; }
+GRUCORE_INLINE I8 sign_bytes(I8 a, I8 by) {  // but where `by` is 0, where the other factor is 0 too
+  return {_mm512_mask_sub_epi8(a.v, _mm512_movepi8_mask(by.v), _mm512_setzero_si512(), a.v)};
+}
+GRUCORE_INLINE I16 multiply_bytes(I8 positive, I8 a) { return {_mm512_maddubs_epi16(positive.v, a.v)}; }
+template <int kFactor>
+GRUCORE_INLINE I32 scaled_pairs(I16 a) {
+  return {_mm512_madd_epi16(a.v, _mm512_set1_epi16(kFactor))};
+}
+#endif
+
+template <int N>
+GRUCORE_INLINE I32 shift_right_signed(I32 a) {
+  return {_mm512_srai_epi32(a.v, N)};
+}
+GRUCORE_INLINE F32 to_float(I32 a) { return {_mm512_cvtepi32_ps(a.v)}; }
+GRUCORE_INLINE void store_low_bytes(unsigned char* p, I32 a) {
+  _mm_storeu_si128(reinterpret_cast<__m128i*>(p), _mm512_cvtepi32_epi8(a.v));
+}
+GRUCORE_INLINE int32_t sum_lanes(I32 a) { return _mm512_reduce_add_epi32(a.v); }
+GRUCORE_INLINE float max_lanes(F32 a) { return _mm512_reduce_max_ps(a.v); }
+
+}  // namespace
+}  // namespace grucore::detail::GRUCORE_ISA

@@ -1,0 +1,20 @@
+// All float kernels of one instruction set, in the order in which they use each other. Included once per
+// instruction set, inside its target region, after vec_*.h.
+// SPDX-License-Identifier: Apache-2.0
+
+#include "kernels/strips-inl.h"
+
+#include "kernels/activations-inl.h"
+#include "kernels/functions-inl.h"
+
+#include "kernels/elementwise-inl.h"
+#include "kernels/product-inl.h"
+
+#include "kernels/matmul-inl.h"
+
+#include "kernels/gru-inl.h"
+
+#include "kernels/cell-inl.h"
+#include "kernels/features-inl.h"
+#include "kernels/float_product-inl.h"
+#include "kernels/rows-inl.h"

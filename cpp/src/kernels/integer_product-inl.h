@@ -1,0 +1,282 @@
+// y += weights * x for int8 and int4 weights. Included once per instruction set, inside its target region.
+//
+// A panel's gates lie side by side along k, so that a panel of G gates and w rows is one of G * w rows. Each lane
+// has one row; sums are exact, so that they may be split; they become floats per block of inputs (int8) or per
+// group (int4), in the order of docs/numerics.md.
+// SPDX-License-Identifier: Apache-2.0
+
+namespace grucore {
+namespace detail {
+namespace GRUCORE_ISA {
+namespace {
+
+// Some neighbouring rows of one panel.
+struct Strip {
+  const unsigned char* weights;  // of the first group of k
+  size_t pitch;                  // bytes from one group of k to the next
+  const float* scale;            // int8: of these rows
+  const uint16_t* group_scale;   // int4: of these rows in the first group of inputs
+  size_t scale_pitch;            // to the next group of inputs
+  uint32_t at;                   // in a row of y
+  int lanes;                     // where kLast is kAnyLanes
+};
+
+template <int kLast>
+GRUCORE_INLINE I8 load_weights(const Strip& strip, const unsigned char* p) {
+  if constexpr (kLast == kLanes) {
+    return load_bytes(p);
+  } else {
+    return load_bytes_n(p, kLast == kAnyLanes ? strip.lanes : kLast);
+  }
+}
+// A segment of quantized activations of one row.
+struct Segment {
+  const unsigned char* header;
+  const unsigned char* values;
+
+  GRUCORE_INLINE float scale() const {
+    float scale;
+    __builtin_memcpy(&scale, header, sizeof scale);
+    return scale;
+  }
+  GRUCORE_INLINE int32_t sum(uint32_t group) const {
+    int32_t sum;
+    __builtin_memcpy(&sum, header + 4 + 4 * size_t{group}, sizeof sum);
+    return sum;
+  }
+};
+
+// What a sum starts from, so that the biased weights give the product of the real ones.
+GRUCORE_INLINE int32_t correction(int32_t sum, uint32_t offset) {
+  const uint32_t start = 0u - offset * static_cast<uint32_t>(sum);
+  int32_t result;
+  __builtin_memcpy(&result, &start, sizeof result);
+  return result;
+}
+
+// sums[r][v] = P of docs/numerics.md, int8.
+template <int kBits, int kVectors, int kLast, int kRows>
+GRUCORE_INLINE void sum_blocks(const PackedWeights& weights, const Strip& strip, const Segment (&x)[kRows],
+                               F32 (&sums)[kRows][kVectors]) {
+  constexpr int kInFlight = kDotsInFlight / (kVectors * Dots<kBits>::kRegisters);
+  constexpr int kChains = kRows > 1 || kInFlight < 1 ? 1 : kInFlight > 8 ? 8 : kInFlight;
+  const size_t plane = quantized_plane(weights);
+  const uint32_t fours = (weights.inputs + 3) / 4;
+  const unsigned char* w = strip.weights;
+  size_t q = 0;
+  for (uint32_t block = 0; q < fours; ++block) {
+    const size_t end = fours - q < kBlockInputs / 4 ? fours : q + kBlockInputs / 4;
+    Dots<kBits> dots[kChains][kRows][kVectors];
+    GRUCORE_UNROLL(8)
+    for (int c = 0; c < kChains; ++c) {
+      GRUCORE_UNROLL(8)
+      for (int r = 0; r < kRows; ++r) {
+        const int32_t start = c == 0 ? correction(x[r].sum(block), kWeightOffset) : 0;
+        GRUCORE_UNROLL(4)
+        for (int v = 0; v < kVectors; ++v) dots[c][r][v] = dots_from<kBits>(start);
+      }
+    }
+    for (; q + kChains <= end; q += kChains) {
+      GRUCORE_UNROLL(8)
+      for (int c = 0; c < kChains; ++c) {
+        I8 bytes[kVectors];
+        GRUCORE_UNROLL(4)
+        for (int v = 0; v < kVectors; ++v) bytes[v] = biased(load_weights<kLast>(strip, w + v * 4 * kLanes));
+        GRUCORE_UNROLL(8)
+        for (int r = 0; r < kRows; ++r) {
+          const Four<kBits> four = load_four<kBits>(x[r].values + 4 * (q + static_cast<size_t>(c)), plane);
+          GRUCORE_UNROLL(4)
+          for (int v = 0; v < kVectors; ++v) add_products(dots[c][r][v], bytes[v], four);
+        }
+        w += strip.pitch;
+      }
+    }
+    for (; kChains > 1 && q < end; ++q) {
+      GRUCORE_UNROLL(8)
+      for (int r = 0; r < kRows; ++r) {
+        const Four<kBits> four = load_four<kBits>(x[r].values + 4 * q, plane);
+        GRUCORE_UNROLL(4)
+        for (int v = 0; v < kVectors; ++v) {
+          add_products(dots[0][r][v], biased(load_weights<kLast>(strip, w + v * 4 * kLanes)), four);
+        }
+      }
+      w += strip.pitch;
+    }
+    GRUCORE_UNROLL(8)
+    for (int r = 0; r < kRows; ++r) {
+      GRUCORE_UNROLL(4)
+      for (int v = 0; v < kVectors; ++v) {
+        GRUCORE_UNROLL(8)
+        for (int c = 1; c < kChains; ++c) join(dots[0][r][v], dots[c][r][v]);
+        sums[r][v] = add(sums[r][v], to_float(total(dots[0][r][v])));
+      }
+    }
+  }
+}
+
+// The same of int4.
+template <int kBits, int kVectors, int kLast, int kRows>
+GRUCORE_INLINE void sum_groups_of(const PackedWeights& weights, const Strip& strip, const Segment (&x)[kRows],
+                                  F32 (&sums)[kRows][kVectors]) {
+  constexpr uint32_t kNibbleOffset = 8;
+  const size_t plane = quantized_plane(weights);
+  const uint32_t eights = (weights.inputs + 7) / 8;
+  const unsigned char* w = strip.weights;
+  const uint16_t* scale = strip.group_scale;
+  size_t q = 0;
+  for (uint32_t group = 0; q < eights; ++group) {
+    const size_t end = eights - q < kGroupInputs / 8 ? eights : q + kGroupInputs / 8;
+    Dots<kBits> dots[2][kRows][kVectors];
+    GRUCORE_UNROLL(8)
+    for (int r = 0; r < kRows; ++r) {
+      const int32_t start = correction(x[r].sum(group), kNibbleOffset);
+      GRUCORE_UNROLL(4)
+      for (int v = 0; v < kVectors; ++v) {
+        dots[0][r][v] = dots_from<kBits>(start);
+        dots[1][r][v] = dots_from<kBits>(0);
+      }
+    }
+    for (; q < end; ++q) {
+      I8 low[kVectors], high[kVectors];
+      GRUCORE_UNROLL(4)
+      for (int v = 0; v < kVectors; ++v) {
+        const I8 nibbles = flip_nibbles(load_weights<kLast>(strip, w + v * 4 * kLanes));
+        low[v] = low_nibbles(nibbles);
+        high[v] = high_nibbles(nibbles);
+      }
+      GRUCORE_UNROLL(8)
+      for (int r = 0; r < kRows; ++r) {
+        const Four<kBits> first = load_four<kBits>(x[r].values + 8 * q, plane);
+        const Four<kBits> second = load_four<kBits>(x[r].values + 8 * q + 4, plane);
+        GRUCORE_UNROLL(4)
+        for (int v = 0; v < kVectors; ++v) {
+          add_nibble_products(dots[0][r][v], low[v], first);
+          add_nibble_products(dots[1][r][v], high[v], second);
+        }
+      }
+      w += strip.pitch;
+    }
+    GRUCORE_UNROLL(4)
+    for (int v = 0; v < kVectors; ++v) {
+      const F32 of_group = load_strip<kLast>(scale + v * kLanes, strip.lanes);
+      GRUCORE_UNROLL(8)
+      for (int r = 0; r < kRows; ++r) {
+        join(dots[0][r][v], dots[1][r][v]);
+        sums[r][v] = add(sums[r][v], mul(to_float(total(dots[0][r][v])), of_group));
+      }
+    }
+    scale += strip.scale_pitch;
+  }
+}
+
+template <WeightKind kKind, int kBits, int kVectors, int kLast, int kRows>
+GRUCORE_INLINE void integer_tile(const ProductArgs& args, const Strip& strip, uint32_t first) {
+  const PackedWeights& weights = args.weights;
+  float* y[kRows];
+  Segment x[kRows];
+  GRUCORE_UNROLL(8)
+  for (int r = 0; r < kRows; ++r) {
+    const size_t row = row_at(args.rows, first + static_cast<uint32_t>(r));
+    y[r] = args.y.data + row * args.y.stride + strip.at;
+    x[r].header = args.quantized.data + row * args.quantized.stride;
+    x[r].values = x[r].header + quantized_header(weights);
+  }
+  Strip segment = strip;
+  for (uint32_t s = 0; s < weights.segments; ++s) {
+    F32 sums[kRows][kVectors];
+    GRUCORE_UNROLL(8)
+    for (int r = 0; r < kRows; ++r) {
+      GRUCORE_UNROLL(4)
+      for (int v = 0; v < kVectors; ++v) sums[r][v] = zero();
+    }
+    if constexpr (kKind == WeightKind::kInt8) {
+      sum_blocks<kBits, kVectors, kLast>(weights, segment, x, sums);
+      segment.weights += size_t{padded_inputs(kKind, weights.inputs)} / 4 * strip.pitch;
+    } else {
+      sum_groups_of<kBits, kVectors, kLast>(weights, segment, x, sums);
+      segment.weights += size_t{padded_inputs(kKind, weights.inputs)} / 8 * strip.pitch;
+      segment.group_scale += sum_groups(weights) * strip.scale_pitch;
+    }
+    GRUCORE_UNROLL(8)
+    for (int r = 0; r < kRows; ++r) {
+      const F32 scale = broadcast(x[r].scale());
+      GRUCORE_UNROLL(4)
+      for (int v = 0; v < kVectors; ++v) {
+        F32 product = mul(sums[r][v], scale);
+        if constexpr (kKind == WeightKind::kInt8) {
+          product = mul(product, load_strip<kLast>(strip.scale + v * kLanes, strip.lanes));
+        }
+        float* const to = y[r] + v * kLanes;
+        store_strip<kLast>(to, add(load_strip<kLast>(to, strip.lanes), product), strip.lanes);
+      }
+      x[r].header += quantized_segment(weights);
+      x[r].values += quantized_segment(weights);
+    }
+  }
+}
+
+template <WeightKind kKind, int kBits, int kVectors, int kLast>
+GRUCORE_NOINLINE void all_rows(const ProductArgs& args, const Strip& strip) {
+  constexpr int kRows = kBits == 8 ? 2 * kIntegerRows : kIntegerRows;
+  uint32_t i = 0;
+  for (; args.rows.count - i >= static_cast<uint32_t>(kRows) && kRows > 1; i += kRows) {
+    integer_tile<kKind, kBits, kVectors, kLast, kRows>(args, strip, i);
+  }
+  for (; i < args.rows.count; ++i) integer_tile<kKind, kBits, kVectors, kLast, 1>(args, strip, i);
+}
+
+template <WeightKind kKind, int kBits>
+GRUCORE_INLINE void all_panels(const ProductArgs& args) {
+  constexpr uint32_t kWide = kIntegerVectors * kLanes;
+  const PackedWeights& weights = args.weights;
+  const size_t groups = size_t{padded_inputs(kKind, weights.inputs)} / (kKind == WeightKind::kInt8 ? 4 : 8);
+  const size_t scale_groups = size_t{sum_groups(weights)} * weights.segments;
+  for (uint32_t row = 0; row < weights.rows; row += kPanel) {
+    const uint32_t rows = panel_width(weights.rows, row) * weights.gates;
+    const uint32_t before = row * weights.gates;
+    Strip strip;
+    strip.weights = static_cast<const unsigned char*>(weights.data) + before * groups * weights.segments * 4;
+    strip.pitch = size_t{rows} * 4;
+    strip.scale = static_cast<const float*>(weights.scale) + before;
+    strip.group_scale = static_cast<const uint16_t*>(weights.scale) + before * scale_groups;
+    strip.scale_pitch = rows;
+    strip.at = before;
+    uint32_t left = rows;
+    while (left > 0) {
+      const uint32_t lanes = left >= kWide ? kWide : left < static_cast<uint32_t>(kLanes) ? left : kLanes;
+      strip.lanes = static_cast<int>(lanes);
+      if (lanes == kWide) {
+        all_rows<kKind, kBits, kIntegerVectors, kLanes>(args, strip);
+      } else if (kHasMasks || lanes == static_cast<uint32_t>(kLanes)) {
+        all_rows<kKind, kBits, 1, kHasMasks ? kAnyLanes : kLanes>(args, strip);
+      } else {
+        all_rows<kKind, kBits, 1, 4>(args, strip);
+      }
+      strip.weights += size_t{lanes} * 4;
+      strip.scale += lanes;
+      strip.group_scale += lanes;
+      strip.at += lanes;
+      left -= lanes;
+    }
+  }
+}
+
+void integer_product(const ProductArgs& args) {
+  const bool is_short = args.weights.activation_bits == 8;
+  if (args.weights.kind == WeightKind::kInt8) {
+    if (is_short) {
+      all_panels<WeightKind::kInt8, 8>(args);
+    } else {
+      all_panels<WeightKind::kInt8, 16>(args);
+    }
+  } else if (is_short) {
+    all_panels<WeightKind::kInt4, 8>(args);
+  } else {
+    all_panels<WeightKind::kInt4, 16>(args);
+  }
+}
+
+}  // namespace
+}  // namespace GRUCORE_ISA
+}  // namespace detail
+}  // namespace grucore

@@ -1,0 +1,28 @@
+// The `avx512vnni` table: the float kernels of `avx512`, integer products by VNNI.
+// SPDX-License-Identifier: Apache-2.0
+#include "isa/tables.h"
+#include "kernels/kernel_table.h"
+#include "kernels/target_region.h"
+
+#if GRUCORE_HAVE_AVX512VNNI
+#include <immintrin.h>
+
+#define GRUCORE_ISA avx512vnni
+#define GRUCORE_FLOAT_ISA avx512
+#define GRUCORE_NUMERICS Numerics::kFused
+#define GRUCORE_HAS_DOT 1
+
+GRUCORE_TARGET_BEGIN("avx512f,avx512bw,avx512vl,avx512dq,avx512vnni,avx2,fma,f16c")
+#include "kernels/vec_avx512.h"
+
+#include "kernels/bytes_avx512.h"
+#include "kernels/strips-inl.h"
+
+#include "kernels/quantize-inl.h"
+
+#include "kernels/dots_four-inl.h"
+
+#include "kernels/integer_product-inl.h"
+GRUCORE_TARGET_END
+#include "kernels/integer_table-inl.h"
+#endif

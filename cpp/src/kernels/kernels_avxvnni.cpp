@@ -1,0 +1,28 @@
+// The `avxvnni` table: the float kernels of `avx2`, integer products by AVX-VNNI.
+// SPDX-License-Identifier: Apache-2.0
+#include "isa/tables.h"
+#include "kernels/kernel_table.h"
+#include "kernels/target_region.h"
+
+#if GRUCORE_HAVE_AVXVNNI
+#include <immintrin.h>
+
+#define GRUCORE_ISA avxvnni
+#define GRUCORE_FLOAT_ISA avx2
+#define GRUCORE_NUMERICS Numerics::kFused
+#define GRUCORE_HAS_DOT 1
+
+GRUCORE_TARGET_BEGIN("avx2,fma,f16c,avxvnni")
+#include "kernels/vec_avx2.h"
+
+#include "kernels/bytes_avx2.h"
+#include "kernels/strips-inl.h"
+
+#include "kernels/quantize-inl.h"
+
+#include "kernels/dots_four-inl.h"
+
+#include "kernels/integer_product-inl.h"
+GRUCORE_TARGET_END
+#include "kernels/integer_table-inl.h"
+#endif

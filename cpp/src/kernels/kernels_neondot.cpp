@@ -1,0 +1,28 @@
+// The `neondot` table: the float kernels of `neon`, integer products by SDOT.
+// SPDX-License-Identifier: Apache-2.0
+#include "isa/tables.h"
+#include "kernels/kernel_table.h"
+#include "kernels/target_region.h"
+
+#if GRUCORE_HAVE_NEONDOT
+#include <arm_neon.h>
+
+#define GRUCORE_ISA neondot
+#define GRUCORE_FLOAT_ISA neon
+#define GRUCORE_NUMERICS Numerics::kFused
+#define GRUCORE_HAS_DOT 1
+
+GRUCORE_TARGET_BEGIN("arch=armv8.2-a+dotprod")
+#include "kernels/vec_neon.h"
+
+#include "kernels/bytes_neon.h"
+#include "kernels/strips-inl.h"
+
+#include "kernels/quantize-inl.h"
+
+#include "kernels/dots_four-inl.h"
+
+#include "kernels/integer_product-inl.h"
+GRUCORE_TARGET_END
+#include "kernels/integer_table-inl.h"
+#endif

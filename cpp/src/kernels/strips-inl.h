@@ -1,0 +1,49 @@
+// Neighbouring rows of a panel, one to a lane, and fewer than all lanes at its end. Included once per instruction
+// set, inside its target region.
+// SPDX-License-Identifier: Apache-2.0
+
+namespace grucore {
+namespace detail {
+namespace GRUCORE_ISA {
+namespace {
+
+// Where a mask costs nothing (AVX-512), one tile serves any number of lanes; else rows come in fours.
+constexpr int kAnyLanes = 0;
+constexpr bool kHasMasks = kLanes == 16;
+
+template <int kLast>
+GRUCORE_INLINE F32 load_strip(const float* p, int lanes) {
+  if constexpr (kLast == kAnyLanes) {
+    return load_n(p, lanes);
+  } else {
+    return load_lanes<kLast>(p);
+  }
+}
+template <int kLast>
+GRUCORE_INLINE F32 load_strip(const uint16_t* p, int lanes) {
+  if constexpr (kLast == kLanes) {
+    return load_half(p);
+  } else {
+    return load_half_n(p, kLast == kAnyLanes ? lanes : kLast);
+  }
+}
+template <int kLast>
+GRUCORE_INLINE void store_strip(float* p, F32 value, int lanes) {
+  if constexpr (kLast == kAnyLanes) {
+    store_n(p, value, lanes);
+  } else {
+    store_lanes<kLast>(p, value);
+  }
+}
+
+GRUCORE_INLINE uint32_t row_at(const Rows& rows, uint32_t i) { return rows.index ? rows.index[i] : i; }
+
+// Width of the panel that starts at `row`.
+GRUCORE_INLINE uint32_t panel_width(uint32_t rows, uint32_t row) {
+  return rows - row < kPanel ? padded_rows(rows - row) : kPanel;
+}
+
+}  // namespace
+}  // namespace GRUCORE_ISA
+}  // namespace detail
+}  // namespace grucore

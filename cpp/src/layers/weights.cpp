@@ -1,0 +1,171 @@
+// Weights of any dtype in a layer.
+// SPDX-License-Identifier: Apache-2.0
+#include "layers/weights.h"
+
+#include <string.h>
+
+namespace grucore {
+namespace detail {
+
+namespace {
+
+Status kind_of(const NodeSource& source, const Tensor& tensor, WeightKind* out) {
+  switch (tensor.dtype) {
+    case TensorDtype::kFloat32: *out = WeightKind::kFloat32; return Status::kOk;
+    case TensorDtype::kFloat16: *out = WeightKind::kFloat16; return Status::kOk;
+    case TensorDtype::kInt8: *out = WeightKind::kInt8; return Status::kOk;
+    case TensorDtype::kInt4: *out = WeightKind::kInt4; return Status::kOk;
+    case TensorDtype::kInt32: break;
+  }
+  return source.reader.refuse(Status::kUnknownDtype, tensor.record_offset + 4, static_cast<uint32_t>(tensor.dtype),
+                              static_cast<uint32_t>(TensorDtype::kFloat32));
+}
+
+Status expect(const NodeSource& source, const Tensor& tensor, uint32_t offset, uint64_t found, uint64_t expected) {
+  return found == expected
+             ? Status::kOk
+             : source.reader.refuse(Status::kBadShape, tensor.record_offset + offset, found, expected);
+}
+
+// What tensors in panel16 share: gates, groups and rows.
+Status expect_panels(const NodeSource& source, const Tensor& tensor, const WeightShape& shape) {
+  GRUCORE_TRY(expect(source, tensor, 32, tensor.params[0], shape.gates));
+  GRUCORE_TRY(expect(source, tensor, 40, tensor.params[2] ? tensor.params[2] : 1, shape.groups));
+  return expect(source, tensor, 16, tensor.shape[0], uint64_t{shape.gates} * shape.rows * shape.groups);
+}
+
+uint32_t segments_of(const WeightShape& shape) { return shape.segments ? shape.segments : 1; }
+
+Status expect_columns(const NodeSource& source, const Tensor& tensor, WeightKind kind, const WeightShape& shape) {
+  if (!is_integer(kind) || !shape.segments) {
+    GRUCORE_TRY(expect(source, tensor, 12, tensor.rank, 2));
+    return expect(source, tensor, 20, tensor.shape[1], uint64_t{shape.inputs} * segments_of(shape));
+  }
+  GRUCORE_TRY(expect(source, tensor, 12, tensor.rank, 3));
+  GRUCORE_TRY(expect(source, tensor, 20, tensor.shape[1], shape.segments));
+  return expect(source, tensor, 24, tensor.shape[2], shape.inputs);
+}
+
+// Element i of a float32 tensor.
+Status refuse_number(const NodeSource& source, const Tensor& tensor, uint64_t i) {
+  const unsigned char* at = static_cast<const unsigned char*>(tensor.data) + 4 * i;
+  const uint64_t offset = static_cast<uint64_t>(at - source.reader.at(0));
+  return source.reader.refuse(Status::kNonfiniteWeight, offset, source.reader.u32(offset), 0);
+}
+
+Status parse_scale(const NodeSource& source, Role role, const WeightShape& shape, PackedWeights* out) {
+  const Tensor* tensor = source.find(role);
+  source.reader.blame(source.node, static_cast<uint32_t>(role));
+  if (!tensor) return source.refuse(Status::kMissingTensor, 0, 1);
+  const bool is_int8 = out->kind == WeightKind::kInt8;
+  GRUCORE_TRY(source.expect_tensor(*tensor, is_int8 ? TensorDtype::kFloat32 : TensorDtype::kFloat16, Layout::kPanel16,
+                                   is_int8 ? 1 : 2));
+  GRUCORE_TRY(expect_panels(source, *tensor, shape));
+  if (!is_int8) {
+    GRUCORE_TRY(expect(source, *tensor, 20, tensor->shape[1], uint64_t{sum_groups(*out)} * segments_of(shape)));
+  }
+  out->scale = tensor->data;
+  if (is_int8) {
+    const float* scale = static_cast<const float*>(tensor->data);
+    const uint64_t count = uint64_t{shape.gates} * padded_rows(shape.rows) * shape.groups;
+    for (uint64_t i = 0; i < count; ++i) {
+      if (!(scale[i] >= 0)) return refuse_number(source, *tensor, i);
+    }
+  }
+  source.reader.blame(source.node, kNone);
+  return Status::kOk;
+}
+
+}  // namespace
+
+Status parse_weights(const NodeSource& source, const WeightRoles& roles, const WeightShape& shape, PackedWeights* out,
+                     uint32_t* tensors) {
+  const Tensor* tensor = source.find(roles.weight);
+  source.reader.blame(source.node, static_cast<uint32_t>(roles.weight));
+  if (!tensor) return source.refuse(Status::kMissingTensor, 0, 1);
+  *out = {};
+  GRUCORE_TRY(kind_of(source, *tensor, &out->kind));
+  GRUCORE_TRY(source.expect_tensor(*tensor, tensor->dtype, Layout::kPanel16, tensor->rank));
+  GRUCORE_TRY(expect_panels(source, *tensor, shape));
+  GRUCORE_TRY(expect_columns(source, *tensor, out->kind, shape));
+  source.reader.blame(source.node, kNone);
+  out->data = tensor->data;
+  out->gates = shape.gates;
+  out->rows = shape.rows;
+  const bool has_segments = is_integer(out->kind);
+  out->inputs = has_segments ? shape.inputs : shape.inputs * segments_of(shape);
+  out->segments = has_segments ? segments_of(shape) : 1;
+  ++*tensors;
+  if (!is_integer(out->kind)) return Status::kOk;
+  out->activation_bits = tensor->params[3];
+  ++*tensors;
+  return parse_scale(source, roles.scale, shape, out);
+}
+
+Status parse_input_range(const NodeSource& source, const PackedWeights& weights, float* out, uint32_t* tensors) {
+  *out = 0;
+  const Tensor* tensor = source.find(Role::kInputRange);
+  if (!tensor) return Status::kOk;
+  const float* range = nullptr;
+  GRUCORE_TRY(source.vector(Role::kInputRange, 1, &range));
+  if (!is_integer(weights.kind)) return source.refuse(Status::kMissingTensor, 1, 0);
+  if (!(*range > 0)) return refuse_number(source, *tensor, 0);
+  *out = *range;
+  ++*tensors;
+  return Status::kOk;
+}
+
+PackedWeights group_of(const PackedWeights& weights, uint32_t group) {
+  const size_t rows = size_t{group} * weights.gates * padded_rows(weights.rows);
+  const size_t elements = rows * padded_inputs(weights.kind, weights.inputs) * weights.segments;
+  PackedWeights result = weights;
+  const unsigned char* data = static_cast<const unsigned char*>(weights.data);
+  const unsigned char* scale = static_cast<const unsigned char*>(weights.scale);
+  switch (weights.kind) {
+    case WeightKind::kFloat32: result.data = data + elements * 4; break;
+    case WeightKind::kFloat16: result.data = data + elements * 2; break;
+    case WeightKind::kInt8:
+      result.data = data + elements;
+      result.scale = scale + rows * 4;
+      break;
+    case WeightKind::kInt4:
+      result.data = data + elements / 2;
+      result.scale = scale + rows * sum_groups(weights) * weights.segments * 2;
+      break;
+  }
+  return result;
+}
+
+uint64_t product_scratch(const PackedWeights& weights, uint64_t rows) {
+  return is_integer(weights.kind) ? rows * quantized_segment(weights) * weights.segments / sizeof(float) : 0;
+}
+
+void multiply(const KernelTable& table, const Product& product) {
+  const PackedWeights& weights = product.weights;
+  if (!is_integer(weights.kind)) {
+    table.floats->product({weights, product.x, {}, product.y, product.rows});
+    return;
+  }
+  const QuantizedRows quantized = {reinterpret_cast<unsigned char*>(product.scratch),
+                                   quantized_segment(weights) * weights.segments};
+  table.integers->quantize({weights, product.range, product.least, product.x, quantized, product.rows});
+  table.integers->product({weights, {}, quantized, product.y, product.rows});
+}
+
+void multiply_and_activate(const KernelTable& table, const BiasedProduct& product, const ConstMatrix& x,
+                           const Matrix& y, const Rows& rows) {
+  const PackedWeights& weights = product.weights;
+  if (is_float32(weights)) {
+    table.floats->matmul({as_panels(weights), product.bias, 1, product.activation, x, y, rows});
+    return;
+  }
+  table.floats->gather({{{product.bias, 0, 1, 0}, {}, {}}, 1, weights.rows, y, rows});
+  multiply(table, {weights, x, product.input_range, 0.0f, y, rows, product.scratch});
+  for (uint32_t i = 0; i < rows.count; ++i) {
+    float* const row = y.data + row_of(rows, i) * y.stride;
+    table.floats->activate(product.activation, nullptr, row, row, weights.rows);
+  }
+}
+
+}  // namespace detail
+}  // namespace grucore

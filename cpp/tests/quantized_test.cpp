@@ -1,0 +1,265 @@
+// Quantized weights: integer products to the bit against the textbook, the same bits on every table and from every
+// way of running, GRUs near the textbook in double.
+// SPDX-License-Identifier: Apache-2.0
+#include <map>
+
+#include "harness.h"
+#include "textbook_quantized.h"
+
+using namespace grucore_test;
+using textbook::Kind;
+using textbook::Matrix;
+
+namespace {
+
+struct Weights {
+  Kind kind;
+  uint32_t bits;
+  const char* name;
+};
+constexpr Weights kIntegers[] = {
+    {Kind::kInt8, 8, "int8/8"}, {Kind::kInt8, 16, "int8/16"}, {Kind::kInt4, 8, "int4/8"}, {Kind::kInt4, 16, "int4/16"}};
+constexpr Weights kAll[] = {{Kind::kInt8, 8, "int8/8"},   {Kind::kInt8, 16, "int8/16"}, {Kind::kInt4, 8, "int4/8"},
+                            {Kind::kInt4, 16, "int4/16"}, {Kind::kFloat16, 0, "float16"}};
+
+// Speech-like sizes, and rows that are zero, tiny, huge, or not finite.
+std::vector<float> hard_rows(size_t rows, size_t width, std::mt19937* random) {
+  std::normal_distribution<float> normal;
+  std::vector<float> x(rows * width);
+  for (size_t row = 0; row < rows; ++row) {
+    const float factor[] = {1.0f, 1.0f, 100.0f, 1e-3f, 0.0f, 1e-36f, 1e37f, 1.0f};
+    for (size_t i = 0; i < width; ++i) x[row * width + i] = normal(*random) * factor[row % 8];
+    if (row % 8 == 7) x[row * width + row % width] = row % 16 == 7 ? NAN : -INFINITY;
+  }
+  return x;
+}
+
+// What the kernels do at their borders.
+float flushed(float x) { return fabsf(x) < 0x1p-126f ? 0.0f : x; }
+
+bool same_all(const std::vector<float>& a, const std::vector<float>& b) {
+  for (size_t i = 0; i < a.size(); ++i) {
+    if (!same_float(a[i], b[i])) return false;
+  }
+  return a.size() == b.size();
+}
+
+Bytes dense_file(const Matrix& m, const textbook::Floats& bias, float range) {
+  FileBuilder file;
+  const uint32_t x = file.value("x", m.inputs), y = file.value("y", m.rows);
+  file.input(x);
+  file.output(y);
+  file.tensor(4, 1, m.rows, 0, bias.data());
+  textbook::put_weights(&file, 5, m);
+  uint32_t tensors = 2 + textbook::put_scale(&file, 15, m);
+  if (range > 0) {
+    file.vector_tensor(17, {range});
+    ++tensors;
+  }
+  file.node(2, "dense", {x}, y, {0, 0, 0}, tensors);
+  return file.finish();
+}
+
+void check_dense(const Weights& weights, uint32_t inputs, uint32_t rows, float range, std::mt19937* random) {
+  const uint32_t frames = 19;
+  const Matrix m = textbook::random_matrix(weights.kind, weights.bits, 1, rows, inputs, random);
+  std::normal_distribution<float> normal;
+  textbook::Floats bias(rows);
+  for (float& value : bias) value = normal(*random);
+  const std::vector<float> x = hard_rows(frames, inputs, random);
+  std::vector<float> expected(size_t{frames} * rows);
+  for (uint32_t t = 0; t < frames; ++t) {
+    std::vector<float> inside(x.begin() + static_cast<ptrdiff_t>(t * inputs),
+                              x.begin() + static_cast<ptrdiff_t>((t + 1) * inputs));
+    for (float& value : inside) value = flushed(value);
+    for (uint32_t row = 0; row < rows; ++row) {
+      expected[t * rows + row] = flushed(textbook::add_product(m, row, inside.data(), range, 0, bias[row]));
+    }
+  }
+  const Bytes file = dense_file(m, bias, range);
+  for (const Isa isa : supported_isas()) {
+    const LoadedModel model(file, isa);
+    if (!CHECK(model.status() == Status::kOk)) return;
+    CHECK(grucore::model_numerics(model.get()) == grucore::Numerics::kExact);
+    const char* name = grucore::isa_name(isa);
+    CHECK_SAYING(same_all(step_all(model, frames, x.data()), expected), "%s %s %ux%u step", name, weights.name, rows,
+                 inputs);
+    CHECK_SAYING(same_all(run_all(model, 1, frames, frames, x), expected), "%s %s %ux%u run", name, weights.name, rows,
+                 inputs);
+    CHECK_SAYING(same_all(run_all(model, frames, 1, 1, x), expected), "%s %s %ux%u batch", name, weights.name, rows,
+                 inputs);
+  }
+}
+
+void check_conv(const Weights& weights, uint32_t channels, uint32_t rows, uint32_t taps, uint32_t groups,
+                std::mt19937* random) {
+  const uint32_t frames = 9;
+  Matrix m = textbook::random_matrix(weights.kind, weights.bits, 1, rows / groups, channels / groups, random, taps,
+                                     groups);
+  m.has_segments = true;
+  const textbook::Floats bias(rows, 0.25f);
+  FileBuilder file;
+  const uint32_t x = file.value("x", channels), y = file.value("y", rows);
+  file.input(x);
+  file.output(y);
+  file.grouped_tensor(4, groups, rows / groups, 0, bias.data());
+  textbook::put_weights(&file, 5, m);
+  const uint32_t tensors = 2 + textbook::put_scale(&file, 15, m);
+  file.node(15, "conv", {x}, y, {taps, 1, 1, groups, taps - 1, 0, 0, 0, 0}, tensors);
+  std::normal_distribution<float> normal;
+  std::vector<float> signal(size_t{frames} * channels);
+  for (float& value : signal) value = normal(*random);
+  std::vector<float> expected(size_t{frames} * rows);
+  for (uint32_t t = 0; t < frames; ++t) {
+    for (uint32_t row = 0; row < rows; ++row) {
+      std::vector<float> window;
+      for (uint32_t tap = 0; tap < taps; ++tap) {
+        for (uint32_t c = 0; c < m.inputs; ++c) {
+          const uint32_t channel = row / m.rows * m.inputs + c;
+          window.push_back(t + tap + 1 < taps ? 0.0f : signal[(t + tap + 1 - taps) * channels + channel]);
+        }
+      }
+      expected[t * rows + row] = textbook::add_product(m, row, window.data(), 0, 0, bias[row]);
+    }
+  }
+  for (const Isa isa : supported_isas()) {
+    const LoadedModel model(file.finish(), isa);
+    if (!CHECK(model.status() == Status::kOk)) return;
+    CHECK_SAYING(same_all(step_all(model, frames, signal.data()), expected), "%s %s conv %u->%u taps %u groups %u step",
+                 grucore::isa_name(isa), weights.name, channels, rows, taps, groups);
+    CHECK_SAYING(same_all(run_all(model, 1, 4, frames, signal), expected), "%s %s conv %u->%u taps %u groups %u run",
+                 grucore::isa_name(isa), weights.name, channels, rows, taps, groups);
+  }
+}
+
+struct QuantizedGru {
+  Matrix ih, hh, hn;
+  textbook::Floats bias;
+  bool reset_before;
+
+  // The same weights as floats, for the textbook in double.
+  textbook::Gru floats() const {
+    textbook::Gru gru;
+    gru.input_size = ih.inputs;
+    gru.hidden_size = ih.rows;
+    gru.reset_before = reset_before;
+    gru.bias = bias;
+    const auto append = [](const Matrix& m, textbook::Floats* out) {
+      for (size_t i = 0; i < m.all_rows() * m.columns(); ++i) {
+        out->push_back(static_cast<float>(m.value(i / m.columns(), i % m.columns())));
+      }
+    };
+    append(ih, &gru.weight_ih);
+    append(hh, &gru.weight_hh);
+    if (reset_before) append(hn, &gru.weight_hh);
+    return gru;
+  }
+  Bytes file() const {
+    FileBuilder file;
+    const uint32_t x = file.value("x", ih.inputs), y = file.value("y", ih.rows);
+    file.input(x);
+    file.output(y);
+    textbook::put_weights(&file, 1, ih);
+    textbook::put_weights(&file, 2, hh);
+    if (reset_before) textbook::put_weights(&file, 3, hn);
+    file.tensor(4, reset_before ? 3 : 4, ih.rows, 0, bias.data());
+    uint32_t tensors = reset_before ? 4 : 3;
+    tensors += textbook::put_scale(&file, 12, ih);
+    tensors += textbook::put_scale(&file, 13, hh);
+    if (reset_before) tensors += textbook::put_scale(&file, 14, hn);
+    file.node(1, "gru", {x}, y, FileBuilder::gru_words(floats()), tensors);
+    return file.finish();
+  }
+};
+
+void check_gru(const Weights& in, const Weights& recurrent, uint32_t inputs, uint32_t hidden, bool reset_before,
+               std::mt19937* random) {
+  const uint32_t frames = 60, batch = 11;
+  QuantizedGru gru;
+  gru.reset_before = reset_before;
+  gru.ih = textbook::random_matrix(in.kind, in.bits, 3, hidden, inputs, random);
+  gru.hh = textbook::random_matrix(recurrent.kind, recurrent.bits, reset_before ? 2 : 3, hidden, hidden, random);
+  gru.hn = textbook::random_matrix(recurrent.kind, recurrent.bits, 1, hidden, hidden, random);
+  std::normal_distribution<float> normal;
+  gru.bias.resize((reset_before ? 3 : 4) * size_t{hidden});
+  for (float& value : gru.bias) value = 0.1f * normal(*random);
+  std::vector<float> x(size_t{batch} * frames * inputs);
+  for (float& value : x) value = normal(*random);
+  const Bytes file = gru.file();
+  const size_t row_in = size_t{frames} * inputs, row_out = size_t{frames} * hidden;
+  textbook::Doubles h(hidden, 0.0);
+  const textbook::Doubles expected =
+      textbook::run(gru.floats(), textbook::Doubles(x.begin(), x.begin() + static_cast<ptrdiff_t>(row_in)), frames, &h);
+  // Activations of 8 bits err by up to 1/254 each; of 16 by 128 times less; halves not at all.
+  const bool has_short = in.bits == 8 || recurrent.bits == 8, has_float = !in.bits && !recurrent.bits;
+  const double bound = has_float ? 1e-5 : has_short ? 0.2 : 2e-3;
+  std::map<grucore::Numerics, std::vector<float>> of_class;
+  for (const Isa isa : supported_isas()) {
+    const LoadedModel model(file, isa);
+    if (!CHECK(model.status() == Status::kOk)) return;
+    const char* name = grucore::isa_name(isa);
+    const std::vector<float> stepped = step_all(model, frames, x.data());
+    double most = 0;
+    for (size_t i = 0; i < row_out; ++i) most = std::max(most, fabs(stepped[i] - expected[i]));
+    CHECK_SAYING(most < bound, "%s %s %s I=%u H=%u before=%d: %g", name, in.name, recurrent.name, inputs, hidden,
+                 reset_before, most);
+    for (const uint32_t block : {1u, 7u, 60u}) {
+      const std::vector<float> all = run_all(model, batch, block, frames, x);
+      CHECK_SAYING(same_bits(all.data(), stepped.data(), row_out), "%s %s %s I=%u H=%u block %u", name, in.name,
+                   recurrent.name, inputs, hidden, block);
+      const std::vector<float> last = step_all(model, frames, x.data() + 10 * row_in);
+      CHECK_SAYING(same_bits(all.data() + 10 * row_out, last.data(), row_out), "%s %s %s I=%u H=%u block %u last row",
+                   name, in.name, recurrent.name, inputs, hidden, block);
+    }
+    std::vector<float>& first = of_class[grucore::model_numerics(model.get())];
+    if (first.empty()) first = stepped;
+    CHECK_SAYING(same_bits(first.data(), stepped.data(), row_out), "%s %s %s I=%u H=%u before=%d differs in its class",
+                 name, in.name, recurrent.name, inputs, hidden, reset_before);
+  }
+  if (in.bits && recurrent.bits) CHECK(of_class.size() == 1);
+}
+
+// A frame that is not finite makes its own row NaN, and reset() heals it.
+void check_nonfinite() {
+  std::mt19937 random(5);
+  const Matrix m = textbook::random_matrix(Kind::kInt8, 16, 1, 5, 7, &random);
+  const Bytes file = dense_file(m, textbook::Floats(5, 1.0f), 0);
+  for (const Isa isa : supported_isas()) {
+    const LoadedModel model(file, isa);
+    std::vector<float> x(14, 1.0f);
+    x[3] = INFINITY;
+    const std::vector<float> y = run_all(model, 2, 1, 1, x);
+    for (size_t i = 0; i < 5; ++i) CHECK(isnan(y[i]) && isfinite(y[5 + i]));
+  }
+}
+
+}  // namespace
+
+int main() {
+  std::mt19937 random(1);
+  const uint32_t sizes[][2] = {{1, 1},  {3, 5},   {4, 16},  {7, 17},   {24, 24},  {31, 28},
+                               {33, 4}, {40, 64}, {64, 80}, {130, 47}, {1025, 9}, {2100, 20}};
+  for (const auto& size : sizes) {
+    for (const Weights& weights : kIntegers) {
+      check_dense(weights, size[0], size[1], 0, &random);
+      check_dense(weights, size[0], size[1], 0.5f, &random);
+    }
+  }
+  for (const Weights& weights : kIntegers) {
+    check_conv(weights, 5, 7, 3, 1, &random);
+    check_conv(weights, 40, 20, 2, 1, &random);
+    check_conv(weights, 12, 18, 3, 2, &random);
+    check_conv(weights, 6, 6, 1, 1, &random);
+  }
+  const uint32_t gru_sizes[][2] = {{1, 16}, {3, 5}, {24, 24}, {40, 64}, {7, 17}, {13, 47}, {33, 80}};
+  for (const auto& size : gru_sizes) {
+    for (const bool reset_before : {false, true}) {
+      for (const Weights& weights : kAll) check_gru(weights, weights, size[0], size[1], reset_before, &random);
+      check_gru({Kind::kFloat16, 0, "float16"}, {Kind::kInt8, 16, "int8/16"}, size[0], size[1], reset_before, &random);
+      check_gru({Kind::kInt8, 8, "int8/8"}, {Kind::kFloat32, 0, "float32"}, size[0], size[1], reset_before, &random);
+      check_gru({Kind::kInt4, 8, "int4/8"}, {Kind::kInt8, 16, "int8/16"}, size[0], size[1], reset_before, &random);
+    }
+  }
+  check_nonfinite();
+  return finish("quantized_test");
+}
