@@ -211,6 +211,34 @@ def test_products_that_cancel(rng: np.random.Generator) -> None:
     Tables(chain.graph()).check((x,))
 
 
+def test_denormals_inside(rng: np.random.Generator) -> None:
+    """Sums, gates, states and means that are denormal: made zero where the page says so."""
+    for cell in Cell:
+        for gate in (Activation.LINEAR, Activation.RELU, Activation.SIGMOID):
+            chain = Chain(Value("x", 5))
+            source = chain.at
+            weight_ih = uniform(rng, 33, 5) * np.exp2(rng.integers(-64, 8, (33, 5)))
+            weight_hh = uniform(rng, 33, 11) * np.exp2(rng.integers(-20, 8, (33, 11)))
+            # Nothing else in the sums of half the units.
+            bias = uniform(rng, 44 if cell is Cell.RESET_AFTER else 33)
+            bias[::2] = 0
+            chain.add(
+                Gru,
+                source,
+                weight_ih=weight_ih.astype(np.float32),
+                weight_hh=weight_hh.astype(np.float32),
+                bias=bias * np.float32(2.0**-60),
+                cell=cell,
+                gate_activation=gate,
+                activation=Activation.LINEAR,
+            )
+            states = chain.at
+            outputs = [states, chain.add(Pool, source), chain.add(Pool, states)]
+            x = np.exp2(rng.integers(-126, -60, (8, 20, 5))) * rng.normal(0, 2, (8, 20, 5))
+            x[4:] = np.sign(x[4:]) * rng.uniform(1.0, 4.0, (4, 20, 5)) * 2.0**-126
+            Tables(chain.graph(*outputs)).check((x.astype(np.float32),))
+
+
 def test_zeros_keep_their_sign_where_they_are_only_moved() -> None:
     chain = Chain(Value("ids", 2, Dtype.INT32))
     table = np.array([[-0.0, 1.0], [-2.0, -0.0]], np.float32)
