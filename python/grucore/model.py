@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Model", "Port", "SelftestResult", "load"]
 
-# Where another numerics class computes a test vector, it may differ from the file by this much.
+# Where the class "muladd" computes a test vector, it may differ from the file by this much.
 SELFTEST_BOUND = 1e-5
 
 
@@ -237,6 +237,60 @@ class Model(_core.Model):
             )
         return make_stream(self, batch, nonfinite)
 
+    def quantize(
+        self,
+        kind: str,
+        *,
+        calibration: Any = None,
+        activations: int = 16,
+        max_error: float | None = None,
+    ) -> Model:
+        """Make a smaller model of a float32 one: the same layers with smaller weights.
+
+        Parameters
+        ----------
+        kind : {"int8", "float16", "int4"}
+            Weights in one byte, with a scale for each row; in two; or in half a byte, with a scale
+            for each row and 32 inputs. A convolution of so few channels that padding would make it
+            larger than in float16 is float16 instead, an embedding is int8 where int4 is asked for,
+            and weights beyond 65504 stay float32. Biases, norms and slopes are always float32.
+        calibration : array_like, optional
+            What the model is used on, as `run` takes it; some thousand frames are enough. It makes
+            the errors of rounded weights cancel as far as these inputs go together: on trained
+            models it halves the error. Nothing of it is stored.
+        activations : {16, 8}
+            Bits to which int8 and int4 weights have their inputs rounded, always by the largest of
+            the frame: measured, that is more accurate than a range fixed by calibration.
+        max_error : float, optional
+            Keep the largest difference of any output from this model's within that, on the
+            calibration data or else on generated signals: the worst weights become wider.
+
+        Returns
+        -------
+        Model
+            With a test vector of its own; `metadata["quantization"]` says what became of each
+            weight, and why where it is wider than `kind`.
+
+        Raises
+        ------
+        ValueError
+            An unknown kind or number of bits, a negative `max_error`, a model that is quantized
+            already, or calibration data that the model cannot run on.
+        NonFiniteError
+            A frame of the calibration data is NaN or infinite.
+        """
+        from grucore.fileformat import read
+        from grucore.quantize import quantize
+
+        data = quantize(
+            read(bytes(self)),
+            kind,
+            calibration=calibration,
+            activations=activations,
+            max_error=max_error,
+        )
+        return load(data, isa=self.isa)
+
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write the file: completely, or not at all (a temporary file beside it, then a rename)."""
         from grucore.fileformat import save
@@ -246,8 +300,9 @@ class Model(_core.Model):
     def selftest(self) -> SelftestResult:
         """Replay the file's test vector, by `run` and, if the model streams, by `step`.
 
-        In the numerics class "fused" every bit must be the file's, else the difference must be at
-        most 1e-5. Raises GrucoreError for a mismatch, ValueError if the file has no test vector.
+        In the numerics class "muladd" the difference must be at most 1e-5, in the others every bit
+        must be the file's. Raises GrucoreError for a mismatch, ValueError if the file has no test
+        vector.
         """
         from grucore._selftest import replay
 

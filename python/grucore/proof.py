@@ -21,7 +21,7 @@ from grucore.ir import Graph, TestVector
 from grucore.layers import Embedding
 from grucore.node import Array, Dtype
 
-__all__ = ["BOUND", "Proof", "Witness", "finish", "prove"]
+__all__ = ["BOUND", "Proof", "Witness", "finish", "given", "outputs", "prove", "sequences"]
 
 Witness: TypeAlias = Callable[..., tuple[Array, ...]]
 """Gives the outputs of the source for one sequence: called with an array (T, features) for each
@@ -69,9 +69,9 @@ def prove(
     model = _model(write(graph))
     differences = dict.fromkeys(graph.outputs, 0.0)
     frames, largest_input = 0, LARGEST_INPUT
-    for given in (*_sequences(graph, lengths), *examples):
-        xs = given if isinstance(given, tuple) else (given,)
-        ours, theirs = _outputs(model.run(_given(xs))), witness(*xs)
+    for example in (*sequences(graph, lengths), *examples):
+        xs = example if isinstance(example, tuple) else (example,)
+        ours, theirs = outputs(model.run(given(xs))), witness(*xs)
         frames += len(xs[0])
         for x in xs:
             if x.dtype.kind == "f":
@@ -88,7 +88,7 @@ def prove(
 def finish(graph: Graph) -> bytes:
     """The file of a graph, with a test vector of the engine's own outputs."""
     model = _model(write(graph))
-    if model.numerics != "fused":
+    if model.numerics == "muladd":
         model = _model(write(graph), isa="scalar")  # fused on every machine
     generator = np.random.default_rng(SEED)
     inputs = tuple(
@@ -97,8 +97,7 @@ def finish(graph: Graph) -> bytes:
         else generator.uniform(-2, 2, (TEST_FRAMES, graph.value(name).features)).astype(np.float32)
         for name in graph.inputs
     )
-    outputs = _outputs(model.run(_given(inputs)))
-    return write(replace(graph, test=TestVector(inputs, outputs)))
+    return write(replace(graph, test=TestVector(inputs, outputs(model.run(given(inputs))))))
 
 
 def _model(data: bytes, **options: Any) -> Any:
@@ -108,17 +107,18 @@ def _model(data: bytes, **options: Any) -> Any:
     return Model(data, **options)
 
 
-def _given(xs: tuple[Array, ...]) -> Any:
+def given(xs: tuple[Array, ...]) -> Any:
     """What `Model.run` takes: ids with two axes would be several sequences."""
     plain = tuple(x[:, 0] if x.dtype.kind == "i" and x.shape[1] == 1 else x for x in xs)
     return plain if len(plain) > 1 else plain[0]
 
 
-def _outputs(result: Any) -> tuple[Array, ...]:
+def outputs(result: Any) -> tuple[Array, ...]:
+    """What `Model.run` gave, as a tuple in any case."""
     return result if isinstance(result, tuple) else (result,)
 
 
-def _sequences(graph: Graph, lengths: Sequence[int]) -> Iterator[tuple[Array, ...]]:
+def sequences(graph: Graph, lengths: Sequence[int] = LENGTHS) -> Iterator[tuple[Array, ...]]:
     """Noise of several sizes, then what noise never is: silence, steps, extremes, one impulse."""
     generator = np.random.default_rng(SEED)
     # A model that knows one length only is compared on that one, several times.

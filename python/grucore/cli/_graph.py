@@ -11,6 +11,8 @@ from grucore.fileformat.layout import stored_bytes
 from grucore.ir import Graph
 from grucore.layers import Activation
 from grucore.node import Node, Rate, Value
+from grucore.storage import SCALES
+from grucore.weights import kind_text
 
 if TYPE_CHECKING:
     from grucore.cli._console import Console
@@ -18,7 +20,7 @@ if TYPE_CHECKING:
 __all__ = ["describe", "number", "show", "value_text"]
 
 GRAPH = ("node", "kind", "shape", "reads", "writes", "attributes")
-COST = ("node", "parameters", "bytes", "multiply-adds", "streams")
+COST = ("node", "parameters", "weights", "bytes", "multiply-adds", "streams")
 
 
 def number(count: float) -> str:
@@ -62,6 +64,12 @@ def _stored_bytes(graph: Graph, node: Node) -> int:
     return sum(stored_bytes(slot) for slot in graph.slots(node))
 
 
+def _weights(node: Node) -> str:
+    """The kinds of the matrices, such as "int8/16", or "int8/16 + float16" where they differ."""
+    matrices = (weight for role, weight in node.tensors().items() if role in SCALES)
+    return " + ".join(dict.fromkeys(kind_text(weight) for weight in matrices))
+
+
 def _node(graph: Graph, node: Node) -> dict[str, Any]:
     inputs, output = graph.ports(node)
     return {
@@ -74,6 +82,7 @@ def _node(graph: Graph, node: Node) -> dict[str, Any]:
         "output_features": output.features,
         "rate": _rate(output),
         "parameters": graph.parameters(node),
+        "weights": _weights(node),
         "bytes": _stored_bytes(graph, node),
         "multiply_adds": graph.multiply_adds(node),
         "streamable": node.streamable,
@@ -121,6 +130,7 @@ def show(description: dict[str, Any], console: Console) -> None:
             [
                 node["name"],
                 number(node["parameters"]) if node["parameters"] else "",
+                node["weights"],
                 number(node["bytes"]) if node["bytes"] else "",
                 f"{number(work)} per {node['rate']}" if work else "",
                 "yes" if node["streamable"] else "no",
