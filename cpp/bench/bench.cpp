@@ -11,13 +11,16 @@
 #include "harness.h"
 #include "limits.h"
 #include "portable.h"
+#include "textbook_quantized.h"
 
 using namespace grucore_test;
 
 namespace {
 
 constexpr const char* kHelp =
-    "bench [--isa NAME] [--only S1,Q3,...] [--rounds N] [--chunk-us N] [--json] [--reset-before]\n"
+    "bench [--isa NAME] [--weights KIND] [--activations 8|16] [--only S1,Q3,...] [--rounds N] [--chunk-us N]\n"
+    "      [--json] [--reset-before]\n"
+    "KIND: float32 (the default), float16, int8, int4; activations of the last two, 16 unless said.\n"
     "S: one frame a call, state carried; Q: a sequence of 100 frames; BHxN: a batch of N sequences.\n"
     "Interleaves, round after round: the engine, a pure read of the same weights, multiply-adds in registers\n"
     "and a fixed loop. Figures are microseconds: the best round, and the median.\n";
@@ -25,6 +28,7 @@ constexpr const char* kHelp =
 struct Workload {
   const char* name;
   uint32_t input_size, hidden_size, frames, batch;  // frames 0: streaming
+  uint32_t layers = 1;
 };
 
 constexpr Workload kWorkloads[] = {
@@ -33,9 +37,15 @@ constexpr Workload kWorkloads[] = {
     {"S3", 40, 64, 0, 1},
     {"S4", 128, 128, 0, 1},
     {"S5", 256, 256, 0, 1},
+    {"S6", 384, 384, 0, 1},
+    {"S7", 400, 400, 0, 1, 2},
+    {"S8", 512, 1024, 0, 1},
     {"Q3", 40, 64, 100, 1},
     {"Q4", 128, 128, 100, 1},
     {"Q5", 256, 256, 100, 1},
+    {"Q6", 384, 384, 100, 1},
+    {"Q7", 400, 400, 100, 1, 2},
+    {"L", 1, 40, 48000, 1},
     {"B128x16", 128, 128, 100, 16},
     {"B128x64", 128, 128, 100, 64},
     {"B256x16", 256, 256, 100, 16},
@@ -48,6 +58,9 @@ struct Options {
   uint32_t rounds = 60;
   double chunk_us = 3000;
   bool json = false, reset_before = false;
+  textbook::Kind kind = textbook::Kind::kFloat32;
+  const char* kind_name = "float32";
+  uint32_t activations = 16;
 };
 
 struct Figure {
@@ -75,14 +88,51 @@ struct Timed {
   }
 };
 
-Bytes file_of(const Workload& work, bool reset_before) {
-  PortableRandom random(1);
+void put_layer(FileBuilder* file, uint32_t layer, const Options& options, uint32_t inputs, uint32_t hidden, uint32_t x,
+               uint32_t y) {
+  PortableRandom portable(layer + 1);
+  const textbook::Gru gru = portable_gru(inputs, hidden, options.reset_before, false, &portable);
+  const std::string name = "gru" + std::to_string(layer);
+  if (options.kind == textbook::Kind::kFloat32) return file->gru(name, gru, x, y);
+  std::mt19937 random(layer + 1);
+  const bool before = options.reset_before;
+  const uint32_t bits = options.activations;
+  const textbook::Matrix ih = textbook::random_matrix(options.kind, bits, 3, hidden, inputs, &random);
+  const textbook::Matrix hh = textbook::random_matrix(options.kind, bits, before ? 2 : 3, hidden, hidden, &random);
+  const textbook::Matrix hn = textbook::random_matrix(options.kind, bits, 1, hidden, hidden, &random);
+  textbook::put_weights(file, 1, ih);
+  textbook::put_weights(file, 2, hh);
+  if (before) textbook::put_weights(file, 3, hn);
+  file->tensor(4, before ? 3 : 4, hidden, 0, gru.bias.data());
+  uint32_t tensors = before ? 4 : 3;
+  tensors += textbook::put_scale(file, 12, ih);
+  tensors += textbook::put_scale(file, 13, hh);
+  if (before) tensors += textbook::put_scale(file, 14, hn);
+  file->node(1, name, {x}, y, FileBuilder::gru_words(gru), tensors);
+}
+
+Bytes file_of(const Workload& work, const Options& options) {
   FileBuilder file;
-  const uint32_t x = file.value("x", work.input_size), y = file.value("y", work.hidden_size);
+  uint32_t x = file.value("x", work.input_size);
   file.input(x);
-  file.output(y);
-  file.gru("gru", portable_gru(work.input_size, work.hidden_size, reset_before, false, &random), x, y);
+  for (uint32_t layer = 0; layer < work.layers; ++layer) {
+    const uint32_t y = file.value("y" + std::to_string(layer), work.hidden_size);
+    put_layer(&file, layer, options, layer ? work.hidden_size : work.input_size, work.hidden_size, x, y);
+    x = y;
+  }
+  file.output(x);
   return file.finish();
+}
+
+// Bytes of a weight, its share of the scales counted.
+double bytes_of_weight(textbook::Kind kind) {
+  switch (kind) {
+    case textbook::Kind::kFloat32: return 4;
+    case textbook::Kind::kFloat16: return 2;
+    case textbook::Kind::kInt8: return 1;
+    case textbook::Kind::kInt4: break;
+  }
+  return 0.5 + 2.0 / 32;
 }
 
 bool is_chosen(const Options& options, const char* name) {
@@ -98,14 +148,16 @@ bool is_chosen(const Options& options, const char* name) {
 // The least time that the machine's own figures allow: weights are read each step, products are done at peak.
 // A sequence or batch reads the recurrent weights each step and does the input product as one.
 double limit_of(const Workload& work, double read_us, double mac_us) {
-  const double input = 3.0 * work.hidden_size * work.input_size, recurrent = 3.0 * work.hidden_size * work.hidden_size;
+  const double deeper = (work.layers - 1) * 3.0 * work.hidden_size * work.hidden_size;
+  const double input = 3.0 * work.hidden_size * work.input_size + deeper;
+  const double recurrent = work.layers * 3.0 * work.hidden_size * work.hidden_size;
   const double steps = work.frames ? work.frames : 1;
   if (!work.frames) return std::max(read_us, (input + recurrent) * mac_us);
   return steps * (work.batch * input * mac_us + std::max(read_us, work.batch * recurrent * mac_us));
 }
 
 void measure(const Workload& work, const Options& options) {
-  const Bytes bytes = file_of(work, options.reset_before);
+  const Bytes bytes = file_of(work, options);
   const LoadedModel model(bytes, options.isa);
   if (model.status() != Status::kOk) {
     fprintf(stderr, "%s: %s\n", work.name, grucore::status_meaning(model.status()));
@@ -122,10 +174,13 @@ void measure(const Workload& work, const Options& options) {
   const grucore::Signal out = {y.data(), size_t{frames} * work.hidden_size, work.hidden_size};
 
   // Weights of the same size, apart from the model's, as the engine leaves them in the caches.
-  const size_t hidden_bytes = size_t{12} * work.hidden_size * work.hidden_size;
-  const size_t input_bytes = work.frames ? 0 : size_t{12} * work.hidden_size * work.input_size;
-  const AlignedBytes weights((hidden_bytes + input_bytes + 63) / 64 * 64);
+  const double hidden_macs = 3.0 * work.hidden_size * work.hidden_size * work.layers;
+  const double input_macs = 3.0 * work.hidden_size * (work.input_size + (work.layers - 1.0) * work.hidden_size);
+  const double read_bytes = (hidden_macs + (work.frames ? 0 : input_macs)) * bytes_of_weight(options.kind);
+  const AlignedBytes weights((static_cast<size_t>(read_bytes) + 63) / 64 * 64);
   const grucore_bench::Limits limits = grucore_bench::limits_of(options.isa);
+  const bool is_integer = options.kind == textbook::Kind::kInt8 || options.kind == textbook::Kind::kInt4;
+  const auto multiply_rounds = is_integer ? limits.multiply_bytes : limits.multiply;
   constexpr uint32_t kMultiplyRounds = 1000, kLoopRounds = 10000;
 
   Timed timed[] = {
@@ -137,7 +192,7 @@ void measure(const Workload& work, const Options& options) {
         }
       }},
       {[&] { grucore_bench::keep(limits.read(weights.data(), weights.size())); }},
-      {[&] { grucore_bench::keep(limits.multiply(kMultiplyRounds)); }},
+      {[&] { grucore_bench::keep(multiply_rounds(kMultiplyRounds)); }},
       {[&] { grucore_bench::keep(grucore_bench::fixed_loop(kLoopRounds)); }},
   };
   for (Timed& one : timed) one.calibrate(options.chunk_us);
@@ -146,19 +201,22 @@ void measure(const Workload& work, const Options& options) {
   }
   const Figure engine = timed[0].figure(), read = timed[1].figure(), multiply = timed[2].figure(),
                loop = timed[3].figure();
-  const double mac_us = multiply.best / (kMultiplyRounds * limits.macs_of_a_round);
+  const double mac_us =
+      multiply.best / (kMultiplyRounds * (is_integer ? limits.byte_macs_of_a_round : limits.macs_of_a_round));
   const double limit = limit_of(work, read.best, mac_us);
-  const double macs = 3.0 * work.hidden_size * (work.input_size + work.hidden_size) * frames * work.batch;
+  const double macs = (hidden_macs + input_macs) * frames * work.batch;
   if (options.json) {
     printf(
         "{\"workload\": \"%s\", \"isa\": \"%s\", \"input_size\": %u, \"hidden_size\": %u, \"frames\": %u, \"batch\": "
         "%u, "
-        "\"reset_after\": %s, \"dtype\": \"float32\", \"us\": %.5g, \"us_median\": %.5g, \"limit_us\": %.5g, "
+        "\"reset_after\": %s, \"layers\": %u, \"weights\": \"%s\", \"activations\": %u, \"us\": %.5g, \"us_median\": "
+        "%.5g, \"limit_us\": %.5g, "
         "\"read_us\": %.5g, \"read_us_median\": %.5g, \"weight_bytes\": %zu, \"peak_gmacs\": %.4g, "
         "\"loop_us\": %.5g, \"loop_us_median\": %.5g, \"rounds\": %u}\n",
         work.name, grucore::isa_name(options.isa), work.input_size, work.hidden_size, frames, work.batch,
-        options.reset_before ? "false" : "true", engine.best, engine.median, limit, read.best, read.median,
-        weights.size(), 1e-3 / mac_us, loop.best, loop.median, options.rounds);
+        options.reset_before ? "false" : "true", work.layers, options.kind_name, is_integer ? options.activations : 0,
+        engine.best, engine.median, limit, read.best, read.median, weights.size(), 1e-3 / mac_us, loop.best,
+        loop.median, options.rounds);
   } else {
     printf("%-8s %10.4g %10.4g %10.4g %7.2f %10.4g %8.1f %8.1f %8.3g %8.3g\n", work.name, engine.best, engine.median,
            limit, engine.best / limit, read.best, macs / engine.best * 1e-3, 1e-3 / mac_us, loop.best, loop.median);
@@ -175,6 +233,24 @@ Isa isa_named(const char* name) {
   exit(2);
 }
 
+void set_kind(Options* options, const char* name) {
+  const struct {
+    const char* name;
+    textbook::Kind kind;
+  } kinds[] = {{"float32", textbook::Kind::kFloat32},
+               {"float16", textbook::Kind::kFloat16},
+               {"int8", textbook::Kind::kInt8},
+               {"int4", textbook::Kind::kInt4}};
+  for (const auto& row : kinds) {
+    if (strcmp(name, row.name) != 0) continue;
+    options->kind = row.kind;
+    options->kind_name = row.name;
+    return;
+  }
+  fprintf(stderr, "bench: weights \"%s\", expected float32, float16, int8 or int4\n", name);
+  exit(2);
+}
+
 Options parse(int argc, char** argv) {
   Options options;
   for (int i = 1; i < argc; ++i) {
@@ -186,6 +262,10 @@ Options parse(int argc, char** argv) {
       options.reset_before = true;
     } else if (is("--isa") && has_value) {
       options.isa = isa_named(argv[++i]);
+    } else if (is("--weights") && has_value) {
+      set_kind(&options, argv[++i]);
+    } else if (is("--activations") && has_value) {
+      options.activations = strtol(argv[++i], nullptr, 10) == 8 ? 8 : 16;
     } else if (is("--only") && has_value) {
       options.only = argv[++i];
     } else if (is("--rounds") && has_value) {
@@ -205,8 +285,8 @@ Options parse(int argc, char** argv) {
 int main(int argc, char** argv) {
   const Options options = parse(argc, argv);
   if (!options.json) {
-    printf("isa %s, best of %u rounds; times in us, limit from this run's own reads and multiply-adds\n",
-           grucore::isa_name(options.isa), options.rounds);
+    printf("isa %s, weights %s, best of %u rounds; times in us, limit from this run's own reads and multiply-adds\n",
+           grucore::isa_name(options.isa), options.kind_name, options.rounds);
     printf("%-8s %10s %10s %10s %7s %10s %8s %8s %8s %8s\n", "", "best", "median", "limit", "x limit", "read", "Gmac/s",
            "peak", "loop", "median");
   }

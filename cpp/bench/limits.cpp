@@ -39,6 +39,17 @@ float multiply_floats(uint32_t rounds) {
   return sum;
 }
 
+float multiply_words(uint32_t rounds) {
+  uint32_t chains[kChains];
+  for (int j = 0; j < kChains; ++j) chains[j] = static_cast<uint32_t>(j);
+  for (uint32_t i = 0; i < rounds; ++i) {
+    for (uint32_t& chain : chains) chain += (chain & 127u) * 3u;
+  }
+  uint32_t sum = 0;
+  for (const uint32_t chain : chains) sum += chain;
+  return static_cast<float>(sum);
+}
+
 #if defined(__x86_64__)
 
 // Unrolled, so that every sum and chain has a register of its own; chains differ, or they would be made one.
@@ -79,6 +90,37 @@ GRUCORE_BENCH_WIDTH(avx2, "avx2,fma", __m256, __m256i, _mm256_set1_ps, _mm256_fm
 GRUCORE_BENCH_WIDTH(avx512, "avx512f", __m512, __m512i, _mm512_set1_ps, _mm512_fmadd_ps, _mm512_load_si512,
                     _mm512_add_epi32, _mm512_setzero_si512(), 16)
 
+// Sums of byte products, `dot(sum, factor)` adding four a lane.
+#define GRUCORE_BENCH_BYTES(name, features, Int, set1, dot)                                           \
+  __attribute__((target(features))) float multiply_bytes_##name(uint32_t rounds) {                    \
+    Int chains[kChains];                                                                              \
+    Int factor = set1(0x01020304);                                                                    \
+    _Pragma("GCC unroll 16") for (int j = 0; j < kChains; ++j) chains[j] = set1(j);                   \
+    for (uint32_t i = 0; i < rounds; ++i) {                                                           \
+      __asm__ volatile("" : "+x"(factor));                                                            \
+      _Pragma("GCC unroll 16") for (int j = 0; j < kChains; ++j) chains[j] = dot(chains[j], factor);  \
+    }                                                                                                 \
+    _Pragma("GCC unroll 16") for (int j = 1; j < kChains; ++j) chains[0] = dot(chains[0], chains[j]); \
+    int32_t first;                                                                                    \
+    __builtin_memcpy(&first, &chains[0], sizeof first);                                               \
+    return static_cast<float>(first);                                                                 \
+  }
+
+// The sum is a factor too, so that no product is the same for all chains.
+#define GRUCORE_BENCH_PAIRS(width, sum, factor) \
+  _mm##width##_add_epi32(sum,                   \
+                         _mm##width##_madd_epi16(_mm##width##_maddubs_epi16(factor, sum), _mm##width##_set1_epi16(1)))
+#define GRUCORE_BENCH_PAIRS_SSE(sum, factor) GRUCORE_BENCH_PAIRS(, sum, factor)
+#define GRUCORE_BENCH_PAIRS_AVX2(sum, factor) GRUCORE_BENCH_PAIRS(256, sum, factor)
+#define GRUCORE_BENCH_PAIRS_AVX512(sum, factor) GRUCORE_BENCH_PAIRS(512, sum, factor)
+#define GRUCORE_BENCH_DOT_AVX2(sum, factor) _mm256_dpbusd_avx_epi32(sum, factor, factor)
+#define GRUCORE_BENCH_DOT_AVX512(sum, factor) _mm512_dpbusd_epi32(sum, factor, factor)
+GRUCORE_BENCH_BYTES(sse, "sse4.1", __m128i, _mm_set1_epi32, GRUCORE_BENCH_PAIRS_SSE)
+GRUCORE_BENCH_BYTES(avx2, "avx2", __m256i, _mm256_set1_epi32, GRUCORE_BENCH_PAIRS_AVX2)
+GRUCORE_BENCH_BYTES(avxvnni, "avx2,avxvnni", __m256i, _mm256_set1_epi32, GRUCORE_BENCH_DOT_AVX2)
+GRUCORE_BENCH_BYTES(avx512, "avx512f,avx512bw", __m512i, _mm512_set1_epi32, GRUCORE_BENCH_PAIRS_AVX512)
+GRUCORE_BENCH_BYTES(avx512vnni, "avx512f,avx512vnni", __m512i, _mm512_set1_epi32, GRUCORE_BENCH_DOT_AVX512)
+
 #elif defined(__aarch64__)
 
 uint32_t read_neon(const void* from, size_t bytes) {
@@ -108,13 +150,17 @@ float multiply_neon(uint32_t rounds) {
 Limits limits_of(grucore::Isa isa) {
   switch (isa) {
 #if defined(__x86_64__)
-    case grucore::Isa::sse41: return {read_sse, multiply_sse, kChains * 4};
-    case grucore::Isa::avx2: return {read_avx2, multiply_avx2, kChains * 8};
-    case grucore::Isa::avx512: return {read_avx512, multiply_avx512, kChains * 16};
+    case grucore::Isa::sse41: return {read_sse, multiply_sse, kChains * 4, multiply_bytes_sse, kChains * 16};
+    case grucore::Isa::avx2: return {read_avx2, multiply_avx2, kChains * 8, multiply_bytes_avx2, kChains * 32};
+    case grucore::Isa::avxvnni: return {read_avx2, multiply_avx2, kChains * 8, multiply_bytes_avxvnni, kChains * 32};
+    case grucore::Isa::avx512: return {read_avx512, multiply_avx512, kChains * 16, multiply_bytes_avx512, kChains * 64};
+    case grucore::Isa::avx512vnni:
+      return {read_avx512, multiply_avx512, kChains * 16, multiply_bytes_avx512vnni, kChains * 64};
 #elif defined(__aarch64__)
-    case grucore::Isa::neon: return {read_neon, multiply_neon, kChains * 4};
+    case grucore::Isa::neon:
+    case grucore::Isa::neondot: return {read_neon, multiply_neon, kChains * 4, multiply_words, kChains};
 #endif
-    default: return {read_words, multiply_floats, kChains};
+    default: return {read_words, multiply_floats, kChains, multiply_words, kChains};
   }
 }
 

@@ -17,6 +17,9 @@ struct Limits {
   // Does `rounds` times macs_of_a_round multiply-adds in registers.
   float (*multiply)(uint32_t rounds);
   double macs_of_a_round;
+  // The same of bytes into sums of 32 bits.
+  float (*multiply_bytes)(uint32_t rounds);
+  double byte_macs_of_a_round;
 };
 
 Limits limits_of(grucore::Isa isa);

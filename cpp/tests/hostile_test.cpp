@@ -165,7 +165,7 @@ void check_forgeries() {
       {Status::kUnknownKind, "99", word(&S::nodes, 0, 99)},
       {Status::kUnknownDtype, "7", word(&S::tensors, 4, 7)},
       {Status::kUnknownLayout, "5", word(&S::tensors, 8, 5)},
-      {Status::kUnknownRole, "12", word(&S::tensors, 2 * tensor, 12)},
+      {Status::kUnknownRole, "18", word(&S::tensors, 2 * tensor, 18)},
   };
   for (const Forgery& forgery : forgeries) {
     Bytes file = small_file();

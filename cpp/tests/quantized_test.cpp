@@ -19,8 +19,11 @@ struct Weights {
 };
 constexpr Weights kIntegers[] = {
     {Kind::kInt8, 8, "int8/8"}, {Kind::kInt8, 16, "int8/16"}, {Kind::kInt4, 8, "int4/8"}, {Kind::kInt4, 16, "int4/16"}};
-constexpr Weights kAll[] = {{Kind::kInt8, 8, "int8/8"},   {Kind::kInt8, 16, "int8/16"}, {Kind::kInt4, 8, "int4/8"},
-                            {Kind::kInt4, 16, "int4/16"}, {Kind::kFloat16, 0, "float16"}};
+constexpr Weights kAll[] = {{Kind::kInt8, 8, "int8/8"},
+                            {Kind::kInt8, 16, "int8/16"},
+                            {Kind::kInt4, 8, "int4/8"},
+                            {Kind::kInt4, 16, "int4/16"},
+                            {Kind::kFloat16, 0, "float16"}};
 
 // Speech-like sizes, and rows that are zero, tiny, huge, or not finite.
 std::vector<float> hard_rows(size_t rows, size_t width, std::mt19937* random) {
@@ -94,8 +97,8 @@ void check_dense(const Weights& weights, uint32_t inputs, uint32_t rows, float r
 void check_conv(const Weights& weights, uint32_t channels, uint32_t rows, uint32_t taps, uint32_t groups,
                 std::mt19937* random) {
   const uint32_t frames = 9;
-  Matrix m = textbook::random_matrix(weights.kind, weights.bits, 1, rows / groups, channels / groups, random, taps,
-                                     groups);
+  Matrix m =
+      textbook::random_matrix(weights.kind, weights.bits, 1, rows / groups, channels / groups, random, taps, groups);
   m.has_segments = true;
   const textbook::Floats bias(rows, 0.25f);
   FileBuilder file;

@@ -28,11 +28,11 @@ struct Matrix {
   Kind kind = Kind::kInt8;
   uint32_t bits = 16;
   uint32_t gates = 1, rows = 1, inputs = 1, segments = 1, groups = 1;
-  bool has_segments = false;   // rank 3 in the file
-  std::vector<int> values;     // integers, or the bits of halves
-  Floats row_scale;            // int8
+  bool has_segments = false;          // rank 3 in the file
+  std::vector<int> values;            // integers, or the bits of halves
+  Floats row_scale;                   // int8
   std::vector<uint16_t> group_scale;  // int4: (rows, segments, scale groups)
-  Floats floats;               // float32
+  Floats floats;                      // float32
 
   uint32_t scale_groups() const { return (inputs + 31) / 32; }
   size_t all_rows() const { return size_t{groups} * gates * rows; }
@@ -46,7 +46,8 @@ struct Matrix {
       case Kind::kInt4: break;
     }
     const size_t segment = column / inputs, group = column % inputs / 32;
-    return values[row * columns() + column] * half_value(group_scale[(row * segments + segment) * scale_groups() + group]);
+    return values[row * columns() + column] *
+           half_value(group_scale[(row * segments + segment) * scale_groups() + group]);
   }
 };
 
@@ -75,7 +76,8 @@ inline Matrix random_matrix(Kind kind, uint32_t bits, uint32_t gates, uint32_t r
     }
   }
   if (kind == Kind::kInt8) {
-    for (size_t i = 0; i < m.all_rows(); ++i) m.row_scale.push_back((*random)() % 40 ? scale(*random) * bound / 127 : 0);
+    for (size_t i = 0; i < m.all_rows(); ++i)
+      m.row_scale.push_back((*random)() % 40 ? scale(*random) * bound / 127 : 0);
   }
   if (kind == Kind::kInt4) {
     for (size_t i = 0; i < m.all_rows() * segments * m.scale_groups(); ++i) {

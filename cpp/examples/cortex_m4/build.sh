@@ -22,7 +22,7 @@ fi
 target=(-mcpu=cortex-m4 -mthumb -mfloat-abi=hard -mfpu=fpv4-sp-d16)
 flags=("${target[@]}" -std=c++17 -Os -ffreestanding -ffp-contract=off -fno-exceptions -fno-rtti
   -fno-threadsafe-statics -fno-unwind-tables -fno-asynchronous-unwind-tables -ffunction-sections -fdata-sections
-  -Wall -Wextra -Wdouble-promotion -DGRUCORE_ONLY_SCALAR '-DGRUCORE_LAYER_LIST="layers.inc"' -I"$here" -I"$cpp/include" -I"$cpp/src" -I"$out")
+  -Wall -Wextra -Wdouble-promotion -DGRUCORE_ONLY_SCALAR -DGRUCORE_ONLY_FLOAT32 '-DGRUCORE_LAYER_LIST="layers.inc"' -I"$here" -I"$cpp/include" -I"$cpp/src" -I"$out")
 
 objects=()
 for source in "$cpp"/src/*/*.cpp; do

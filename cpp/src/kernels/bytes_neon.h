@@ -21,9 +21,7 @@ GRUCORE_INLINE I8 broadcast_four(const unsigned char* p) {
   return {vreinterpretq_s8_s32(vdupq_n_s32(four))};
 }
 GRUCORE_INLINE I8 low_nibbles(I8 a) { return {vandq_s8(a.v, vdupq_n_s8(15))}; }
-GRUCORE_INLINE I8 high_nibbles(I8 a) {
-  return {vreinterpretq_s8_u8(vshrq_n_u8(vreinterpretq_u8_s8(a.v), 4))};
-}
+GRUCORE_INLINE I8 high_nibbles(I8 a) { return {vreinterpretq_s8_u8(vshrq_n_u8(vreinterpretq_u8_s8(a.v), 4))}; }
 GRUCORE_INLINE I8 flip_nibbles(I8 a) {
   return {vreinterpretq_s8_u8(veorq_u8(vreinterpretq_u8_s8(a.v), vdupq_n_u8(0x88)))};
 }
@@ -31,9 +29,7 @@ GRUCORE_INLINE I8 biased(I8 weights) { return weights; }
 
 #if GRUCORE_HAS_DOT
 constexpr int kDotsInFlight = 12;
-GRUCORE_INLINE I32 dot_add(I32 sum, I8 weights, I8 activations) {
-  return {vdotq_s32(sum.v, weights.v, activations.v)};
-}
+GRUCORE_INLINE I32 dot_add(I32 sum, I8 weights, I8 activations) { return {vdotq_s32(sum.v, weights.v, activations.v)}; }
 #else
 constexpr int kDotsInFlight = 1;
 GRUCORE_INLINE I32 dot_add(I32 sum, I8 weights, I8 activations) {

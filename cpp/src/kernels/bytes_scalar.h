@@ -7,7 +7,7 @@ namespace {
 constexpr int kWeightOffset = 0;    // what `biased` adds to every weight
 constexpr int kDotsInFlight = 1;    // independent sums that hide the latency of dot_add
 constexpr int kIntegerRows = 1;     // rows of activations that share a load of weights
-constexpr int kIntegerVectors = 3;  // vectors of weights that share a load of activations
+constexpr int kIntegerVectors = 1;  // vectors of weights that share a load of activations
 
 struct I8 {
   uint8_t v[4 * kLanes];

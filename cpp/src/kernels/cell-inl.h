@@ -57,6 +57,10 @@ struct GatherRow {
   }
 };
 
+GRUCORE_INLINE F32 blend(F32 z, F32 h, F32 n) {
+  return flush_denormals(add(mul(z, h), mul(sub(broadcast(1.0f), z), n)));
+}
+
 GRUCORE_INLINE F32 gate_of(const CellArgs& args, F32 x) {
   return args.is_standard ? sigmoid_f32(x) : apply(args.gate, x);
 }

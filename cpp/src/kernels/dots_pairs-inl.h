@@ -22,8 +22,7 @@ GRUCORE_INLINE void add_products(Dots<kBits>& dots, I8 weights, const Four<kBits
     const I32 upper = scaled_pairs<128>(multiply_bytes(abs_bytes(x.upper), sign_bytes(weights, x.upper)));
     dots.sum = add(dots.sum, add(upper, scaled_pairs<1>(multiply_bytes(x.byte, weights))));
   } else {
-    dots.sum =
-        add(dots.sum, scaled_pairs<1>(multiply_bytes(abs_bytes(x.byte), sign_bytes(weights, x.byte))));
+    dots.sum = add(dots.sum, scaled_pairs<1>(multiply_bytes(abs_bytes(x.byte), sign_bytes(weights, x.byte))));
   }
 }
 template <int kBits>

@@ -14,14 +14,14 @@ GRUCORE_INLINE F32 clip(F32 x, float least, float most) {
 
 GRUCORE_INLINE F32 leaky(F32 x, F32 slope) { return select(lt(x, zero()), mul(slope, x), x); }
 
-GRUCORE_INLINE F32 softplus(F32 x) { return add(select(lt(x, zero()), zero(), x), log1p_f32(exp_f32(neg(abs(x))))); }
+GRUCORE_OUTLINE F32 softplus(F32 x) { return add(select(lt(x, zero()), zero(), x), log1p_f32(exp_f32(neg(abs(x))))); }
 
-GRUCORE_INLINE F32 gelu(F32 x) {
+GRUCORE_OUTLINE F32 gelu(F32 x) {
   constexpr float kInverseSqrt2 = 0x1.6a09e6p-1f;
   return mul(mul(broadcast(0.5f), x), add(broadcast(1.0f), erf_f32(mul(x, broadcast(kInverseSqrt2)))));
 }
 
-GRUCORE_INLINE F32 gelu_tanh(F32 x) {
+GRUCORE_OUTLINE F32 gelu_tanh(F32 x) {
   constexpr float kSqrt2OverPi = 0x1.988454p-1f;
   const F32 cube = mul(mul(x, x), mul(broadcast(0.044715f), x));
   return mul(mul(broadcast(0.5f), x), add(broadcast(1.0f), tanh_f32(mul(broadcast(kSqrt2OverPi), add(x, cube)))));

@@ -2,8 +2,6 @@
 // instruction set, inside its target region, after vec_*.h.
 // SPDX-License-Identifier: Apache-2.0
 
-#include "kernels/strips-inl.h"
-
 #include "kernels/activations-inl.h"
 #include "kernels/functions-inl.h"
 
@@ -12,9 +10,10 @@
 
 #include "kernels/matmul-inl.h"
 
-#include "kernels/gru-inl.h"
-
 #include "kernels/cell-inl.h"
+#if GRUCORE_FUSED_STEP
+#include "kernels/gru-inl.h"
+#endif
 #include "kernels/features-inl.h"
 #include "kernels/float_product-inl.h"
 #include "kernels/rows-inl.h"

@@ -10,8 +10,8 @@ namespace GRUCORE_ISA {
 namespace {
 
 // Chains in flight: enough to hide the latency of mul_add in a single row.
-constexpr int kChainsInFlight = kLanes == 16 ? 12 : kLanes == 8 ? 12 : 6;
-constexpr int kFloatVectors = kLanes == 16 ? 3 : kLanes == 8 ? 6 : 3;
+constexpr int kFloatVectors = kStepVectors > 1 ? 3 : 1;
+constexpr int kChainsInFlight = kStepVectors > 1 ? 12 : 1;
 
 template <class Weight, int kPanels, int kVectors, int kLast, int kRows>
 GRUCORE_INLINE void float_tile(const ProductArgs& args, uint32_t row, uint32_t lane, int lanes, uint32_t first) {
@@ -116,11 +116,10 @@ GRUCORE_INLINE void float_product(const ProductArgs& args) {
 }
 
 void product(const ProductArgs& args) {
-  if (args.weights.kind == WeightKind::kFloat16) {
-    float_product<uint16_t>(args);
-  } else {
-    float_product<float>(args);
-  }
+#if !defined(GRUCORE_ONLY_FLOAT32)
+  if (args.weights.kind == WeightKind::kFloat16) return float_product<uint16_t>(args);
+#endif
+  float_product<float>(args);
 }
 
 }  // namespace

@@ -54,10 +54,6 @@ GRUCORE_INLINE F32 candidate_of(const GruArgs& args, F32 x) {
   return args.is_standard ? tanh_f32(x) : apply(args.candidate, x);
 }
 
-GRUCORE_INLINE F32 blend(F32 z, F32 h, F32 n) {
-  return flush_denormals(add(mul(z, h), mul(sub(broadcast(1.0f), z), n)));
-}
-
 template <int kRows>
 struct ResetAfterTile {
   const GruArgs& args;

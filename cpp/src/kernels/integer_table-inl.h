@@ -1,18 +1,16 @@
-// The integer kernels of one instruction set, and its table with the float kernels of GRUCORE_FLOAT_ISA.
+// The integer kernels of one instruction set, as a constant. Outside the target region.
 // SPDX-License-Identifier: Apache-2.0
 
 namespace grucore {
 namespace detail {
-namespace GRUCORE_FLOAT_ISA {
-extern const FloatKernels kFloatKernels;
-}
 namespace GRUCORE_ISA {
 
-extern const KernelTable kTable;
-namespace {
-constexpr IntegerKernels kIntegerKernels = {quantize, integer_product};
-}
-const KernelTable kTable = {Isa::GRUCORE_ISA, GRUCORE_NUMERICS, &GRUCORE_FLOAT_ISA::kFloatKernels, &kIntegerKernels};
+extern const IntegerKernels kIntegerKernels;
+#if defined(GRUCORE_ONLY_FLOAT32)
+const IntegerKernels kIntegerKernels = {nullptr, nullptr};  // the loader refuses what would need them
+#else
+const IntegerKernels kIntegerKernels = {quantize, integer_product};
+#endif
 
 }  // namespace GRUCORE_ISA
 }  // namespace detail

@@ -66,20 +66,18 @@ struct PanelWeights {
   uint32_t inputs;
 };
 
-// y = activation(bias + weights * x), for each of the rows. gates 1: y[row] is the outputs in order.
-// gates 3: y[row] is panel by panel, gate by gate, as GruArgs::projected wants it.
+// y = activation(bias + weights * x), for each of the rows; weights of one gate.
 struct MatmulArgs {
   PanelWeights weights;
-  const float* bias;  // panel16 of bias_gates; the first `gates` of them are used
-  uint32_t bias_gates;
+  const float* bias;
   Activation activation;
   ConstMatrix x;
   Matrix y;
   Rows rows;
 };
 
-// One step of a GRU cell for each of the rows. The input enters as x, or as `projected` = bias and input
-// product from matmul where that is not null.
+// One step of a GRU cell for each of the rows. The input enters as x, or as `projected`: bias and input
+// product, panel by panel, gate by gate, where that is not null.
 struct GruArgs {
   PanelWeights weight_ih;  // 3 gates
   PanelWeights weight_hh;  // 3 gates; reset-before: 2 gates
@@ -161,14 +159,14 @@ struct CellArgs {
   GateSource input_n;  // reset-after: chain of n from the input; reset-before: the whole chain of n
   Matrix sums;
   ConstMatrix h;
-  Matrix out;    // h'; of the first half of reset-before r * h
+  Matrix out;     // h'; of the first half of reset-before r * h
   Matrix update;  // reset-before: z
   Rows rows;
 };
 
 struct FloatKernels {
   void (*matmul)(const MatmulArgs& args);
-  void (*gru_step)(const GruArgs& args);
+  void (*gru_step)(const GruArgs& args);  // null without GRUCORE_FUSED_STEP
   // The same in pieces, for weights of other kinds; `product` takes float32 and float16 weights.
   void (*product)(const ProductArgs& args);
   void (*gather)(const GatherArgs& args);

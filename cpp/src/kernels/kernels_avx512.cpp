@@ -8,6 +8,9 @@
 #include <immintrin.h>
 
 #define GRUCORE_ISA avx512
+#define GRUCORE_FLOAT_ISA avx512
+#define GRUCORE_INTEGER_ISA avx512
+#define GRUCORE_DOTS "kernels/dots_pairs-inl.h"
 #define GRUCORE_NUMERICS Numerics::kFused
 #define GRUCORE_STEP_VECTORS 4
 #define GRUCORE_HAS_DOT 0
@@ -17,14 +20,13 @@ GRUCORE_TARGET_BEGIN("avx512f,avx512bw,avx512vl,avx512dq,avx2,fma,f16c")
 #include "kernels/vec_avx512.h"
 
 #include "kernels/bytes_avx512.h"
+#include "kernels/strips-inl.h"
 
 #include "kernels/float_kernels-inl.h"
 
-#include "kernels/quantize-inl.h"
-
-#include "kernels/dots_pairs-inl.h"
-
-#include "kernels/integer_product-inl.h"
+#include "kernels/integer_kernels-inl.h"
 GRUCORE_TARGET_END
+#include "kernels/float_table-inl.h"
+#include "kernels/integer_table-inl.h"
 #include "kernels/table-inl.h"
 #endif

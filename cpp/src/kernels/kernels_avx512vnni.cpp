@@ -9,6 +9,8 @@
 
 #define GRUCORE_ISA avx512vnni
 #define GRUCORE_FLOAT_ISA avx512
+#define GRUCORE_INTEGER_ISA avx512vnni
+#define GRUCORE_DOTS "kernels/dots_four-inl.h"
 #define GRUCORE_NUMERICS Numerics::kFused
 #define GRUCORE_HAS_DOT 1
 
@@ -17,12 +19,8 @@ GRUCORE_TARGET_BEGIN("avx512f,avx512bw,avx512vl,avx512dq,avx512vnni,avx2,fma,f16
 
 #include "kernels/bytes_avx512.h"
 #include "kernels/strips-inl.h"
-
-#include "kernels/quantize-inl.h"
-
-#include "kernels/dots_four-inl.h"
-
-#include "kernels/integer_product-inl.h"
+#include "kernels/integer_kernels-inl.h"
 GRUCORE_TARGET_END
 #include "kernels/integer_table-inl.h"
+#include "kernels/table-inl.h"
 #endif

@@ -8,6 +8,9 @@
 #include <arm_neon.h>
 
 #define GRUCORE_ISA neon
+#define GRUCORE_FLOAT_ISA neon
+#define GRUCORE_INTEGER_ISA neon
+#define GRUCORE_DOTS "kernels/dots_four-inl.h"
 #define GRUCORE_NUMERICS Numerics::kFused
 #define GRUCORE_STEP_VECTORS 4
 #define GRUCORE_HAS_DOT 0
@@ -16,13 +19,12 @@
 #include "kernels/vec_neon.h"
 
 #include "kernels/bytes_neon.h"
+#include "kernels/strips-inl.h"
 
 #include "kernels/float_kernels-inl.h"
 
-#include "kernels/quantize-inl.h"
-
-#include "kernels/dots_four-inl.h"
-
-#include "kernels/integer_product-inl.h"
+#include "kernels/integer_kernels-inl.h"
+#include "kernels/float_table-inl.h"
+#include "kernels/integer_table-inl.h"
 #include "kernels/table-inl.h"
 #endif

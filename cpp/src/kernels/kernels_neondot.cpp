@@ -9,6 +9,8 @@
 
 #define GRUCORE_ISA neondot
 #define GRUCORE_FLOAT_ISA neon
+#define GRUCORE_INTEGER_ISA neondot
+#define GRUCORE_DOTS "kernels/dots_four-inl.h"
 #define GRUCORE_NUMERICS Numerics::kFused
 #define GRUCORE_HAS_DOT 1
 
@@ -17,12 +19,8 @@ GRUCORE_TARGET_BEGIN("arch=armv8.2-a+dotprod")
 
 #include "kernels/bytes_neon.h"
 #include "kernels/strips-inl.h"
-
-#include "kernels/quantize-inl.h"
-
-#include "kernels/dots_four-inl.h"
-
-#include "kernels/integer_product-inl.h"
+#include "kernels/integer_kernels-inl.h"
 GRUCORE_TARGET_END
 #include "kernels/integer_table-inl.h"
+#include "kernels/table-inl.h"
 #endif

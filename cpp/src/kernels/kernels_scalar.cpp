@@ -1,5 +1,6 @@
 // The `scalar` table: plain C++, fused multiply-add (emulated exactly where the machine has none).
 // SPDX-License-Identifier: Apache-2.0
+#define GRUCORE_PLAIN
 #include "isa/tables.h"
 #include "kernels/kernel_table.h"
 #include "kernels/target_region.h"
@@ -7,6 +8,9 @@
 #if GRUCORE_HAVE_SCALAR
 
 #define GRUCORE_ISA scalar
+#define GRUCORE_FLOAT_ISA scalar
+#define GRUCORE_INTEGER_ISA scalar
+#define GRUCORE_DOTS "kernels/dots_four-inl.h"
 #define GRUCORE_NUMERICS Numerics::kFused
 #define GRUCORE_STEP_VECTORS 1
 #define GRUCORE_BLOCK_ROWS 1
@@ -15,13 +19,14 @@
 #include "kernels/vec_scalar.h"
 
 #include "kernels/bytes_scalar.h"
+#include "kernels/strips-inl.h"
 
 #include "kernels/float_kernels-inl.h"
 
-#include "kernels/quantize-inl.h"
-
-#include "kernels/dots_four-inl.h"
-
-#include "kernels/integer_product-inl.h"
+#if !defined(GRUCORE_ONLY_FLOAT32)
+#include "kernels/integer_kernels-inl.h"
+#endif
+#include "kernels/float_table-inl.h"
+#include "kernels/integer_table-inl.h"
 #include "kernels/table-inl.h"
 #endif

@@ -1,5 +1,6 @@
 // The `scalar_muladd` table: plain C++, multiply then add: the twin of the muladd class.
 // SPDX-License-Identifier: Apache-2.0
+#define GRUCORE_PLAIN
 #include "isa/tables.h"
 #include "kernels/kernel_table.h"
 #include "kernels/target_region.h"
@@ -7,6 +8,8 @@
 #if GRUCORE_HAVE_SCALAR_MULADD
 
 #define GRUCORE_ISA scalar_muladd
+#define GRUCORE_FLOAT_ISA scalar_muladd
+#define GRUCORE_INTEGER_ISA scalar
 #define GRUCORE_NUMERICS Numerics::kMulAdd
 #define GRUCORE_STEP_VECTORS 1
 #define GRUCORE_BLOCK_ROWS 1
@@ -14,14 +17,10 @@
 
 #include "kernels/vec_scalar.h"
 
-#include "kernels/bytes_scalar.h"
+#include "kernels/strips-inl.h"
 
 #include "kernels/float_kernels-inl.h"
 
-#include "kernels/quantize-inl.h"
-
-#include "kernels/dots_four-inl.h"
-
-#include "kernels/integer_product-inl.h"
+#include "kernels/float_table-inl.h"
 #include "kernels/table-inl.h"
 #endif

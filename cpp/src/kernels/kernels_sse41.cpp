@@ -8,6 +8,9 @@
 #include <immintrin.h>
 
 #define GRUCORE_ISA sse41
+#define GRUCORE_FLOAT_ISA sse41
+#define GRUCORE_INTEGER_ISA sse41
+#define GRUCORE_DOTS "kernels/dots_pairs-inl.h"
 #define GRUCORE_NUMERICS Numerics::kMulAdd
 #define GRUCORE_STEP_VECTORS 4
 #define GRUCORE_BLOCK_ROWS 4
@@ -16,14 +19,13 @@ GRUCORE_TARGET_BEGIN("sse4.1")
 #include "kernels/vec_sse41.h"
 
 #include "kernels/bytes_sse41.h"
+#include "kernels/strips-inl.h"
 
 #include "kernels/float_kernels-inl.h"
 
-#include "kernels/quantize-inl.h"
-
-#include "kernels/dots_pairs-inl.h"
-
-#include "kernels/integer_product-inl.h"
+#include "kernels/integer_kernels-inl.h"
 GRUCORE_TARGET_END
+#include "kernels/float_table-inl.h"
+#include "kernels/integer_table-inl.h"
 #include "kernels/table-inl.h"
 #endif

@@ -38,7 +38,7 @@ Status parse_clock(const NodeSource& source, uint32_t lost, uint32_t stride) {
 }
 
 Status parse(const NodeSource& source, void* out) {
-  ConvParams params = {};
+  ConvParams& params = *new_params<ConvParams>(out);
   GRUCORE_TRY(source.expect_inputs(1));
   GRUCORE_TRY(source.expect_float32(source.input(0)));
   GRUCORE_TRY(source.expect_float32(source.result()));
@@ -81,7 +81,6 @@ Status parse(const NodeSource& source, void* out) {
   GRUCORE_TRY(source.expect_tensors(tensors));
   GRUCORE_TRY(source.panels(Role::kBias, 1, rows, 0, &bias, params.groups));
   params.bias = bias.data;
-  *static_cast<ConvParams*>(out) = params;
   return Status::kOk;
 }
 

@@ -17,7 +17,7 @@ struct DenseParams {
 const DenseParams& of(const void* params) { return *static_cast<const DenseParams*>(params); }
 
 Status parse(const NodeSource& source, void* out) {
-  DenseParams params = {};
+  DenseParams& params = *new_params<DenseParams>(out);
   GRUCORE_TRY(source.expect_inputs(1));
   GRUCORE_TRY(source.expect_float32(source.input(0)));
   GRUCORE_TRY(source.expect_same_clock(0));
@@ -32,13 +32,10 @@ Status parse(const NodeSource& source, void* out) {
   PanelWeights bias;
   GRUCORE_TRY(source.panels(Role::kBias, 1, outputs, 0, &bias));
   params.bias = bias.data;
-  *static_cast<DenseParams*>(out) = params;
   return Status::kOk;
 }
 
-uint64_t macs(const void* params) {
-  return uint64_t{of(params).weight.rows} * of(params).weight.inputs;
-}
+uint64_t macs(const void* params) { return uint64_t{of(params).weight.rows} * of(params).weight.inputs; }
 bool has_float_product(const void* params) { return !is_integer(of(params).weight.kind); }
 uint64_t scratch_floats(const void* params, uint32_t batch, uint32_t frames) {
   return product_scratch(of(params).weight, uint64_t{batch} * frames);

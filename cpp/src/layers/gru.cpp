@@ -2,6 +2,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <string.h>
 
+#include "isa/tables.h"
 #include "layers/gru.h"
 
 namespace grucore {
@@ -36,8 +37,8 @@ Status parse_tensors(const NodeSource& source, bool reset_before, GruParams* par
   }
   GRUCORE_TRY(parse_input_range(source, params->weight_ih, &params->input_range, &tensors));
   GRUCORE_TRY(source.expect_tensors(tensors));
-  params->is_float32 = is_float32(params->weight_ih) && is_float32(params->weight_hh) &&
-                       (!reset_before || is_float32(params->weight_hn));
+  params->is_fused = GRUCORE_FUSED_STEP && is_float32(params->weight_ih) && is_float32(params->weight_hh) &&
+                     (!reset_before || is_float32(params->weight_hn));
   PanelWeights bias;
   params->bias_gates = reset_before ? 3 : 4;
   GRUCORE_TRY(source.panels(Role::kBias, params->bias_gates, hidden, 0, &bias));
@@ -46,7 +47,7 @@ Status parse_tensors(const NodeSource& source, bool reset_before, GruParams* par
 }
 
 Status parse(const NodeSource& source, void* out) {
-  GruParams params = {};
+  GruParams& params = *new_params<GruParams>(out);
   params.is_masked = source.input_count == 2;
   if (!params.is_masked) GRUCORE_TRY(source.expect_inputs(1));
   GRUCORE_TRY(source.expect_float32(source.input(0)));
@@ -63,7 +64,6 @@ Status parse(const NodeSource& source, void* out) {
   params.reverse = direction == 1;
   params.masked_is_zero = masked_output == 1;
   GRUCORE_TRY(parse_tensors(source, cell == 1, &params));
-  *static_cast<GruParams*>(out) = params;
   return Status::kOk;
 }
 
@@ -115,7 +115,7 @@ Rows pass_mask(const GruParams& p, const NodeMemory& memory, const float* mask, 
   return {list, count};
 }
 
-void step_float32(const GruParams& p, const KernelTable& table, const GruFrame& frame, float* cell) {
+void step_fused(const GruParams& p, const KernelTable& table, const GruFrame& frame, float* cell) {
   GruArgs args = {};
   args.weight_ih = as_panels(p.weight_ih);
   args.weight_hh = as_panels(p.weight_hh);
@@ -133,24 +133,16 @@ void step_float32(const GruParams& p, const KernelTable& table, const GruFrame& 
   table.floats->gru_step(args);
 }
 
-void project(const GruParams& p, const NodeMemory& memory, const Block& block, const GruScratch& at,
-             const ConstMatrix& x) {
-  const Matrix projected = {memory.scratch + at.projected, projected_stride(p)};
-  if (p.is_float32) {
-    const Activation none = {ActivationCode::kLinear, 0, 0};
-    block.table->floats->matmul({as_panels(p.weight_ih), p.bias, p.bias_gates, none, x, projected, block.in.all});
-  } else {
-    project_mixed(p, *block.table, x, projected, block.in.all, memory.scratch + at.input_product);
-  }
-}
-
 void run(const Node& node, const NodeMemory& memory, const Block& block) {
   const GruParams& p = node.as<GruParams>();
   const ValueBuffer& x = block.values[node.inputs[0]];
   const ValueBuffer& y = block.values[node.output];
   const GruScratch at = lay_out(p, block.batch, block.frames);
-  const bool is_projected = block.frames > 1 || !p.is_float32;
-  if (is_projected) project(p, memory, block, at, {x.data, x.stride});
+  const bool is_projected = block.frames > 1 || !p.is_fused;
+  if (is_projected) {
+    project(p, *block.table, {x.data, x.stride}, {memory.scratch + at.projected, projected_stride(p)}, block.in.all,
+            memory.scratch + at.input_product);
+  }
   GruFrame step = {};
   step.x = {x.data, x.stride};
   step.h = {memory.state, memory.state_stride};
@@ -167,8 +159,8 @@ void run(const Node& node, const NodeMemory& memory, const Block& block) {
       step.rows = pass_mask(p, memory, mask.data + first * mask.stride, mask.stride, step.out, step.rows,
                             reinterpret_cast<uint32_t*>(memory.scratch + at.rows));
     }
-    if (p.is_float32) {
-      step_float32(p, *block.table, step, memory.scratch + at.cell);
+    if (p.is_fused) {
+      step_fused(p, *block.table, step, memory.scratch + at.cell);
     } else {
       step_mixed(p, *block.table, step, block.batch, memory.scratch + at.cell, memory.scratch + at.state_product);
     }
@@ -193,13 +185,13 @@ constexpr LayerKind make() {
 
 GruScratch lay_out(const GruParams& p, uint32_t batch, uint32_t frames) {
   const uint64_t rows = uint64_t{batch} * frames;
-  const uint64_t cell = p.is_float32 ? (p.weight_hn.data ? projected_stride(p) : 0)
-                                     : projected_stride(p) + (p.weight_hn.data ? 3 * gate_stride(p) : 0);
+  const uint64_t cell = p.is_fused ? (p.weight_hn.data ? projected_stride(p) : 0)
+                                   : projected_stride(p) + (p.weight_hn.data ? 3 * gate_stride(p) : 0);
   const uint64_t recurrent = product_scratch(p.weight_hh, batch);
   const uint64_t candidate = p.weight_hn.data ? product_scratch(p.weight_hn, batch) : 0;
   GruScratch at;
   at.projected = 0;
-  at.cell = frames > 1 || !p.is_float32 ? projected_stride(p) * rows : 0;
+  at.cell = frames > 1 || !p.is_fused ? projected_stride(p) * rows : 0;
   at.rows = at.cell + cell * batch;
   at.input_product = align_up(at.rows + (p.is_masked ? batch : 0), kPanel);
   at.state_product = at.input_product + product_scratch(p.weight_ih, rows);

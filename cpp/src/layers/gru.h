@@ -21,7 +21,7 @@ struct GruParams {
   bool reverse;
   bool is_masked;
   bool masked_is_zero;
-  bool is_float32;  // all of its weights
+  bool is_fused;  // all weights are float32, for which there is one kernel
 };
 
 inline bool is_standard(const GruParams& p) {
@@ -49,8 +49,8 @@ struct GruFrame {
 };
 
 // With weights of any dtype: the chains after the inputs of all rows of a block, and one step from there.
-void project_mixed(const GruParams& p, const KernelTable& table, const ConstMatrix& x, const Matrix& projected,
-                   const Rows& rows, float* product_scratch);
+void project(const GruParams& p, const KernelTable& table, const ConstMatrix& x, const Matrix& projected,
+             const Rows& rows, float* product_scratch);
 void step_mixed(const GruParams& p, const KernelTable& table, const GruFrame& frame, uint32_t batch, float* cell,
                 float* product_scratch);
 

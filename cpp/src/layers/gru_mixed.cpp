@@ -6,8 +6,8 @@
 namespace grucore {
 namespace detail {
 
-void project_mixed(const GruParams& p, const KernelTable& table, const ConstMatrix& x, const Matrix& projected,
-                   const Rows& rows, float* product_scratch) {
+void project(const GruParams& p, const KernelTable& table, const ConstMatrix& x, const Matrix& projected,
+             const Rows& rows, float* product_scratch) {
   const auto bias = [&](uint32_t gate) { return GateSource{p.bias, 0, p.bias_gates, gate}; };
   table.floats->gather({{bias(0), bias(1), bias(2)}, 3, p.weight_hh.rows, projected, rows});
   multiply(table, {p.weight_ih, x, p.input_range, 0.0f, projected, rows, product_scratch});

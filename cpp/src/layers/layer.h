@@ -116,6 +116,14 @@ struct LayerKind {
 
 const LayerKind* find_layer_kind(uint32_t number);
 
+// A node's params, empty, to be filled in place: a copy would be the deepest point of a small stack.
+template <class Params>
+Params* new_params(void* out) {
+  Params* params = static_cast<Params*>(out);
+  *params = {};
+  return params;
+}
+
 inline uint32_t row_of(const Rows& rows, uint32_t i) { return rows.index ? rows.index[i] : i; }
 
 }  // namespace detail

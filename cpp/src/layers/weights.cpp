@@ -12,19 +12,20 @@ namespace {
 Status kind_of(const NodeSource& source, const Tensor& tensor, WeightKind* out) {
   switch (tensor.dtype) {
     case TensorDtype::kFloat32: *out = WeightKind::kFloat32; return Status::kOk;
+#if !defined(GRUCORE_ONLY_FLOAT32)
     case TensorDtype::kFloat16: *out = WeightKind::kFloat16; return Status::kOk;
     case TensorDtype::kInt8: *out = WeightKind::kInt8; return Status::kOk;
     case TensorDtype::kInt4: *out = WeightKind::kInt4; return Status::kOk;
-    case TensorDtype::kInt32: break;
+#endif
+    default: break;
   }
   return source.reader.refuse(Status::kUnknownDtype, tensor.record_offset + 4, static_cast<uint32_t>(tensor.dtype),
                               static_cast<uint32_t>(TensorDtype::kFloat32));
 }
 
 Status expect(const NodeSource& source, const Tensor& tensor, uint32_t offset, uint64_t found, uint64_t expected) {
-  return found == expected
-             ? Status::kOk
-             : source.reader.refuse(Status::kBadShape, tensor.record_offset + offset, found, expected);
+  return found == expected ? Status::kOk
+                           : source.reader.refuse(Status::kBadShape, tensor.record_offset + offset, found, expected);
 }
 
 // What tensors in panel16 share: gates, groups and rows.
@@ -156,7 +157,7 @@ void multiply_and_activate(const KernelTable& table, const BiasedProduct& produc
                            const Matrix& y, const Rows& rows) {
   const PackedWeights& weights = product.weights;
   if (is_float32(weights)) {
-    table.floats->matmul({as_panels(weights), product.bias, 1, product.activation, x, y, rows});
+    table.floats->matmul({as_panels(weights), product.bias, product.activation, x, y, rows});
     return;
   }
   table.floats->gather({{{product.bias, 0, 1, 0}, {}, {}}, 1, weights.rows, y, rows});

@@ -55,7 +55,8 @@ inline bool bring_in(const Stream* stream, uint32_t i, size_t buffer_row, const 
   const Value& value = model.values[model.inputs[i]];
   const ValueBuffer& buffer = stream->values[model.inputs[i]];
   float* to = buffer.data + buffer_row * buffer.stride;
-  if (value.dtype == Dtype::kFloat32) return model.table->floats->copy_in(to, static_cast<const float*>(from), value.features);
+  if (value.dtype == Dtype::kFloat32)
+    return model.table->floats->copy_in(to, static_cast<const float*>(from), value.features);
   memcpy(to, from, size_t{value.features} * sizeof(int32_t));
   return false;
 }
