@@ -93,9 +93,11 @@ def test_writer_zeroes_denormal_weights_and_says_so() -> None:
     graph = frames_graph(features=2, hidden_size=3, out=1)
     weight = graph.nodes[0].tensors()[1].copy()  # type: ignore[index]
     weight[0, 0], weight[1, 1] = 1e-40, -1e-45
-    nodes = (replace(graph.nodes[0], weight_ih=weight), *graph.nodes[1:])
+    bias = graph.nodes[0].tensors()[4].copy()  # type: ignore[index]
+    bias[3] = 1e-39
+    nodes = (replace(graph.nodes[0], weight_ih=weight, bias=bias), *graph.nodes[1:])
     once = fileformat.read(fileformat.write(replace(graph, nodes=nodes)))
-    assert once.metadata["denormal_weights_zeroed"] == 2
+    assert once.metadata["denormal_weights_zeroed"] == 3
     assert np.count_nonzero(once.nodes[0].tensors()[1] == 0) == 2  # type: ignore[index]
     assert fileformat.read(fileformat.write(once)).metadata == once.metadata
 

@@ -176,7 +176,6 @@ HOSTILE: dict[str, tuple[Callable[[bytearray], None], str, int | None]] = {
     ),
     "activation of n": (u32(WORDS + 36, 9), "kBadAttribute", WORDS + 36),
     "activation of dense": (u32(WORDS + 52, 15), "kBadAttribute", WORDS + 52),
-    "the other cell": (u32(WORDS + 12, 1), "kMissingTensor", None),
     "role": (u32(TENSORS, 77), "kUnknownRole", TENSORS),
     "a role twice": (u32(SECOND, 1), "kMissingTensor", SECOND),
     "next tensor dtype": (u32(TENSORS + 4, 5), "kUnknownDtype", TENSORS + 4),
@@ -237,6 +236,15 @@ def test_hostile_field_with_a_good_checksum(name: str) -> None:
     if name in HOSTILE:
         with pytest.raises(error, match=status):
             grucore.load(data)
+
+
+def test_the_other_cell() -> None:
+    """It has other tensors: the reader counts them, the engine looks at their shapes."""
+    file = bytearray(TINY)
+    u32(WORDS + 12, 1)(file)
+    for reader, status in ((fileformat.read, "kMissingTensor"), (grucore.load, "kBadShape")):
+        with pytest.raises(grucore.FormatError, match=status):
+            reader(resealed(file))
 
 
 def test_reader_and_engine_agree_on_every_word() -> None:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What the engine does not tell of a loaded file: numbers of ids, and shapes of histories."""
+"""What the engine does not tell of a loaded file: numbers of ids, shapes of histories, dtypes."""
 
 from __future__ import annotations
 
@@ -10,9 +10,10 @@ from typing import TYPE_CHECKING, NamedTuple
 if TYPE_CHECKING:
     from grucore.model import Model
 
-__all__ = ["history_channels", "id_counts"]
+__all__ = ["has_integer_weights", "history_channels", "id_counts"]
 
 TAKE, CONCAT, EMBEDDING, FLIP, CONV1D = 3, 4, 5, 14, 15
+INT8, INT4 = 3, 4
 
 
 class _Node(NamedTuple):
@@ -64,6 +65,14 @@ def _read(model: Model) -> _Tables:
         found.append(_Node(kind, name, sources, output, rows[tensor] if used else 0))
         tensor += used
     return _Tables(features, inputs, found)
+
+
+def has_integer_weights(model: Model) -> bool:
+    """Whether a tensor is int8 or int4."""
+    values, nodes, tensors = struct.unpack("<3I", model._slice(24, 12))
+    start = _aligned(_aligned(64 + 32 * values) + 64 * nodes)
+    records = struct.iter_unpack("<4xI56x", model._slice(start, 64 * tensors))
+    return any(dtype in (INT8, INT4) for (dtype,) in records)
 
 
 def id_counts(model: Model) -> tuple[int | None, ...]:

@@ -12,6 +12,7 @@ from grucore._core import ConversionError
 from grucore.node import MAX_FEATURES, MAX_SKIP, Array, Defect, Node, Rate, Slot, Value
 from grucore.storage import (
     DENORMAL,
+    FACTORS,
     NOT_FINITE,
     apart,
     expected_activations,
@@ -186,11 +187,13 @@ def _check_tensor(name: str, array: Array, slot: Slot) -> None:
         expected = " or ".join(str(bits) for bits in expected_activations(slot))
         raise ConversionError(f"{name} {message}, expected {expected}")
     for what, where in number_faults(slot, array):
-        # The writer makes denormal weights zero; a scale that is zero would make others so.
-        if what == DENORMAL and slot.others:
+        # The writer makes denormal weights zero; a factor that is zero would make others so.
+        if what == DENORMAL and slot.role not in FACTORS:
             continue
         bad = np.argwhere(where)
         if len(bad):
             first = tuple(int(index) for index in bad[0])
-            words = "infinite or not-a-number weights" if what == NOT_FINITE else f"numbers {what}"
+            words = "infinite or not-a-number weights"
+            if what != NOT_FINITE:
+                words = f"numbers that are {what}"
             raise ConversionError(f"{name} has {len(bad)} {words}, the first at {first}")

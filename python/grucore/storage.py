@@ -13,6 +13,7 @@ from grucore.weights import Quantized, Weight, scale_shape
 
 __all__ = [
     "DENORMAL",
+    "FACTORS",
     "NOT_FINITE",
     "SCALES",
     "Kind",
@@ -32,6 +33,7 @@ SCALES = {
     Role.TABLE: Role.TABLE_SCALE,
 }
 SCALE_ROLES = frozenset(SCALES.values())
+FACTORS = SCALE_ROLES | {Role.INPUT_RANGE}  # what weights and activations are multiples of
 RANGED = (Role.WEIGHT_IH, Role.WEIGHT)  # what they multiply may have a fixed range
 
 NOT_FINITE = "infinite or not a number"
@@ -70,10 +72,13 @@ def stored_slots(slots: Sequence[Slot], kinds: Mapping[Role, Kind]) -> tuple[Slo
     for slot in slots:
         as_role = Role.WEIGHT_HH if slot.role is Role.WEIGHT_HN else slot.role
         kind = kinds.get(as_role)
-        if kind is None or kind.dtype not in slot.others:
-            found.append(slot)
+        if kind is not None and kind.dtype in slot.others:
+            first, *scales = _slots_of_kind(slot, kind)
         else:
-            found += _slots_of_kind(slot, kind)
+            first, scales = slot, []
+        if slot.role is Role.WEIGHT_HN:
+            first = first._replace(others=())
+        found += [first, *scales]
     dtypes = {slot.role: slot.dtype for slot in found}
     if any(dtypes.get(role) in (Dtype.INT8, Dtype.INT4) for role in RANGED):
         found.append(Slot(Role.INPUT_RANGE, (1,), is_optional=True))
@@ -131,9 +136,8 @@ def number_faults(slot: Slot, array: Array) -> Iterator[tuple[str, Array]]:
     elif slot.dtype is not Dtype.INT32:
         yield NOT_FINITE, ~np.isfinite(array)
     if slot.dtype is Dtype.FLOAT32:
-        # By the sign bit, so that a negative zero does not pass.
         if slot.role in SCALE_ROLES:
-            yield "negative", np.signbit(array)
+            yield "negative", array < 0
         if slot.role is Role.INPUT_RANGE:
             yield "not above zero", ~(array > 0)
         yield DENORMAL, (np.abs(array) < SMALLEST_NORMAL) & (array != 0)

@@ -189,6 +189,8 @@ def _with_parameters(at: int, name: str, slot: Slot, parameters: Sequence[int]) 
     if slot.layout is Layout.ROWS and rank != 2:
         refuse("kBadShape", at + 12, f"tensor {name}: rows has two axes, found {rank}")
     if slot.layout is not Layout.PANEL16:
+        if slot.dtype is Dtype.INT4:
+            refuse("kUnknownLayout", at + 8, f"tensor {name}: int4 is in panel16 only")
         if any(parameters):
             refuse("kReservedNotZero", at + 32, f"tensor {name}: unused parameters are not zero")
         return slot
@@ -206,9 +208,10 @@ def _with_parameters(at: int, name: str, slot: Slot, parameters: Sequence[int]) 
         message = f"tensor {name} goes with activations of {activations} bits, expected "
         message += " or ".join(str(bits) for bits in expected)
         refuse("kBadShape" if any(expected) else "kReservedNotZero", at + 44, message)
-    most = 3 if slot.dtype.group > 1 else 2
-    if rank > most:
-        refuse("kBadShape", at + 12, f"tensor {name}: panel16 has up to {most} axes, found {rank}")
+    least, most = (2, 3) if slot.dtype.group > 1 else (1, 2)
+    if not least <= rank <= most:
+        message = f"tensor {name}: panel16 has {least} or {most} axes, found {rank}"
+        refuse("kBadShape", at + 12, message)
     if slot.shape[0] % (gates * max(1, groups)):
         message = f"tensor {name}: {slot.shape[0]} rows do not come in {gates} gates"
         refuse("kBadShape", at + 16, f"{message} of {max(1, groups)} groups")
