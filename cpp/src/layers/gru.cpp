@@ -34,6 +34,16 @@ Status parse_tensors(const NodeSource& source, bool reset_before, GruParams* par
   if (reset_before) {
     GRUCORE_TRY(parse_weights(source, {Role::kWeightHn, Role::kWeightHnScale}, {1, hidden, hidden}, &params->weight_hn,
                               &tensors));
+    const PackedWeights &gates = params->weight_hh, &candidate = params->weight_hn;
+    if (candidate.kind != gates.kind || candidate.activation_bits != gates.activation_bits) {
+      source.reader.blame(source.node, static_cast<uint32_t>(Role::kWeightHn));
+      const uint64_t record = source.find(Role::kWeightHn)->record_offset;
+      return candidate.kind != gates.kind
+                 ? source.reader.refuse(Status::kUnknownDtype, record + 4, static_cast<uint64_t>(candidate.kind),
+                                        static_cast<uint64_t>(gates.kind))
+                 : source.reader.refuse(Status::kBadShape, record + 44, candidate.activation_bits,
+                                        gates.activation_bits);
+    }
   }
   GRUCORE_TRY(parse_input_range(source, params->weight_ih, &params->input_range, &tensors));
   GRUCORE_TRY(source.expect_tensors(tensors));

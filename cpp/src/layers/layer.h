@@ -61,6 +61,9 @@ struct NodeSource {
   // matrices, one after the other; `out` is the first one.
   Status panels(Role role, uint32_t gates, uint32_t rows, uint32_t inputs, PanelWeights* out,
                 uint32_t groups = 1) const;
+  // Stored float32 numbers of a tensor that is there; a report names the first one below 0.
+  Status expect_not_negative(Role role, uint64_t count) const;
+  Status refuse_number(const Tensor& tensor, uint64_t index) const;
   // float32 in rowmajor: (features,)
   Status vector(Role role, uint32_t features, const float** out) const;
 };
