@@ -46,7 +46,7 @@ GRUCORE_INLINE I32 dot_add_nibbles(I32 sum, I8 weights, I8 activations) { return
 #else
 constexpr int kWeightOffset = 0;
 constexpr int kDotsInFlight = 1;
-constexpr int kIntegerRows = 4;
+constexpr int kIntegerRows = 1;
 GRUCORE_INLINE I8 biased(I8 weights) { return weights; }
 GRUCORE_INLINE I8 abs_bytes(I8 a) { return {_mm512_abs_epi8(a.v)}; }
 GRUCORE_INLINE I8 sign_bytes(I8 a, I8 by) {  // but where `by` is 0, where the other factor is 0 too

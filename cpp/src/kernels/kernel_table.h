@@ -176,8 +176,9 @@ struct PanelStepArgs {
 };
 
 struct FloatKernels {
+  // Chains kept in registers, float32 only; null in tables that are to be small.
   void (*matmul)(const MatmulArgs& args);
-  void (*gru_step)(const GruArgs& args);  // null without GRUCORE_FUSED_STEP
+  void (*gru_step)(const GruArgs& args);
   // The same in pieces, for weights of other kinds; `product` takes float32 and float16 weights.
   void (*product)(const ProductArgs& args);
   void (*panel_step)(const PanelStepArgs& args);  // of these

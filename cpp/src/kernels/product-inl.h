@@ -7,13 +7,6 @@ namespace detail {
 namespace GRUCORE_ISA {
 namespace {
 
-// How much is worked on at once, chosen by the number of registers and the latency of mul_add:
-// GRUCORE_STEP_VECTORS vectors of each gate for a single row, GRUCORE_BLOCK_ROWS rows of one vector of
-// each gate for several.
-constexpr int kStepVectors = GRUCORE_STEP_VECTORS;
-constexpr int kBlockRows = GRUCORE_BLOCK_ROWS;
-constexpr int kPanelVectors = static_cast<int>(kPanel) / kLanes;
-
 // A piece of the outputs: `panels` neighbouring panels of `width` rows from row `row`, and in each of
 // them some vectors from lane `lane`.
 struct Piece {
@@ -117,12 +110,6 @@ GRUCORE_INLINE void for_each_vector(uint32_t rows, const Op& op) {
   }
 }
 
-template <int kWidth, class Op>
-GRUCORE_INLINE void whole_panel(const Op& op, const Piece& piece) {
-  constexpr int kVectors = (kWidth + kLanes - 1) / kLanes;
-  op.template tile<1, kVectors, kWidth - (kVectors - 1) * kLanes>(piece);
-}
-
 // Tiles of kPanels whole panels from `from` to `to`, the last one first if `backwards`.
 template <int kPanels, class Op>
 GRUCORE_INLINE void tiles_of_panels(uint32_t from, uint32_t to, bool backwards, const Op& op) {
@@ -134,18 +121,18 @@ GRUCORE_INLINE void tiles_of_panels(uint32_t from, uint32_t to, bool backwards, 
   }
 }
 
+// What is left after whole panels.
 template <class Op>
 GRUCORE_INLINE void last_panel(uint32_t rows, uint32_t row, const Op& op) {
   if (row == rows) return;
-  const Piece piece = {row, padded_rows(rows - row), 0, padded_rows(rows - row)};
-  if constexpr (kHasMasks) {
-    op.template tile<1, 1, kAnyLanes>(piece);
-  } else {
-    switch (piece.width) {
-      case 4: whole_panel<4>(op, piece); break;
-      case 8: whole_panel<8>(op, piece); break;
-      case 12: whole_panel<12>(op, piece); break;
-      default: whole_panel<16>(op, piece); break;
+  const uint32_t width = padded_rows(rows - row);
+  GRUCORE_UNROLL(1)
+  for (uint32_t lane = 0; lane < width; lane += kLanes) {
+    const Piece piece = {row, width, lane, width - lane};
+    if (kHasMasks || width - lane < static_cast<uint32_t>(kLanes)) {
+      op.template tile<1, 1, kHasMasks ? kAnyLanes : 4>(piece);
+    } else {
+      op.template tile<1, 1, kLanes>(piece);
     }
   }
 }

@@ -2,7 +2,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <string.h>
 
-#include "isa/tables.h"
 #include "layers/gru.h"
 
 namespace grucore {
@@ -47,8 +46,8 @@ Status parse_tensors(const NodeSource& source, bool reset_before, GruParams* par
   }
   GRUCORE_TRY(parse_input_range(source, params->weight_ih, &params->input_range, &tensors));
   GRUCORE_TRY(source.expect_tensors(tensors));
-  params->is_fused = GRUCORE_FUSED_STEP && is_float32(params->weight_ih) && is_float32(params->weight_hh) &&
-                     (!reset_before || is_float32(params->weight_hn));
+  params->is_float32 = is_float32(params->weight_ih) && is_float32(params->weight_hh) &&
+                       (!reset_before || is_float32(params->weight_hn));
   PanelWeights bias;
   params->bias_gates = reset_before ? 3 : 4;
   GRUCORE_TRY(source.panels(Role::kBias, params->bias_gates, hidden, 0, &bias));
@@ -92,8 +91,8 @@ bool has_float_product(const void* params) {
          (p.weight_hn.data && !is_integer(p.weight_hn.kind));
 }
 
-uint64_t scratch_floats(const void* params, uint32_t batch, uint32_t frames) {
-  return lay_out(of(params), batch, frames).end;
+uint64_t scratch_floats(const void* params, const KernelTable& table, uint32_t batch, uint32_t frames) {
+  return lay_out(of(params), is_fused(of(params), table), batch, frames).end;
 }
 
 // h = the new state, for the rows that took part.
@@ -148,11 +147,12 @@ void run(const Node& node, const NodeMemory& memory, const Block& block) {
   const GruParams& p = node.as<GruParams>();
   const ValueBuffer& x = block.values[node.inputs[0]];
   const ValueBuffer& y = block.values[node.output];
-  const GruScratch at = lay_out(p, block.batch, block.frames);
+  const bool fused = is_fused(p, *block.table);
+  const GruScratch at = lay_out(p, fused, block.batch, block.frames);
   GruFrame step = {};
   step.x = {x.data, x.stride};
   step.projected = {memory.scratch + at.projected, projected_stride(p)};
-  step.is_projected = block.frames > 1 || !(p.is_fused || projects_in_step(p));
+  step.is_projected = block.frames > 1 || !(fused || projects_in_step(p));
   step.h = {memory.state, memory.state_stride};
   step.batch = block.batch;
   step.cell = memory.scratch + at.cell;
@@ -172,7 +172,7 @@ void run(const Node& node, const NodeMemory& memory, const Block& block) {
       step.rows = pass_mask(p, memory, mask.data + first * mask.stride, mask.stride, step.out, step.rows,
                             reinterpret_cast<uint32_t*>(memory.scratch + at.rows));
     }
-    if (p.is_fused) {
+    if (fused) {
       step_fused(p, *block.table, step);
     } else {
       step_mixed(p, *block.table, step);
@@ -196,15 +196,15 @@ constexpr LayerKind make() {
 
 }  // namespace
 
-GruScratch lay_out(const GruParams& p, uint32_t batch, uint32_t frames) {
+GruScratch lay_out(const GruParams& p, bool fused, uint32_t batch, uint32_t frames) {
   const uint64_t rows = uint64_t{batch} * frames;
-  const uint64_t cell = p.is_fused ? (p.weight_hn.data ? projected_stride(p) : 0)
-                                   : projected_stride(p) + (p.weight_hn.data ? 3 * gate_stride(p) : 0);
+  const uint64_t cell = fused ? (p.weight_hn.data ? projected_stride(p) : 0)
+                              : projected_stride(p) + (p.weight_hn.data ? 3 * gate_stride(p) : 0);
   const uint64_t recurrent = product_scratch(p.weight_hh, batch);
   const uint64_t candidate = p.weight_hn.data ? product_scratch(p.weight_hn, batch) : 0;
   GruScratch at;
   at.projected = 0;
-  at.cell = frames > 1 || !p.is_fused ? projected_stride(p) * rows : 0;
+  at.cell = frames > 1 || !fused ? projected_stride(p) * rows : 0;
   at.rows = at.cell + cell * batch;
   at.input_product = align_up(at.rows + (p.is_masked ? batch : 0), kPanel);
   at.state_product = at.input_product + product_scratch(p.weight_ih, rows);

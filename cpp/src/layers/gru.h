@@ -21,8 +21,11 @@ struct GruParams {
   bool reverse;
   bool is_masked;
   bool masked_is_zero;
-  bool is_fused;  // all weights are float32, for which there is one kernel
+  bool is_float32;  // all of its weights
 };
+
+// Whether one kernel does a whole step.
+inline bool is_fused(const GruParams& p, const KernelTable& table) { return p.is_float32 && table.floats->gru_step; }
 
 inline bool is_standard(const GruParams& p) {
   return p.gate.code == ActivationCode::kSigmoid && p.candidate.code == ActivationCode::kTanh;
@@ -37,7 +40,7 @@ inline size_t projected_stride(const GruParams& p) { return 3 * gate_stride(p); 
 struct GruScratch {
   uint64_t projected, cell, rows, input_product, state_product, end;
 };
-GruScratch lay_out(const GruParams& p, uint32_t batch, uint32_t frames);
+GruScratch lay_out(const GruParams& p, bool fused, uint32_t batch, uint32_t frames);
 
 // Where one frame's rows stand, and the scratch of a step.
 struct GruFrame {

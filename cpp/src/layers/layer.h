@@ -113,7 +113,7 @@ struct LayerKind {
   uint32_t (*state_size)(const void* params) = nullptr;         // floats for each row; 0: none
   const float* (*initial_state)(const void* params) = nullptr;  // state_size floats; null: zeros
   // Floats of scratch for a block of so many frames and rows; in 64 bits against overflow.
-  uint64_t (*scratch_floats)(const void* params, uint32_t batch, uint32_t frames) = nullptr;
+  uint64_t (*scratch_floats)(const void* params, const KernelTable& table, uint32_t batch, uint32_t frames) = nullptr;
   const char* state_suffix = nullptr;  // of "<node><suffix>"
   bool state_is_public = false;
 };

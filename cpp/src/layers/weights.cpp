@@ -154,7 +154,7 @@ void multiply(const KernelTable& table, const Product& product) {
 void multiply_and_activate(const KernelTable& table, const BiasedProduct& product, const ConstMatrix& x,
                            const Matrix& y, const Rows& rows) {
   const PackedWeights& weights = product.weights;
-  if (is_float32(weights)) {
+  if (is_float32(weights) && table.floats->matmul) {
     table.floats->matmul({as_panels(weights), product.bias, product.activation, x, y, rows});
     return;
   }

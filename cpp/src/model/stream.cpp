@@ -49,7 +49,8 @@ Stream* carve_stream(const Model* model, const StreamOptions& options, Arena* ar
     const size_t stride = padded(node.state_size);
     float* state = arena->take<float>(stride * uint64_t{options.batch});
     float* scratch = arena->take<float>(
-        node.kind->scratch_floats ? node.kind->scratch_floats(node.params, options.batch, options.block) : 0);
+        node.kind->scratch_floats ? node.kind->scratch_floats(node.params, *model->table, options.batch, options.block)
+                                  : 0);
     if (!measuring) nodes[i] = {state, stride, scratch};
   }
   for (uint32_t i = 0; i < model->value_count; ++i) {
