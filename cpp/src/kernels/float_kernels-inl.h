@@ -5,12 +5,16 @@
 #include "kernels/activations-inl.h"
 #include "kernels/functions-inl.h"
 
+#include "kernels/apply-inl.h"
+
 #include "kernels/elementwise-inl.h"
 #include "kernels/product-inl.h"
 
 #include "kernels/matmul-inl.h"
 
 #include "kernels/cell-inl.h"
+
+#include "kernels/cell_kernels-inl.h"
 #if GRUCORE_FUSED_STEP
 #include "kernels/gru-inl.h"
 #endif

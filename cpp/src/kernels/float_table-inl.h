@@ -12,9 +12,8 @@ namespace detail {
 namespace GRUCORE_ISA {
 
 extern const FloatKernels kFloatKernels;
-const FloatKernels kFloatKernels = {matmul,     GRUCORE_GRU_STEP, product, gather,    cell_reset_after,
-                                    cell_reset, cell_candidate,   copy_in, copy_out,  activate,
-                                    binary,     affine,           softmax, layer_norm};
+const FloatKernels kFloatKernels = {matmul,  GRUCORE_GRU_STEP, product,  panel_step, gather, cell_reset, cell_candidate,
+                                    copy_in, copy_out,         activate, binary,     affine, softmax,    layer_norm};
 
 }  // namespace GRUCORE_ISA
 }  // namespace detail

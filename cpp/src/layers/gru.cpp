@@ -115,7 +115,7 @@ Rows pass_mask(const GruParams& p, const NodeMemory& memory, const float* mask, 
   return {list, count};
 }
 
-void step_fused(const GruParams& p, const KernelTable& table, const GruFrame& frame, float* cell) {
+void step_fused(const GruParams& p, const KernelTable& table, const GruFrame& frame) {
   GruArgs args = {};
   args.weight_ih = as_panels(p.weight_ih);
   args.weight_hh = as_panels(p.weight_hh);
@@ -124,11 +124,12 @@ void step_fused(const GruParams& p, const KernelTable& table, const GruFrame& fr
   args.gate = p.gate;
   args.candidate = p.candidate;
   args.is_standard = is_standard(p);
+  args.backwards = frame.backwards;
   args.x = frame.x;
-  args.projected = frame.projected;
+  if (frame.is_projected) args.projected = {frame.projected.data, frame.projected.stride};
   args.h = frame.h;
   args.out = frame.out;
-  args.scratch = {cell, projected_stride(p)};
+  args.scratch = {frame.cell, projected_stride(p)};
   args.rows = frame.rows;
   table.floats->gru_step(args);
 }
@@ -138,31 +139,33 @@ void run(const Node& node, const NodeMemory& memory, const Block& block) {
   const ValueBuffer& x = block.values[node.inputs[0]];
   const ValueBuffer& y = block.values[node.output];
   const GruScratch at = lay_out(p, block.batch, block.frames);
-  const bool is_projected = block.frames > 1 || !p.is_fused;
-  if (is_projected) {
-    project(p, *block.table, {x.data, x.stride}, {memory.scratch + at.projected, projected_stride(p)}, block.in.all,
-            memory.scratch + at.input_product);
-  }
   GruFrame step = {};
   step.x = {x.data, x.stride};
+  step.projected = {memory.scratch + at.projected, projected_stride(p)};
+  step.is_projected = block.frames > 1 || !(p.is_fused || projects_in_step(p));
   step.h = {memory.state, memory.state_stride};
+  step.batch = block.batch;
+  step.cell = memory.scratch + at.cell;
+  step.input_product = memory.scratch + at.input_product;
+  step.state_product = memory.scratch + at.state_product;
+  step.rows = block.in.all;
+  if (step.is_projected) project(p, *block.table, step);
   for (uint32_t i = 0; i < block.frames; ++i) {
     const uint32_t frame = p.reverse ? block.frames - 1 - i : i;
     const size_t first = size_t{frame} * block.batch;
-    if (is_projected) {
-      step.projected = {memory.scratch + at.projected + first * projected_stride(p), projected_stride(p)};
-    }
+    step.projected.data = memory.scratch + at.projected + first * projected_stride(p);
     step.out = {y.data + first * y.stride, y.stride};
     step.rows = block.in.at[frame];
+    step.backwards = (block.pass + i) % 2 != 0;
     if (p.is_masked) {
       const ValueBuffer& mask = block.values[node.inputs[1]];
       step.rows = pass_mask(p, memory, mask.data + first * mask.stride, mask.stride, step.out, step.rows,
                             reinterpret_cast<uint32_t*>(memory.scratch + at.rows));
     }
     if (p.is_fused) {
-      step_fused(p, *block.table, step, memory.scratch + at.cell);
+      step_fused(p, *block.table, step);
     } else {
-      step_mixed(p, *block.table, step, block.batch, memory.scratch + at.cell, memory.scratch + at.state_product);
+      step_mixed(p, *block.table, step);
     }
     keep(memory, step.out, p.weight_hh.rows, step.rows);
   }

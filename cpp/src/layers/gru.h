@@ -39,20 +39,29 @@ struct GruScratch {
 };
 GruScratch lay_out(const GruParams& p, uint32_t batch, uint32_t frames);
 
-// Where one frame's rows stand.
+// Where one frame's rows stand, and the scratch of a step.
 struct GruFrame {
   ConstMatrix x;
-  ConstMatrix projected;
+  Matrix projected;   // the chains after the input
+  bool is_projected;  // they are there
+  bool backwards;     // last panel first
   ConstMatrix h;
   Matrix out;
   Rows rows;
+  uint32_t batch;
+  float* cell;
+  float* input_product;
+  float* state_product;
 };
 
-// With weights of any dtype: the chains after the inputs of all rows of a block, and one step from there.
-void project(const GruParams& p, const KernelTable& table, const ConstMatrix& x, const Matrix& projected,
-             const Rows& rows, float* product_scratch);
-void step_mixed(const GruParams& p, const KernelTable& table, const GruFrame& frame, uint32_t batch, float* cell,
-                float* product_scratch);
+// With weights of any dtype: the chains after the inputs of all rows of a block; one step.
+void project(const GruParams& p, const KernelTable& table, const GruFrame& block);
+void step_mixed(const GruParams& p, const KernelTable& table, const GruFrame& frame);
+
+// Whether step_mixed does the input product itself: where one kernel table's file has both.
+inline bool projects_in_step(const GruParams& p) {
+  return !p.weight_hn.data && is_integer(p.weight_ih.kind) == is_integer(p.weight_hh.kind);
+}
 
 }  // namespace detail
 }  // namespace grucore

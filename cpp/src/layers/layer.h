@@ -85,6 +85,7 @@ struct Block {
   const ValueBuffer* values;
   uint32_t batch;
   uint32_t frames;
+  uint32_t pass;  // counts blocks: weights are read in one order and then in the other
   Timetable in;   // of the values that the node reads
   Timetable out;  // of the value that it writes
 };
