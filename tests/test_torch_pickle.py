@@ -364,8 +364,11 @@ def test_without_verify_there_is_a_test_vector_but_no_proof() -> None:
 
 
 def test_a_wrong_model_fails_its_proof(monkeypatch: pytest.MonkeyPatch) -> None:
-    def twisted(*_: object) -> tuple[Callable[[np.ndarray], tuple[np.ndarray]], str]:
-        return lambda x: (np.full((len(x), 4), 0.5, np.float32),), "a twin that is wrong"
+    def twisted(*_: object) -> torch_witness.Witnesses:
+        def run(x: np.ndarray) -> tuple[np.ndarray, ...]:
+            return (np.full((len(x), 4), 0.5, np.float32),)
+
+        return torch_witness.Witnesses(run, None, "a twin that is wrong")
 
     monkeypatch.setattr(files, "witness_of", twisted)
     with pytest.raises(grucore.ConversionError, match="does not agree with its source"):

@@ -45,7 +45,7 @@ from grucore.layers import (
 from grucore.node import Dtype, Node, Value, float32_of
 from grucore.weights import as_float64
 
-__all__ = ["FORMULAS", "Call", "Float", "activate", "gru_cell"]
+__all__ = ["FORMULAS", "Call", "Float", "activate"]
 
 Float: TypeAlias = npt.NDArray[np.float64]
 Result: TypeAlias = tuple[Float, Float | None]
@@ -104,44 +104,46 @@ def activate(activation: Activation, x: Float) -> Float:
     return _ACTIVATIONS[activation.code](x, activation.alpha, activation.beta)
 
 
-def gru_cell(node: Gru) -> Callable[[Float, Float], Float]:
-    """One frame of the cell, as a function: ``x`` (I,), ``h`` (H,) -> the new ``h``."""
-    size = node.hidden_size
-    bias = node.bias.astype(np.float64)
-    weight_ih = as_float64(node.weight_ih)
-    weight_hr, weight_hz, weight_hn = np.split(as_float64(node.weight_hh), 3)
+class _GruStep:
+    """One frame of the cell: what the input adds to each gate (B, 3H), ``h`` (B, H) -> ``h``."""
 
-    def step(x: Float, h: Float) -> Float:
-        projected = weight_ih @ x + bias[: 3 * size]
-        r = activate(node.gate_activation, projected[:size] + weight_hr @ h)
-        z = activate(node.gate_activation, projected[size : 2 * size] + weight_hz @ h)
+    def __init__(self, node: Gru) -> None:
+        size = node.hidden_size
+        self._node = node
+        self._weight_hh = as_float64(node.weight_hh).T
+        self._recurrent_bias = node.bias[3 * size :].astype(np.float64)
+
+    def __call__(self, projected: Float, h: Float) -> Float:
+        node, size = self._node, self._node.hidden_size
+        gates = projected[:, : 2 * size] + h @ self._weight_hh[:, : 2 * size]
+        r, z = np.split(activate(node.gate_activation, gates), 2, axis=1)
         if node.cell is Cell.RESET_AFTER:
-            inner = r * (weight_hn @ h + bias[3 * size :])
+            inner = r * (h @ self._weight_hh[:, 2 * size :] + self._recurrent_bias)
         else:
-            inner = weight_hn @ (r * h)
-        n = activate(node.activation, projected[2 * size :] + inner)
+            inner = (r * h) @ self._weight_hh[:, 2 * size :]
+        n = activate(node.activation, projected[:, 2 * size :] + inner)
         return z * h + (1.0 - z) * n
-
-    return step
 
 
 def _gru(node: Gru, call: Call) -> Result:
     x = call.sources[0]
-    mask = call.sources[1][..., 0] if len(call.sources) > 1 else np.ones(x.shape[:2])
+    rows, frames = x.shape[:2]
+    mask = call.sources[1][..., 0] if len(call.sources) > 1 else np.ones((rows, frames))
     start = call.state if call.state is not None else node.initial_state
-    h = np.zeros((len(x), node.hidden_size))
+    h = np.zeros((rows, node.hidden_size))
     if start is not None:
         h += start
-    result = np.zeros((*x.shape[:2], node.hidden_size))
-    step = gru_cell(node)
-    for row, end in enumerate(call.ends):
-        order = range(int(end))
-        for frame in order if node.direction is Direction.FORWARD else reversed(order):
-            if mask[row, frame]:
-                h[row] = step(x[row, frame], h[row])
-                result[row, frame] = h[row]
-            elif node.masked_output is MaskedOutput.REPEAT:
-                result[row, frame] = h[row]
+    bias = node.bias[: 3 * node.hidden_size].astype(np.float64)
+    projected = x @ as_float64(node.weight_ih).T + bias
+    step = _GruStep(node)
+    result = np.zeros((rows, frames, node.hidden_size))
+    order = range(frames)
+    for frame in order if node.direction is Direction.FORWARD else reversed(order):
+        exists = call.ends > frame
+        counts = exists & (mask[:, frame] != 0)
+        h[counts] = step(projected[counts, frame], h[counts])
+        shown = exists if node.masked_output is MaskedOutput.REPEAT else counts
+        result[shown, frame] = h[shown]
     return result, h
 
 

@@ -82,9 +82,11 @@ def convert_layers(
     graph = graph_of(stages, layers, architecture, source)
     if not verify:
         return finish(graph), None
-    witness, against = witness_of(stages, graph)
+    found = witness_of(stages, graph)
     lengths = reading_of(stages).lengths
-    return prove(graph, witness, against, examples=examples, lengths=lengths)
+    return prove(
+        graph, found.witness, found.against, exact=found.exact, examples=examples, lengths=lengths
+    )
 
 
 def graph_of(

@@ -93,5 +93,5 @@ def _convert_graph(
     model = reading.graph.with_metadata(producer=f"grucore {__version__}", source=entries)
     if not verify:
         return finish(model), None
-    witness, against = graph_witness(reading)
-    return prove(model, witness, against, lengths=reading.lengths)
+    given = graph_witness(reading)
+    return prove(model, given.witness, given.against, exact=given.exact, lengths=reading.lengths)
