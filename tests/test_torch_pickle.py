@@ -334,7 +334,9 @@ def test_deep_and_shared_containers_end() -> None:
 def test_files_of_other_kinds(data: bytes, tmp_path: Path) -> None:
     path = tmp_path / "model.pt"
     path.write_bytes(data)
-    with pytest.raises(grucore.ConversionError, match=r"expected a state dict of torch.save"):
+    with pytest.raises(
+        grucore.ConversionError, match=r"expected PyTorch \(\.pt, \.pth, \.ckpt, \.pt2\), safe"
+    ):
         converters.convert_path(path)
 
 

@@ -144,9 +144,10 @@ def prove(
             if each.name == name and each.frames >= min(TELLING_FRAMES, longest)
         )
         if telling > LOOSEST:
+            moved, most = telling / ROUNDINGS, LOOSEST / ROUNDINGS
             raise ConversionError(
                 f"nothing can be proved of output {name!r}: rounding alone moves it by "
-                f"{telling / ROUNDINGS:.2g} of its scale, expected at most {LOOSEST / ROUNDINGS:g}: "
+                f"{moved:.2g} of its scale, expected at most {most:g}: "
                 "verify=False (--no-verify) converts without a proof"
             )
     return finish(graph.with_metadata(proof=asdict(proof))), proof
