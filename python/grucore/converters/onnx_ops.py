@@ -11,7 +11,7 @@ import numpy as np
 from grucore._core import ConversionError
 from grucore.converters.onnx_elementwise import ELEMENTWISE
 from grucore.converters.onnx_fold import FOLDS, fold
-from grucore.converters.onnx_gru import RECURRENT
+from grucore.converters.onnx_gru import CELL, RECURRENT
 from grucore.converters.onnx_norms import NORMS
 from grucore.converters.onnx_operands import (
     Axes,
@@ -56,8 +56,14 @@ class Undecided(Exception):
 
 def check_operators(source: Source) -> None:
     """Refuse, by name, what no reading of the inputs could make possible."""
+    cells = {name for node in source.nodes if node.op == CELL for name in node.outputs}
     for node in source.nodes:
         known = OPERATORS.get(node.op)
+        if node.op == CELL and node.inputs[1] in cells:
+            raise node.refuse(
+                "its state is that of the cell of the frame before: a loop over frames inside the "
+                "model is not supported, export the cell for one frame, or convert the module"
+            )
         if known is None:
             if node.op not in FOLDS and node.op != "ReduceProd":
                 raise node.refuse("this operator is not supported")
