@@ -57,6 +57,9 @@ def convert_pt2(data: bytes, file: str, *, verify: bool = True) -> tuple[bytes, 
 def _understood(graph: AtenGraph) -> Reading:
     """The one reading of the graph; raises `ConversionError` where there are several, or doubts."""
     found = readings(graph)
+    steps = [each for each in found if each.in_steps]
+    if len(steps) == 1 and all(each.walked.sizes[TIME] == 1 for each in found if each not in steps):
+        return steps[0]  # one frame in each call, and the state in and out
     certain = [
         each for each in found if not each.walked.doubts and each.walked.sizes.get(TIME) != 1
     ]
