@@ -184,6 +184,8 @@ def _with_findings(message: str, layers: Layers) -> str:
 
 def _candidates(layers: Layers) -> list[str]:
     """Architectures, every layer named, that use all layers and whose shapes chain."""
+    if not layers.found:
+        return []
     few = len(layers.found) <= MAX_PERMUTED
     every = permutations(layers.found) if few else iter([layers.found])
     orders = [

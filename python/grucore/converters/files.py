@@ -64,7 +64,7 @@ def convert_path(
         if onnx.is_onnx(data, name):
             reading = onnx.read_bytes(data, Path(path), pytorch_lbr_fix=pytorch_lbr_fix)
             return onnx.convert_source(reading, verify=verify)
-        state, ordered, container = _state_dict(data, name)
+        state, ordered, container = _structured(data, name)
         source = {"framework": "torch", "file": name, **container}
         if isinstance(state, Tree):
             return convert_tree(state, architecture, source, verify=verify)
@@ -152,6 +152,17 @@ def _folder_text(path: str | os.PathLike[str]) -> str:
     files = [name for name in names if name.lower().endswith(SUFFIXES)]
     inside = f"; it holds {', '.join(files[:5])}" if files else ""
     return f"a folder, expected a file{inside}"
+
+
+def _structured(data: bytes, name: str) -> tuple[Mapping[str, Any] | Tree, bool, dict[str, Any]]:
+    """As `_state_dict`; what is no structure of torch's may be of any type anywhere."""
+    try:
+        return _state_dict(data, name)
+    except (AttributeError, TypeError, LookupError, ValueError, RecursionError) as error:
+        if isinstance(error, ConversionError):
+            raise
+        what = f"{type(error).__name__}: {error}"
+        raise ConversionError(f"another structure than a checkpoint has ({what:.200})") from None
 
 
 def _state_dict(data: bytes, name: str) -> tuple[Mapping[str, Any] | Tree, bool, dict[str, Any]]:

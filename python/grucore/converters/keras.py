@@ -6,19 +6,17 @@ Neither Keras nor TensorFlow is needed to read a file, and nothing of a file is 
 
 from __future__ import annotations
 
-import io
 import json
 import os
 import re
 import sys
-import zipfile
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from grucore._core import ConversionError
-from grucore.converters.archives import DAMAGED, checked_entries, read_entry
+from grucore.converters.archives import DAMAGED, checked_entries, open_archive, read_entry
 from grucore.converters.keras_config import Layer, parse_json, parse_model
 from grucore.converters.keras_graph import check_kinds, graph_of
 from grucore.converters.keras_hdf5 import HDF5_START, open_hdf5
@@ -68,7 +66,7 @@ def is_keras(data: bytes) -> bool:
     if not data.startswith(b"PK\x03\x04"):
         return False
     try:
-        with zipfile.ZipFile(io.BytesIO(data)) as archive:
+        with open_archive(data) as archive:
             return set(ARCHIVE) <= set(archive.namelist())
     except DAMAGED:
         return False
@@ -93,7 +91,7 @@ def read_source(data: bytes, name: str, *, config: Any = None) -> Source:
 
 def _read_archive(data: bytes, source: dict[str, Any]) -> Source:
     try:
-        with zipfile.ZipFile(io.BytesIO(data)) as archive:
+        with open_archive(data) as archive:
             entries = checked_entries(archive, len(data))
             if "config.json" not in entries:
                 raise ConversionError("the archive has no config.json")

@@ -33,6 +33,8 @@ from grucore.node import Dtype
 
 __all__ = ["OPERATORS", "Undecided", "check_operators", "walk"]
 
+MAX_HELD = 1 << 31  # bytes of what is computed while reading
+
 Handler: TypeAlias = Callable[[Work, OnnxNode, Sequence[Operand | None]], list[Operand]]
 Table: TypeAlias = Mapping[str, tuple[Handler, tuple[str, ...]]]
 
@@ -94,12 +96,16 @@ def walk(
                 known[name] = Constant(source.constants[name])
         return known[name]
 
+    held = 0
     for place, node in enumerate(source.nodes):
         try:
             results = _run(work, node, [read(name) for name in node.inputs])
         except ConversionError as error:
             error.reached = place  # type: ignore[attr-defined]
             raise
+        held += sum(map(_owned, results))
+        if held > MAX_HELD:
+            raise node.refuse(f"the constants that it and those before it make take {held} bytes")
         for name, result in zip(node.outputs, results, strict=False):
             if name:
                 known[name] = result
@@ -112,6 +118,12 @@ def walk(
         assert operand is not None
         found[name] = operand
     return work, found
+
+
+def _owned(operand: Operand) -> int:
+    """Bytes that an operand takes beyond what it is a view of."""
+    array = operand.array if isinstance(operand, Constant) else operand.index
+    return int(array.nbytes) if array.base is None else 0
 
 
 def _run(work: Work, node: OnnxNode, operands: list[Operand | None]) -> Sequence[Operand]:
