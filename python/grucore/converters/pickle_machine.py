@@ -72,7 +72,9 @@ def brief(found: Any) -> str:
     """A value of a file in an error message: tuples may nest without end, numbers be endless."""
     if isinstance(found, str):
         return repr(found[:60])
-    if found is None or isinstance(found, float | bool | Inert | Global):
+    if isinstance(found, Global):
+        return str(found)
+    if found is None or isinstance(found, float | bool | Inert):
         return repr(found)
     if isinstance(found, int) and -(1 << 63) <= found < 1 << 63:
         return repr(found)
