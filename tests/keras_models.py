@@ -16,6 +16,8 @@ from oracles import oracle
 
 keras = oracle("keras")
 layers = keras.layers
+if keras.backend.backend() == "torch":
+    oracle("torch")  # with one thread: more cost small matrices far more than they bring
 
 __all__ = ["Case", "keras", "layers", "outputs_of", "random_model", "randomize"]
 
