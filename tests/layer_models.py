@@ -249,7 +249,7 @@ def _binary(rng: np.random.Generator) -> Graph:
     first = chain.at
     second = chain.add(Activate, activation=activation(rng))
     pair = (first, second) if rng.integers(2) else (second, first)
-    chain.add(Binary, *pair, operation=Operation(int(rng.integers(3))))
+    chain.add(Binary, *pair, operation=Operation(int(rng.integers(len(Operation)))))
     return chain.graph()
 
 

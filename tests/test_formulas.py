@@ -31,7 +31,6 @@ from grucore.ir import (
     Mask,
     MaskedOutput,
     Node,
-    Operation,
     Pool,
     Pooling,
     Position,
@@ -138,8 +137,7 @@ def layer(node: Node, sources: list[np.ndarray]) -> np.ndarray:
         case Affine():
             return x * node.scale.astype(float) + node.shift.astype(float)
         case Binary():
-            operations = {Operation.ADD: "add", Operation.SUBTRACT: "subtract"}
-            return getattr(np, operations.get(node.operation, "multiply"))(*sources)
+            return textbook.OPERATIONS[node.operation.name.lower()](*sources)
         case Concat():
             return np.hstack(sources)
         case Select():

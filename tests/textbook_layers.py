@@ -8,7 +8,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-__all__ = ["FUNCTIONS", "conv1d", "gru", "layer_norm", "normal", "softmax"]
+__all__ = ["FUNCTIONS", "OPERATIONS", "conv1d", "gru", "layer_norm", "normal", "softmax"]
 
 Frames = list[list[float]]
 
@@ -41,6 +41,16 @@ FUNCTIONS = {
     "hard_swish": lambda x, a, b: x * _clip(x + 3, 0, 6) / 6,
     "clip": lambda x, a, b: _clip(x, a, b),
     "exp": lambda x, a, b: math.exp(x),
+}
+
+
+# Of two numbers, or two arrays of them.
+OPERATIONS = {
+    "add": lambda a, b: a + b,
+    "subtract": lambda a, b: a - b,
+    "multiply": lambda a, b: a * b,
+    "maximum": lambda a, b: (a + b + abs(a - b)) / 2,
+    "minimum": lambda a, b: (a + b - abs(a - b)) / 2,
 }
 
 

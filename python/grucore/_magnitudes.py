@@ -102,6 +102,8 @@ def _sizes(node: Node, incoming: list[float]) -> tuple[float, float]:
             steepest = float(np.abs(node.scale).max()) / math.sqrt(max(node.epsilon, 1e-8))
             return max(written, steepest * x), written
         case Binary():
+            if node.operation in (Operation.MAXIMUM, Operation.MINIMUM):
+                return 0.0, max(incoming)
             product = node.operation is Operation.MULTIPLY
             total = incoming[0] * incoming[1] if product else incoming[0] + incoming[1]
             return total, total

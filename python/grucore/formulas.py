@@ -214,9 +214,16 @@ def _affine(node: Affine, call: Call) -> Result:
 
 def _binary(node: Binary, call: Call) -> Result:
     a, b = call.sources
-    if node.operation is Operation.ADD:
-        return a + b, None
-    return (a - b if node.operation is Operation.SUBTRACT else a * b), None
+    return _OPERATIONS[node.operation](a, b), None
+
+
+_OPERATIONS: dict[Operation, Callable[[Float, Float], Float]] = {
+    Operation.ADD: np.add,
+    Operation.SUBTRACT: np.subtract,
+    Operation.MULTIPLY: np.multiply,
+    Operation.MAXIMUM: np.maximum,
+    Operation.MINIMUM: np.minimum,
+}
 
 
 def _concat(node: Concat, call: Call) -> Result:

@@ -16,7 +16,7 @@ what stands here; all arguments go by name, arrays are float32 unless said other
     Softmax(logarithm=False)
     LayerNorm(scale (features,), shift (features,), epsilon)
     Affine(scale (features,), shift (features,))
-    Binary(operation: Operation.ADD, SUBTRACT or MULTIPLY); two inputs
+    Binary(operation: Operation.ADD, SUBTRACT, MULTIPLY, MAXIMUM or MINIMUM); two inputs
     Concat(); two or more inputs
     Select(index (features,) int32)
     Take(position=Position.LAST), Pool(pooling=Pooling.MEAN); one value per sequence
