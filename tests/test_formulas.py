@@ -32,6 +32,7 @@ from grucore.ir import (
     MaskedOutput,
     Node,
     Pool,
+    Pool1d,
     Pooling,
     Position,
     Rate,
@@ -147,6 +148,8 @@ def layer(node: Node, sources: list[np.ndarray]) -> np.ndarray:
             return x[place] if len(x) else np.zeros(x.shape[1])
         case Pool():
             return pooled(node, sources)
+        case Pool1d():
+            return textbook.pool1d(x, node.taps, node.stride, node.pooling is Pooling.MAXIMUM)
         case Flip():
             return x[::-1]
         case Mask():

@@ -20,6 +20,8 @@ from grucore.layers import (
     Gru,
     LayerNorm,
     Operation,
+    Pool1d,
+    Pooling,
     Softmax,
 )
 from grucore.node import Array, Node
@@ -107,6 +109,8 @@ def _sizes(node: Node, incoming: list[float]) -> tuple[float, float]:
             product = node.operation is Operation.MULTIPLY
             total = incoming[0] * incoming[1] if product else incoming[0] + incoming[1]
             return total, total
+        case Pool1d():
+            return x if node.pooling is Pooling.MEAN else 0.0, x
         case Embedding():
             return 0.0, float(np.abs(as_float64(node.table)).max(initial=0.0))
         case Activate():

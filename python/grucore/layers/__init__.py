@@ -20,6 +20,7 @@ what stands here; all arguments go by name, arrays are float32 unless said other
     Concat(); two or more inputs
     Select(index (features,) int32)
     Take(position=Position.LAST), Pool(pooling=Pooling.MEAN); one value per sequence
+    Pool1d(taps, stride=1, pooling=Pooling.MEAN); over a window of frames
     Mask(bits=0); bits=float32_bits(number) where it reads float32
     Flip()
 
@@ -33,7 +34,7 @@ from grucore.layers.combine import Binary, Concat, Embedding, Operation, Select
 from grucore.layers.dense import Conv1d, Dense
 from grucore.layers.features import Activate, Affine, LayerNorm, Softmax
 from grucore.layers.gru import Cell, Direction, Gru, MaskedOutput
-from grucore.layers.time import Flip, Mask, Pool, Pooling, Position, Take
+from grucore.layers.time import Flip, Mask, Pool, Pool1d, Pooling, Position, Take
 from grucore.node import Node
 
 __all__ = [
@@ -56,6 +57,7 @@ __all__ = [
     "MaskedOutput",
     "Operation",
     "Pool",
+    "Pool1d",
     "Pooling",
     "Position",
     "Select",
@@ -80,5 +82,6 @@ _CLASSES: tuple[type[Node], ...] = (
     Mask,
     Flip,
     Conv1d,
+    Pool1d,
 )
 KINDS: dict[int, type[Node]] = {cls.kind: cls for cls in _CLASSES}
