@@ -105,7 +105,7 @@ REFUSED: dict[str, tuple[Graph, str]] = {
     "after": (graph_of(Conv1d, X, **conv(before=0, after=1)), "expected 2 in all"),
     "reach": (graph_of(Conv1d, X, writes=Y, **conv(dilation=2**20)), "dilation 1048576"),
     "taps of a window": (graph_of(Pool1d, X, writes=Y, taps=0), "taps 0, expected 1 to 65536"),
-    "stride of a window": (graph_of(Pool1d, X, taps=2, stride=65537), "stride 65537"),
+    "stride of a window": (graph_of(Pool1d, X, writes=Y, taps=2, stride=65537), "stride 65537"),
     "a window of ids": (graph_of(Pool1d, IDS, taps=2), "is INT32, not FLOAT32"),
     "the history of a window": (
         graph_of(Pool1d, replace(X, features=2**14), taps=2**15),
