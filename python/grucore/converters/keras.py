@@ -194,6 +194,9 @@ def convert_source(source: Source, *, verify: bool = True) -> tuple[bytes, Proof
 
 def _lengths(graph: Graph) -> list[int]:
     """Lengths at which every layer has a frame to work on: Keras refuses shorter ones."""
+    frames = graph.metadata["source"].get("frames")
+    if frames is not None:  # of no other length does the graph say what Keras computes
+        return [frames]
     shortest = 1 + max(value.skip for value in graph.values)
     return sorted({max(length, shortest) for length in LENGTHS})
 

@@ -31,11 +31,13 @@ class Flow:
     """A tensor: a value, its features in ``dims`` as Keras shapes them, and its mask.
 
     ``dims`` stand after the axes of batch and, unless there is one value per sequence, time.
+    ``padding``: frames of zeros before and after the value's own, which have no value of theirs.
     """
 
     value: Value
     dims: tuple[int, ...]
     mask: Value | None = None
+    padding: tuple[int, int] = (0, 0)
 
     @property
     def in_time(self) -> bool:
@@ -71,6 +73,7 @@ class Context:
     version: tuple[int, ...] | None
     notes: dict[str, Any] = field(default_factory=dict)
     framewise: bool = False
+    frames: int | None = None  # that the model's inputs have, where it is a known number
 
     def weight(self, layer: Layer, name: str, *shapes: tuple[int, ...]) -> Array:
         """A variable of a layer, which has one of these shapes."""
@@ -124,9 +127,13 @@ class Context:
         if len(flow.dims) != 1:
             shape = f"features of shape {flow.dims}"
             raise ConversionError(f"{layer} reads {shape}, expected one axis of features")
+        self.check_numbers(layer, flow)
+        return flow.dims[0]
+
+    def check_numbers(self, layer: Layer, flow: Flow) -> None:
+        """Raise for a tensor of ids."""
         if flow.value.dtype.numpy.kind != "f":
             raise ConversionError(f"{layer} reads ids, expected numbers")
-        return flow.dims[0]
 
     def sequence(self, layer: Layer, flow: Flow) -> int:
         """The features of a sequence; raises where there is no time axis."""

@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -14,8 +14,9 @@ from grucore.converters.keras_config import MODELS, Call, Layer, Ref, references
 from grucore.converters.keras_flow import Bits, Context, Flow, dtype_policy
 from grucore.converters.keras_inputs import GENERATED, Port, id_inputs, input_ports
 from grucore.converters.keras_layers import LAYERS, VANISHING
-from grucore.converters.keras_merge import MERGES, OPERATIONS, mask_of, merge, operation
+from grucore.converters.keras_merge import MERGES, merge
 from grucore.converters.keras_names import Weights
+from grucore.converters.keras_operations import OPERATIONS, mask_of, operation
 from grucore.converters.keras_recurrent import bidirectional, recurrent
 from grucore.ir import Graph
 from grucore.node import Dtype
@@ -23,6 +24,8 @@ from grucore.node import Dtype
 __all__ = ["check_kinds", "graph_of", "node_shifts"]
 
 RECURRENT = ("GRU", "CuDNNGRU", "RNN")
+# What reads a sequence with frames of zeros around it.
+PADDED = {"Conv1D", "DepthwiseConv1D", "SeparableConv1D", "ZeroPadding1D", *VANISHING}
 EXPRESSED = {
     *(*LAYERS, *VANISHING, *MERGES, *OPERATIONS, *RECURRENT),
     *("InputLayer", "Bidirectional", "TimeDistributed", "StackedRNNCells", "GRUCell"),
@@ -36,8 +39,10 @@ def graph_of(
     metadata: Mapping[str, Any],
 ) -> Graph:
     """The checked graph of a model; ``metadata``'s source gets what became of its options."""
-    context = Context(GraphBuilder(), weights, version)
     ports = input_ports(model)
+    lengths = {port.shape[0] for port in ports if port.shape}
+    context = Context(GraphBuilder(), weights, version)
+    context.frames = lengths.pop() if len(lengths) == 1 else None
     of_ids = id_inputs(model, ports)
     flows = [_input(context, port, ports, port.name in of_ids) for port in ports]
     found = _model(context, model, flows)
@@ -45,6 +50,7 @@ def graph_of(
     for name, flow in found.items():
         if not isinstance(flow, Flow):
             raise ConversionError(f"output {name!r} of {model} is a mask, expected numbers")
+        _check_padding(f"output {name!r} of {model}", [flow])
         named[name] = flow.value
     if len(named) == 1 and not any(isinstance(name, str) and not name.isdigit() for name in named):
         named = {"y": next(iter(named.values()))}
@@ -162,6 +168,7 @@ def _call(context: Context, layer: Layer, call: Call, known: Mapping[Ref, Any]) 
     if layer.kind.startswith("ops."):
         if layer.kind not in OPERATIONS or keywords:
             raise ConversionError(f"the operation {layer} cannot be expressed")
+        _check_padding(layer, arguments)
         return (operation(context, layer, arguments),)
     flows = arguments[0] if len(arguments) == 1 and isinstance(arguments[0], list) else arguments
     if any(not isinstance(flow, Flow) for flow in flows):
@@ -176,6 +183,8 @@ def _apply(
     flows = _with_keywords(context, layer, flows, keywords)
     if layer.kind in MODELS:
         return tuple(_model(context, layer, flows).values())
+    if layer.kind not in PADDED:
+        _check_padding(layer, flows)
     if layer.kind in MERGES:
         return (merge(context, layer, flows),)
     if len(flows) != 1:
@@ -198,6 +207,18 @@ def _apply(
     if layer.kind in LAYERS:
         return (LAYERS[layer.kind](context, layer, flow),)
     raise ConversionError(f"{layer} is of a kind that cannot be expressed")
+
+
+def _check_padding(reader: Layer | str, arguments: Sequence[Any]) -> None:
+    """Raise where something other than a convolution reads frames of zeros around a sequence."""
+    for flow in arguments:
+        if isinstance(flow, list):
+            _check_padding(reader, flow)
+        elif isinstance(flow, Flow) and flow.padding != (0, 0):
+            raise ConversionError(
+                f"{reader} reads what a ZeroPadding1D gives, which can only be expressed before a "
+                "convolution"
+            )
 
 
 def _with_keywords(

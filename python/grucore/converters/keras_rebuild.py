@@ -47,6 +47,14 @@ ATTRIBUTES: dict[str, tuple[str, ...]] = {
         *("kernel_size", "strides", "padding", "depth_multiplier", "dilation_rate"),
         *("activation", "use_bias"),
     ),
+    "SeparableConv1D": (
+        *("filters", "kernel_size", "strides", "padding", "depth_multiplier", "dilation_rate"),
+        *("activation", "use_bias"),
+    ),
+    "ZeroPadding1D": ("padding",),
+    "Cropping1D": ("cropping",),
+    "MaxPooling1D": ("pool_size", "strides", "padding"),
+    "AveragePooling1D": ("pool_size", "strides", "padding"),
     "BatchNormalization": ("axis", "epsilon", "center", "scale"),
     "LayerNormalization": ("axis", "epsilon", "center", "scale"),
     "Normalization": ("axis",),
@@ -67,6 +75,8 @@ ATTRIBUTES: dict[str, tuple[str, ...]] = {
     "Subtract": (),
     "Multiply": (),
     "Average": (),
+    "Maximum": (),
+    "Minimum": (),
 }
 RENAMED = {
     "CuDNNGRU": "GRU",
@@ -79,6 +89,8 @@ OPERATIONS = {
     "ops.Add": "add",
     "ops.Subtract": "subtract",
     "ops.Multiply": "multiply",
+    "ops.Maximum": "maximum",
+    "ops.Minimum": "minimum",
     "ops.Concatenate": "concatenate",
     "ops.NotEqual": "not_equal",
     "ops.Any": "any",
