@@ -56,7 +56,9 @@ class Source:
         }
         try:
             return graph_of(self.model, self.weights, self.version, metadata)
-        except (LookupError, TypeError, AttributeError, ArithmeticError) as error:
+        except ConversionError:
+            raise
+        except (LookupError, TypeError, ValueError, AttributeError, ArithmeticError) as error:
             # Each part is possible, but they speak of layers and tensors that are not there.
             raise ConversionError(f"the config does not fit together: {error!r}") from error
 

@@ -52,18 +52,25 @@ def graph_of(
             raise ConversionError(f"output {name!r} of {model} is a mask, expected numbers")
         _check_padding(f"output {name!r} of {model}", [flow])
         named[name] = flow.value
-    if len(named) == 1 and not any(isinstance(name, str) and not name.isdigit() for name in named):
-        named = {"y": next(iter(named.values()))}
-    elif all(name.isdigit() for name in named):
-        refs = list(model.outputs.values())
-        names = [ref.layer for ref in refs]
-        named = {
-            (name if names.count(name) == 1 else f"{name}_{number}"): value
-            for number, (name, value) in enumerate(zip(names, named.values(), strict=True))
-        }
+    named = dict(zip(_output_names(model, list(named)), named.values(), strict=True))
     fold(context.builder, [value.name for value in named.values()])
     source = {**metadata.get("source", {}), **context.notes}
     return context.builder.finish(named, {**metadata, "source": source})
+
+
+def _output_names(model: Layer, names: list[str]) -> list[str]:
+    """What the outputs are called: as in Keras, where they have names; "y" for a nameless one."""
+    if not all(name.isdigit() for name in names):
+        return names
+    if len(names) == 1:
+        return ["y"]
+    # Of a Sequential, its last layer gives them all, such as a GRU with return_state.
+    layers = [ref.layer for ref in model.outputs.values()]
+    layers = layers or [model.layers[-1].name] * len(names)
+    return [
+        layer if layers.count(layer) == 1 else f"{layer}_{number}"
+        for number, layer in enumerate(layers)
+    ]
 
 
 def _input(context: Context, port: Port, ports: tuple[Port, ...], is_ids: bool) -> Flow:

@@ -81,17 +81,8 @@ def batch_normalization(context: Context, layer: Layer, flow: Flow) -> Flow:
     settings = context.settings(
         layer,
         {
-            "axis",
-            "momentum",
-            "epsilon",
-            "center",
-            "scale",
-            "synchronized",
-            "virtual_batch_size",
-            "renorm_clipping",
-            "renorm_momentum",
-            "fused",
-            "mode",
+            *("axis", "momentum", "epsilon", "center", "scale", "synchronized", "fused", "mode"),
+            *("virtual_batch_size", "renorm", "renorm_clipping", "renorm_momentum"),
         },
     )
     if settings.get("mode"):

@@ -20,7 +20,7 @@ from grucore.converters.keras_config import MODELS, Call, Layer, Ref, references
 from grucore.converters.keras_graph import node_shifts
 from grucore.converters.keras_layers import VANISHING
 from grucore.converters.keras_names import Weights, backward_of
-from grucore.converters.keras_variables import KERAS1_GRU, variables
+from grucore.converters.keras_variables import KERAS1_GRU, RENORM, variables
 from grucore.node import Array
 
 __all__ = ["Rebuilt"]
@@ -250,7 +250,8 @@ class Rebuilt:
             return
         if layer.kind == "Normalization" or not variables(layer):
             return
-        found = [self._weights[layer][name] for name in variables(layer)]
+        names = [name for name in variables(layer) if name not in RENORM]
+        found = [self._weights[layer][name] for name in names]
         if layer.kind == "CuDNNGRU":
             found = list(gates.from_cudnn_keras(*found))
         if tuple(variables(layer)) == KERAS1_GRU:
