@@ -124,6 +124,7 @@ class _Maker:
             lambda: layers.PReLU(shared_axes=[1]),
             lambda: layers.ELU(alpha=0.7),
             lambda: layers.Dropout(0.3),
+            lambda: layers.SpatialDropout1D(0.3),
             lambda: layers.GaussianNoise(0.1),
             lambda: layers.Rescaling(0.5, 0.25),
         ]

@@ -60,7 +60,8 @@ class GraphBuilder:
         """Return the checked graph with these outputs, called as the keys say.
 
         Layers that no output needs are left out. A value that is an input, or that is given twice,
-        is copied, since a graph gives each value once and under one name.
+        is copied, since a graph gives each value once and under one name. A layer may be called as
+        the output that it writes.
         """
         given: dict[str, str] = {}
         for name, value in outputs.items():
@@ -70,10 +71,7 @@ class GraphBuilder:
             given[value.name] = name
         needed = self._needed(given)
         taken = {value.name for value in self.values if value.name not in given}
-        renamed = {
-            old: self.unique(new) if new in taken or new in self._node_names() else new
-            for old, new in given.items()
-        }
+        renamed = {old: self.unique(new) if new in taken else new for old, new in given.items()}
         graph = Graph(
             values=tuple(
                 replace(value, name=renamed.get(value.name, value.name))
@@ -95,9 +93,6 @@ class GraphBuilder:
         )
         graph.validate()
         return graph
-
-    def _node_names(self) -> set[str]:
-        return {node.name for node in self.nodes}
 
     def _needed(self, outputs: Iterable[str]) -> set[str]:
         needed = {*outputs, *self.inputs}

@@ -132,6 +132,7 @@ def _kind(config: Mapping[str, Any], settings: Any, where: str) -> str:
         )
     # Legacy files name no modules; what every layer has, and no operation, is "trainable".
     unnamed = module is None and _is_keras3_call(config) and "trainable" not in settings
+    unnamed = unnamed and "Dropout" not in kind  # SpatialDropout1D does not say it
     if str(module).startswith(OPERATIONS) or (unnamed and kind not in ("InputLayer", *MODELS)):
         return f"ops.{kind}"
     return kind
