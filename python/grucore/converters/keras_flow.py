@@ -14,7 +14,7 @@ from grucore.converters.keras_config import Layer
 from grucore.converters.keras_names import Weights
 from grucore.node import Array, Rate, Value
 
-__all__ = ["Bits", "Context", "Flow", "dtype_policy", "reshaped"]
+__all__ = ["Bits", "Context", "Flow", "Start", "dtype_policy", "reshaped"]
 
 # Attributes that change nothing at inference, of any layer.
 HARMLESS = {
@@ -54,6 +54,14 @@ class Flow:
 
 
 @dataclass(frozen=True)
+class Start:
+    """An input of the model that is one row for a sequence: a state to start from."""
+
+    name: str
+    size: int
+
+
+@dataclass(frozen=True)
 class Bits:
     """A tensor of booleans, which only masks are made of: ``any`` of tests over the features.
 
@@ -72,6 +80,7 @@ class Context:
     weights: Weights
     version: tuple[int, ...] | None
     notes: dict[str, Any] = field(default_factory=dict)
+    states: dict[str, str] = field(default_factory=dict)  # by the input that they start from
     framewise: bool = False
     frames: int | None = None  # that the model's inputs have, where it is a known number
 

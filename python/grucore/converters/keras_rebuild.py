@@ -162,6 +162,9 @@ class Rebuilt:
             return arguments[0]
         given = {name: value for name, value in keywords.items() if value is not None}
         given.pop("training", None)
+        if layer.kind in ("GRU", "CuDNNGRU", "RNN") and isinstance(arguments[0], list):
+            (sequence, given["initial_state"]) = arguments[0]  # as early versions write it
+            arguments = [sequence]
         made = self._made.get(layer)
         if made is None:
             made = self._made[layer] = self._make(layer)

@@ -13,7 +13,7 @@ from grucore import gates
 from grucore._core import ConversionError
 from grucore.converters.keras_activations import gate
 from grucore.converters.keras_config import Layer
-from grucore.converters.keras_flow import Context, Flow
+from grucore.converters.keras_flow import Context, Flow, Start
 from grucore.converters.keras_names import backward_of
 from grucore.converters.keras_variables import KERAS1_GRU
 from grucore.layers import (
@@ -47,11 +47,13 @@ SEQUENCE = {
 DEFAULT_GATE = "sigmoid"
 
 
-def recurrent(context: Context, layer: Layer, flow: Flow) -> tuple[Flow, ...]:
+def recurrent(context: Context, layer: Layer, flow: Flow, start: Start | None) -> tuple[Flow, ...]:
     """A GRU layer as Keras gives it: the sequence, or its last frame; then the states."""
     context.sequence(layer, flow)
     settings = layer.settings
     values, backwards = _cells(context, layer, flow)
+    if start is not None:
+        _start(context, layer, start, values)
     name = layer.path
     if settings.get("return_sequences"):
         value = values[-1]
@@ -61,6 +63,17 @@ def recurrent(context: Context, layer: Layer, flow: Flow) -> tuple[Flow, ...]:
     else:
         result = flow.of(_last(context, name, values[-1], backwards)).unmasked()
     return (result, *_states(context, layer, flow, values, backwards))
+
+
+def _start(context: Context, layer: Layer, start: Start, values: list[Value]) -> None:
+    """Notes which state starts from an input."""
+    (value, *more), node = values, context.builder.nodes[-1]
+    if more or start.size != value.features or start.name in context.states:
+        raise ConversionError(
+            f"{layer} starts from input {start.name!r} of shape ({start.size},), expected one of "
+            f"({', '.join(str(each.features) for each in values)},) that no other layer reads"
+        )
+    context.states[start.name] = f"{node.name}.h"
 
 
 def _states(
@@ -208,8 +221,12 @@ def _is_reset_after(cell: Layer, bias: Array | None) -> bool:
     return found
 
 
-def bidirectional(context: Context, layer: Layer, flow: Flow) -> tuple[Flow, ...]:
+def bidirectional(
+    context: Context, layer: Layer, flow: Flow, start: Start | None
+) -> tuple[Flow, ...]:
     """Two layers over one sequence, merged in the order of time; then the states."""
+    if start is not None:
+        raise ConversionError(f"{layer} has one initial state, input {start.name!r}, expected two")
     settings = context.settings(
         layer,
         {
