@@ -9,9 +9,10 @@ from typing import Any
 
 import numpy as np
 
+from grucore._core import ConversionError
 from grucore.ir import Graph
 from grucore.layers import Select
-from grucore.node import Dtype, Node, Rate, Value
+from grucore.node import MAX_FEATURES, Dtype, Node, Rate, Value
 
 __all__ = ["GraphBuilder"]
 
@@ -37,6 +38,10 @@ class GraphBuilder:
 
     def input(self, name: str, features: int, dtype: Dtype = Dtype.FLOAT32) -> Value:
         """Add an input of the model: one row of so many features for every frame."""
+        if features > MAX_FEATURES:
+            raise ConversionError(
+                f"input {name!r} has {features} features, expected at most {MAX_FEATURES}"
+            )
         value = Value(self.unique(name), features, dtype, Rate.FRAME)
         self.values.append(value)
         self.inputs.append(value.name)
@@ -52,6 +57,11 @@ class GraphBuilder:
             **attributes,
         )
         value = node.written(*inputs)
+        if value.features > MAX_FEATURES:  # here, before layers multiply what a tiny file says
+            raise ConversionError(
+                f"{node.layer} {name!r} writes {value.features} features, expected at most "
+                f"{MAX_FEATURES}"
+            )
         self.nodes.append(node)
         self.values.append(value)
         return value

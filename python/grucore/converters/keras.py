@@ -37,7 +37,7 @@ from grucore.proof import LENGTHS, Proof, Witness, finish, prove
 
 __all__ = ["Source", "convert_source", "from_model", "is_keras", "read_file", "read_source"]
 
-MAX_TEXT = 1 << 26
+MAX_TEXT = 1 << 24
 ARCHIVE = ("config.json", "metadata.json")
 WEIGHTS = "model.weights.h5"
 
@@ -125,7 +125,7 @@ def _read_archive(data: bytes, source: dict[str, Any]) -> Source:
     version, text = _version(about.get("keras_version"))
     model = _parsed(config)
     entries_of = {**source, "container": ".keras"} | ({"version": text} if text else {})
-    with open_hdf5(content) as file:
+    with open_hdf5(content, len(data)) as file:
         weights = from_tree(model, Hdf5Tree(file), names_must_match=True)
     return Source(config, model, weights, version, entries_of)
 

@@ -19,7 +19,7 @@ __all__ = ["MODELS", "Call", "Layer", "Ref", "parse_json", "parse_model", "refer
 MODELS = ("Sequential", "Functional", "Model")
 INSIDE = ("layer", "forward_layer", "backward_layer", "cell")  # settings that are layers
 OPERATIONS = ("keras.src.ops.", "keras.ops.", "keras_core.src.ops.")
-MAX_CONFIG = 1 << 26
+MAX_CONFIG = 1 << 24
 MAX_LAYERS = 4096
 MAX_DEPTH = 32
 

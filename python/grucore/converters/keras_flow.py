@@ -23,6 +23,7 @@ HARMLESS = {
     *("seed", "registered_name", "init", "inner_init", "forget_bias_init", "weights"),
 }
 HARMLESS_ENDINGS = ("_initializer", "_regularizer", "_constraint")
+MAX_CALLS = 1 << 14
 NUMBERS = ("float64", "float32", "float16", "bfloat16")
 
 
@@ -82,7 +83,14 @@ class Context:
     notes: dict[str, Any] = field(default_factory=dict)
     states: dict[str, str] = field(default_factory=dict)  # by the input that they start from
     framewise: bool = False
+    calls: int = 0
     frames: int | None = None  # that the model's inputs have, where it is a known number
+
+    def count_call(self) -> None:
+        """Raise for models inside models, each used twice, which make any number of layers."""
+        self.calls += 1
+        if self.calls > MAX_CALLS:
+            raise ConversionError(f"the model calls more than {MAX_CALLS} layers")
 
     def weight(self, layer: Layer, name: str, *shapes: tuple[int, ...]) -> Array:
         """A variable of a layer, which has one of these shapes."""

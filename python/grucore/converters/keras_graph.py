@@ -143,19 +143,17 @@ def _model(context: Context, model: Layer, flows: list[Flow]) -> dict[str, Any]:
         for number, call in enumerate(model.calls[layer.name])
     ]
     while waiting:
-        ready = [
-            entry
-            for entry in waiting
-            if all(ref in known for ref in references([entry[2].arguments, entry[2].keywords]))
-        ]
-        if not ready:
-            names = ", ".join(str(layer) for layer, _, _ in waiting[:4])
-            raise ConversionError(f"{names} read each other's outputs, or ones that are not there")
-        for layer, ref, call in ready:
+        later = []
+        for layer, ref, call in waiting:
+            if not all(read in known for read in references([call.arguments, call.keywords])):
+                later.append((layer, ref, call))
+                continue
             results = _call(context, layer, call, known)
             known |= {ref._replace(tensor=number): flow for number, flow in enumerate(results)}
-        done = {id(entry[2]) for entry in ready}
-        waiting = [entry for entry in waiting if id(entry[2]) not in done]
+        if len(later) == len(waiting):
+            names = ", ".join(str(layer) for layer, _, _ in waiting[:4])
+            raise ConversionError(f"{names} read each other's outputs, or ones that are not there")
+        waiting = later
     for ref in model.outputs.values():
         if ref not in known:
             raise ConversionError(f"{model} gives {ref}, which is not there")
@@ -190,6 +188,7 @@ def _call(context: Context, layer: Layer, call: Call, known: Mapping[Ref, Any]) 
     if layer.kind.startswith("ops."):
         if layer.kind not in OPERATIONS or keywords:
             raise ConversionError(f"the operation {layer} cannot be expressed")
+        context.count_call()
         _check_padding(layer, arguments)
         return (operation(context, layer, arguments),)
     flows = arguments[0] if len(arguments) == 1 and isinstance(arguments[0], list) else arguments
@@ -202,6 +201,7 @@ def _apply(
     context: Context, layer: Layer, flows: list[Flow], keywords: Mapping[str, Any]
 ) -> tuple[Any, ...]:
     """What a layer gives for these tensors."""
+    context.count_call()
     start = None
     if layer.kind in (*RECURRENT, "Bidirectional"):
         flows, keywords, start = take_start(layer, flows, keywords)

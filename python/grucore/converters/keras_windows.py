@@ -18,6 +18,9 @@ from grucore.node import Value
 __all__ = ["crop", "cropping", "one", "pool1d", "window_padding", "zero_padding"]
 
 
+MAX_TAPS, MAX_KERNEL = 65536, 1 << 22  # of the windows that croppings become
+
+
 def one(context: Context, layer: Layer, *names: str, default: int | None = None) -> int:
     """A setting of one number for the axis of time, under the first of its names that is there."""
     for name in names:
@@ -72,7 +75,13 @@ def crop(context: Context, name: str, value: Value, before: int, after: int) -> 
     step = math.gcd(before, after)
     if not step:
         return value
-    kernel = np.zeros((value.features, (before + after) // step + 1, 1))
+    taps = (before + after) // step + 1
+    if taps > MAX_TAPS or taps * value.features > MAX_KERNEL:
+        raise ConversionError(
+            f"{name!r} cuts off {before} and {after} frames of {value.features} features, expected "
+            f"at most {MAX_KERNEL} numbers in all"
+        )
+    kernel = np.zeros((value.features, taps, 1))
     kernel[:, before // step] = 1.0
     return context.builder.add(
         Conv1d,
