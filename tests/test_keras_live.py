@@ -258,16 +258,3 @@ def _parts(found: Any) -> tuple[np.ndarray, ...]:
 def test_a_side_that_cannot_be_expressed_is_named(backward: Callable[[], Any], reason: str) -> None:
     with pytest.raises(grucore.ConversionError, match=reason):
         grucore.from_keras(sequential(layers.Bidirectional(GRU(4), backward_layer=backward())))
-
-
-class Subclass(keras.Model):
-    """Python code."""
-
-
-def test_what_is_no_model() -> None:
-    with pytest.raises(TypeError, match=r"builtins\.int is not a keras\.Model"):
-        grucore.from_keras(3)
-    with pytest.raises(grucore.ConversionError, match="is a subclass of keras"):
-        grucore.from_keras(Subclass())
-    with pytest.raises(grucore.ConversionError, match="is not built"):
-        grucore.from_keras(keras.Sequential([layers.GRU(3)]))

@@ -94,7 +94,10 @@ def _input(context: Context, port: Port, ports: tuple[Port, ...], of_ids: set[st
     name = "x" if alone else port.name
     if port.name in of_ids:
         if len(port.shape) not in (1, 2) or (len(port.shape) == 2 and port.shape[1] != 1):
-            raise ConversionError(f"input {port.name!r} of ids has shape {port.shape}")
+            raise ConversionError(
+                f"input {port.name!r} of ids has shape {port.shape}, expected (time,): one for "
+                "each frame"
+            )
         return Flow(context.builder.input(name, 1, Dtype.INT32), (1,) * (len(port.shape) - 1))
     if len(port.shape) < 2 or None in port.shape[1:]:
         raise ConversionError(

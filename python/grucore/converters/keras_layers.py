@@ -46,7 +46,7 @@ VANISHING: dict[str, set[str]] = {
 
 
 def embedding(context: Context, layer: Layer, flow: Flow) -> Flow:
-    known = {"input_dim", "output_dim", "mask_zero", "input_length", "dropout", "lora_rank"}
+    known = {"input_dim", "output_dim", "mask_zero", "input_length", "dropout"}
     settings = context.settings(layer, known)
     rows, width = settings["input_dim"], settings["output_dim"]
     table = context.weight(layer, "embeddings", (rows, width)).astype(np.float32)

@@ -16,9 +16,7 @@ __all__ = ["conv1d", "dense", "separable_conv1d"]
 
 
 def dense(context: Context, layer: Layer, flow: Flow) -> Flow:
-    settings = context.settings(
-        layer, {"units", "activation", "use_bias", "output_dim", "bias", "lora_rank"}
-    )
+    settings = context.settings(layer, {"units", "activation", "use_bias", "output_dim", "bias"})
     units = settings.get("units", settings.get("output_dim"))
     features = context.features(layer, flow)
     kernel = context.weight(layer, "kernel", (features, units))
@@ -52,6 +50,7 @@ CONVOLUTION = {
 def conv1d(context: Context, layer: Layer, flow: Flow) -> Flow:
     """Conv1D and DepthwiseConv1D."""
     settings = context.settings(layer, CONVOLUTION)
+    check_channels_last(context, layer)
     groups, kernel = _kernel(context, layer, context.sequence(layer, flow))
     inner, after = fused(context, layer, settings.get("activation"))
     value = context.builder.add(
@@ -71,6 +70,7 @@ def conv1d(context: Context, layer: Layer, flow: Flow) -> Flow:
 def separable_conv1d(context: Context, layer: Layer, flow: Flow) -> Flow:
     """A convolution of each channel by itself, then a product over the channels."""
     settings = context.settings(layer, CONVOLUTION)
+    check_channels_last(context, layer)
     features, filters = context.sequence(layer, flow), settings["filters"]
     depthwise = _depthwise(context, layer, "depthwise_kernel", features)
     inner, after = fused(context, layer, settings.get("activation"))
@@ -102,7 +102,6 @@ def _taps(context: Context, layer: Layer) -> int:
 
 def _window(context: Context, layer: Layer, flow: Flow) -> dict[str, int]:
     """How the window of a convolution moves, and the zeros around the sequence."""
-    check_channels_last(context, layer)
     stride = one(context, layer, "strides", "subsample_length", default=1)
     dilation = one(context, layer, "dilation_rate", default=1)
     reach = dilation * (_taps(context, layer) - 1)

@@ -15,6 +15,7 @@ from grucore.converters.keras_activations import gate
 from grucore.converters.keras_config import Layer
 from grucore.converters.keras_flow import Context, Flow, Start
 from grucore.converters.keras_names import backward_of
+from grucore.converters.keras_states import note_start
 from grucore.converters.keras_variables import KERAS1_GRU
 from grucore.layers import (
     Affine,
@@ -53,7 +54,7 @@ def recurrent(context: Context, layer: Layer, flow: Flow, start: Start | None) -
     settings = layer.settings
     values, backwards = _cells(context, layer, flow)
     if start is not None:
-        _start(context, layer, start, values)
+        note_start(context, layer, start, values)
     name = layer.path
     if settings.get("return_sequences"):
         value = values[-1]
@@ -63,17 +64,6 @@ def recurrent(context: Context, layer: Layer, flow: Flow, start: Start | None) -
     else:
         result = flow.of(_last(context, name, values[-1], backwards)).unmasked()
     return (result, *_states(context, layer, flow, values, backwards))
-
-
-def _start(context: Context, layer: Layer, start: Start, values: list[Value]) -> None:
-    """Notes which state starts from an input."""
-    (value, *more), node = values, context.builder.nodes[-1]
-    if more or start.size != value.features or start.name in context.states:
-        raise ConversionError(
-            f"{layer} starts from input {start.name!r} of shape ({start.size},), expected one of "
-            f"({', '.join(str(each.features) for each in values)},) that no other layer reads"
-        )
-    context.states[start.name] = f"{node.name}.h"
 
 
 def _states(

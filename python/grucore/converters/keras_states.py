@@ -14,12 +14,12 @@ import numpy as np
 
 from grucore._core import ConversionError
 from grucore.converters.keras_config import Layer
-from grucore.converters.keras_flow import Start
+from grucore.converters.keras_flow import Context, Start
 from grucore.fileformat import read
-from grucore.node import Array
+from grucore.node import Array, Value
 from grucore.proof import Proof
 
-__all__ = ["check_states", "take_start"]
+__all__ = ["check_states", "note_start", "take_start"]
 
 SEED = 20240302
 
@@ -45,6 +45,17 @@ def take_start(
         "models before and behind it apart, the second one with an Input of its own for the state, "
         "and hand it on as state="
     )
+
+
+def note_start(context: Context, layer: Layer, start: Start, values: list[Value]) -> None:
+    """Note which state of the model starts from an input: that of the layer that was just built."""
+    (value, *more), node = values, context.builder.nodes[-1]
+    if more or start.size != value.features or start.name in context.states:
+        raise ConversionError(
+            f"{layer} starts from input {start.name!r} of shape ({start.size},), expected one of "
+            f"({', '.join(str(each.features) for each in values)},) that no other layer reads"
+        )
+    context.states[start.name] = f"{node.name}.h"
 
 
 def check_states(

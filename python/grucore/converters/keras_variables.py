@@ -39,7 +39,8 @@ def variables(layer: Layer) -> tuple[str, ...]:
             renorm = RENORM if settings.get("renorm") else ()
             return (*own, "moving_mean", "moving_variance", *renorm)
         case "LayerNormalization":
-            return (*if_set("gamma", "scale"), *if_set("beta", "center"))
+            beta = () if settings.get("rms_scaling") else if_set("beta", "center")
+            return (*if_set("gamma", "scale"), *beta)
         case "PReLU":
             return ("alpha",)
         case "Normalization":
