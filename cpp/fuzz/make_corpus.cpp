@@ -43,6 +43,16 @@ Bytes one_layer(uint32_t in, uint32_t hidden, bool reset_before) {
   return file.finish();
 }
 
+// Of every second pair of frames the larger one.
+Bytes windows(uint32_t in) {
+  FileBuilder file;
+  const uint32_t x = file.value("x", in), y = file.value("y", in, 1, 4, 1);
+  file.input(x);
+  file.output(y);
+  file.node(16, "pool1d", {x}, y, {1, 2, 4}, 0);
+  return file.finish();
+}
+
 }  // namespace
 
 int main(int argc, char** argv) {
@@ -53,6 +63,7 @@ int main(int argc, char** argv) {
   good = good && write(folder + "one_by_one.gru", one_layer(1, 1, false));
   good = good && write(folder + "wide_before.gru", one_layer(2, 18, true));
   good = good && write(folder + "bidirectional.gru", bidirectional(2, 3));
+  good = good && write(folder + "windows.gru", windows(3));
   if (!good) printf("cannot write to %s\n", argv[1]);
   return good ? 0 : 1;
 }

@@ -36,6 +36,7 @@ from grucore.layers import (
     MaskedOutput,
     Operation,
     Pool,
+    Pool1d,
     Pooling,
     Position,
     Select,
@@ -216,9 +217,16 @@ def _affine(node: Affine, call: Call) -> Result:
 
 def _binary(node: Binary, call: Call) -> Result:
     a, b = call.sources
-    if node.operation is Operation.ADD:
-        return a + b, None
-    return (a - b if node.operation is Operation.SUBTRACT else a * b), None
+    return _OPERATIONS[node.operation](a, b), None
+
+
+_OPERATIONS: dict[Operation, Callable[[Float, Float], Float]] = {
+    Operation.ADD: np.add,
+    Operation.SUBTRACT: np.subtract,
+    Operation.MULTIPLY: np.multiply,
+    Operation.MAXIMUM: np.maximum,
+    Operation.MINIMUM: np.minimum,
+}
 
 
 def _concat(node: Concat, call: Call) -> Result:
@@ -248,6 +256,23 @@ def _pool(node: Pool, call: Call) -> Result:
         if len(frames):
             result[row] = frames.mean(0) if node.pooling is Pooling.MEAN else frames.max(0)
     return result, None
+
+
+def _pool1d(node: Pool1d, call: Call) -> Result:
+    (x,) = call.sources
+    history = np.zeros((len(x), node.reach, x.shape[2])) if call.state is None else call.state
+    places = range(node.reach, x.shape[1], node.stride)
+    result = np.zeros((len(x), len(places), x.shape[2]))
+    last = np.zeros_like(history)
+    for row, end in enumerate(call.ends):
+        heard = np.concatenate([history[row], x[row, :end]])
+        for value, place in enumerate(places):
+            window = heard[place : place + node.taps]
+            if place < end:
+                mean = node.pooling is Pooling.MEAN
+                result[row, value] = window.mean(0) if mean else window.max(0)
+        last[row] = heard[len(heard) - node.reach :]
+    return result, last
 
 
 def _mask(node: Mask, call: Call) -> Result:
@@ -280,4 +305,5 @@ FORMULAS: dict[type[Node], Callable[[Any, Call], Result]] = {
     Mask: _mask,
     Flip: _flip,
     Conv1d: _conv1d,
+    Pool1d: _pool1d,
 }

@@ -22,14 +22,20 @@ from grucore.converters.keras_graph import check_kinds, graph_of
 from grucore.converters.keras_hdf5 import HDF5_START, open_hdf5
 from grucore.converters.keras_inputs import input_ports
 from grucore.converters.keras_names import Weights, from_layer_groups, from_tree
+from grucore.converters.keras_states import check_states
 from grucore.converters.keras_weights import Hdf5Tree
-from grucore.converters.keras_witness import live_witness, rebuilt_witness, reference_witness
+from grucore.converters.keras_witness import (
+    live_witness,
+    rebuilt_witness,
+    reference_witness,
+    states_of,
+)
 from grucore.ir import Graph
-from grucore.proof import LENGTHS, Proof, finish, prove
+from grucore.proof import LENGTHS, Proof, Witness, finish, prove
 
 __all__ = ["Source", "convert_source", "from_model", "is_keras", "read_file", "read_source"]
 
-MAX_TEXT = 1 << 26
+MAX_TEXT = 1 << 24
 ARCHIVE = ("config.json", "metadata.json")
 WEIGHTS = "model.weights.h5"
 
@@ -54,7 +60,9 @@ class Source:
         }
         try:
             return graph_of(self.model, self.weights, self.version, metadata)
-        except (LookupError, TypeError, AttributeError, ArithmeticError) as error:
+        except ConversionError:
+            raise
+        except (LookupError, TypeError, ValueError, AttributeError, ArithmeticError) as error:
             # Each part is possible, but they speak of layers and tensors that are not there.
             raise ConversionError(f"the config does not fit together: {error!r}") from error
 
@@ -115,7 +123,7 @@ def _read_archive(data: bytes, source: dict[str, Any]) -> Source:
     version, text = _version(about.get("keras_version"))
     model = _parsed(config)
     entries_of = {**source, "container": ".keras"} | ({"version": text} if text else {})
-    with open_hdf5(content) as file:
+    with open_hdf5(content, len(data)) as file:
         weights = from_tree(model, Hdf5Tree(file), names_must_match=True)
     return Source(config, model, weights, version, entries_of)
 
@@ -184,14 +192,26 @@ def convert_source(source: Source, *, verify: bool = True) -> tuple[bytes, Proof
         import keras
     except ImportError:
         against = "the float64 reference (keras is not installed)"
-        return prove(graph, reference_witness(graph), against)
+        return _proved(graph, reference_witness(graph), against, _lengths(graph))
     witness = rebuilt_witness(source, graph)
     against = f"the layers of keras {keras.__version__} ({keras.backend.backend()})"
-    return prove(graph, witness, against, lengths=_lengths(graph))
+    return _proved(graph, witness, against, _lengths(graph))
+
+
+def _proved(
+    graph: Graph, witness: Witness, against: str, lengths: list[int]
+) -> tuple[bytes, Proof]:
+    data, proof = prove(graph, witness, against, lengths=lengths)
+    if states := states_of(graph):
+        check_states(data, proof, states, witness, lengths[0] if len(lengths) == 1 else None)
+    return data, proof
 
 
 def _lengths(graph: Graph) -> list[int]:
     """Lengths at which every layer has a frame to work on: Keras refuses shorter ones."""
+    frames = graph.metadata["source"].get("frames")
+    if frames is not None:  # of no other length does the graph say what Keras computes
+        return [frames]
     shortest = 1 + max(value.skip for value in graph.values)
     return sorted({max(length, shortest) for length in LENGTHS})
 
@@ -203,11 +223,12 @@ def from_model(model: Any) -> tuple[bytes, Proof]:
     keras = sys.modules["keras"]
     kind = type(model).__name__
     against = f"{kind} of keras {keras.__version__} ({keras.backend.backend()})"
-    steps = {port.shape[0] for port in input_ports(source.model)} - {None}
+    ports = [port for port in input_ports(source.model) if port.name not in states_of(graph)]
+    steps = {port.shape[0] for port in ports} - {None}
     lengths = _lengths(graph) if not steps else [step for step in steps if step is not None]
     if len(steps) > 1:
         raise ConversionError(f"the model's inputs have {sorted(lengths)} frames, expected one")
-    return prove(graph, live_witness(model, source, graph), against, lengths=lengths)
+    return _proved(graph, live_witness(model, source, graph), against, lengths)
 
 
 def read_model(model: Any) -> Source:
