@@ -184,6 +184,62 @@ inline uint32_t put_scale(grucore_test::FileBuilder* file, uint32_t role, const 
   return 1;
 }
 
+// A GRU whose matrices have weights of any kind.
+struct QuantizedGru {
+  Matrix ih, hh, hn;  // hn: reset-before
+  Floats bias;
+  bool reset_before = false;
+
+  // The same weights as floats, for the textbook in double.
+  Gru floats() const {
+    Gru gru;
+    gru.input_size = ih.inputs;
+    gru.hidden_size = ih.rows;
+    gru.reset_before = reset_before;
+    gru.bias = bias;
+    const auto append = [](const Matrix& m, Floats* out) {
+      for (size_t i = 0; i < m.all_rows() * m.columns(); ++i) {
+        out->push_back(static_cast<float>(m.value(i / m.columns(), i % m.columns())));
+      }
+    };
+    append(ih, &gru.weight_ih);
+    append(hh, &gru.weight_hh);
+    if (reset_before) append(hn, &gru.weight_hh);
+    return gru;
+  }
+
+  void put(grucore_test::FileBuilder* file, const std::string& name, uint32_t x, uint32_t y) const {
+    put_weights(file, 1, ih);
+    put_weights(file, 2, hh);
+    if (reset_before) put_weights(file, 3, hn);
+    file->tensor(4, reset_before ? 3 : 4, ih.rows, 0, bias.data());
+    uint32_t tensors = reset_before ? 4 : 3;
+    tensors += put_scale(file, 12, ih);
+    tensors += put_scale(file, 13, hh);
+    if (reset_before) tensors += put_scale(file, 14, hn);
+    file->node(1, name, {x}, y, {reset_before ? 1u : 0u, 0, 0, 1, 0, 0, 2, 0, 0}, tensors);
+  }
+};
+
+struct WeightKind {
+  Kind kind;
+  uint32_t bits;  // of the activations
+  const char* name;
+};
+
+inline QuantizedGru random_quantized_gru(const WeightKind& in, const WeightKind& recurrent, uint32_t inputs,
+                                         uint32_t hidden, bool reset_before, std::mt19937* random) {
+  QuantizedGru gru;
+  gru.reset_before = reset_before;
+  gru.ih = random_matrix(in.kind, in.bits, 3, hidden, inputs, random);
+  gru.hh = random_matrix(recurrent.kind, recurrent.bits, reset_before ? 2 : 3, hidden, hidden, random);
+  gru.hn = random_matrix(recurrent.kind, recurrent.bits, 1, hidden, hidden, random);
+  std::normal_distribution<float> normal;
+  gru.bias.resize((reset_before ? 3 : 4) * size_t{hidden});
+  for (float& value : gru.bias) value = 0.1f * normal(*random);
+  return gru;
+}
+
 struct Quantized {
   std::vector<int> q;
   float scale;
