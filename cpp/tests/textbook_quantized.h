@@ -51,6 +51,11 @@ struct Matrix {
   }
 };
 
+// From 0 up to 1. The standard distributions differ from library to library, mt19937 does not.
+inline float portable_uniform(std::mt19937* random) {
+  return static_cast<float>(static_cast<uint32_t>((*random)()) >> 8) * 0x1p-24f;
+}
+
 inline Matrix random_matrix(Kind kind, uint32_t bits, uint32_t gates, uint32_t rows, uint32_t inputs,
                             std::mt19937* random, uint32_t segments = 1, uint32_t groups = 1) {
   Matrix m;
@@ -62,11 +67,10 @@ inline Matrix random_matrix(Kind kind, uint32_t bits, uint32_t gates, uint32_t r
   m.segments = segments;
   m.groups = groups;
   const float bound = 1.0f / sqrtf(static_cast<float>(m.columns()));
-  std::uniform_real_distribution<float> scale(0.5f, 1.0f);
   for (size_t i = 0; i < m.all_rows() * m.columns(); ++i) {
     const uint32_t draw = (*random)();
     switch (kind) {
-      case Kind::kFloat32: m.floats.push_back((scale(*random) - 0.75f) * 4 * bound); break;
+      case Kind::kFloat32: m.floats.push_back((portable_uniform(random) * 2 - 1) * bound); break;
       // Mostly exponents 2^-9 to 2^-2, now and then a denormal half or a zero.
       case Kind::kFloat16:
         m.values.push_back(static_cast<int>(draw % 16 == 0 ? draw & 0x83ff : (draw & 0x83ff) | (6 + draw % 8) << 10));
@@ -77,7 +81,7 @@ inline Matrix random_matrix(Kind kind, uint32_t bits, uint32_t gates, uint32_t r
   }
   if (kind == Kind::kInt8) {
     for (size_t i = 0; i < m.all_rows(); ++i)
-      m.row_scale.push_back((*random)() % 40 ? scale(*random) * bound / 127 : 0);
+      m.row_scale.push_back((*random)() % 40 ? (0.5f + portable_uniform(random) / 2) * bound / 127 : 0);
   }
   if (kind == Kind::kInt4) {
     for (size_t i = 0; i < m.all_rows() * segments * m.scale_groups(); ++i) {
@@ -234,9 +238,8 @@ inline QuantizedGru random_quantized_gru(const WeightKind& in, const WeightKind&
   gru.ih = random_matrix(in.kind, in.bits, 3, hidden, inputs, random);
   gru.hh = random_matrix(recurrent.kind, recurrent.bits, reset_before ? 2 : 3, hidden, hidden, random);
   gru.hn = random_matrix(recurrent.kind, recurrent.bits, 1, hidden, hidden, random);
-  std::normal_distribution<float> normal;
   gru.bias.resize((reset_before ? 3 : 4) * size_t{hidden});
-  for (float& value : gru.bias) value = 0.1f * normal(*random);
+  for (float& value : gru.bias) value = 0.25f * (portable_uniform(random) * 2 - 1);
   return gru;
 }
 
