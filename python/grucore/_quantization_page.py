@@ -23,7 +23,7 @@ __all__ = ["page"]
 COLORS = ("#1f6fb2", "#d1622b", "#3f8f4f", "#8c5bb0", "#b8930f", "#c2477f", "#4a9aa5", "#77706a")
 BEFORE, AFTER = "#b9c3cc", COLORS[0]
 WIDTH, HEIGHT, LEFT, BOTTOM = 640, 240, 64, 34
-BAR, ROW = 260, 18
+BAR, ROW = 160, 18
 
 STYLE = """
 body{font:15px/1.5 system-ui,sans-serif;color:#1c2733;background:#fff;max-width:60rem;
@@ -34,6 +34,7 @@ th{font-weight:600;text-align:left;border-bottom:1px solid #9aa5af}
 th,td{padding:.15rem 1.2rem .15rem 0}.n{text-align:right}
 .tiles{display:flex;flex-wrap:wrap;gap:.8rem}.tile{background:#eef2f5;border-radius:6px;
 padding:.5rem .9rem}.tile b{display:block;font-size:1.3rem}svg{max-width:100%;height:auto}
+td svg{max-width:none}
 text{font:12px system-ui,sans-serif;fill:#5b6875}.wide{overflow-x:auto}
 """
 
