@@ -30,7 +30,12 @@ MSVC_FLAGS = ["/std:c++17", "/O2", "/fp:precise", "/GR-", "/EHs-c-", "/D_HAS_EXC
 # Single files with a flag of their own. What Cython writes is long, and its short way stays short
 # at -Os. MSVC alone has no target regions: there these tables, and no other file, get their flag.
 UNIX_FILES = {"_core": "-Os"}
-MSVC_FILES = {"kernels_avx2": "/arch:AVX2", "kernels_avx512": "/arch:AVX512"}
+MSVC_FILES = {
+    "kernels_avx2": "/arch:AVX2",
+    "kernels_avxvnni": "/arch:AVX2",
+    "kernels_avx512": "/arch:AVX512",
+    "kernels_avx512vnni": "/arch:AVX512",
+}
 
 
 class BuildExt(build_ext):

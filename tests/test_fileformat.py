@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 import grucore
 from grucore import fileformat
 from grucore.fileformat.crc32c import crc32c
-from grucore.ir import Cell, Graph, TestVector, Value
+from grucore.ir import Cell, Dtype, Graph, TestVector, Value
 from layer_models import KIND_NAMES, make
 from small_models import GRAPHS, bidirectional_graph, frames_graph, gru, last_graph
 
@@ -124,6 +124,10 @@ def _broken_graphs() -> dict[str, tuple[Graph, str]]:
         "nobody writes": (
             replace(graph, values=(*graph.values, Value("z", 1))),
             "value 'z' is neither",
+        ),
+        "dtype of a value": (
+            replace(graph, values=(Value("x", 5, Dtype.FLOAT16), *graph.values[1:])),
+            "value 'x' has dtype FLOAT16, expected FLOAT32 or INT32",
         ),
         "two values": (replace(graph, values=(*graph.values, Value("x", 1))), "called 'x'"),
         "name": (replace(graph, nodes=(replace(first, name="a\n"), *graph.nodes[1:])), "control"),

@@ -109,7 +109,7 @@ def test_calibration_makes_it_better(wide: grucore.Model, recording: np.ndarray)
 
 @pytest.mark.parametrize("kind", KIND_NAMES)
 def test_every_layer_kind(kind: str) -> None:
-    for seed in range(12):
+    for seed in range(8):
         graph = make(kind, seed)
         rng = np.random.default_rng(seed)
         length = max(frames_for(graph, rng), 80)

@@ -117,8 +117,7 @@ class FileBuilder {
           textbook::pack_panel16(data + size_t{g} * rows * (inputs ? inputs : 1), 1, rows, inputs ? inputs : 1);
       packed.insert(packed.end(), one.begin(), one.end());
     }
-    tensors_.push_back(
-        {role, 0, 2, {groups * rows, inputs, 0}, {1, 1, groups > 1 ? groups : 0, 0}, bytes_of(packed)});
+    tensors_.push_back({role, 0, 2, {groups * rows, inputs, 0}, {1, 1, groups > 1 ? groups : 0, 0}, bytes_of(packed)});
   }
   void vector_tensor(uint32_t role, const textbook::Floats& data) {
     tensors_.push_back({role, 0, 1, {static_cast<uint32_t>(data.size()), 0, 0}, {0, 0, 0, 0}, bytes_of(data)});
@@ -167,9 +166,9 @@ class FileBuilder {
                   (names.size() + 63) / 64 * 64 + (metadata.size() + 63) / 64 * 64;
     for (const TensorSource& tensor : tensors_) {
       const uint32_t rank = tensor.shape[2] ? 3u : tensor.shape[1] ? 2u : 1u;
-      for (uint32_t field : {tensor.role, tensor.dtype, tensor.layout, rank, tensor.shape[0], tensor.shape[1],
-                             tensor.shape[2], 0u, tensor.params[0], tensor.params[1], tensor.params[2],
-                             tensor.params[3]}) {
+      for (uint32_t field :
+           {tensor.role, tensor.dtype, tensor.layout, rank, tensor.shape[0], tensor.shape[1], tensor.shape[2], 0u,
+            tensor.params[0], tensor.params[1], tensor.params[2], tensor.params[3]}) {
         put32(&file, field);
       }
       put64(&file, data);

@@ -222,6 +222,24 @@ void check_gru(const Weights& in, const Weights& recurrent, uint32_t inputs, uin
   if (in.bits && recurrent.bits) CHECK(of_class.size() == 1);
 }
 
+// Every finite half, as a weight of an input that is 1.
+void check_halves() {
+  Matrix m;
+  m.kind = Kind::kFloat16;
+  for (int half = 0; half < 65536; ++half) {
+    if ((half & 0x7c00) != 0x7c00) m.values.push_back(half);
+  }
+  m.rows = static_cast<uint32_t>(m.values.size());
+  const Bytes file = dense_file(m, textbook::Floats(m.rows, 0.0f), 0);
+  const float one = 1.0f;
+  for (const Isa isa : supported_isas()) {
+    const LoadedModel model(file, isa);
+    if (!CHECK(model.status() == Status::kOk)) return;
+    const std::vector<float> y = step_all(model, 1, &one);
+    for (uint32_t i = 0; i < m.rows; ++i) CHECK(y[i] == m.value(i, 0));
+  }
+}
+
 // A frame that is not finite makes its own row NaN, and reset() heals it.
 void check_nonfinite() {
   std::mt19937 random(5);
@@ -264,5 +282,6 @@ int main() {
     }
   }
   check_nonfinite();
+  check_halves();
   return finish("quantized_test");
 }

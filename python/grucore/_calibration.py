@@ -25,7 +25,7 @@ from grucore.model import Model
 from grucore.node import Array, Node, Role
 from grucore.weights import as_float64
 
-__all__ = ["Block", "Calibration", "recurrent_inputs"]
+__all__ = ["FEWEST", "Block", "Calibration", "recurrent_inputs"]
 
 FEWEST = 64  # samples of a layer that say something
 MOST_NUMBERS = 1 << 26  # in the windows of a convolution, which are looked at together

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from grucore._core import ConversionError
-from grucore.node import MAX_FEATURES, MAX_SKIP, Array, Defect, Node, Rate, Slot, Value
+from grucore.node import MAX_FEATURES, MAX_SKIP, Array, Defect, Dtype, Node, Rate, Slot, Value
 from grucore.storage import (
     DENORMAL,
     FACTORS,
@@ -46,6 +46,8 @@ def name_problem(name: str) -> str | None:
 
 def value_problem(value: Value) -> tuple[int, str] | None:
     """What is out of bounds, and the offset of its field in the file's record; or None."""
+    if value.dtype not in (Dtype.FLOAT32, Dtype.INT32):
+        return 8, f"has dtype {value.dtype.name}, expected FLOAT32 or INT32"
     periodic, endless = value.rate is Rate.PERIOD, value.rate is not Rate.SEQUENCE
     for offset, what, number, least, most in (
         (4, "features", value.features, 1, MAX_FEATURES),

@@ -94,9 +94,7 @@ _ACTIVATIONS: dict[ActivationCode, Callable[[Float, float, float], Float]] = {
     ActivationCode.GELU_TANH: lambda x, alpha, beta: _gelu_tanh(x),
     ActivationCode.SILU: lambda x, alpha, beta: x * _sigmoid(x),
     ActivationCode.HARD_SWISH: lambda x, alpha, beta: x * np.clip(x / 6 + 0.5, 0, 1),
-    ActivationCode.CLIP: lambda x, alpha, beta: np.where(
-        x < alpha, alpha, np.where(x > beta, beta, x)
-    ),
+    ActivationCode.CLIP: lambda x, alpha, beta: np.clip(x, alpha, beta),
     ActivationCode.EXP: lambda x, alpha, beta: np.exp(x),
 }
 

@@ -13,11 +13,12 @@ from typing import Any
 import numpy as np
 
 from grucore import proof
-from grucore._calibration import Calibration
+from grucore._calibration import FEWEST, Calibration
 from grucore._candidates import FLOAT16, FLOAT32, Candidates, Choice, Part
 from grucore.fileformat import write
 from grucore.ir import Graph
 from grucore.layers import Conv1d
+from grucore.model import Model
 from grucore.node import Array, Dtype, Role
 
 __all__ = ["KINDS", "quantize"]
@@ -60,19 +61,19 @@ def quantize(
     for part, ladder in ladders.items():
         candidates.rounded(part, ladder[0].dtype)
         progress(candidates.matrix(part).size / total)
-    is_compensated = data is not None and kind != "float16"
+    is_compensated = data is not None and data.frames >= FEWEST and kind != "float16"
     entry: dict[str, Any] = {
         "kind": kind,
         "scheme": SCHEMES[kind] + (COMPENSATED if is_compensated else ""),
     }
     if kind != "float16":
-        entry["activations"] = activations
+        entry["activations"] = int(activations)
     if data is not None:
         entry["calibration_frames"] = data.frames
     if max_error is not None:
         largest = _widen(candidates, ladders, max_error, wider)
         over = "generated signals" if data is None else "the calibration data"
-        entry |= {"max_error": max_error, "largest_error": largest, "measured_on": over}
+        entry |= {"max_error": float(max_error), "largest_error": largest, "measured_on": over}
     chosen = {part: ladder[0] for part, ladder in ladders.items()}
     entry["weights"] = {str(part): str(choice) for part, choice in chosen.items()}
     entry["wider"] = {str(part): f"{chosen[part]}: {why}" for part, why in wider.items()}
@@ -164,8 +165,6 @@ class _Judge:
         self._expected = self._outputs({})
 
     def _outputs(self, choices: dict[Part, Choice]) -> list[Array]:
-        from grucore.model import Model
-
         model = Model(write(self._candidates.graph(choices)))
         found: list[Array] = []
         for signal in self._signals:

@@ -11,9 +11,9 @@ import numpy.typing as npt
 
 from grucore.formulas import FORMULAS, Call, Float
 from grucore.ir import Graph
-from grucore.node import Rate, Value
+from grucore.node import Array, Rate, Value
 
-__all__ = ["run"]
+__all__ = ["arrange", "run"]
 
 State = dict[str, Float]
 
@@ -33,21 +33,8 @@ def run(
     is that of the last valid frame, and a reverse layer starts there. ``state``: initial states by
     name; where one is missing, the layer's own. Raises ValueError for shapes that do not fit.
     """
-    several = isinstance(inputs, tuple | list) and len(inputs) == len(graph.inputs)
-    given: Sequence[Any] = inputs if several else [inputs]  # type: ignore[assignment]
-    ports = [graph.value(name) for name in graph.inputs]
-    arrays = [np.asarray(array, np.float64) for array in given]
-    arrays = [array[:, None] if array.ndim == 1 else array for array in arrays]
-    single = arrays[0].ndim == 2
-    batches = [array[None] if single else array for array in arrays]
-    batch, frames = batches[0].shape[:2]
-    for port, array in zip(ports, batches, strict=True):
-        shape = (batch, frames, port.features)
-        if array.shape != shape:
-            raise ValueError(f"input {port.name!r} has shape {array.shape}, expected {shape}")
-    ends = np.full(batch, frames) if lengths is None else np.asarray(lengths).reshape(-1)
-    if ends.shape != (batch,) or (ends < 0).any() or (ends > frames).any():
-        raise ValueError(f"lengths {ends} for {batch} rows of {frames} frames")
+    arrays, ends, single = arrange(graph, inputs, lengths)
+    batches = [array.astype(np.float64) for array in arrays]
 
     values = dict(zip(graph.inputs, batches, strict=True))
     final: State = {}
@@ -67,6 +54,32 @@ def run(
             final[name] = last[0] if single else last
     outputs = tuple(values[name] for name in graph.outputs)
     return tuple(output[0] if single else output for output in outputs), final
+
+
+def arrange(
+    graph: Graph,
+    inputs: npt.ArrayLike | Sequence[npt.ArrayLike],
+    lengths: npt.ArrayLike | None,
+) -> tuple[list[Array], npt.NDArray[Any], bool]:
+    """What `run` takes, as arrays (B, T, features) of the dtypes that they came in, the frames
+    (B,) of each row, and whether it was one sequence without a batch. Raises as `run` does.
+    """
+    several = isinstance(inputs, tuple | list) and len(inputs) == len(graph.inputs)
+    given: Sequence[Any] = inputs if several else [inputs]  # type: ignore[assignment]
+    ports = [graph.value(name) for name in graph.inputs]
+    arrays = [np.asarray(array) for array in given]
+    arrays = [array[:, None] if array.ndim == 1 else array for array in arrays]
+    single = arrays[0].ndim == 2
+    batches = [array[None] if single else array for array in arrays]
+    batch, frames = batches[0].shape[:2]
+    for port, array in zip(ports, batches, strict=True):
+        shape = (batch, frames, port.features)
+        if array.shape != shape:
+            raise ValueError(f"input {port.name!r} has shape {array.shape}, expected {shape}")
+    ends = np.full(batch, frames) if lengths is None else np.asarray(lengths).reshape(-1)
+    if ends.shape != (batch,) or (ends < 0).any() or (ends > frames).any():
+        raise ValueError(f"lengths {ends} for {batch} rows of {frames} frames")
+    return batches, ends, single
 
 
 def _cut(result: Float, value: Value, ends: npt.NDArray[Any]) -> Float:

@@ -19,7 +19,6 @@
 // Firmware builds one table: GRUCORE_ONLY_SCALAR leaves out all the others, GRUCORE_ONLY_FLOAT32 the products with
 // weights of other kinds; files that have such weights are then refused.
 #if defined(GRUCORE_ONLY_SCALAR)
-#define GRUCORE_FUSED_STEP 0  // float32 takes the way of the other weights: a quarter of the flash
 #define GRUCORE_HAVE_SCALAR 1
 #define GRUCORE_HAVE_SCALAR_MULADD 0
 #define GRUCORE_HAVE_SSE41 0
@@ -30,7 +29,6 @@
 #define GRUCORE_HAVE_AVX512VNNI 0
 #define GRUCORE_HAVE_NEONDOT 0
 #else
-#define GRUCORE_FUSED_STEP 1
 #define GRUCORE_HAVE_SCALAR 1
 #define GRUCORE_HAVE_SCALAR_MULADD 1
 #define GRUCORE_HAVE_SSE41 GRUCORE_ARCH_X86

@@ -31,7 +31,7 @@ GRUCORE_INLINE I8 flip_nibbles(I8 a) { return {_mm256_xor_si256(a.v, _mm256_set1
 
 #if GRUCORE_HAS_DOT
 constexpr int kWeightOffset = 128;
-constexpr int kDotsInFlight = 9;
+constexpr int kDotsInFlight = 6;
 constexpr int kIntegerRows = 2;
 GRUCORE_INLINE I8 biased(I8 weights) {
   return {_mm256_xor_si256(weights.v, _mm256_set1_epi8(static_cast<char>(0x80)))};

@@ -28,19 +28,25 @@ GRUCORE_INLINE I8 flip_nibbles(I8 a) { return {_mm512_xor_si512(a.v, _mm512_set1
 
 #if GRUCORE_HAS_DOT
 constexpr int kWeightOffset = 128;
-constexpr int kDotsInFlight = 12;
+constexpr int kDotsInFlight = 6;
 constexpr int kIntegerRows = 4;
 GRUCORE_INLINE I8 biased(I8 weights) {
   return {_mm512_xor_si512(weights.v, _mm512_set1_epi8(static_cast<char>(0x80)))};
 }
 GRUCORE_INLINE I32 dot_add(I32 sum, I8 weights, I8 activations) {
+#if defined(__GNUC__)
+  // GCC 12 copies the sums of the intrinsic from register to register: a tenth of the time of a step.
+  __asm__("vpdpbusd %2, %1, %0" : "+v"(sum.v) : "v"(weights.v), "v"(activations.v));
+  return sum;
+#else
   return {_mm512_dpbusd_epi32(sum.v, weights.v, activations.v)};
+#endif
 }
 GRUCORE_INLINE I32 dot_add_nibbles(I32 sum, I8 weights, I8 activations) { return dot_add(sum, weights, activations); }
 #else
 constexpr int kWeightOffset = 0;
 constexpr int kDotsInFlight = 1;
-constexpr int kIntegerRows = 4;
+constexpr int kIntegerRows = 1;
 GRUCORE_INLINE I8 biased(I8 weights) { return weights; }
 GRUCORE_INLINE I8 abs_bytes(I8 a) { return {_mm512_abs_epi8(a.v)}; }
 GRUCORE_INLINE I8 sign_bytes(I8 a, I8 by) {  // but where `by` is 0, where the other factor is 0 too

@@ -6,7 +6,7 @@ namespace {
 
 constexpr int kWeightOffset = 0;
 constexpr int kDotsInFlight = 1;
-constexpr int kIntegerRows = 2;
+constexpr int kIntegerRows = 1;
 constexpr int kIntegerVectors = 3;
 
 struct I8 {

@@ -29,10 +29,11 @@ GRUCORE_INLINE void store_place(float* p, F32 value, const Place& place) {
   }
 }
 
-// Calls op.at(place) for all units, a vector at a time.
+// Calls op.at(place) for the units of `panels` panels from `first` on, a vector at a time.
 template <class Op>
-GRUCORE_INLINE void for_each_place(uint32_t units, const Op& op) {
-  for (uint32_t panel = 0; panel < units; panel += kPanel) {
+GRUCORE_INLINE void for_each_place(uint32_t units, uint32_t first, uint32_t panels, const Op& op) {
+  const uint32_t end = units - first < panels * kPanel ? units : first + panels * kPanel;
+  for (uint32_t panel = first; panel < end; panel += kPanel) {
     const uint32_t width = panel_width(units, panel);
     for (uint32_t lane = 0; lane < width; lane += kLanes) {
       const uint32_t left = width - lane;
@@ -112,14 +113,50 @@ struct CandidateRow {
 };
 
 template <class Row, class Args>
-GRUCORE_INLINE void for_each_row(const Args& args) {
-  for (uint32_t i = 0; i < args.rows.count; ++i) for_each_place(args.units, Row{args, row_at(args.rows, i)});
+GRUCORE_INLINE void for_each_row(const Args& args, uint32_t first, uint32_t panels) {
+  for (uint32_t i = 0; i < args.rows.count; ++i) {
+    for_each_place(args.units, first, panels, Row{args, row_at(args.rows, i)});
+  }
+}
+GRUCORE_INLINE uint32_t panels_of(uint32_t units) { return (units + kPanel - 1) / kPanel; }
+
+// Products::run(args, first, panels) multiplies some panels, at most Products::kPanels of them.
+template <class Products>
+GRUCORE_INLINE void step_panels(const PanelStepArgs& args) {
+  const uint32_t units = args.cell.units;
+  const bool has_input = args.input.weights.data != nullptr;
+  const Matrix& projected = args.input.y;
+  const GatherArgs input = {
+      {{args.bias, 0, 4, 0}, {args.bias, 0, 4, 1}, {args.bias, 0, 4, 2}}, 3, units, projected, args.cell.rows};
+  const GateSource r = {projected.data, projected.stride, 3, 0}, z = {projected.data, projected.stride, 3, 1};
+  const GatherArgs recurrent = {{r, z, {args.bias, 0, 4, 3}}, 3, units, args.recurrent.y, args.cell.rows};
+  const uint32_t panels = panels_of(units);
+  const uint32_t groups = (panels + Products::kPanels - 1) / Products::kPanels;
+  for (uint32_t i = 0; i < groups; ++i) {
+    const uint32_t group = (args.backwards ? groups - 1 - i : i) * Products::kPanels;
+    const uint32_t count = panels - group < Products::kPanels ? panels - group : Products::kPanels;
+    const uint32_t first = group * kPanel;
+    if (has_input) {
+      for_each_row<GatherRow>(input, first, count);
+      Products::run(args.input, first, count);
+    }
+    for_each_row<GatherRow>(recurrent, first, count);
+    Products::run(args.recurrent, first, count);
+    for_each_row<ResetAfterRow>(args.cell, first, count);
+  }
 }
 
-void gather(const GatherArgs& args) { for_each_row<GatherRow>(args); }
-void cell_reset_after(const CellArgs& args) { for_each_row<ResetAfterRow>(args); }
-void cell_reset(const CellArgs& args) { for_each_row<ResetRow>(args); }
-void cell_candidate(const CellArgs& args) { for_each_row<CandidateRow>(args); }
+// All panels of one product.
+template <class Products>
+GRUCORE_INLINE void multiply_panels(const ProductArgs& args) {
+  const uint32_t panels = panels_of(args.weights.rows);
+  const uint32_t groups = (panels + Products::kPanels - 1) / Products::kPanels;
+  for (uint32_t i = 0; i < groups; ++i) {
+    const uint32_t group = (args.backwards ? groups - 1 - i : i) * Products::kPanels;
+    const uint32_t count = panels - group < Products::kPanels ? panels - group : Products::kPanels;
+    Products::run(args, group * kPanel, count);
+  }
+}
 
 }  // namespace
 }  // namespace GRUCORE_ISA

@@ -9,9 +9,8 @@ namespace detail {
 namespace GRUCORE_ISA {
 namespace {
 
-// Chains in flight: enough to hide the latency of mul_add in a single row.
+// Vectors of a panel at once.
 constexpr int kFloatVectors = kStepVectors > 1 ? 3 : 1;
-constexpr int kChainsInFlight = kStepVectors > 1 ? 12 : 1;
 
 template <class Weight, int kPanels, int kVectors, int kLast, int kRows>
 GRUCORE_INLINE void float_tile(const ProductArgs& args, uint32_t row, uint32_t lane, int lanes, uint32_t first) {
@@ -78,49 +77,60 @@ GRUCORE_NOINLINE void float_rows(const ProductArgs& args, uint32_t row, uint32_t
   for (; i < args.rows.count; ++i) float_tile<Weight, kPanels, kVectors, kLast, 1>(args, row, lane, lanes, i);
 }
 
+// One panel.
 template <class Weight>
-GRUCORE_INLINE void float_product(const ProductArgs& args) {
+GRUCORE_NOINLINE void float_panel(const ProductArgs& args, uint32_t row) {
   constexpr uint32_t kWide = kFloatVectors * kLanes;
-  constexpr int kPanels = kChainsInFlight / kFloatVectors;
-  const PackedWeights& weights = args.weights;
-  const bool is_single = args.rows.count < static_cast<uint32_t>(kBlockRows) || kBlockRows == 1;
-  uint32_t row = 0;
-  // Several panels at once for a few rows: a chain waits for itself.
-  const uint32_t whole = kPanel * weights.gates;
-  if (is_single && kPanels > 1 && whole % kWide == 0) {
-    for (; weights.rows - row >= kPanels * kPanel; row += kPanels * kPanel) {
-      for (uint32_t lane = 0; lane < whole; lane += kWide) {
-        float_rows<Weight, kPanels, kFloatVectors, kLanes>(args, row, lane, kLanes);
-      }
+  const uint32_t rows = panel_width(args.weights.rows, row) * args.weights.gates;
+  uint32_t lane = 0;
+  for (; rows - lane >= kWide; lane += kWide) float_rows<Weight, 1, kFloatVectors, kLanes>(args, row, lane, kLanes);
+  while (lane < rows) {
+    const uint32_t lanes = rows - lane < static_cast<uint32_t>(kLanes) ? rows - lane : kLanes;
+    if (kHasMasks || lanes == static_cast<uint32_t>(kLanes)) {
+      float_rows<Weight, 1, 1, kHasMasks ? kAnyLanes : kLanes>(args, row, lane, static_cast<int>(lanes));
+    } else {
+      float_rows<Weight, 1, 1, 4>(args, row, lane, 4);
     }
-  }
-  if (is_single && weights.gates == 1 && kPanelVectors <= 2) {
-    for (; weights.rows - row >= 4 * kPanel; row += 4 * kPanel) {
-      float_rows<Weight, 4, kPanelVectors, kLanes>(args, row, 0, kLanes);
-    }
-  }
-  for (; row < weights.rows; row += kPanel) {
-    const uint32_t rows = panel_width(weights.rows, row) * weights.gates;
-    uint32_t lane = 0;
-    for (; rows - lane >= kWide; lane += kWide) float_rows<Weight, 1, kFloatVectors, kLanes>(args, row, lane, kLanes);
-    while (lane < rows) {
-      const uint32_t lanes = rows - lane < static_cast<uint32_t>(kLanes) ? rows - lane : kLanes;
-      if (kHasMasks || lanes == static_cast<uint32_t>(kLanes)) {
-        float_rows<Weight, 1, 1, kHasMasks ? kAnyLanes : kLanes>(args, row, lane, static_cast<int>(lanes));
-      } else {
-        float_rows<Weight, 1, 1, 4>(args, row, lane, 4);
-      }
-      lane += lanes;
-    }
+    lane += lanes;
   }
 }
 
-void product(const ProductArgs& args) {
+// Several panels at once for a few rows, since a chain waits for itself.
+template <class Weight>
+struct FloatPanels {
+  static constexpr uint32_t kPanels = kStepVectors > 1 ? 4 : 1;
+
+  static GRUCORE_INLINE void run(const ProductArgs& args, uint32_t row, uint32_t panels) {
+    constexpr int kAtOnce = static_cast<int>(kPanels);
+    const uint32_t whole = kPanel * args.weights.gates;
+    const bool are_whole = panels == kPanels && args.weights.rows - row >= kPanels * kPanel;
+    if (kPanels > 1 && are_whole && args.rows.count < static_cast<uint32_t>(kBlockRows)) {
+      uint32_t lane = 0;
+      if (whole % (kFloatVectors * kLanes) == 0) {
+        for (; lane < whole; lane += kFloatVectors * kLanes) {
+          float_rows<Weight, kAtOnce, kFloatVectors, kLanes>(args, row, lane, kLanes);
+        }
+      } else {
+        for (; lane < whole; lane += kLanes) float_rows<Weight, kAtOnce, 1, kLanes>(args, row, lane, kLanes);
+      }
+      return;
+    }
+    for (uint32_t i = 0; i < panels; ++i) float_panel<Weight>(args, row + i * kPanel);
+  }
+};
+
+struct AnyFloatPanels {
+  static constexpr uint32_t kPanels = FloatPanels<float>::kPanels;
+  static GRUCORE_NOINLINE void run(const ProductArgs& args, uint32_t row, uint32_t panels) {
 #if !defined(GRUCORE_ONLY_FLOAT32)
-  if (args.weights.kind == WeightKind::kFloat16) return float_product<uint16_t>(args);
+    if (args.weights.kind == WeightKind::kFloat16) return FloatPanels<uint16_t>::run(args, row, panels);
 #endif
-  float_product<float>(args);
-}
+    FloatPanels<float>::run(args, row, panels);
+  }
+};
+
+void product(const ProductArgs& args) { multiply_panels<AnyFloatPanels>(args); }
+void panel_step(const PanelStepArgs& args) { step_panels<AnyFloatPanels>(args); }
 
 }  // namespace
 }  // namespace GRUCORE_ISA

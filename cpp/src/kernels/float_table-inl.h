@@ -1,10 +1,13 @@
 // The float kernels of one instruction set, as a constant. Outside the target region.
 // SPDX-License-Identifier: Apache-2.0
 
+// Where speed matters less than size, float32 takes the way of the other weights.
 #if GRUCORE_FUSED_STEP
 #define GRUCORE_GRU_STEP gru_step
+#define GRUCORE_MATMUL matmul
 #else
 #define GRUCORE_GRU_STEP nullptr
+#define GRUCORE_MATMUL nullptr
 #endif
 
 namespace grucore {
@@ -12,9 +15,9 @@ namespace detail {
 namespace GRUCORE_ISA {
 
 extern const FloatKernels kFloatKernels;
-const FloatKernels kFloatKernels = {matmul,     GRUCORE_GRU_STEP, product, gather,    cell_reset_after,
-                                    cell_reset, cell_candidate,   copy_in, copy_out,  activate,
-                                    binary,     affine,           softmax, layer_norm};
+const FloatKernels kFloatKernels = {GRUCORE_MATMUL, GRUCORE_GRU_STEP, product, panel_step, gather,
+                                    cell_reset,     cell_candidate,   copy_in, copy_out,   activate,
+                                    binary,         affine,           softmax, layer_norm};
 
 }  // namespace GRUCORE_ISA
 }  // namespace detail

@@ -207,12 +207,13 @@ void gru_step(const GruArgs& args) {
       for_each_vector(units, RowGroups<GruArgs, ResetBeforeCandidate>{args, grouped});
     }
     for (uint32_t i = grouped; i < count; ++i) {
-      for_each_piece<kStepVectors>(units, ResetBeforeGates<1>{args, i});
-      for_each_piece<kStepVectors>(units, ResetBeforeCandidate<1>{args, i});
+      for_each_piece<kStepVectors>(units, args.backwards, ResetBeforeGates<1>{args, i});
+      for_each_piece<kStepVectors>(units, args.backwards, ResetBeforeCandidate<1>{args, i});
     }
   } else {
     if (grouped) for_each_vector(units, RowGroups<GruArgs, ResetAfterTile>{args, grouped});
-    for (uint32_t i = grouped; i < count; ++i) for_each_piece<kStepVectors>(units, ResetAfterTile<1>{args, i});
+    for (uint32_t i = grouped; i < count; ++i)
+      for_each_piece<kStepVectors>(units, args.backwards, ResetAfterTile<1>{args, i});
   }
 }
 

@@ -217,7 +217,7 @@ GRUCORE_INLINE void integer_tile(const ProductArgs& args, const Strip& strip, ui
 
 template <WeightKind kKind, int kBits, int kVectors, int kLast>
 GRUCORE_NOINLINE void all_rows(const ProductArgs& args, const Strip& strip) {
-  constexpr int kRows = kBits == 8 ? 2 * kIntegerRows : kIntegerRows;
+  constexpr int kRows = kBits == 8 || kIntegerRows == 1 ? kIntegerRows : kIntegerRows / 2;
   uint32_t i = 0;
   for (; args.rows.count - i >= static_cast<uint32_t>(kRows) && kRows > 1; i += kRows) {
     integer_tile<kKind, kBits, kVectors, kLast, kRows>(args, strip, i);
@@ -226,23 +226,22 @@ GRUCORE_NOINLINE void all_rows(const ProductArgs& args, const Strip& strip) {
 }
 
 template <WeightKind kKind, int kBits>
-GRUCORE_INLINE void all_panels(const ProductArgs& args) {
-  constexpr uint32_t kWide = kIntegerVectors * kLanes;
-  const PackedWeights& weights = args.weights;
-  const size_t groups = size_t{padded_inputs(kKind, weights.inputs)} / (kKind == WeightKind::kInt8 ? 4 : 8);
-  const size_t scale_groups = size_t{sum_groups(weights)} * weights.segments;
-  for (uint32_t row = 0; row < weights.rows; row += kPanel) {
+struct IntegerPanels {
+  static GRUCORE_INLINE void run(const ProductArgs& args, uint32_t row) {
+    constexpr uint32_t kWide = kIntegerVectors * kLanes;
+    const PackedWeights& weights = args.weights;
+    const size_t groups = size_t{padded_inputs(kKind, weights.inputs)} / (kKind == WeightKind::kInt8 ? 4 : 8);
+    const size_t scale_groups = size_t{sum_groups(weights)} * weights.segments;
     const uint32_t rows = panel_width(weights.rows, row) * weights.gates;
-    const uint32_t before = row * weights.gates;
+    const size_t before = size_t{row} * weights.gates;
     Strip strip;
     strip.weights = static_cast<const unsigned char*>(weights.data) + before * groups * weights.segments * 4;
     strip.pitch = size_t{rows} * 4;
     strip.scale = static_cast<const float*>(weights.scale) + before;
     strip.group_scale = static_cast<const uint16_t*>(weights.scale) + before * scale_groups;
     strip.scale_pitch = rows;
-    strip.at = before;
-    uint32_t left = rows;
-    while (left > 0) {
+    strip.at = static_cast<uint32_t>(before);
+    for (uint32_t left = rows; left > 0;) {
       const uint32_t lanes = left >= kWide ? kWide : left < static_cast<uint32_t>(kLanes) ? left : kLanes;
       strip.lanes = static_cast<int>(lanes);
       if (lanes == kWide) {
@@ -259,22 +258,35 @@ GRUCORE_INLINE void all_panels(const ProductArgs& args) {
       left -= lanes;
     }
   }
-}
+};
 
-void integer_product(const ProductArgs& args) {
-  const bool is_short = args.weights.activation_bits == 8;
-  if (args.weights.kind == WeightKind::kInt8) {
-    if (is_short) {
-      all_panels<WeightKind::kInt8, 8>(args);
+template <WeightKind kKind>
+GRUCORE_NOINLINE void integer_panel(const ProductArgs& args, uint32_t row, uint32_t panels) {
+  for (uint32_t i = 0; i < panels; ++i) {
+    if (args.weights.activation_bits == 8) {
+      IntegerPanels<kKind, 8>::run(args, row + i * kPanel);
     } else {
-      all_panels<WeightKind::kInt8, 16>(args);
+      IntegerPanels<kKind, 16>::run(args, row + i * kPanel);
     }
-  } else if (is_short) {
-    all_panels<WeightKind::kInt4, 8>(args);
-  } else {
-    all_panels<WeightKind::kInt4, 16>(args);
   }
 }
+
+// So many at once in a step, that the latency of one cell hides behind others.
+constexpr uint32_t kIntegerPanels = 16;
+
+struct AnyIntegerPanels {
+  static constexpr uint32_t kPanels = kIntegerPanels;
+  static GRUCORE_INLINE void run(const ProductArgs& args, uint32_t row, uint32_t panels) {
+    if (args.weights.kind == WeightKind::kInt8) {
+      integer_panel<WeightKind::kInt8>(args, row, panels);
+    } else {
+      integer_panel<WeightKind::kInt4>(args, row, panels);
+    }
+  }
+};
+
+void integer_product(const ProductArgs& args) { multiply_panels<AnyIntegerPanels>(args); }
+void integer_panel_step(const PanelStepArgs& args) { step_panels<AnyIntegerPanels>(args); }
 
 }  // namespace
 }  // namespace GRUCORE_ISA

@@ -86,6 +86,7 @@ struct GruArgs {
   Activation gate;         // of r and z
   Activation candidate;    // of n
   bool is_standard;        // sigmoid and tanh
+  bool backwards;          // last panel first
   ConstMatrix x;
   ConstMatrix projected;
   ConstMatrix h;
@@ -131,6 +132,7 @@ struct ProductArgs {
   QuantizedRows quantized;  // of integer weights
   Matrix y;
   Rows rows;
+  bool backwards;  // last panel first: what was read last is in the caches still
 };
 
 // Where a gate's values come from: gate `gate` of rows with `gates` gates; stride 0: one row for all.
@@ -164,13 +166,23 @@ struct CellArgs {
   Rows rows;
 };
 
+// One step of the reset-after cell, panel by panel: the input product of a panel, its recurrent product, its cell.
+struct PanelStepArgs {
+  ProductArgs input;      // y: the chains after the input; weights.data null: they are there already
+  ProductArgs recurrent;  // y: cell.sums
+  const float* bias;      // panel16 of 4 gates
+  CellArgs cell;
+  bool backwards;  // last panel first
+};
+
 struct FloatKernels {
+  // Chains kept in registers, float32 only; null in tables that are to be small.
   void (*matmul)(const MatmulArgs& args);
-  void (*gru_step)(const GruArgs& args);  // null without GRUCORE_FUSED_STEP
+  void (*gru_step)(const GruArgs& args);
   // The same in pieces, for weights of other kinds; `product` takes float32 and float16 weights.
   void (*product)(const ProductArgs& args);
+  void (*panel_step)(const PanelStepArgs& args);  // of these
   void (*gather)(const GatherArgs& args);
-  void (*cell_reset_after)(const CellArgs& args);
   void (*cell_reset)(const CellArgs& args);      // reset-before: r * h and z
   void (*cell_candidate)(const CellArgs& args);  // reset-before: h'
   // Copies with denormals made zero; true if a value was not finite.
@@ -190,7 +202,8 @@ struct FloatKernels {
 
 struct IntegerKernels {
   void (*quantize)(const QuantizeArgs& args);
-  void (*product)(const ProductArgs& args);  // int8 and int4 weights
+  void (*product)(const ProductArgs& args);       // int8 and int4 weights
+  void (*panel_step)(const PanelStepArgs& args);  // of these
 };
 
 // Tables that differ in their integer products only (avx512vnni from avx512) share the rest.

@@ -19,6 +19,13 @@ GRUCORE_TARGET_BEGIN("avx512f,avx512bw,avx512vl,avx512dq,avx512vnni,avx2,fma,f16
 
 #include "kernels/bytes_avx512.h"
 #include "kernels/strips-inl.h"
+
+#include "kernels/activations-inl.h"
+#include "kernels/functions-inl.h"
+
+#include "kernels/apply-inl.h"
+
+#include "kernels/cell-inl.h"
 #include "kernels/integer_kernels-inl.h"
 GRUCORE_TARGET_END
 #include "kernels/integer_table-inl.h"

@@ -19,6 +19,13 @@ GRUCORE_TARGET_BEGIN("arch=armv8.2-a+dotprod")
 
 #include "kernels/bytes_neon.h"
 #include "kernels/strips-inl.h"
+
+#include "kernels/activations-inl.h"
+#include "kernels/functions-inl.h"
+
+#include "kernels/apply-inl.h"
+
+#include "kernels/cell-inl.h"
 #include "kernels/integer_kernels-inl.h"
 GRUCORE_TARGET_END
 #include "kernels/integer_table-inl.h"

@@ -11,6 +11,7 @@
 #define GRUCORE_FLOAT_ISA scalar_muladd
 #define GRUCORE_INTEGER_ISA scalar
 #define GRUCORE_NUMERICS Numerics::kMulAdd
+#define GRUCORE_FUSED_STEP 0
 #define GRUCORE_STEP_VECTORS 1
 #define GRUCORE_BLOCK_ROWS 1
 #define GRUCORE_FUSED 0

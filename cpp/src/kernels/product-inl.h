@@ -7,13 +7,6 @@ namespace detail {
 namespace GRUCORE_ISA {
 namespace {
 
-// How much is worked on at once, chosen by the number of registers and the latency of mul_add:
-// GRUCORE_STEP_VECTORS vectors of each gate for a single row, GRUCORE_BLOCK_ROWS rows of one vector of
-// each gate for several.
-constexpr int kStepVectors = GRUCORE_STEP_VECTORS;
-constexpr int kBlockRows = GRUCORE_BLOCK_ROWS;
-constexpr int kPanelVectors = static_cast<int>(kPanel) / kLanes;
-
 // A piece of the outputs: `panels` neighbouring panels of `width` rows from row `row`, and in each of
 // them some vectors from lane `lane`.
 struct Piece {
@@ -117,53 +110,67 @@ GRUCORE_INLINE void for_each_vector(uint32_t rows, const Op& op) {
   }
 }
 
-template <int kWidth, class Op>
-GRUCORE_INLINE void whole_panel(const Op& op, const Piece& piece) {
-  constexpr int kVectors = (kWidth + kLanes - 1) / kLanes;
-  op.template tile<1, kVectors, kWidth - (kVectors - 1) * kLanes>(piece);
+// Tiles of kPanels whole panels from `from` to `to`, the last one first if `backwards`.
+template <int kPanels, class Op>
+GRUCORE_INLINE void tiles_of_panels(uint32_t from, uint32_t to, bool backwards, const Op& op) {
+  constexpr uint32_t kRows = kPanels * kPanel;
+  const uint32_t count = (to - from) / kRows;
+  for (uint32_t i = 0; i < count; ++i) {
+    const uint32_t row = from + (backwards ? count - 1 - i : i) * kRows;
+    op.template tile<kPanels, kPanelVectors, kLanes>(Piece{row, kPanel, 0, 0});
+  }
 }
 
-// The same, whole panels at a time, as many as keep kMost vectors of one gate in flight.
-template <int kMost, class Op>
-GRUCORE_INLINE void for_each_panel(uint32_t rows, const Op& op) {
-  constexpr uint32_t kPanels = kMost / kPanelVectors;
-  uint32_t row = 0;
-  if constexpr (kPanels >= 8) {
-    for (; rows - row >= 8 * kPanel; row += 8 * kPanel)
-      op.template tile<8, kPanelVectors, kLanes>(Piece{row, kPanel, 0, 0});
-  }
-  if constexpr (kPanels >= 4) {
-    for (; rows - row >= 4 * kPanel; row += 4 * kPanel)
-      op.template tile<4, kPanelVectors, kLanes>(Piece{row, kPanel, 0, 0});
-  }
-  if constexpr (kPanels >= 2) {
-    for (; rows - row >= 2 * kPanel; row += 2 * kPanel)
-      op.template tile<2, kPanelVectors, kLanes>(Piece{row, kPanel, 0, 0});
-  }
-  for (; row < rows; row += kPanel) {
-    const Piece piece = {row, rows - row < kPanel ? padded_rows(rows - row) : kPanel, 0, 0};
-    if constexpr (kHasMasks) {
-      if (piece.width < kPanel) {
-        op.template tile<1, 1, kAnyLanes>(Piece{row, piece.width, 0, piece.width});
-        continue;
-      }
+// What is left after whole panels.
+template <class Op>
+GRUCORE_INLINE void last_panel(uint32_t rows, uint32_t row, const Op& op) {
+  if (row == rows) return;
+  const uint32_t width = padded_rows(rows - row);
+  GRUCORE_UNROLL(1)
+  for (uint32_t lane = 0; lane < width; lane += kLanes) {
+    const Piece piece = {row, width, lane, width - lane};
+    if (kHasMasks || width - lane < static_cast<uint32_t>(kLanes)) {
+      op.template tile<1, 1, kHasMasks ? kAnyLanes : 4>(piece);
+    } else {
+      op.template tile<1, 1, kLanes>(piece);
     }
-    switch (kHasMasks ? kPanel : piece.width) {
-      case 4: whole_panel<4>(op, piece); break;
-      case 8: whole_panel<8>(op, piece); break;
-      case 12: whole_panel<12>(op, piece); break;
-      default: whole_panel<16>(op, piece); break;
+  }
+}
+
+// The same, whole panels at a time, as many as keep kMost vectors of one gate in flight. The order of panels is free.
+template <int kMost, class Op>
+GRUCORE_INLINE void for_each_panel(uint32_t rows, bool backwards, const Op& op) {
+  constexpr uint32_t kPanels = kMost / kPanelVectors;
+  const uint32_t whole = rows / kPanel * kPanel;
+  const uint32_t eights = kPanels >= 8 ? whole / (8 * kPanel) * (8 * kPanel) : 0;
+  const uint32_t fours = kPanels >= 4 ? whole / (4 * kPanel) * (4 * kPanel) : eights;
+  const uint32_t twos = kPanels >= 2 ? whole / (2 * kPanel) * (2 * kPanel) : fours;
+  constexpr int kSteps = 5;
+  GRUCORE_UNROLL(1)  // each kind of tile stands in the code once
+  for (int i = 0; i < kSteps; ++i) {
+    switch (backwards ? kSteps - 1 - i : i) {
+      case 0:
+        if constexpr (kPanels >= 8) tiles_of_panels<8>(0, eights, backwards, op);
+        break;
+      case 1:
+        if constexpr (kPanels >= 4) tiles_of_panels<4>(eights, fours, backwards, op);
+        break;
+      case 2:
+        if constexpr (kPanels >= 2) tiles_of_panels<2>(fours, twos, backwards, op);
+        break;
+      case 3: tiles_of_panels<1>(twos, whole, backwards, op); break;
+      default: last_panel(rows, whole, op); break;
     }
   }
 }
 
 // For a single row: the widest pieces that kMost vectors allow.
 template <int kMost, class Op>
-GRUCORE_INLINE void for_each_piece(uint32_t rows, const Op& op) {
+GRUCORE_INLINE void for_each_piece(uint32_t rows, bool backwards, const Op& op) {
   if constexpr (kMost < kPanelVectors) {
     for_each_vector(rows, op);
   } else {
-    for_each_panel<kMost>(rows, op);
+    for_each_panel<kMost>(rows, backwards, op);
   }
 }
 

@@ -28,7 +28,7 @@ GRUCORE_INLINE void store(float* p, F32 a) { vst1q_f32(p, a.v); }
 GRUCORE_INLINE F32 load_half(const uint16_t* p) { return {vcvt_f32_f16(vreinterpret_f16_u16(vld1_u16(p)))}; }
 GRUCORE_INLINE F32 load_half_n(const uint16_t* p, int n) {
   uint16_t halves[kLanes] = {};
-  __builtin_memcpy(halves, p, static_cast<size_t>(n) * sizeof *p);
+  __builtin_memcpy(halves, p, sizeof *p * static_cast<unsigned>(n));
   return load_half(halves);
 }
 

@@ -44,7 +44,7 @@ GRUCORE_INLINE F32 load_half(const uint16_t* p) {
 }
 GRUCORE_INLINE F32 load_half_n(const uint16_t* p, int n) {
   uint16_t halves[kLanes] = {};
-  __builtin_memcpy(halves, p, static_cast<size_t>(n) * sizeof *p);
+  __builtin_memcpy(halves, p, sizeof *p * static_cast<unsigned>(n));
   return load_half(halves);
 }
 

@@ -110,7 +110,7 @@ Scratch lay_out(const ConvParams& p, uint32_t batch, uint32_t frames) {
   return at;
 }
 
-uint64_t scratch_floats(const void* params, uint32_t batch, uint32_t frames) {
+uint64_t scratch_floats(const void* params, const KernelTable&, uint32_t batch, uint32_t frames) {
   return lay_out(of(params), batch, frames).end;
 }
 

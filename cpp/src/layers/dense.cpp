@@ -37,7 +37,7 @@ Status parse(const NodeSource& source, void* out) {
 
 uint64_t macs(const void* params) { return uint64_t{of(params).weight.rows} * of(params).weight.inputs; }
 bool has_float_product(const void* params) { return !is_integer(of(params).weight.kind); }
-uint64_t scratch_floats(const void* params, uint32_t batch, uint32_t frames) {
+uint64_t scratch_floats(const void* params, const KernelTable&, uint32_t batch, uint32_t frames) {
   return product_scratch(of(params).weight, uint64_t{batch} * frames);
 }
 

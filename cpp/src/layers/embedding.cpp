@@ -35,7 +35,10 @@ Status parse(const NodeSource& source, void* out) {
   const float* scale = nullptr;
   const bool has_scale = table->dtype == TensorDtype::kInt8;
   GRUCORE_TRY(source.expect_tensors(has_scale ? 2 : 1));
-  if (has_scale) GRUCORE_TRY(source.vector(Role::kTableScale, table->shape[0], &scale));
+  if (has_scale) {
+    GRUCORE_TRY(source.vector(Role::kTableScale, table->shape[0], &scale));
+    GRUCORE_TRY(source.expect_not_negative(Role::kTableScale, table->shape[0]));
+  }
   const uint64_t features = uint64_t{x.features} * table->shape[1];
   if (features != y.features) return source.refuse(Status::kBadShape, y.features, features);
   *static_cast<EmbeddingParams*>(out) = {

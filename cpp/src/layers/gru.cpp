@@ -2,7 +2,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <string.h>
 
-#include "isa/tables.h"
 #include "layers/gru.h"
 
 namespace grucore {
@@ -34,11 +33,21 @@ Status parse_tensors(const NodeSource& source, bool reset_before, GruParams* par
   if (reset_before) {
     GRUCORE_TRY(parse_weights(source, {Role::kWeightHn, Role::kWeightHnScale}, {1, hidden, hidden}, &params->weight_hn,
                               &tensors));
+    const PackedWeights &gates = params->weight_hh, &candidate = params->weight_hn;
+    if (candidate.kind != gates.kind || candidate.activation_bits != gates.activation_bits) {
+      source.reader.blame(source.node, static_cast<uint32_t>(Role::kWeightHn));
+      const uint64_t record = source.find(Role::kWeightHn)->record_offset;
+      return candidate.kind != gates.kind
+                 ? source.reader.refuse(Status::kUnknownDtype, record + 4, static_cast<uint64_t>(candidate.kind),
+                                        static_cast<uint64_t>(gates.kind))
+                 : source.reader.refuse(Status::kBadShape, record + 44, candidate.activation_bits,
+                                        gates.activation_bits);
+    }
   }
   GRUCORE_TRY(parse_input_range(source, params->weight_ih, &params->input_range, &tensors));
   GRUCORE_TRY(source.expect_tensors(tensors));
-  params->is_fused = GRUCORE_FUSED_STEP && is_float32(params->weight_ih) && is_float32(params->weight_hh) &&
-                     (!reset_before || is_float32(params->weight_hn));
+  params->is_float32 = is_float32(params->weight_ih) && is_float32(params->weight_hh) &&
+                       (!reset_before || is_float32(params->weight_hn));
   PanelWeights bias;
   params->bias_gates = reset_before ? 3 : 4;
   GRUCORE_TRY(source.panels(Role::kBias, params->bias_gates, hidden, 0, &bias));
@@ -82,8 +91,8 @@ bool has_float_product(const void* params) {
          (p.weight_hn.data && !is_integer(p.weight_hn.kind));
 }
 
-uint64_t scratch_floats(const void* params, uint32_t batch, uint32_t frames) {
-  return lay_out(of(params), batch, frames).end;
+uint64_t scratch_floats(const void* params, const KernelTable& table, uint32_t batch, uint32_t frames) {
+  return lay_out(of(params), is_fused(of(params), table), batch, frames).end;
 }
 
 // h = the new state, for the rows that took part.
@@ -115,7 +124,7 @@ Rows pass_mask(const GruParams& p, const NodeMemory& memory, const float* mask, 
   return {list, count};
 }
 
-void step_fused(const GruParams& p, const KernelTable& table, const GruFrame& frame, float* cell) {
+void step_fused(const GruParams& p, const KernelTable& table, const GruFrame& frame) {
   GruArgs args = {};
   args.weight_ih = as_panels(p.weight_ih);
   args.weight_hh = as_panels(p.weight_hh);
@@ -124,11 +133,12 @@ void step_fused(const GruParams& p, const KernelTable& table, const GruFrame& fr
   args.gate = p.gate;
   args.candidate = p.candidate;
   args.is_standard = is_standard(p);
+  args.backwards = frame.backwards;
   args.x = frame.x;
-  args.projected = frame.projected;
+  if (frame.is_projected) args.projected = {frame.projected.data, frame.projected.stride};
   args.h = frame.h;
   args.out = frame.out;
-  args.scratch = {cell, projected_stride(p)};
+  args.scratch = {frame.cell, projected_stride(p)};
   args.rows = frame.rows;
   table.floats->gru_step(args);
 }
@@ -137,32 +147,35 @@ void run(const Node& node, const NodeMemory& memory, const Block& block) {
   const GruParams& p = node.as<GruParams>();
   const ValueBuffer& x = block.values[node.inputs[0]];
   const ValueBuffer& y = block.values[node.output];
-  const GruScratch at = lay_out(p, block.batch, block.frames);
-  const bool is_projected = block.frames > 1 || !p.is_fused;
-  if (is_projected) {
-    project(p, *block.table, {x.data, x.stride}, {memory.scratch + at.projected, projected_stride(p)}, block.in.all,
-            memory.scratch + at.input_product);
-  }
+  const bool fused = is_fused(p, *block.table);
+  const GruScratch at = lay_out(p, fused, block.batch, block.frames);
   GruFrame step = {};
   step.x = {x.data, x.stride};
+  step.projected = {memory.scratch + at.projected, projected_stride(p)};
+  step.is_projected = block.frames > 1 || !(fused || projects_in_step(p));
   step.h = {memory.state, memory.state_stride};
+  step.batch = block.batch;
+  step.cell = memory.scratch + at.cell;
+  step.input_product = memory.scratch + at.input_product;
+  step.state_product = memory.scratch + at.state_product;
+  step.rows = block.in.all;
+  if (step.is_projected) project(p, *block.table, step);
   for (uint32_t i = 0; i < block.frames; ++i) {
     const uint32_t frame = p.reverse ? block.frames - 1 - i : i;
     const size_t first = size_t{frame} * block.batch;
-    if (is_projected) {
-      step.projected = {memory.scratch + at.projected + first * projected_stride(p), projected_stride(p)};
-    }
+    step.projected.data = memory.scratch + at.projected + first * projected_stride(p);
     step.out = {y.data + first * y.stride, y.stride};
     step.rows = block.in.at[frame];
+    step.backwards = (block.pass + i) % 2 != 0;
     if (p.is_masked) {
       const ValueBuffer& mask = block.values[node.inputs[1]];
       step.rows = pass_mask(p, memory, mask.data + first * mask.stride, mask.stride, step.out, step.rows,
                             reinterpret_cast<uint32_t*>(memory.scratch + at.rows));
     }
-    if (p.is_fused) {
-      step_fused(p, *block.table, step, memory.scratch + at.cell);
+    if (fused) {
+      step_fused(p, *block.table, step);
     } else {
-      step_mixed(p, *block.table, step, block.batch, memory.scratch + at.cell, memory.scratch + at.state_product);
+      step_mixed(p, *block.table, step);
     }
     keep(memory, step.out, p.weight_hh.rows, step.rows);
   }
@@ -183,15 +196,15 @@ constexpr LayerKind make() {
 
 }  // namespace
 
-GruScratch lay_out(const GruParams& p, uint32_t batch, uint32_t frames) {
+GruScratch lay_out(const GruParams& p, bool fused, uint32_t batch, uint32_t frames) {
   const uint64_t rows = uint64_t{batch} * frames;
-  const uint64_t cell = p.is_fused ? (p.weight_hn.data ? projected_stride(p) : 0)
-                                   : projected_stride(p) + (p.weight_hn.data ? 3 * gate_stride(p) : 0);
+  const uint64_t cell = fused ? (p.weight_hn.data ? projected_stride(p) : 0)
+                              : projected_stride(p) + (p.weight_hn.data ? 3 * gate_stride(p) : 0);
   const uint64_t recurrent = product_scratch(p.weight_hh, batch);
   const uint64_t candidate = p.weight_hn.data ? product_scratch(p.weight_hn, batch) : 0;
   GruScratch at;
   at.projected = 0;
-  at.cell = frames > 1 || !p.is_fused ? projected_stride(p) * rows : 0;
+  at.cell = frames > 1 || !fused ? projected_stride(p) * rows : 0;
   at.rows = at.cell + cell * batch;
   at.input_product = align_up(at.rows + (p.is_masked ? batch : 0), kPanel);
   at.state_product = at.input_product + product_scratch(p.weight_ih, rows);

@@ -21,8 +21,11 @@ struct GruParams {
   bool reverse;
   bool is_masked;
   bool masked_is_zero;
-  bool is_fused;  // all weights are float32, for which there is one kernel
+  bool is_float32;  // all of its weights
 };
+
+// Whether one kernel does a whole step.
+inline bool is_fused(const GruParams& p, const KernelTable& table) { return p.is_float32 && table.floats->gru_step; }
 
 inline bool is_standard(const GruParams& p) {
   return p.gate.code == ActivationCode::kSigmoid && p.candidate.code == ActivationCode::kTanh;
@@ -37,22 +40,31 @@ inline size_t projected_stride(const GruParams& p) { return 3 * gate_stride(p); 
 struct GruScratch {
   uint64_t projected, cell, rows, input_product, state_product, end;
 };
-GruScratch lay_out(const GruParams& p, uint32_t batch, uint32_t frames);
+GruScratch lay_out(const GruParams& p, bool fused, uint32_t batch, uint32_t frames);
 
-// Where one frame's rows stand.
+// Where one frame's rows stand, and the scratch of a step.
 struct GruFrame {
   ConstMatrix x;
-  ConstMatrix projected;
+  Matrix projected;   // the chains after the input
+  bool is_projected;  // they are there
+  bool backwards;     // last panel first
   ConstMatrix h;
   Matrix out;
   Rows rows;
+  uint32_t batch;
+  float* cell;
+  float* input_product;
+  float* state_product;
 };
 
-// With weights of any dtype: the chains after the inputs of all rows of a block, and one step from there.
-void project(const GruParams& p, const KernelTable& table, const ConstMatrix& x, const Matrix& projected,
-             const Rows& rows, float* product_scratch);
-void step_mixed(const GruParams& p, const KernelTable& table, const GruFrame& frame, uint32_t batch, float* cell,
-                float* product_scratch);
+// With weights of any dtype: the chains after the inputs of all rows of a block; one step.
+void project(const GruParams& p, const KernelTable& table, const GruFrame& block);
+void step_mixed(const GruParams& p, const KernelTable& table, const GruFrame& frame);
+
+// Whether step_mixed does the input product itself: where one kernel table's file has both.
+inline bool projects_in_step(const GruParams& p) {
+  return !p.weight_hn.data && is_integer(p.weight_ih.kind) == is_integer(p.weight_hh.kind);
+}
 
 }  // namespace detail
 }  // namespace grucore

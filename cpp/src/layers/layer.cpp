@@ -107,6 +107,24 @@ Status NodeSource::panels(Role role, uint32_t gates, uint32_t rows, uint32_t inp
   return Status::kOk;
 }
 
+Status NodeSource::refuse_number(const Tensor& tensor, uint64_t index) const {
+  const unsigned char* at = static_cast<const unsigned char*>(tensor.data) + 4 * index;
+  const uint64_t offset = static_cast<uint64_t>(at - reader.at(0));
+  return reader.refuse(Status::kNonfiniteWeight, offset, reader.u32(offset), 0);
+}
+
+Status NodeSource::expect_not_negative(Role role, uint64_t count) const {
+  const Tensor* tensor = find(role);
+  const float* numbers = static_cast<const float*>(tensor->data);
+  for (uint64_t i = 0; i < count; ++i) {
+    if (!(numbers[i] >= 0)) {
+      reader.blame(node, static_cast<uint32_t>(role));
+      return refuse_number(*tensor, i);
+    }
+  }
+  return Status::kOk;
+}
+
 Status NodeSource::vector(Role role, uint32_t features, const float** out) const {
   const Tensor* tensor = find(role);
   reader.blame(node, static_cast<uint32_t>(role));

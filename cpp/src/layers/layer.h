@@ -61,6 +61,9 @@ struct NodeSource {
   // matrices, one after the other; `out` is the first one.
   Status panels(Role role, uint32_t gates, uint32_t rows, uint32_t inputs, PanelWeights* out,
                 uint32_t groups = 1) const;
+  // Stored float32 numbers of a tensor that is there; a report names the first one below 0.
+  Status expect_not_negative(Role role, uint64_t count) const;
+  Status refuse_number(const Tensor& tensor, uint64_t index) const;
   // float32 in rowmajor: (features,)
   Status vector(Role role, uint32_t features, const float** out) const;
 };
@@ -85,6 +88,7 @@ struct Block {
   const ValueBuffer* values;
   uint32_t batch;
   uint32_t frames;
+  uint32_t pass;  // counts blocks: weights are read in one order and then in the other
   Timetable in;   // of the values that the node reads
   Timetable out;  // of the value that it writes
 };
@@ -109,7 +113,7 @@ struct LayerKind {
   uint32_t (*state_size)(const void* params) = nullptr;         // floats for each row; 0: none
   const float* (*initial_state)(const void* params) = nullptr;  // state_size floats; null: zeros
   // Floats of scratch for a block of so many frames and rows; in 64 bits against overflow.
-  uint64_t (*scratch_floats)(const void* params, uint32_t batch, uint32_t frames) = nullptr;
+  uint64_t (*scratch_floats)(const void* params, const KernelTable& table, uint32_t batch, uint32_t frames) = nullptr;
   const char* state_suffix = nullptr;  // of "<node><suffix>"
   bool state_is_public = false;
 };

@@ -47,13 +47,6 @@ Status expect_columns(const NodeSource& source, const Tensor& tensor, WeightKind
   return expect(source, tensor, 24, tensor.shape[2], shape.inputs);
 }
 
-// Element i of a float32 tensor.
-Status refuse_number(const NodeSource& source, const Tensor& tensor, uint64_t i) {
-  const unsigned char* at = static_cast<const unsigned char*>(tensor.data) + 4 * i;
-  const uint64_t offset = static_cast<uint64_t>(at - source.reader.at(0));
-  return source.reader.refuse(Status::kNonfiniteWeight, offset, source.reader.u32(offset), 0);
-}
-
 Status parse_scale(const NodeSource& source, Role role, const WeightShape& shape, PackedWeights* out) {
   const Tensor* tensor = source.find(role);
   source.reader.blame(source.node, static_cast<uint32_t>(role));
@@ -67,11 +60,8 @@ Status parse_scale(const NodeSource& source, Role role, const WeightShape& shape
   }
   out->scale = tensor->data;
   if (is_int8) {
-    const float* scale = static_cast<const float*>(tensor->data);
     const uint64_t count = uint64_t{shape.gates} * padded_rows(shape.rows) * shape.groups;
-    for (uint64_t i = 0; i < count; ++i) {
-      if (!(scale[i] >= 0)) return refuse_number(source, *tensor, i);
-    }
+    GRUCORE_TRY(source.expect_not_negative(role, count));
   }
   source.reader.blame(source.node, kNone);
   return Status::kOk;
@@ -110,7 +100,8 @@ Status parse_input_range(const NodeSource& source, const PackedWeights& weights,
   const float* range = nullptr;
   GRUCORE_TRY(source.vector(Role::kInputRange, 1, &range));
   if (!is_integer(weights.kind)) return source.refuse(Status::kMissingTensor, 1, 0);
-  if (!(*range > 0)) return refuse_number(source, *tensor, 0);
+  GRUCORE_TRY(source.expect_not_negative(Role::kInputRange, 1));
+  if (*range == 0) return source.refuse_number(*tensor, 0);
   *out = *range;
   ++*tensors;
   return Status::kOk;
@@ -141,27 +132,34 @@ uint64_t product_scratch(const PackedWeights& weights, uint64_t rows) {
   return is_integer(weights.kind) ? rows * quantized_segment(weights) * weights.segments / sizeof(float) : 0;
 }
 
-void multiply(const KernelTable& table, const Product& product) {
+ProductArgs prepare(const KernelTable& table, const Product& product) {
   const PackedWeights& weights = product.weights;
-  if (!is_integer(weights.kind)) {
-    table.floats->product({weights, product.x, {}, product.y, product.rows});
-    return;
+  ProductArgs args = {weights, product.x, {}, product.y, product.rows, product.backwards};
+  if (is_integer(weights.kind)) {
+    args.quantized = {reinterpret_cast<unsigned char*>(product.scratch), quantized_segment(weights) * weights.segments};
+    table.integers->quantize({weights, product.range, product.least, product.x, args.quantized, product.rows});
   }
-  const QuantizedRows quantized = {reinterpret_cast<unsigned char*>(product.scratch),
-                                   quantized_segment(weights) * weights.segments};
-  table.integers->quantize({weights, product.range, product.least, product.x, quantized, product.rows});
-  table.integers->product({weights, {}, quantized, product.y, product.rows});
+  return args;
+}
+
+void multiply(const KernelTable& table, const Product& product) {
+  const ProductArgs args = prepare(table, product);
+  if (is_integer(product.weights.kind)) {
+    table.integers->product(args);
+  } else {
+    table.floats->product(args);
+  }
 }
 
 void multiply_and_activate(const KernelTable& table, const BiasedProduct& product, const ConstMatrix& x,
                            const Matrix& y, const Rows& rows) {
   const PackedWeights& weights = product.weights;
-  if (is_float32(weights)) {
+  if (is_float32(weights) && table.floats->matmul) {
     table.floats->matmul({as_panels(weights), product.bias, product.activation, x, y, rows});
     return;
   }
   table.floats->gather({{{product.bias, 0, 1, 0}, {}, {}}, 1, weights.rows, y, rows});
-  multiply(table, {weights, x, product.input_range, 0.0f, y, rows, product.scratch});
+  multiply(table, {weights, x, product.input_range, 0.0f, y, rows, product.scratch, false});
   for (uint32_t i = 0; i < rows.count; ++i) {
     float* const row = y.data + row_of(rows, i) * y.stride;
     table.floats->activate(product.activation, nullptr, row, row, weights.rows);

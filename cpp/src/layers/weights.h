@@ -49,7 +49,10 @@ struct Product {
   Matrix y;
   Rows rows;
   float* scratch;
+  bool backwards;  // last panel first
 };
+// Quantizes x where the weights want it; what is left is for a kernel.
+ProductArgs prepare(const KernelTable& table, const Product& product);
 void multiply(const KernelTable& table, const Product& product);
 
 // y = activation(bias + weights * x): the dense layer and the convolution.

@@ -87,7 +87,7 @@ uint64_t step_some(Stream* stream, const void* const* inputs, void* const* outpu
   const bool bad = take_rows_in(stream, inputs, rows, &taking);
   if (model.clock_count == 1) {
     const Timetable now = {&taking, taking};
-    const Block work = {model.table, stream->values, stream->batch, 1, now, now};
+    const Block work = {model.table, stream->values, stream->batch, 1, stream->pass++, now, now};
     for (uint32_t i = 0; i < model.node_count; ++i) model.nodes[i].kind->run(model.nodes[i], stream->nodes[i], work);
   } else {
     set_timetables(stream, taking);

@@ -49,7 +49,8 @@ Stream* carve_stream(const Model* model, const StreamOptions& options, Arena* ar
     const size_t stride = padded(node.state_size);
     float* state = arena->take<float>(stride * uint64_t{options.batch});
     float* scratch = arena->take<float>(
-        node.kind->scratch_floats ? node.kind->scratch_floats(node.params, options.batch, options.block) : 0);
+        node.kind->scratch_floats ? node.kind->scratch_floats(node.params, *model->table, options.batch, options.block)
+                                  : 0);
     if (!measuring) nodes[i] = {state, stride, scratch};
   }
   for (uint32_t i = 0; i < model->value_count; ++i) {
@@ -58,8 +59,8 @@ Stream* carve_stream(const Model* model, const StreamOptions& options, Arena* ar
     if (!measuring) values[i] = {data, padded(value.features), value.features};
   }
   if (!measuring) {
-    *stream = {model,       values, nodes,      timetables,    rows_at,       row_lists, block_rows,
-               frames_seen, fates,  last_fates, options.batch, options.block, 0,         options.nonfinite};
+    *stream = {model, values,     nodes,         timetables,    rows_at, row_lists, block_rows,       frames_seen,
+               fates, last_fates, options.batch, options.block, 0,       0,         options.nonfinite};
   }
   return stream;
 }
@@ -104,14 +105,15 @@ void collect_rows(Stream* stream, uint32_t first, uint32_t frames) {
   }
 }
 
-void run_frame_nodes(const Stream* stream, uint32_t frames) {
+void run_frame_nodes(Stream* stream, uint32_t frames) {
   const Model& model = *stream->model;
+  const uint32_t pass = stream->pass++;
   for (uint32_t i = 0; i < model.node_count; ++i) {
     const Node& node = model.nodes[i];
     const Value& in = model.values[node.inputs[0]];
     if (in.rate == Rate::kSequence) continue;
     node.kind->run(node, stream->nodes[i],
-                   {model.table, stream->values, stream->batch, frames, stream->timetables[in.clock],
+                   {model.table, stream->values, stream->batch, frames, pass, stream->timetables[in.clock],
                     stream->timetables[model.values[node.output].clock]});
   }
 }
@@ -119,7 +121,7 @@ void run_frame_nodes(const Stream* stream, uint32_t frames) {
 void run_sequence_nodes(const Stream* stream, const Rows& rows) {
   const Model& model = *stream->model;
   const Timetable once = {&rows, rows};
-  const Block work = {model.table, stream->values, stream->batch, 1, once, once};
+  const Block work = {model.table, stream->values, stream->batch, 1, 0, once, once};
   for (uint32_t i = 0; i < model.node_count; ++i) {
     const Node& node = model.nodes[i];
     if (model.values[node.inputs[0]].rate == Rate::kSequence) node.kind->run(node, stream->nodes[i], work);

@@ -35,6 +35,7 @@ struct Stream {
   uint32_t batch;
   uint32_t block;
   uint32_t flags;
+  uint32_t pass;  // blocks so far
   Nonfinite nonfinite;
 };
 
@@ -44,7 +45,7 @@ namespace detail {
 void collect_rows(Stream* stream, uint32_t first, uint32_t frames);
 
 // Runs the nodes that read values per frame over a block of `frames` frames.
-void run_frame_nodes(const Stream* stream, uint32_t frames);
+void run_frame_nodes(Stream* stream, uint32_t frames);
 
 // Runs the nodes that read values per sequence.
 void run_sequence_nodes(const Stream* stream, const Rows& rows);

@@ -2,7 +2,9 @@
 """The layer kinds of a model: one class each, with attributes, tensors and their layouts.
 
 Every one takes ``name=``, ``inputs=`` (names of values) and ``output=`` (name of a value) besides
-what stands here; all arguments go by name, arrays are float32 unless said otherwise.
+what stands here; all arguments go by name, arrays are float32 unless said otherwise. weight,
+weight_ih, weight_hh and table may also be float16 or `Quantized` (`grucore.weights`); Gru, Dense
+and Conv1d then take input_range=None as well, a float.
 
     Gru(weight_ih (3 H, I), weight_hh (3 H, H), bias (4 H,) or (3 H,), cell=Cell.RESET_AFTER,
         direction=Direction.FORWARD, gate_activation=Activation.SIGMOID,

@@ -40,7 +40,7 @@ class Direction(IntEnum):
 
 
 class MaskedOutput(IntEnum):
-    """What a masked frame gives: the output before it (0 before the first one), or zeros."""
+    """What a masked frame gives: the state as it stands, or zeros."""
 
     REPEAT = 0
     ZERO = 1

@@ -1,0 +1,57 @@
+// Activations, a vector at a time. Included once per instruction set, inside its target
+// region. The formulas are those of docs/format.md.
+// SPDX-License-Identifier: Apache-2.0
+
+namespace grucore {
+namespace detail {
+namespace GRUCORE_ISA {
+namespace {
+
+GRUCORE_INLINE F32 clip(F32 x, float least, float most) {
+  const F32 low = select(lt(x, broadcast(least)), broadcast(least), x);
+  return select(gt(low, broadcast(most)), broadcast(most), low);
+}
+
+GRUCORE_INLINE F32 leaky(F32 x, F32 slope) { return select(lt(x, zero()), mul(slope, x), x); }
+
+GRUCORE_OUTLINE F32 softplus(F32 x) { return add(select(lt(x, zero()), zero(), x), log1p_f32(exp_f32(neg(abs(x))))); }
+
+GRUCORE_OUTLINE F32 gelu(F32 x) {
+  constexpr float kInverseSqrt2 = 0x1.6a09e6p-1f;
+  return mul(mul(broadcast(0.5f), x), add(broadcast(1.0f), erf_f32(mul(x, broadcast(kInverseSqrt2)))));
+}
+
+GRUCORE_OUTLINE F32 gelu_tanh(F32 x) {
+  constexpr float kSqrt2OverPi = 0x1.988454p-1f;
+  const F32 cube = mul(mul(x, x), mul(broadcast(0.044715f), x));
+  return mul(mul(broadcast(0.5f), x), add(broadcast(1.0f), tanh_f32(mul(broadcast(kSqrt2OverPi), add(x, cube)))));
+}
+
+// A call, so that the switch does not stand in every tile of every product.
+GRUCORE_NOINLINE F32 apply(const Activation& activation, F32 x) {
+  switch (activation.code) {
+    case ActivationCode::kLinear: break;
+    case ActivationCode::kSigmoid: return sigmoid_f32(x);
+    case ActivationCode::kTanh: return tanh_f32(x);
+    case ActivationCode::kRelu: return select(lt(x, zero()), zero(), x);
+    case ActivationCode::kLeakyRelu: return leaky(x, broadcast(activation.alpha));
+    case ActivationCode::kElu: return select(lt(x, zero()), mul(broadcast(activation.alpha), expm1_f32(x)), x);
+    case ActivationCode::kHardSigmoid:
+      return clip(add(mul(broadcast(activation.alpha), x), broadcast(activation.beta)), 0.0f, 1.0f);
+    case ActivationCode::kSoftsign: return div(x, add(broadcast(1.0f), abs(x)));
+    case ActivationCode::kSoftplus: return softplus(x);
+    case ActivationCode::kGelu: return gelu(x);
+    case ActivationCode::kGeluTanh: return gelu_tanh(x);
+    case ActivationCode::kSilu: return mul(x, sigmoid_f32(x));
+    case ActivationCode::kHardSwish:
+      return mul(x, clip(add(mul(x, broadcast(1.0f / 6.0f)), broadcast(0.5f)), 0.0f, 1.0f));
+    case ActivationCode::kClip: return clip(x, activation.alpha, activation.beta);
+    case ActivationCode::kExp: return exp_f32(x);
+  }
+  return x;
+}
+
+}  // namespace
+}  // namespace GRUCORE_ISA
+}  // namespace detail
+}  // namespace grucore
