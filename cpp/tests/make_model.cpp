@@ -5,6 +5,7 @@
 
 #include "harness.h"
 #include "portable.h"
+#include "textbook_quantized.h"
 
 using namespace grucore_test;
 
@@ -13,7 +14,37 @@ namespace {
 constexpr uint32_t kIn = 10, kHidden = 20, kOut = 3, kFrames = 8;
 
 // Both cells, a dense layer and an output per sequence; the test outputs are written by a second call.
-Bytes file_of(const textbook::Floats& x, const textbook::Floats& y, const textbook::Floats& last) {
+// is_int8: the weights of products, with 16-bit activations.
+void put_gru(FileBuilder* file, const char* name, const textbook::Gru& gru, bool is_int8, uint32_t x, uint32_t y) {
+  if (!is_int8) return file->gru(name, gru, x, y);
+  std::mt19937 random(gru.input_size);
+  const uint32_t hidden = gru.hidden_size, gates = gru.reset_before ? 2 : 3;
+  const textbook::Matrix ih = random_matrix(textbook::Kind::kInt8, 16, 3, hidden, gru.input_size, &random);
+  const textbook::Matrix hh = random_matrix(textbook::Kind::kInt8, 16, gates, hidden, hidden, &random);
+  const textbook::Matrix hn = random_matrix(textbook::Kind::kInt8, 16, 1, hidden, hidden, &random);
+  put_weights(file, 1, ih);
+  put_weights(file, 2, hh);
+  if (gru.reset_before) put_weights(file, 3, hn);
+  file->tensor(4, gates + 1, hidden, 0, gru.bias.data());
+  uint32_t tensors = gru.reset_before ? 4 : 3;
+  tensors += put_scale(file, 12, ih);
+  tensors += put_scale(file, 13, hh);
+  if (gru.reset_before) tensors += put_scale(file, 14, hn);
+  file->node(1, name, {x}, y, FileBuilder::gru_words(gru), tensors);
+}
+
+void put_dense(FileBuilder* file, bool is_int8, PortableRandom* random, uint32_t x, uint32_t y) {
+  const textbook::Floats weight = portable_floats(kOut * kHidden, 1, random), bias = portable_floats(kOut, 1, random);
+  if (!is_int8) return file->dense("linear", weight, bias, 1, x, y);
+  std::mt19937 integers(kOut);
+  const textbook::Matrix matrix = random_matrix(textbook::Kind::kInt8, 16, 1, kOut, kHidden, &integers);
+  file->tensor(4, 1, kOut, 0, bias.data());
+  put_weights(file, 5, matrix);
+  put_scale(file, 15, matrix);
+  file->node(2, "linear", {x}, y, {1, 0, 0}, 3);
+}
+
+Bytes file_of(bool is_int8, const textbook::Floats& x, const textbook::Floats& y, const textbook::Floats& last) {
   PortableRandom random(21);
   FileBuilder file;
   const uint32_t in = file.value("x", kIn), a = file.value("a", kHidden), b = file.value("b", kHidden);
@@ -21,9 +52,9 @@ Bytes file_of(const textbook::Floats& x, const textbook::Floats& y, const textbo
   file.input(in);
   file.output(out);
   file.output(end);
-  file.gru("gru.l0", portable_gru(kIn, kHidden, false, false, &random), in, a);
-  file.gru("gru.l1", portable_gru(kHidden, kHidden, true, false, &random), a, b);
-  file.dense("linear", portable_floats(kOut * kHidden, 1, &random), portable_floats(kOut, 1, &random), 1, b, out);
+  put_gru(&file, "gru.l0", portable_gru(kIn, kHidden, false, false, &random), is_int8, in, a);
+  put_gru(&file, "gru.l1", portable_gru(kHidden, kHidden, true, false, &random), is_int8, a, b);
+  put_dense(&file, is_int8, &random, b, out);
   file.take("take", b, end);
   file.test_tensor(64, kFrames, kIn, x);
   file.test_tensor(65, kFrames, kOut, y);
@@ -34,19 +65,20 @@ Bytes file_of(const textbook::Floats& x, const textbook::Floats& y, const textbo
 }  // namespace
 
 int main(int argc, char** argv) {
-  if (argc != 2) return 2;
+  const bool is_int8 = argc == 3 && strcmp(argv[2], "int8") == 0;
+  if (argc != 2 && !is_int8) return 2;
   PortableRandom random(22);
   const textbook::Floats x = portable_signal(kFrames * kIn, &random);
   textbook::Floats y(kFrames * kOut), last(kHidden);
   {
-    const LoadedModel model(file_of(x, y, last), Isa::scalar);
+    const LoadedModel model(file_of(is_int8, x, y, last), Isa::scalar);
     if (!CHECK(model.status() == Status::kOk)) return 1;
     const OwnedStream stream(model, 1, kFrames);
     const grucore::ConstSignal in = {x.data(), 0, kIn};
     const grucore::Signal out[] = {{y.data(), 0, kOut}, {last.data(), 0, 0}};
     grucore::run(stream.get(), kFrames, &in, out, nullptr);
   }
-  const Bytes file = file_of(x, y, last);
+  const Bytes file = file_of(is_int8, x, y, last);
   FILE* header = fopen(argv[1], "wb");
   if (!header) return 1;
   fprintf(header, "// A small model: two GRU layers of %u, a dense layer, and what they gave on the host.\n", kHidden);
