@@ -4,7 +4,7 @@
     python examples/keyword_spotting/generate.py --cache build/keywords
     python benchmarks/quantized_examples.py --keywords build/keywords
 
-Needs torch and h5py. The keyword spotter is decided by the demo's own chain on all held-out clips
+Needs torch and h5py (sunspots: h5py alone). The keyword spotter is decided by the demo's own chain on all held-out clips
 (some minutes; ``--every 10`` takes a tenth of them), and is left out without ``--keywords``.
 Calibration data is never what is measured on: other voices, the years before those held out, other
 strings of digits.
@@ -195,6 +195,7 @@ def show(title: str, rows: list[Row]) -> None:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("--keywords", type=Path, metavar="CACHE", help="what generate.py wrote")
+    parser.add_argument("--only", help="one of sunspots, encoder_decoder, keyword_spotting")
     parser.add_argument("--every", type=int, default=1, metavar="N", help="one in N test clips")
     parser.add_argument("--out", type=Path, help="the figures as JSON")
     arguments = parser.parse_args()
@@ -206,6 +207,8 @@ def main() -> None:
         measured["keyword_spotting"] = lambda: keywords(arguments.keywords, arguments.every)
     found = {}
     for title, measure in measured.items():
+        if arguments.only not in (None, title):
+            continue
         found[title] = measure()
         show(title, found[title])
     if arguments.out is not None:
