@@ -31,7 +31,7 @@ margin:2rem auto;padding:0 1rem}
 h1{font-size:1.5rem}h2{font-size:1.1rem;margin:2rem 0 .4rem}p{color:#5b6875;margin:.2rem 0 .6rem}
 table{border-collapse:collapse;font-variant-numeric:tabular-nums}
 th{font-weight:600;text-align:left;border-bottom:1px solid #9aa5af}
-th,td{padding:.15rem 1.2rem .15rem 0}.n{text-align:right}
+th,td{padding:.15rem 1.2rem .15rem 0;white-space:nowrap}.n{text-align:right}
 .tiles{display:flex;flex-wrap:wrap;gap:.8rem}.tile{background:#eef2f5;border-radius:6px;
 padding:.5rem .9rem}.tile b{display:block;font-size:1.3rem}svg{max-width:100%;height:auto}
 td svg{max-width:none}

@@ -21,7 +21,7 @@ from grucore.ir import Graph, TestVector
 from grucore.layers import Embedding
 from grucore.node import Array, Dtype
 
-__all__ = ["BOUND", "Proof", "Witness", "finish", "given", "outputs", "prove", "sequences"]
+__all__ = ["BOUND", "Proof", "Witness", "finish", "given", "noise", "outputs", "prove", "sequences"]
 
 Witness: TypeAlias = Callable[..., tuple[Array, ...]]
 """Gives the outputs of the source for one sequence: called with an array (T, features) for each
@@ -130,19 +130,20 @@ def sequences(graph: Graph, lengths: Sequence[int] = LENGTHS) -> Iterator[tuple[
     # A model that knows one length only is compared on that one, several times.
     for length in lengths if len(lengths) > 1 else (*lengths, *lengths, *lengths):
         size = generator.choice([0.1, 1.0, 4.0])
-        yield tuple(_noise(graph, name, length, size, generator) for name in graph.inputs)
+        yield tuple(noise(graph, name, length, size, generator) for name in graph.inputs)
     length = 48 if len(lengths) > 1 else lengths[0]
     yield tuple(_odd(graph, name, length, generator) for name in graph.inputs)
 
 
-def _noise(
+def noise(
     graph: Graph, name: str, length: int, size: float, generator: np.random.Generator
 ) -> Array:
+    """Frames (length, features) of an input: normal within [-4, 4], or ids that there are."""
     value = graph.value(name)
     if value.dtype is Dtype.INT32:
         return _ids(graph, name, length, generator)
-    noise = generator.standard_normal((length, value.features)) * size
-    return noise.clip(-LARGEST_INPUT, LARGEST_INPUT).astype(np.float32)
+    frames = generator.standard_normal((length, value.features)) * size
+    return frames.clip(-LARGEST_INPUT, LARGEST_INPUT).astype(np.float32)
 
 
 def _odd(graph: Graph, name: str, length: int, generator: np.random.Generator) -> Array:

@@ -26,6 +26,7 @@ __all__ = ["FEWEST_FRAMES", "Report", "compare"]
 FEWEST_FRAMES = 10_000
 MOST_FRAMES = 1 << 17
 SEGMENT = 256  # frames of generated signals of one size
+SIZES = (0.1, 0.5, 1.0, 4.0)
 
 
 @dataclass(frozen=True)
@@ -166,12 +167,17 @@ def _signals(model: Model, graph: Graph, data: Any) -> tuple[tuple[Array, ...], 
 
 
 def _generated(graph: Graph) -> tuple[tuple[Array, ...], int]:
-    """One long sequence, or where an output is per sequence, many."""
+    """One long sequence, or where an output is per sequence, many; every tenth of time is alike."""
     count = -(-FEWEST_FRAMES // SEGMENT)
-    segments = list(proof.sequences(graph, (SEGMENT,) * count))[:count]
-    is_whole = any(graph.value(name).rate is Rate.SEQUENCE for name in graph.outputs)
-    join = np.stack if is_whole else lambda parts: np.concatenate(parts)[None]
-    return tuple(join(parts) for parts in zip(*segments, strict=True)), count * SEGMENT
+    generator = np.random.default_rng(proof.SEED)
+    sizes = SIZES * -(-count // len(SIZES))
+    inputs = tuple(
+        np.stack([proof.noise(graph, name, SEGMENT, size, generator) for size in sizes[:count]])
+        for name in graph.inputs
+    )
+    if not any(graph.value(name).rate is Rate.SEQUENCE for name in graph.outputs):
+        inputs = tuple(x.reshape(1, -1, x.shape[-1]) for x in inputs)
+    return inputs, count * SEGMENT
 
 
 def _output_figures(graph: Graph, layers: dict[str, Any]) -> dict[str, Any]:

@@ -98,9 +98,12 @@ def worst_features(figures: Figures) -> list[tuple[str, str]]:
 
 def show(figures: Figures, console: Console) -> None:
     """All of the report."""
-    numerics = figures["numerics"]
+    numerics, entry = figures["numerics"], figures["quantization"] or {}
     console.line(f"{signals_text(figures)}, on {figures['isa']}")
     console.line(f"numerics {numerics['before']} before, {numerics['after']} after")
+    if "max_error" in entry:
+        asked, measured = short(entry["max_error"]), short(entry.get("largest_error"))
+        console.line(f"max_error {asked}: {measured} when quantized, on {entry.get('measured_on')}")
     console.line()
     show_sizes(figures, console)
     console.line()

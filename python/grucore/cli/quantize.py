@@ -127,16 +127,17 @@ def _check(arguments: argparse.Namespace) -> None:
         usage("--activations goes with int8 and int4: float16 weights multiply float32")
     if source.exists() and output.exists() and source.samefile(output):
         usage(f"-o {output} is the model itself")
-    if not output.parent.is_dir():
-        raise FileNotFoundError(2, os.strerror(2), str(output.parent))
+    _check_folder(output.parent, exists=True)
     if arguments.report is not None:
         _check_folder(Path(arguments.report))
 
 
-def _check_folder(folder: Path) -> None:
-    """OSError where it is none, or none that can be made; nothing is made yet."""
-    while not folder.exists() and folder != folder.parent:
+def _check_folder(folder: Path, *, exists: bool = False) -> None:
+    """OSError where nothing can be written into it, or it cannot be made; nothing is made yet."""
+    while not exists and not folder.exists() and folder != folder.parent:
         folder = folder.parent
+    if not folder.exists():
+        raise FileNotFoundError(2, os.strerror(2), str(folder))
     if not folder.is_dir():
         raise NotADirectoryError(20, os.strerror(20), str(folder))
     if not os.access(folder, os.W_OK):
