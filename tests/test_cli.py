@@ -18,7 +18,7 @@ from grucore.demo.clips import DATA
 from grucore.fileformat import write
 from small_models import GRAPHS
 
-COMMANDS = ("convert", "inspect", "run", "bench", "demo")
+COMMANDS = ("convert", "inspect", "run", "quantize", "bench", "demo")
 CHECKPOINT = str(DATA / "keywords.pt")
 
 

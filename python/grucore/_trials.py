@@ -11,7 +11,7 @@ from grucore.ir import Graph
 from grucore.layers import Embedding
 from grucore.node import Array, Dtype
 
-__all__ = ["LENGTHS", "sequences", "test_inputs"]
+__all__ = ["LENGTHS", "noise", "sequences", "test_inputs"]
 
 LARGEST_INPUT = 4.0
 LENGTHS = (1, 2, 3, 17, 60, 200)
@@ -29,7 +29,7 @@ def sequences(graph: Graph, lengths: Sequence[int] = LENGTHS) -> Iterator[tuple[
     several = tuple(lengths) if len(lengths) > 1 else (lengths[0],) * len(SIZES)
     for place, length in enumerate(several):
         size = SIZES[place % len(SIZES)]
-        yield tuple(_noise(graph, name, length, size, generator) for name in graph.inputs)
+        yield tuple(noise(graph, name, length, size, generator) for name in graph.inputs)
     length = ODD_FRAMES if len(lengths) > 1 else lengths[0]
     yield tuple(_odd(graph, name, length, generator) for name in graph.inputs)
 
@@ -45,14 +45,15 @@ def test_inputs(graph: Graph, frames: int) -> tuple[Array, ...]:
     )
 
 
-def _noise(
+def noise(
     graph: Graph, name: str, length: int, size: float, generator: np.random.Generator
 ) -> Array:
+    """Frames (length, features) of an input: normal within [-4, 4], or ids that there are."""
     value = graph.value(name)
     if value.dtype is Dtype.INT32:
         return _ids(graph, name, length, generator)
-    noise = generator.standard_normal((length, value.features)) * size
-    return noise.clip(-LARGEST_INPUT, LARGEST_INPUT).astype(np.float32)
+    frames = generator.standard_normal((length, value.features)) * size
+    return frames.clip(-LARGEST_INPUT, LARGEST_INPUT).astype(np.float32)
 
 
 def _odd(graph: Graph, name: str, length: int, generator: np.random.Generator) -> Array:

@@ -50,8 +50,8 @@ def run(arguments: argparse.Namespace, console: Console) -> None:
 
     import grucore
     from grucore import fileformat
+    from grucore._timing import measure
     from grucore.cli import _graph
-    from grucore.cli._timing import measure
 
     model = grucore.load(arguments.model, isa=arguments.isa)
     graph = _graph.describe(fileformat.read(bytes(model)))
