@@ -133,7 +133,7 @@ void check_conv(const Weights& weights, uint32_t channels, uint32_t rows, uint32
 
 void check_gru(const Weights& in, const Weights& recurrent, uint32_t inputs, uint32_t hidden, bool reset_before,
                std::mt19937* random) {
-  const uint32_t frames = 60, batch = 11;
+  const uint32_t frames = 20, batch = 11;
   const textbook::QuantizedGru gru =
       textbook::random_quantized_gru(in, recurrent, inputs, hidden, reset_before, random);
   std::normal_distribution<float> normal;
@@ -162,7 +162,7 @@ void check_gru(const Weights& in, const Weights& recurrent, uint32_t inputs, uin
     for (size_t i = 0; i < row_out; ++i) most = std::max(most, fabs(stepped[i] - expected[i]));
     CHECK_SAYING(most < bound, "%s %s %s I=%u H=%u before=%d: %g", name, in.name, recurrent.name, inputs, hidden,
                  reset_before, most);
-    for (const uint32_t block : {1u, 7u, 60u}) {
+    for (const uint32_t block : {1u, 7u}) {
       const std::vector<float> all = run_all(model, batch, block, frames, x);
       CHECK_SAYING(same_bits(all.data(), stepped.data(), row_out), "%s %s %s I=%u H=%u block %u", name, in.name,
                    recurrent.name, inputs, hidden, block);
