@@ -43,7 +43,8 @@ Status parse(const NodeSource& source, void* out) {
 uint32_t history_of(const Pool1dParams& p) { return p.taps - 1; }
 uint32_t state_size(const void* params) { return history_of(of(params)) * of(params).channels; }
 
-uint64_t scratch_floats(const void* params, const KernelTable&, uint32_t, uint32_t frames) {  // the frames of one row
+// The frames of one row.
+uint64_t scratch_floats(const void* params, const KernelTable&, uint32_t, uint32_t frames) {
   return (uint64_t{history_of(of(params))} + frames) * of(params).channels;
 }
 
