@@ -17,20 +17,10 @@ constexpr uint32_t kIn = 10, kHidden = 20, kOut = 3, kFrames = 8;
 // is_int8: the weights of products, with 16-bit activations.
 void put_gru(FileBuilder* file, const char* name, const textbook::Gru& gru, bool is_int8, uint32_t x, uint32_t y) {
   if (!is_int8) return file->gru(name, gru, x, y);
+  const textbook::WeightKind int8 = {textbook::Kind::kInt8, 16, "int8"};
   std::mt19937 random(gru.input_size);
-  const uint32_t hidden = gru.hidden_size, gates = gru.reset_before ? 2 : 3;
-  const textbook::Matrix ih = random_matrix(textbook::Kind::kInt8, 16, 3, hidden, gru.input_size, &random);
-  const textbook::Matrix hh = random_matrix(textbook::Kind::kInt8, 16, gates, hidden, hidden, &random);
-  const textbook::Matrix hn = random_matrix(textbook::Kind::kInt8, 16, 1, hidden, hidden, &random);
-  put_weights(file, 1, ih);
-  put_weights(file, 2, hh);
-  if (gru.reset_before) put_weights(file, 3, hn);
-  file->tensor(4, gates + 1, hidden, 0, gru.bias.data());
-  uint32_t tensors = gru.reset_before ? 4 : 3;
-  tensors += put_scale(file, 12, ih);
-  tensors += put_scale(file, 13, hh);
-  if (gru.reset_before) tensors += put_scale(file, 14, hn);
-  file->node(1, name, {x}, y, FileBuilder::gru_words(gru), tensors);
+  textbook::random_quantized_gru(int8, int8, gru.input_size, gru.hidden_size, gru.reset_before, &random)
+      .put(file, name, x, y);
 }
 
 void put_dense(FileBuilder* file, bool is_int8, PortableRandom* random, uint32_t x, uint32_t y) {

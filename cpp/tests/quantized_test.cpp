@@ -12,11 +12,7 @@ using textbook::Matrix;
 
 namespace {
 
-struct Weights {
-  Kind kind;
-  uint32_t bits;
-  const char* name;
-};
+using Weights = textbook::WeightKind;
 constexpr Weights kIntegers[] = {
     {Kind::kInt8, 8, "int8/8"}, {Kind::kInt8, 16, "int8/16"}, {Kind::kInt4, 8, "int4/8"}, {Kind::kInt4, 16, "int4/16"}};
 constexpr Weights kAll[] = {{Kind::kInt8, 8, "int8/8"},
@@ -135,60 +131,20 @@ void check_conv(const Weights& weights, uint32_t channels, uint32_t rows, uint32
   }
 }
 
-struct QuantizedGru {
-  Matrix ih, hh, hn;
-  textbook::Floats bias;
-  bool reset_before;
-
-  // The same weights as floats, for the textbook in double.
-  textbook::Gru floats() const {
-    textbook::Gru gru;
-    gru.input_size = ih.inputs;
-    gru.hidden_size = ih.rows;
-    gru.reset_before = reset_before;
-    gru.bias = bias;
-    const auto append = [](const Matrix& m, textbook::Floats* out) {
-      for (size_t i = 0; i < m.all_rows() * m.columns(); ++i) {
-        out->push_back(static_cast<float>(m.value(i / m.columns(), i % m.columns())));
-      }
-    };
-    append(ih, &gru.weight_ih);
-    append(hh, &gru.weight_hh);
-    if (reset_before) append(hn, &gru.weight_hh);
-    return gru;
-  }
-  Bytes file() const {
-    FileBuilder file;
-    const uint32_t x = file.value("x", ih.inputs), y = file.value("y", ih.rows);
-    file.input(x);
-    file.output(y);
-    textbook::put_weights(&file, 1, ih);
-    textbook::put_weights(&file, 2, hh);
-    if (reset_before) textbook::put_weights(&file, 3, hn);
-    file.tensor(4, reset_before ? 3 : 4, ih.rows, 0, bias.data());
-    uint32_t tensors = reset_before ? 4 : 3;
-    tensors += textbook::put_scale(&file, 12, ih);
-    tensors += textbook::put_scale(&file, 13, hh);
-    if (reset_before) tensors += textbook::put_scale(&file, 14, hn);
-    file.node(1, "gru", {x}, y, FileBuilder::gru_words(floats()), tensors);
-    return file.finish();
-  }
-};
-
 void check_gru(const Weights& in, const Weights& recurrent, uint32_t inputs, uint32_t hidden, bool reset_before,
                std::mt19937* random) {
   const uint32_t frames = 60, batch = 11;
-  QuantizedGru gru;
-  gru.reset_before = reset_before;
-  gru.ih = textbook::random_matrix(in.kind, in.bits, 3, hidden, inputs, random);
-  gru.hh = textbook::random_matrix(recurrent.kind, recurrent.bits, reset_before ? 2 : 3, hidden, hidden, random);
-  gru.hn = textbook::random_matrix(recurrent.kind, recurrent.bits, 1, hidden, hidden, random);
+  const textbook::QuantizedGru gru =
+      textbook::random_quantized_gru(in, recurrent, inputs, hidden, reset_before, random);
   std::normal_distribution<float> normal;
-  gru.bias.resize((reset_before ? 3 : 4) * size_t{hidden});
-  for (float& value : gru.bias) value = 0.1f * normal(*random);
   std::vector<float> x(size_t{batch} * frames * inputs);
   for (float& value : x) value = normal(*random);
-  const Bytes file = gru.file();
+  FileBuilder builder;
+  const uint32_t from = builder.value("x", inputs), to = builder.value("y", hidden);
+  builder.input(from);
+  builder.output(to);
+  gru.put(&builder, "gru", from, to);
+  const Bytes file = builder.finish();
   const size_t row_in = size_t{frames} * inputs, row_out = size_t{frames} * hidden;
   textbook::Doubles h(hidden, 0.0);
   const textbook::Doubles expected =

@@ -45,6 +45,6 @@ def proof_text(proof: Any) -> str:
     from grucore.proof import Proof
 
     try:
-        return str(Proof(**proof))
-    except (TypeError, ValueError):  # another producer's words
+        return str(Proof.read(proof))
+    except (TypeError, ValueError, AttributeError):  # another producer's words
         return _text(proof)

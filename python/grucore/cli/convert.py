@@ -71,7 +71,8 @@ def run(arguments: argparse.Namespace, console: Console) -> None:
     if Path(source).exists() and Path(output).exists() and Path(source).samefile(output):
         arguments.parser.error(f"-o {output} is the checkpoint itself")
 
-    Path(source).open("rb").close()  # what cannot be opened is refused before anything is imported
+    if not Path(source).exists() or Path(source).is_file():
+        Path(source).open("rb").close()  # what cannot be opened is refused before any import
     import grucore
     from grucore import fileformat
     from grucore.cli import _graph
