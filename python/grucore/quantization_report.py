@@ -14,7 +14,7 @@ import numpy as np
 from grucore._quantization_figures import layer_figures, matrix_figures
 from grucore._sequences import Sequences
 from grucore._timing import in_turn
-from grucore._trials import noise
+from grucore._trials import SEED, noise
 from grucore.fileformat import read, save
 from grucore.fileformat.layout import stored_bytes
 from grucore.ir import Graph
@@ -27,7 +27,6 @@ FEWEST_FRAMES = 10_000
 MOST_FRAMES = 1 << 17
 SEGMENT = 256  # frames of generated signals of one size
 SIZES = (0.1, 0.5, 1.0, 4.0)
-SEED = 20240229
 
 
 @dataclass(frozen=True)

@@ -47,7 +47,7 @@ uint64_t scratch_floats(const void* params, const KernelTable&, uint32_t, uint32
   return (uint64_t{history_of(of(params))} + frames) * of(params).channels;
 }
 
-void pool(const Pool1dParams& p, const KernelTable& table, const float* frames, float* y) {
+void pool(const Pool1dParams& p, const FloatKernels& table, const float* frames, float* y) {
   memcpy(y, frames, size_t{p.channels} * sizeof(float));
   const BinaryOp op = p.maximum ? BinaryOp::kMaximum : BinaryOp::kAdd;
   for (uint32_t tap = 1; tap < p.taps; ++tap) table.floats->binary(op, y, y, frames + size_t{tap} * p.channels, p.channels);
@@ -64,7 +64,7 @@ void run(const Node& node, const NodeMemory& memory, const Block& block) {
     for (uint32_t frame = 0; frame < block.frames; ++frame) {
       if (!has_row(block.in.at[frame], row)) continue;
       if (has_row(block.out.at[frame], row)) {
-        pool(p, *block.table, oldest, y.data + (size_t{frame} * block.batch + row) * y.stride);
+        pool(p, *block.table->floats, oldest, y.data + (size_t{frame} * block.batch + row) * y.stride);
       }
       oldest += p.channels;
     }
