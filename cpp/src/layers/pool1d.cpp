@@ -50,7 +50,7 @@ uint64_t scratch_floats(const void* params, const KernelTable&, uint32_t, uint32
 void pool(const Pool1dParams& p, const FloatKernels& table, const float* frames, float* y) {
   memcpy(y, frames, size_t{p.channels} * sizeof(float));
   const BinaryOp op = p.maximum ? BinaryOp::kMaximum : BinaryOp::kAdd;
-  for (uint32_t tap = 1; tap < p.taps; ++tap) table.floats->binary(op, y, y, frames + size_t{tap} * p.channels, p.channels);
+  for (uint32_t tap = 1; tap < p.taps; ++tap) table.binary(op, y, y, frames + size_t{tap} * p.channels, p.channels);
   if (!p.maximum) divide(y, y, static_cast<float>(p.taps), p.channels);
 }
 
