@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""`step(x, out)` allocates nothing: every malloc of the process is counted."""
+"""`step` with `out` allocates nothing: every malloc of the process is counted."""
 
 from __future__ import annotations
 
@@ -35,12 +35,25 @@ import ctypes, itertools, sys
 import numpy as np
 import grucore
 from grucore.fileformat import write
+from grucore.ir import Concat, Dtype, Embedding, Value
+from layer_models import Chain, add_gru
 from small_models import frames_graph
 
 model = grucore.load(write(frames_graph(40, 64, 12)))
 alone, batch = model.stream(), model.stream(4)
 x, out = np.ones(40, np.float32), np.empty(12, np.float32)
 rows, outs = np.ones((4, 40), np.float32), np.empty((4, 12), np.float32)
+marks, chosen, mixed = np.array([1, 0, 1, 1], bool), np.array([0, 2]), np.array([3, -4], np.int32)
+wide = np.ones(40)
+
+rng = np.random.default_rng(1)
+chain = Chain(Value("ids", 1, Dtype.INT32), Value("x", 2))
+table = rng.normal(size=(3, 2)).astype(np.float32)
+both = chain.add(Concat, chain.add(Embedding, chain.values["ids"], table=table), chain.values["x"])
+hybrid = grucore.load(write(chain.graph(both, add_gru(rng, chain, both)))).stream()
+pair = (np.int64(2), np.ones(2, np.float32))
+pair_out = tuple(np.empty(port.features, np.float32) for port in hybrid.model.outputs)
+
 allocations = ctypes.CDLL(None).allocations
 allocations.restype = ctypes.c_ulong
 
@@ -55,6 +68,11 @@ for call in (
     lambda: alone.step(x, out=out),
     lambda: batch.step(rows, outs),
     lambda: alone.reset(),
+    lambda: batch.step(rows, outs, active=marks),
+    lambda: batch.step(rows, outs, active=chosen),
+    lambda: batch.step(rows, outs, active=mixed),
+    lambda: alone.step(wide, out),
+    lambda: hybrid.step(pair, pair_out),
     lambda: alone.step(x),
 ):
     count(10, call)
@@ -79,6 +97,6 @@ def test_a_step_into_out_allocates_nothing(tmp_path: Path) -> None:
     run = subprocess.run(
         [sys.executable, "-c", SCRIPT], capture_output=True, text=True, check=True, env=environment
     )
-    step, keyword, batch, reset, fresh = map(int, run.stdout.split())
-    assert (step, keyword, batch, reset) == (0, 0, 0, 0)
+    *into_out, fresh = map(int, run.stdout.split())
+    assert into_out == [0] * 9
     assert fresh >= 2000  # the counter counts: a new array for each step

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import json
 import subprocess
 import sys
@@ -25,16 +26,41 @@ def run(script: str, output: Path, *arguments: str) -> dict:
     return json.loads(output.read_text("utf-8"))
 
 
-def test_streaming(tmp_path: Path) -> None:
-    kernel = tmp_path / "kernel.json"
-    rows = [{"workload": "S1", "isa": "scalar", "us_min": 0.1, "limit_us": 0.01}]
-    kernel.write_text(json.dumps({"results": rows}), "utf-8")
-    more = ["--no-peers", "--isa", "scalar", "--workload", "S1,S3", "--kernel", str(kernel)]
-    report = run("streaming.py", tmp_path / "out.json", *more)
-    assert report["workloads"]["S1"]["kernel"]["us_min"] == 0.1
-    assert report["workloads"]["S3"]["kernel"] is None
+def test_compare(tmp_path: Path) -> None:
+    installed = [
+        peer
+        for peer, module in (("torch GRU", "torch"), ("onnxruntime", "onnxruntime"))
+        if importlib.util.find_spec(module)
+    ]
+    more = ["--quick", "--weights", "float32,int8/8", "--peers", ",".join([*installed, "ncnn"])]
+    report = run("compare.py", tmp_path / "out.json", *more, "--isa", "scalar")
+    assert list(report["workloads"]) == ["S1", "Q3"]
     for one in report["workloads"].values():
-        assert one["peers"]["grucore"]["largest_difference"] < 2e-6
+        found = one["contenders"]
+        for title in ("grucore float32", "grucore float32 scalar", *installed):
+            assert found[title]["us_min"] > 0
+            assert found[title]["error"] < 2e-6
+        assert found["grucore int8/8"]["error"] < 0.1
+        assert one["not_timed"].keys() <= {"ncnn"}
+    done = subprocess.run(
+        [sys.executable, str(FOLDER / "tables.py"), str(tmp_path / "out.json")],
+        check=True,
+        capture_output=True,
+        text=True,
+    )
+    assert "| grucore float32 |" in done.stdout
+    if importlib.util.find_spec("matplotlib"):
+        script = [sys.executable, str(FOLDER / "plots.py"), str(tmp_path / "out.json")]
+        subprocess.run([*script, "--folder", str(tmp_path)], check=True, timeout=300)
+        plots = list(tmp_path.glob("*.png"))
+        assert plots
+        assert all(plot.stat().st_size < 60_000 for plot in plots)
+
+
+def test_streams(tmp_path: Path) -> None:
+    report = run("streams.py", tmp_path / "out.json", "--streams", "10", "--workload", "S2")
+    for found in report["weights"].values():
+        assert found["half"]["us_min"] > 0
 
 
 def test_overhead(tmp_path: Path) -> None:

@@ -89,6 +89,46 @@ def test_ids_in_streams(words: grucore.Model) -> None:
     assert np.array_equal(words.stream(2).run(ids)[0], expected)
 
 
+@pytest.mark.parametrize("kind", [np.int8, np.int32, np.int64, np.longlong])
+def test_scalars_and_arrays_of_ids_step_alike(words: grucore.Model, kind: Any) -> None:
+    expected = words.run([7])[0][0]
+    for given in (
+        7,
+        kind(7),
+        np.array(7, kind),
+        np.array([7], kind),
+        [7],
+        np.array([7, 0], kind)[::2],
+    ):
+        y, mask = words.stream().step(given)
+        assert np.array_equal(y, expected)
+        assert mask == 1
+    for given in (10, kind(10), np.array([10], kind), -1, np.array(-1, kind)):
+        with pytest.raises(ValueError, match="expected 0 to 9"):
+            words.stream().step(given)
+    batch = words.stream(2)
+    with pytest.raises(ValueError, match="has shape"):
+        batch.step(kind(7))
+    with pytest.raises(ValueError, match="has shape"):
+        batch.step(np.array([7], kind))
+    y, _ = batch.step(np.array([7, 7], kind), active=np.array([False, True]))
+    assert not y[0].any()
+    assert np.array_equal(y[1], expected)
+
+
+def test_outputs_of_ids_and_several_inputs_may_be_given(words: grucore.Model) -> None:
+    stream = words.stream()
+    out = (np.empty(words.outputs[0].features, np.float32), np.empty(1, np.int32))
+    given = stream.step(3, out)
+    assert given[0] is out[0]
+    assert given[1] is out[1]
+    assert np.array_equal(out[0], words.run([3])[0][0])
+    with pytest.raises(TypeError, match="has dtype float32, expected int32"):
+        stream.step(3, (out[0], np.empty(1, np.float32)))
+    with pytest.raises(ValueError, match="out must be a tuple of 2 arrays"):
+        stream.step(3, out[0])
+
+
 @pytest.mark.parametrize(("bad", "found"), [(10, "10"), (-1, "-1"), (2**40, str(2**40))])
 def test_an_id_out_of_range_is_named(words: grucore.Model, bad: int, found: str) -> None:
     ids = np.array([[1, 2, 3], [4, bad, 6]])

@@ -92,6 +92,26 @@ def test_error_of_inactive_rows_is_not_raised(frames_model: grucore.Model, rng: 
     assert np.all(np.isfinite(stream.step(x, active=[0, 2])))
 
 
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize(
+    "active", [[1, 2], np.array([2, 1]), np.array([1, 2]), np.array([False, True, True])]
+)
+def test_error_of_active_rows_names_them(frames_model: Any, dtype: Any, active: Any) -> None:
+    x = np.ones((3, 5), dtype)
+    x[:2] = np.nan
+    stream, out = frames_model.stream(3, nonfinite="error"), np.zeros((3, 3), np.float32)
+    for given in (None, out):
+        with pytest.raises(grucore.NonFiniteError, match=r"row 1: ") as caught:
+            stream.step(x, given, active=active)
+        assert caught.value.rows == (1,)
+    assert not out[0].any()
+    assert np.isnan(out[1]).all()
+    memory = x.copy()
+    inside = memory.view(np.float32).reshape(-1)[:9].reshape(3, 3)
+    with pytest.raises(grucore.NonFiniteError, match=r"row 1: "):
+        stream.step(memory, inside, active=active)
+
+
 def test_error_of_a_block_names_rows_and_frames(frames_model: grucore.Model, rng: Any) -> None:
     x = frames(rng, 2, 8, 5)
     x[0, 3, 0] = np.nan

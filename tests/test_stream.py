@@ -96,6 +96,45 @@ def test_inactive_rows_keep_state_and_output(
     assert not np.any(np.all(after[[0, 2, 3]] == before[[0, 2, 3]], axis=1))
 
 
+@pytest.mark.parametrize("kind", [np.int8, np.uint16, np.int32, np.uint32, np.int64, np.longlong])
+@pytest.mark.parametrize("rows", [[0], [4], [1, 3], [3, 0, 4], [-1, 2], [0, 1, 2, 3, 4], []])
+def test_indices_of_any_integer_dtype(
+    frames_model: grucore.Model, rng: np.random.Generator, kind: Any, rows: list[int]
+) -> None:
+    if np.dtype(kind).kind == "u":
+        rows = [row % 5 for row in rows]
+    x, out = frames(rng, 5, 5), np.zeros((5, 3), np.float32)
+    expected = np.where(
+        np.isin(np.arange(5), np.mod(rows, 5))[:, None], frames_model.run(x[:, None])[:, 0], 0
+    )
+    stream = frames_model.stream(5)
+    given = np.array(rows, kind)
+    assert np.array_equal(stream.step(x, out, active=given), expected)
+    stream.reset()
+    assert np.array_equal(stream.step(x, active=np.repeat(given, 2)[::2]), expected)
+    stream.reset()
+    assert np.array_equal(
+        stream.step(x.astype(np.float64), active=np.isin(range(5), np.mod(rows, 5))), expected
+    )
+
+
+@pytest.mark.parametrize("kind", [np.int32, np.int64, np.uint32])
+def test_wrong_arrays_of_indices_are_refused(frames_model: grucore.Model, kind: Any) -> None:
+    stream, x = frames_model.stream(3), np.ones((3, 5), np.float32)
+    for rows, error in (([3], IndexError), ([1, 1], ValueError), ([2, 0, 2], ValueError)):
+        with pytest.raises(error):
+            stream.step(x, active=np.array(rows, kind))
+    with pytest.raises(IndexError):
+        stream.step(x, active=np.array([2**31 - 1, 0], kind))
+    with pytest.raises(ValueError, match="twice"):
+        stream.step(x, active=np.array([0, 1, 2, 0], kind))
+    for marks in (np.ones(2, bool), np.ones(4, bool)):
+        with pytest.raises(ValueError, match=r"expected \(3,\)"):
+            stream.step(x, active=marks)
+    assert not np.any(stream.state["gru.l0.h"])
+    assert np.array_equal(stream.step(x), frames_model.run(x[:, None])[:, 0])
+
+
 def test_inactive_rows_are_zero_without_out(frames_model: grucore.Model, rng: Any) -> None:
     y = frames_model.stream(3).step(frames(rng, 3, 5), active=[1])
     assert np.array_equal(y[[0, 2]], np.zeros((2, 3)))

@@ -62,8 +62,8 @@ class Stream:
     def step(self, x: Any, out: Any = None, *, active: Any = None) -> Any: ...
     def _step_arrays(
         self,
-        inputs: tuple[npt.NDArray[Any], ...],
-        outputs: tuple[npt.NDArray[Any], ...],
+        x: npt.NDArray[Any] | tuple[npt.NDArray[Any], ...],
+        out: npt.NDArray[Any] | tuple[npt.NDArray[Any], ...],
         rows: npt.NDArray[np.uint32] | None,
     ) -> tuple[int, int]: ...
     def _run_arrays(

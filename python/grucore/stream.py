@@ -3,8 +3,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any, Self
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any, NoReturn, Self
 
 import numpy as np
 
@@ -127,10 +127,9 @@ class Stream(_core.Stream):
             raise ValueError(f"{what}= needs a stream with batch=n")
         return row_numbers(rows, self.batch, what)
 
-    def _step_any(self, x: Any, out: Any, active: Any) -> Any:
-        """`step` for everything but the plain arrays that `_core` takes itself."""
-        model, batch = self.model, self.batch
-        lead = () if batch is None else (batch,)
+    def _inputs(self, x: Any) -> list[Array]:
+        """What `step` was given as plain arrays."""
+        model, lead = self.model, () if self.batch is None else (self.batch,)
         inputs = []
         for value, port, ids in zip(
             gather(x, model.inputs), model.inputs, model._id_counts, strict=True
@@ -138,6 +137,13 @@ class Stream(_core.Stream):
             array = as_input(value, port, ids, len(lead) + 1)
             check_shape(array.shape, (*lead, port.features), f"input {port.name!r}")
             inputs.append(plain(array))
+        return inputs
+
+    def _step_any(self, x: Any, out: Any, active: Any) -> Any:
+        """`step` for arguments that `_core` does not take as they are."""
+        model, batch = self.model, self.batch
+        lead = () if batch is None else (batch,)
+        inputs = self._inputs(x)
         rows = None if active is None else self._row_numbers(active, "active")
         shapes = [(*lead, port.features) for port in model.outputs]
         if out is None:
@@ -156,21 +162,26 @@ class Stream(_core.Stream):
             ]
             if self.nonfinite == "error":  # the input must still be there to say what was wrong
                 inputs = apart(inputs, views)
-        targets = tuple([plain(view) for view in views])
-        written, flags = self._step_arrays(tuple(inputs), targets, rows)
+        targets = [plain(view) for view in views]
+        written, flags = self._step_arrays(
+            inputs[0] if len(inputs) == 1 else tuple(inputs),
+            targets[0] if len(targets) == 1 else tuple(targets),
+            rows,
+        )
         for view, target in zip(views, targets, strict=True):
             if target is not view:  # was not contiguous
                 view[...] = target
         if self.nonfinite == "error" and flags & NONFINITE_INPUT:
-            self._nonfinite(tuple(inputs), rows)
-        if rows is not None and not len(rows):  # what comes with every frame came for nobody
-            for index, clock in enumerate(model._output_clocks):
-                written |= (clock == (1, 0)) << index
+            self._raise_nonfinite(inputs, rows)
         answers = [result if written >> index & 1 else None for index, result in enumerate(results)]
         return answers[0] if len(answers) == 1 else tuple(answers)
 
-    def _nonfinite(self, inputs: tuple[Array, ...], rows: Any) -> None:
-        """Raise `NonFiniteError` for a frame that was held."""
+    def _nonfinite(self, x: Any, active: Any) -> NoReturn:
+        """Raise `NonFiniteError` for a frame that was held, from the arguments of `step`."""
+        rows = None if active is None else self._row_numbers(active, "active")
+        self._raise_nonfinite(self._inputs(x), rows)
+
+    def _raise_nonfinite(self, inputs: Sequence[Array], rows: Any) -> NoReturn:
         frames = [array.reshape(-1, 1, array.shape[-1]) for array in inputs]
         found, _ = find_nonfinite(frames, None)
         if rows is not None:

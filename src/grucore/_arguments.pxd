@@ -14,11 +14,7 @@ cdef enum:
     WRITE = READ | WRITEABLE
 
 
-# The arguments of step, or of run.
-cdef struct Frame:
-    const void* sources[MAX_PORTS]
-    void* targets[MAX_PORTS]
-
+# The arguments of run.
 cdef struct Sequence:
     cpp.ConstSignal sources[MAX_PORTS]
     cpp.Signal targets[MAX_PORTS]
@@ -73,39 +69,18 @@ cdef inline bint is_single(const cpp.Model* model, npy_intp rows) noexcept:
     )
 
 
-cdef inline bint overlap(object x, object out) noexcept:
-    """Whether two contiguous float32 arrays share memory."""
+cdef inline bint overlap(object x, npy_intp width, object out) noexcept:
+    """Whether contiguous arrays share memory: of values of so many bytes at most, and of four."""
     cdef char* first = <char*>cpp.PyArray_DATA(<PyArrayObject*>x)
     cdef char* second = <char*>cpp.PyArray_DATA(<PyArrayObject*>out)
     return (first < second + 4 * cpp.PyArray_SIZE(<PyArrayObject*>out)
-            and second < first + 4 * cpp.PyArray_SIZE(<PyArrayObject*>x))
+            and second < first + width * cpp.PyArray_SIZE(<PyArrayObject*>x))
 
 
 cdef inline int check_counts(const cpp.Model* model, tuple inputs, tuple outputs) except -1:
     if (<uint32_t>len(inputs) != cpp.input_count(model)
             or <uint32_t>len(outputs) != cpp.output_count(model)):
         raise ValueError("expected one array for each input and output of the model")
-    return 0
-
-
-cdef inline int take_frame(
-    Frame* frame, const cpp.Model* model, PyTypeObject* ndarray, int rank, npy_intp rows,
-    tuple inputs, tuple outputs
-) except -1:
-    """Addresses of one frame: plain arrays for each input and output."""
-    cdef cpp.PortInfo info
-    cdef uint32_t i
-    check_counts(model, inputs, outputs)
-    for i in range(len(inputs)):
-        info = cpp.input_info(model, i)
-        if not is_frame(inputs[i], ndarray, rank, rows, info.features, READ, info.dtype):
-            raise TypeError(f"input {i} is not a plain frame of the right dtype and shape")
-        frame.sources[i] = cpp.PyArray_DATA(<PyArrayObject*>inputs[i])
-    for i in range(len(outputs)):
-        info = cpp.output_info(model, i)
-        if not is_frame(outputs[i], ndarray, rank, rows, info.features, WRITE, info.dtype):
-            raise TypeError(f"output {i} is not a plain frame of the right dtype and shape")
-        frame.targets[i] = cpp.PyArray_DATA(<PyArrayObject*>outputs[i])
     return 0
 
 
@@ -190,3 +165,17 @@ cdef inline const uint32_t* take_numbers(
         if data[i] > most or (ascending and i > 0 and data[i] <= data[i - 1]):
             raise ValueError(f"expected {'ascending ' if ascending else ''}numbers up to {most}")
     return data
+
+
+cdef inline int check_state(
+    const cpp.Model* model, uint32_t index, object value, PyTypeObject* ndarray, npy_intp rows,
+    int flags
+) except -1:
+    """Refuse what is not a plain array (rows, size) for this state."""
+    cdef npy_intp size
+    if index >= cpp.state_count(model):
+        raise IndexError(f"no state {index}")
+    size = cpp.state_info(model, index).size
+    if not is_frame(value, ndarray, 2, rows, size, flags):
+        raise TypeError(f"expected a plain float32 array of shape {(rows, size)}")
+    return 0

@@ -9,11 +9,12 @@ from libc.stdint cimport uint32_t, uint64_t
 from grucore cimport _cpp as cpp
 from grucore cimport _describe as describe
 from grucore._arguments cimport (
-    READ, WRITE, Frame, Sequence, is_frame, is_plain, is_single, output_frames, overlap,
-    take_frame, take_numbers, take_sequence,
+    READ, WRITE, Sequence, check_state, is_frame, is_single, output_frames, overlap, take_numbers,
+    take_sequence,
 )
 from grucore._cpp cimport PyArrayObject, npy_intp
 from grucore._file cimport copy_bytes, open_file
+from grucore._frames cimport Desk, Frame, release_desk, set_desk, step_frame, take_step, written_of
 from grucore._memory cimport Block, allocate, release
 
 import os
@@ -28,16 +29,17 @@ cdef dict NONFINITE = {"propagate": 0, "hold": 1, "error": 1}
 # Multiply-adds that take about 20 us: below, releasing the GIL costs more than it gives.
 cdef uint64_t LONG_WORK = 200_000
 
-cdef object ndarray = None
+cdef object ndarray = None, integer = None
 cdef PyTypeObject* ndarray_type = NULL
 
 
 cdef int learn_numpy() except -1:
-    """Import numpy and remember its array type: the first stream does, not `import grucore`."""
-    global ndarray, ndarray_type
+    """Import numpy and remember its types: the first stream does, not `import grucore`."""
+    global ndarray, integer, ndarray_type
     if ndarray_type == NULL:
         import numpy
         cpp._import_array()
+        integer = numpy.integer
         ndarray = numpy.ndarray
         ndarray_type = <PyTypeObject*>ndarray
     return 0
@@ -177,6 +179,7 @@ cdef class Stream:
     cdef cpp.Stream* _stream
     cdef cpp.Flag _busy
     cdef readonly uint32_t _block
+    cdef Desk _desk
     cdef npy_intp _rows, _features, _out_features
     cdef uint64_t _work      # multiply-adds of one frame of all rows
     cdef int _rank           # of an input frame: 1, or 2 with a batch
@@ -201,6 +204,9 @@ cdef class Stream:
         self._out_features = cpp.output_info(model._model, 0).features
         self._single = is_single(model._model, self._rows)
         self._work = cpp.macs_per_frame(model._model) * <uint64_t>self._rows
+        self._desk.ndarray = ndarray_type
+        self._desk.integer = <PyTypeObject*>integer
+        set_desk(&self._desk, model._model, batch, self._raises, model._id_counts)
         options.block = block
         options.nonfinite = <cpp.Nonfinite><int>NONFINITE[nonfinite]
         check(cpp.plan_stream(model._model, options, &plan))
@@ -208,6 +214,7 @@ cdef class Stream:
         check(cpp.init_stream(model._model, options, self._arena.data, plan.bytes, &self._stream))
 
     def __dealloc__(self):
+        release_desk(&self._desk)
         release(&self._arena)
 
     def __reduce__(self):
@@ -266,9 +273,14 @@ cdef class Stream:
             or not (out is None or is_frame(
                 out, ndarray_type, self._rank, self._rows, self._out_features, WRITE))
             # What was not finite could not be named any more after the call.
-            or (self._raises and out is not None and overlap(x, out))
+            or (self._raises and out is not None and overlap(x, 4, out))
         ):
-            return self._step_any(x, out, active)
+            made = self._advance(x, out, active, &written, &flags)
+            if made is None:
+                return self._step_any(x, out, active)
+            if self._raises and flags & cpp.kFlagNonfiniteInput:
+                self._nonfinite(x, active)
+            return written_of(made, written)
         if out is None:
             dims[0] = self._rows
             dims[1] = self._out_features
@@ -285,32 +297,32 @@ cdef class Stream:
             flags = cpp.take_flags(self._stream)
         self._busy.give()
         if flags & cpp.kFlagNonfiniteInput:
-            self._nonfinite((x,), None)
+            self._nonfinite(x, None)
         return out if written & 1 else None
 
-    def _step_arrays(self, tuple inputs, tuple outputs, rows):
-        """One frame from plain arrays in the shapes of `step`; `rows`: ascending uint32, or None.
-
-        Returns the mask of the outputs written, and the flags.
-        """
+    cdef object _advance(self, x, out, active, uint64_t* written, uint32_t* flags):
+        """Step, and return the outputs; None, with nothing done, where `take_step` says so."""
         cdef Frame frame
-        cdef const uint32_t* chosen = NULL
-        cdef uint32_t count = 0
-        cdef bint whole = rows is None
-        cdef uint64_t written
-        cdef uint32_t flags
-        take_frame(&frame, self.model._model, ndarray_type, self._rank, self._rows, inputs, outputs)
-        if not whole:
-            chosen = take_numbers(rows, ndarray_type, -1, <uint32_t>(self._rows - 1), True)
-            count = len(rows)
         self._enter()
-        with nogil:
-            if whole:
-                written = cpp.step(self._stream, frame.sources, frame.targets)
-            else:
-                written = cpp.step_rows(self._stream, frame.sources, frame.targets, chosen, count)
-            flags = cpp.take_flags(self._stream)
-        self._busy.give()
+        try:
+            out = take_step(&self._desk, &frame, x, out, active)
+            if out is not None:
+                if self._work < LONG_WORK:
+                    written[0] = step_frame(self._stream, &self._desk, &frame)
+                else:
+                    with nogil:
+                        written[0] = step_frame(self._stream, &self._desk, &frame)
+                flags[0] = cpp.take_flags(self._stream)
+        finally:
+            self._busy.give()
+        return out
+
+    def _step_arrays(self, x, out, rows):
+        """`step` of the plain arrays that `_step_any` made: the outputs written, and flags."""
+        cdef uint64_t written = 0
+        cdef uint32_t flags = 0
+        if self._advance(x, out, rows, &written, &flags) is None:
+            raise TypeError("expected plain arrays of the right dtypes and shapes")
         return written, flags
 
     def _run_arrays(self, uint32_t frames, tuple inputs, tuple outputs, lengths):
@@ -374,12 +386,8 @@ cdef class Stream:
         cdef uint32_t index, row, size
         cdef float* values
         for index, array in arrays:
-            if index >= cpp.state_count(self.model._model):
-                raise IndexError(f"no state {index}")
-            size = cpp.state_info(self.model._model, index).size
-            if (not is_plain(array, ndarray_type, cpp.NPY_FLOAT, READ if into else WRITE)
-                    or array.shape != (self._rows, size)):
-                raise TypeError(f"expected a plain float32 array of shape {(self._rows, size)}")
+            check_state(self.model._model, index, array, ndarray_type, self._rows,
+                        READ if into else WRITE)
         self._enter()
         for index, array in arrays:
             size = cpp.state_info(self.model._model, index).size

@@ -154,10 +154,14 @@ cdef extern from "numpy/arrayobject.h":
     ctypedef Py_ssize_t npy_intp
     ctypedef struct PyArrayObject:
         pass
+    int NPY_BOOL
     int NPY_FLOAT
+    int NPY_DOUBLE
     int NPY_INT
     int NPY_INT32
     int NPY_UINT32
+    int NPY_INT64
+    int NPY_LONGLONG
     int PyArray_NDIM(PyArrayObject* array) nogil
     int PyArray_TYPE(PyArrayObject* array) nogil
     int PyArray_FLAGS(PyArrayObject* array) nogil
@@ -166,9 +170,10 @@ cdef extern from "numpy/arrayobject.h":
     npy_intp* PyArray_STRIDES(PyArrayObject* array) nogil
     npy_intp PyArray_SIZE(PyArrayObject* array) nogil
     void* PyArray_DATA(PyArrayObject* array) nogil
-    # These two use the table: call them after learn_numpy() only.
+    # These use the table: call them after learn_numpy() only.
     int _import_array() except -1
     object PyArray_SimpleNew(int ndim, npy_intp* dims, int type_num)
+    object PyArray_ZEROS(int ndim, npy_intp* dims, int type_num, int fortran)
 
 
 cdef extern from *:

@@ -1,0 +1,58 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What a contender has to offer."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, ClassVar
+
+import numpy as np
+from workloads import Array, Workload
+
+__all__ = ["BOUNDS", "Peer"]
+
+# The largest difference from float64, by kind of weights, with which a contender may be timed.
+BOUNDS = {"float32": 1e-5, "float16": 5e-3, "int8": 0.1, "int4": 0.5}
+
+
+class Peer:
+    """A runtime for one workload. The constructor raises ImportError where it is not installed.
+
+    It offers `steps` for workloads of form S and `run` for the others. State is carried from one
+    call of `steps` to the next; each `run` starts from zeros.
+    """
+
+    name: ClassVar[str]
+    weights: ClassVar[str] = "float32"
+    forms: ClassVar[str] = "S"
+
+    def __init__(self, workload: Workload, weights: dict[str, Array]) -> None:
+        raise NotImplementedError
+
+    def frames(self, x: Array) -> list[Any]:
+        """Frames (count, 1, input_size) as what `steps` takes."""
+        return [frame.copy() for frame in x]
+
+    def reset(self) -> None:
+        """Back to the zero state."""
+        raise NotImplementedError
+
+    def step(self, frame: Any) -> Array:
+        """One frame, for the check: the output, hidden_size numbers."""
+        raise NotImplementedError
+
+    def steps(self, frames: Sequence[Any]) -> None:
+        """What is timed: a step for each frame."""
+        raise NotImplementedError
+
+    def sequence(self, x: Array) -> Any:
+        """Frames (frames, batch, input_size) as what `run` takes."""
+        return x
+
+    def run(self, x: Any) -> Any:
+        """What is timed: the whole sequence."""
+        raise NotImplementedError
+
+    def result(self, y: Any) -> Array:
+        """What `run` gave, as (frames, batch, hidden_size)."""
+        return np.asarray(y)

@@ -1,0 +1,147 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What compare.py found, as tables: `python tables.py RESULTS.json` writes Markdown."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+__all__ = ["show"]
+
+FORMS = {
+    "S": "Streaming, microseconds a step",
+    "Q": "Sequences of 100 frames, microseconds each",
+    "B": "Batches of sequences of 100 frames, microseconds each",
+    "L": "48,000 frames, microseconds",
+}
+OURS = "grucore"
+
+
+def figure(value: float) -> str:
+    """Three digits, never in exponents."""
+    if value >= 1000:
+        return f"{value:,.0f}"
+    return f"{value:.3g}" if value >= 100 else f"{value:#.3g}"
+
+
+def _forms(report: dict[str, Any]) -> Iterator[tuple[str, dict[str, Any]]]:
+    """The workloads of each form."""
+    for form in FORMS:
+        found = {name: one for name, one in report["workloads"].items() if name[0] == form}
+        if found:
+            yield form, found
+
+
+def _titles(workloads: dict[str, Any]) -> list[str]:
+    return list(dict.fromkeys(name for one in workloads.values() for name in one["contenders"]))
+
+
+def _is_ours(title: str) -> bool:
+    return title.split()[0] == OURS
+
+
+def _cells(workloads: dict[str, Any], title: str, statistic: str) -> list[str]:
+    cells = []
+    for one in workloads.values():
+        found = one["contenders"].get(title)
+        cells.append("-" if found is None else figure(found[statistic]))
+    return cells
+
+
+def _engine_rows(workloads: dict[str, Any], title: str) -> list[list[str]]:
+    """The same in C++, and how many times the limit that is."""
+    native, times = [f"{title}: C++"], [f"{title}: C++ / limit"]
+    for one in workloads.values():
+        found = one["contenders"].get(title, {}).get("engine")
+        native.append("-" if found is None else figure(found["us"]))
+        times.append("-" if found is None else f"{found['us'] / found['limit_us']:.2f}")
+    return [native, times] if any(cell != "-" for cell in native[1:]) else []
+
+
+def tables(report: dict[str, Any], statistic: str) -> Iterator[tuple[str, list[list[str]]]]:
+    """A caption and rows, the first one the header, for each form."""
+    for form, workloads in _forms(report):
+        titles = _titles(workloads)
+        rows = [["", *workloads]]
+        rows += [[title, *_cells(workloads, title, statistic)] for title in titles]
+        for title in filter(_is_ours, titles):
+            rows += _engine_rows(workloads, title)
+        for kind in ("float32", "int8"):
+            best = [f"best {kind} peer / grucore"]
+            for one in workloads.values():
+                best.append(lead(one, kind, statistic))
+            rows.append(best)
+        yield FORMS[form], rows
+
+
+def lead(workload: dict[str, Any], kind: str, statistic: str = "us_min") -> str:
+    """How many times the time of grucore the best peer takes, with weights of the same kind."""
+    ours, peers = [], []
+    for title, found in workload["contenders"].items():
+        if found["weights"] == kind:
+            (ours if _is_ours(title) else peers).append(found[statistic])
+    return f"{min(peers) / min(ours):.1f}" if ours and peers else "-"
+
+
+def errors(report: dict[str, Any]) -> list[list[str]]:
+    """Largest differences from float64."""
+    workloads = report["workloads"]
+    rows = [["", *workloads]]
+    for title in _titles(workloads):
+        cells = [one["contenders"].get(title) for one in workloads.values()]
+        rows.append([title, *("-" if cell is None else f"{cell['error']:.0e}" for cell in cells)])
+    return rows
+
+
+def not_timed(report: dict[str, Any]) -> list[str]:
+    """Lines that name who was left out, and why."""
+    found: dict[tuple[str, str], list[str]] = {}
+    for name, one in report["workloads"].items():
+        for title, why in one["not_timed"].items():
+            found.setdefault((title, why), []).append(name)
+    return [f"{title} ({', '.join(names)}): {why}" for (title, why), names in found.items()]
+
+
+def _plain(rows: list[list[str]]) -> Iterator[str]:
+    widths = [max(len(row[i]) for row in rows) for i in range(len(rows[0]))]
+    for row in rows:
+        first = row[0].ljust(widths[0])
+        rest = (cell.rjust(width) for cell, width in zip(row[1:], widths[1:], strict=True))
+        yield "  ".join([first, *rest])
+
+
+def _markdown(rows: list[list[str]]) -> Iterator[str]:
+    header, *body = rows
+    for row in (header, ["---"] * len(header), *body):
+        yield "| " + " | ".join(row) + " |"
+
+
+def show(report: dict[str, Any], *, markdown: bool = False, statistic: str = "us_min") -> None:
+    """Print everything."""
+    form = _markdown if markdown else _plain
+    described = report["machine"]
+    print(f"{described['processor']}, load {described['load'][0]:.1f}; {statistic}")
+    for caption, rows in tables(report, statistic):
+        print(f"\n{caption}\n", *form(rows), sep="\n")
+    print("\nLargest difference from float64\n", *form(errors(report)), sep="\n")
+    for line in not_timed(report):
+        print(f"not timed: {line}")
+
+
+def main() -> int:
+    """Read and print."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("results", metavar="JSON", help="what compare.py wrote with --out")
+    parser.add_argument("--median", action="store_true", help="medians instead of minima")
+    arguments = parser.parse_args()
+    report = json.loads(Path(arguments.results).read_text("utf-8"))
+    show(report, markdown=True, statistic="us_median" if arguments.median else "us_min")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
