@@ -22,7 +22,9 @@ Status parse(const NodeSource& source, void*) {
 bool reads_future(const void*) { return true; }
 
 // For each row of the batch: how many of its frames have been passed. Kept in the place of floats.
-uint64_t scratch_floats(const void*, const KernelTable&, uint32_t batch, uint32_t frames) { return uint64_t{batch} * frames + batch; }
+uint64_t scratch_floats(const void*, const KernelTable&, uint32_t batch, uint32_t frames) {
+  return uint64_t{batch} * frames + batch;
+}
 
 void run(const Node& node, const NodeMemory& memory, const Block& block) {
   const ValueBuffer& x = block.values[node.inputs[0]];
