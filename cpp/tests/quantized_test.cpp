@@ -212,7 +212,13 @@ void check_nonfinite() {
 
 }  // namespace
 
-int main() {
+// Arguments name tables that have to be among those tested.
+int main(int argc, char** argv) {
+  for (int i = 1; i < argc; ++i) {
+    bool found = false;
+    for (const Isa isa : supported_isas()) found |= strcmp(grucore::isa_name(isa), argv[i]) == 0;
+    CHECK_SAYING(found, "no table %s here", argv[i]);
+  }
   std::mt19937 random(1);
   const uint32_t sizes[][2] = {{1, 1},  {3, 5},   {4, 16},  {7, 17},   {24, 24},  {31, 28},
                                {33, 4}, {40, 64}, {64, 80}, {130, 47}, {1025, 9}, {2100, 20}};
