@@ -16,6 +16,8 @@ from oracles import oracle
 
 keras = oracle("keras")
 layers = keras.layers
+if keras.backend.backend() == "torch":
+    oracle("torch")  # with one thread: more cost small matrices far more than they bring
 
 __all__ = ["Case", "keras", "layers", "outputs_of", "random_model", "randomize"]
 
@@ -27,6 +29,7 @@ ACTIVATIONS = (
 )
 GATES = ("sigmoid", "sigmoid", "hard_sigmoid", "sparse_sigmoid")  # any other may grow without end
 CANDIDATES = ("tanh", "tanh", "sigmoid", "softsign", "hard_sigmoid")
+MERGES = ("Add", "Multiply", "Average", "Subtract")
 MASK_VALUE = 0.5
 
 
@@ -68,7 +71,7 @@ class _Maker:
 
     def __init__(self, seed: int) -> None:
         self.rng = np.random.default_rng(seed)
-        self.width = 0
+        self.frames = 0
 
     def pick(self, *options: Any) -> Any:
         return options[int(self.rng.integers(len(options)))]
@@ -121,22 +124,54 @@ class _Maker:
             lambda: layers.PReLU(shared_axes=[1]),
             lambda: layers.ELU(alpha=0.7),
             lambda: layers.Dropout(0.3),
+            lambda: layers.SpatialDropout1D(0.3),
             lambda: layers.GaussianNoise(0.1),
             lambda: layers.Rescaling(0.5, 0.25),
         ]
         return self.pick(*makers)()
 
     def convolution(self, features: int) -> Any:
-        taps, padding = int(self.pick(1, 2, 3, 5)), self.pick("causal", "causal", "same", "valid")
+        taps, dilation = int(self.pick(1, 2, 3, 5)), int(self.pick(1, 1, 2))
+        lost = dilation * (taps - 1)
+        kind = self.pick("full", "full", "depthwise", "separable")
+        paddings = ("causal", "causal", "same", "valid") if kind == "full" else ("same", "valid")
+        padding = self.pick(*paddings)
+        stride = int(self.pick(1, 2)) if padding != "same" and dilation == 1 else 1
+        if padding == "valid" and self.frames < 2 * (lost + 3):
+            padding = "same"
+        self.frames = (self.frames - (lost if padding == "valid" else 0)) // stride
+        options = {
+            "padding": padding,
+            "dilation_rate": dilation,
+            "strides": stride if padding != "same" else 1,
+            "activation": self.pick("linear", "relu", "tanh"),
+            "use_bias": self.flag(0.8),
+        }
+        if kind == "depthwise":
+            return layers.DepthwiseConv1D(taps, depth_multiplier=self.pick(1, 2), **options)
+        if kind == "separable":
+            multiplier = self.pick(1, 2)
+            return layers.SeparableConv1D(self.size(), taps, depth_multiplier=multiplier, **options)
         groups = self.pick(1, features) if features <= 8 else 1
-        return layers.Conv1D(
-            groups * int(self.pick(1, 2, 3)),
-            taps,
-            padding=padding,
-            dilation_rate=int(self.pick(1, 1, 2)),
-            groups=groups,
-            activation=self.pick("linear", "relu", "tanh"),
-        )
+        filters = groups * int(self.pick(1, 2, 3))
+        return layers.Conv1D(filters, taps, groups=groups, **options)
+
+    def windowed(self, x: Any) -> Any:
+        """Layers that change the number of frames, while there are enough of them."""
+        kind = self.pick("pool", "pool", "pad", "crop")
+        if kind == "pad":
+            before, after = self.pick((2, 0), (1, 0), (1, 1), (0, 2))
+            x = layers.ZeroPadding1D((before, after))(x)
+            return layers.Conv1D(self.size(), 3, activation="relu")(x)
+        if self.frames < 9:
+            return x
+        if kind == "crop":
+            self.frames -= 3
+            return layers.Cropping1D(self.pick((1, 2), (3, 0), (0, 2), 1))(x)
+        taps, stride = int(self.pick(2, 3)), self.pick(None, 1, 2)
+        self.frames = (self.frames - taps) // (stride or taps) + 1
+        make = self.pick(layers.MaxPooling1D, layers.AveragePooling1D)
+        return make(taps, strides=stride)(x)
 
     def sequence_layers(self, x: Any, count: int) -> Any:
         for _ in range(count):
@@ -145,10 +180,12 @@ class _Maker:
                 x = self.recurrent()(x)
             elif chance < 0.45:
                 x = self.convolution(x.shape[-1])(x)
+            elif chance < 0.5:
+                x = self.windowed(x)
             elif chance < 0.6:
                 y = self.framewise(x.shape[-1])(x)
                 same = y.shape[-1] == x.shape[-1]
-                merge = self.pick("Concatenate", *(["Add", "Multiply", "Average"] if same else []))
+                merge = self.pick("Concatenate", *(MERGES if same else []))
                 x = getattr(layers, merge)()([x, y])
             elif chance < 0.68:
                 width = x.shape[-1]
@@ -165,7 +202,7 @@ def random_model(seed: int, *, batch: int = 2) -> Case:
     """A model of three to eight layers around at least one recurrent one."""
     maker = _Maker(seed)
     rng = maker.rng
-    frames = int(maker.pick(11, 23, 40))
+    frames = maker.frames = int(maker.pick(11, 23, 40))
     inputs, arrays = [], []
     kinds = maker.pick(["x"], ["x"], ["ids"], ["x", "ids"], ["masked"], ["x", "x"])
     flows = []

@@ -32,6 +32,7 @@ from grucore.ir import (
     Node,
     Operation,
     Pool,
+    Pool1d,
     Pooling,
     Position,
     Select,
@@ -249,7 +250,7 @@ def _binary(rng: np.random.Generator) -> Graph:
     first = chain.at
     second = chain.add(Activate, activation=activation(rng))
     pair = (first, second) if rng.integers(2) else (second, first)
-    chain.add(Binary, *pair, operation=Operation(int(rng.integers(3))))
+    chain.add(Binary, *pair, operation=Operation(int(rng.integers(len(Operation)))))
     return chain.graph()
 
 
@@ -284,6 +285,14 @@ def _pool(rng: np.random.Generator) -> Graph:
     return chain.graph()
 
 
+def _pool1d(rng: np.random.Generator) -> Graph:
+    chain = _source(rng)
+    for _ in range(int(rng.integers(1, 3))):
+        taps, stride = (int(n) for n in rng.integers(1, (7, 5)))
+        chain.add(Pool1d, taps=taps, stride=stride, pooling=Pooling(int(rng.integers(2))))
+    return chain.graph()
+
+
 def _masked(rng: np.random.Generator) -> Graph:
     if rng.integers(2):
         chain = Chain(Value("ids", int(rng.integers(1, 4)), Dtype.INT32))
@@ -314,6 +323,7 @@ MAKERS: dict[str, Callable[[np.random.Generator], Graph]] = {
     "select": _select,
     "take": _take,
     "pool": _pool,
+    "pool1d": _pool1d,
     "mask": _masked,
     "flip": _flip,
 }

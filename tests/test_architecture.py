@@ -43,6 +43,8 @@ def test_steps_names_and_options() -> None:
         ("gru > last(x)", "last has no weights to name"),
         ("gru > last > gru", "gru needs a sequence, but last leaves one frame only"),
         ("gru > last > last", "last needs a sequence"),
+        ("gru > relu > final", "final needs a gru right before it"),
+        ("gru > final > gru", "gru needs a sequence, but final"),
         ("gru > mean > conv1d(c, padding=0)", "conv1d needs a sequence, but mean"),
         ("gru(a) > linear(a)", "uses 'a' twice"),
         ("gru(a, eps=1)", "gru has an argument 'eps', expected none"),

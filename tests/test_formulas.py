@@ -31,8 +31,8 @@ from grucore.ir import (
     Mask,
     MaskedOutput,
     Node,
-    Operation,
     Pool,
+    Pool1d,
     Pooling,
     Position,
     Rate,
@@ -138,8 +138,7 @@ def layer(node: Node, sources: list[np.ndarray]) -> np.ndarray:
         case Affine():
             return x * node.scale.astype(float) + node.shift.astype(float)
         case Binary():
-            operations = {Operation.ADD: "add", Operation.SUBTRACT: "subtract"}
-            return getattr(np, operations.get(node.operation, "multiply"))(*sources)
+            return textbook.OPERATIONS[node.operation.name.lower()](*sources)
         case Concat():
             return np.hstack(sources)
         case Select():
@@ -149,6 +148,8 @@ def layer(node: Node, sources: list[np.ndarray]) -> np.ndarray:
             return x[place] if len(x) else np.zeros(x.shape[1])
         case Pool():
             return pooled(node, sources)
+        case Pool1d():
+            return textbook.pool1d(x, node.taps, node.stride, node.pooling is Pooling.MAXIMUM)
         case Flip():
             return x[::-1]
         case Mask():

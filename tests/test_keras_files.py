@@ -29,6 +29,7 @@ FILES = {
     "keras2_layout.h5": None,
     "keras2_cudnn_layout.h5": None,
     "tf_keras_layout.h5": None,
+    "tf_keras213_layout.keras": None,
 }
 
 

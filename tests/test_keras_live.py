@@ -3,6 +3,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -182,14 +184,77 @@ def test_two_outputs_of_a_bidirectional_without_merging() -> None:
     agreed(keras.Model(x, [forward, layers.Dense(2)(backward)]))
 
 
-class Subclass(keras.Model):
-    """Python code."""
+RENORM = {"renorm": True, "renorm_clipping": {"rmax": 2.0}}
 
 
-def test_what_is_no_model() -> None:
-    with pytest.raises(TypeError, match=r"builtins\.int is not a keras\.Model"):
-        grucore.from_keras(3)
-    with pytest.raises(grucore.ConversionError, match="is a subclass of keras"):
-        grucore.from_keras(Subclass())
-    with pytest.raises(grucore.ConversionError, match="is not built"):
-        grucore.from_keras(keras.Sequential([layers.GRU(3)]))
+@pytest.mark.filterwarnings("ignore:.*HDF5 file.*:UserWarning")
+@pytest.mark.parametrize("name", ["model.keras", "model.h5"])
+def test_batch_renormalization(name: str, tmp_path: Path) -> None:
+    inner = layers.TimeDistributed(layers.BatchNormalization(**RENORM))
+    model = sequential(layers.BatchNormalization(**RENORM), inner, layers.GRU(4))
+    agreed(model)
+    model.save(tmp_path / name)
+    x = np.random.default_rng(1).uniform(-3, 3, (2, FRAMES, 3)).astype(np.float32)
+    found = grucore.convert(tmp_path / name).run(x)
+    assert np.abs(found - outputs_of(model, [x])[0]).max() < 10 * BOUND
+
+
+GRU: Any = layers.GRU
+SIDES: dict[str, Callable[[], tuple[Any, Any, dict[str, Any]]]] = {
+    "cell and activation": lambda: (
+        GRU(4, return_sequences=True),
+        GRU(4, return_sequences=True, go_backwards=True, activation="relu", reset_after=False),
+        {},
+    ),
+    "units and bias": lambda: (
+        GRU(4, return_sequences=True),
+        GRU(2, return_sequences=True, go_backwards=True, use_bias=False),
+        {},
+    ),
+    "gates": lambda: (
+        GRU(4),
+        GRU(4, go_backwards=True, recurrent_activation="hard_sigmoid"),
+        {"merge_mode": "sum"},
+    ),
+    "kind": lambda: (layers.RNN(layers.GRUCell(3)), GRU(4, go_backwards=True), {}),
+    "both turned around": lambda: (GRU(4, go_backwards=True), GRU(4), {}),
+    "states": lambda: (
+        GRU(4, return_state=True),
+        GRU(4, go_backwards=True, return_state=True, reset_after=False),
+        {"merge_mode": "ave"},
+    ),
+}
+
+
+@pytest.mark.filterwarnings("ignore:.*HDF5 file.*:UserWarning")
+@pytest.mark.parametrize("name", SIDES)
+def test_bidirectional_with_sides_of_their_own(name: str, tmp_path: Path) -> None:
+    forward, backward, options = SIDES[name]()
+    model = sequential(layers.Bidirectional(forward, backward_layer=backward, **options))
+    live = agreed(model)
+    x = np.random.default_rng(1).uniform(-3, 3, (2, FRAMES, 3)).astype(np.float32)
+    expected = live.run(x)
+    for file in ("model.keras", "model.h5"):
+        model.save(tmp_path / file)
+        found = grucore.convert(tmp_path / file).run(x)
+        for mine, theirs in zip(_parts(found), _parts(expected), strict=True):
+            assert np.array_equal(mine, theirs)
+
+
+def _parts(found: Any) -> tuple[np.ndarray, ...]:
+    return found if isinstance(found, tuple) else (found,)
+
+
+@pytest.mark.parametrize(
+    ("backward", "reason"),
+    [
+        (lambda: layers.LSTM(4, go_backwards=True, name="l"), "LSTM '.*/l' is of a kind"),
+        (
+            lambda: GRU(4, go_backwards=True, activation="gelu", name="g"),
+            "'g' has activation 'gelu' inside|has activation 'gelu' inside",
+        ),
+    ],
+)
+def test_a_side_that_cannot_be_expressed_is_named(backward: Callable[[], Any], reason: str) -> None:
+    with pytest.raises(grucore.ConversionError, match=reason):
+        grucore.from_keras(sequential(layers.Bidirectional(GRU(4), backward_layer=backward())))

@@ -367,7 +367,7 @@ class Registered(layers.Layer):
         (lambda: layers.Dense(2, activation=lambda x: x, name="d"), "Dense 'd' has the custom"),
         (lambda: layers.LSTM(3, name="cell"), "LSTM 'cell' is of a kind"),
         (lambda: layers.Flatten(name="flat"), "Flatten 'flat' joins all frames"),
-        (lambda: layers.MaxPooling1D(name="pool"), "MaxPooling1D 'pool' is of a kind"),
+        (lambda: layers.RepeatVector(2, name="again"), "RepeatVector 'again' is of a kind"),
         (lambda: layers.UpSampling1D(name="up"), "UpSampling1D 'up' is of a kind"),
         (lambda: layers.Conv1D(2, 3, strides=2, padding="same", name="c"), "'c' has strides"),
         (lambda: layers.BatchNormalization(axis=1, name="b"), "'b' has axis 1, which is time"),
@@ -384,7 +384,7 @@ def test_trap_27_what_is_refused_is_named(
     if "alpha" in reason or "time" in reason:
         model = keras.Sequential([keras.Input((FRAMES, features)), make()])
     else:
-        model = sequential(make())
+        model = sequential(*([layers.GRU(3)] if "again" in reason else []), make())
     with pytest.raises(ERROR, match=reason):
         grucore.from_keras(model)
     model.save(tmp_path / "model.keras")

@@ -29,6 +29,7 @@ from grucore.ir import (
     Node,
     Operation,
     Pool,
+    Pool1d,
     Rate,
     Select,
     Take,
@@ -103,6 +104,13 @@ REFUSED: dict[str, tuple[Graph, str]] = {
     "before": (graph_of(Conv1d, X, writes=Y, **conv(before=3)), "before 3, expected at most 2"),
     "after": (graph_of(Conv1d, X, **conv(before=0, after=1)), "expected 2 in all"),
     "reach": (graph_of(Conv1d, X, writes=Y, **conv(dilation=2**20)), "dilation 1048576"),
+    "taps of a window": (graph_of(Pool1d, X, writes=Y, taps=0), "taps 0, expected 1 to 65536"),
+    "stride of a window": (graph_of(Pool1d, X, writes=Y, taps=2, stride=65537), "stride 65537"),
+    "a window of ids": (graph_of(Pool1d, IDS, taps=2), "is INT32, not FLOAT32"),
+    "the history of a window": (
+        graph_of(Pool1d, replace(X, features=2**14), taps=2**15),
+        "reaches back over 32767 x 16384",
+    ),
     "stride": (graph_of(Conv1d, X, writes=Y, **conv(stride=65537)), "stride 65537"),
 }
 

@@ -172,7 +172,7 @@ def test_activations_are_as_the_page_says(name: str) -> None:
 def test_the_headers_have_the_constants_of_the_page() -> None:
     pattern = r"(-?0x1\.[0-9a-f]{4,}p[+-]\d+)"
     page = set(re.findall(pattern, PAGE.read_text(encoding="utf-8")))
-    headers = [KERNELS / f"{name}-inl.h" for name in ("activations", "functions", "elementwise")]
+    headers = [KERNELS / f"{name}-inl.h" for name in ("activations", "functions", "apply")]
     found = {word for header in headers for word in re.findall(pattern, header.read_text("utf-8"))}
     assert len(found) > 40
     assert found == page

@@ -334,7 +334,9 @@ def test_deep_and_shared_containers_end() -> None:
 def test_files_of_other_kinds(data: bytes, tmp_path: Path) -> None:
     path = tmp_path / "model.pt"
     path.write_bytes(data)
-    with pytest.raises(grucore.ConversionError, match=r"expected a state dict of torch.save"):
+    with pytest.raises(
+        grucore.ConversionError, match=r"expected PyTorch \(\.pt, \.pth, \.ckpt, \.pt2\), safe"
+    ):
         converters.convert_path(path)
 
 
@@ -364,8 +366,11 @@ def test_without_verify_there_is_a_test_vector_but_no_proof() -> None:
 
 
 def test_a_wrong_model_fails_its_proof(monkeypatch: pytest.MonkeyPatch) -> None:
-    def twisted(*_: object) -> tuple[Callable[[np.ndarray], tuple[np.ndarray]], str]:
-        return lambda x: (np.full((len(x), 4), 0.5, np.float32),), "a twin that is wrong"
+    def twisted(*_: object) -> torch_witness.Witnesses:
+        def run(x: np.ndarray) -> tuple[np.ndarray, ...]:
+            return (np.full((len(x), 4), 0.5, np.float32),)
+
+        return torch_witness.Witnesses(run, None, "a twin that is wrong")
 
     monkeypatch.setattr(files, "witness_of", twisted)
     with pytest.raises(grucore.ConversionError, match="does not agree with its source"):

@@ -27,6 +27,18 @@ def noisy(forward: Callable[..., Any], **parts: Any) -> Callable[[], Any]:
     return lambda: made(forward, **parts)
 
 
+def beside(y: torch.Tensor, h: torch.Tensor) -> torch.Tensor:
+    return torch.cat([y, h[-1][:, None].expand(-1, y.shape[1], -1)], -1)
+
+
+def attention(y: torch.Tensor) -> torch.Tensor:
+    return torch.softmax(y @ y.transpose(1, 2), -1) @ y
+
+
+def weighted(y: torch.Tensor, score: nn.Module) -> torch.Tensor:
+    return (torch.softmax(score(y), 1) * y).sum(1)
+
+
 REFUSED: dict[str, tuple[Callable[[], Any], str]] = {
     "flattened time": (
         noisy(lambda m, x: m.head(m.gru(x)[0].flatten(1)), gru=gru(), head=nn.Linear(36, 2)),
@@ -68,7 +80,45 @@ REFUSED: dict[str, tuple[Callable[[], Any], str]] = {
     ),
     "summary to every frame": (
         noisy(lambda m, x: m.gru(x)[0] + m.gru(x)[1][0][:, None], gru=gru()),
-        "of other axes",
+        "aten.add.Tensor in the module (Made): it combines (2, 9, 4) and (2, 1, 4) of other axes: "
+        "one of each frame and one of the whole sequence, which is known at its end only",
+    ),
+    "summary beside every frame": (
+        noisy(lambda m, x: beside(*m.gru(x)), gru=gru()),
+        "aten.cat.default in the module (Made): it joins (2, 9, 4) and (2, 9, 4) of other axes: "
+        "one of each frame and one of the whole sequence",
+    ),
+    "attention by products": (
+        noisy(lambda m, x: attention(m.gru(x)[0]), gru=gru()),
+        "aten.matmul.default in the module (Made): its second factor is computed from the input",
+    ),
+    "attention as a function": (
+        noisy(lambda m, x: functional.scaled_dot_product_attention(*[m.gru(x)[0]] * 3), gru=gru()),
+        "aten.scaled_dot_product_attention.default in the module (Made)",
+    ),
+    "attention of several heads": (
+        noisy(
+            lambda m, x: m.attend(*[m.gru(x)[0]] * 3)[0],
+            gru=gru(),
+            attend=nn.MultiheadAttention(4, 2, batch_first=True),
+        ),
+        "aten.bmm.default in module 'attend' (MultiheadAttention)",
+    ),
+    "weighted sum over time": (
+        noisy(lambda m, x: weighted(m.gru(x)[0], m.score), gru=gru(), score=nn.Linear(4, 1)),
+        "aten.softmax.int in the module (Made): over axis 1",
+    ),
+    "mean times the length": (
+        noisy(lambda m, x: m.gru(x)[0].mean(1) * x.shape[1], gru=gru()),
+        "something else at another number of frames",
+    ),
+    "running sum": (
+        noisy(lambda m, x: m.gru(x)[0].cumsum(1), gru=gru()),
+        "aten.cumsum.default in the module (Made)",
+    ),
+    "pooling over windows": (
+        noisy(lambda m, x: functional.max_pool1d(m.gru(x)[0].transpose(1, 2), 2), gru=gru()),
+        "aten.max_pool1d.default in the module (Made)",
     ),
     "dropout that stays": (
         noisy(lambda m, x: functional.dropout(m.gru(x)[0], 0.5, True), gru=gru()),

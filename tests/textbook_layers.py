@@ -8,7 +8,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-__all__ = ["FUNCTIONS", "conv1d", "gru", "layer_norm", "normal", "softmax"]
+__all__ = ["FUNCTIONS", "OPERATIONS", "conv1d", "gru", "layer_norm", "normal", "pool1d", "softmax"]
 
 Frames = list[list[float]]
 
@@ -44,6 +44,16 @@ FUNCTIONS = {
 }
 
 
+# Of two numbers, or two arrays of them.
+OPERATIONS = {
+    "add": lambda a, b: a + b,
+    "subtract": lambda a, b: a - b,
+    "multiply": lambda a, b: a * b,
+    "maximum": lambda a, b: (a + b + abs(a - b)) / 2,
+    "minimum": lambda a, b: (a + b - abs(a - b)) / 2,
+}
+
+
 def conv1d(
     frames: np.ndarray,
     weight: np.ndarray,
@@ -70,6 +80,17 @@ def conv1d(
                 total += np.convolve(padded[:, first + channel], kernel[::-1], "valid")
         columns.append((total + float(bias[output]))[::stride])
     return np.stack(columns, axis=1)
+
+
+def pool1d(frames: np.ndarray, taps: int, stride: int, maximum: bool) -> np.ndarray:
+    """``frames`` (T, features): of each whole window the largest, or a difference of totals."""
+    if maximum:
+        starts = range(0, len(frames) - taps + 1, stride)
+        windows = [zip(*frames[start : start + taps], strict=True) for start in starts]
+        rows = [[max(column) for column in window] for window in windows]
+        return np.array(rows, float).reshape(-1, frames.shape[1])
+    totals = np.vstack([np.zeros(frames.shape[1]), np.cumsum(frames.astype(np.float64), axis=0)])
+    return (totals[taps:] - totals[: max(0, len(totals) - taps)])[::stride] / taps
 
 
 def softmax(row: Sequence[float]) -> list[float]:

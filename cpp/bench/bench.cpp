@@ -94,21 +94,9 @@ void put_layer(FileBuilder* file, uint32_t layer, const Options& options, uint32
   const textbook::Gru gru = portable_gru(inputs, hidden, options.reset_before, false, &portable);
   const std::string name = "gru" + std::to_string(layer);
   if (options.kind == textbook::Kind::kFloat32) return file->gru(name, gru, x, y);
+  const textbook::WeightKind kind = {options.kind, options.activations, options.kind_name};
   std::mt19937 random(layer + 1);
-  const bool before = options.reset_before;
-  const uint32_t bits = options.activations;
-  const textbook::Matrix ih = textbook::random_matrix(options.kind, bits, 3, hidden, inputs, &random);
-  const textbook::Matrix hh = textbook::random_matrix(options.kind, bits, before ? 2 : 3, hidden, hidden, &random);
-  const textbook::Matrix hn = textbook::random_matrix(options.kind, bits, 1, hidden, hidden, &random);
-  textbook::put_weights(file, 1, ih);
-  textbook::put_weights(file, 2, hh);
-  if (before) textbook::put_weights(file, 3, hn);
-  file->tensor(4, before ? 3 : 4, hidden, 0, gru.bias.data());
-  uint32_t tensors = before ? 4 : 3;
-  tensors += textbook::put_scale(file, 12, ih);
-  tensors += textbook::put_scale(file, 13, hh);
-  if (before) tensors += textbook::put_scale(file, 14, hn);
-  file->node(1, name, {x}, y, FileBuilder::gru_words(gru), tensors);
+  textbook::random_quantized_gru(kind, kind, inputs, hidden, options.reset_before, &random).put(file, name, x, y);
 }
 
 Bytes file_of(const Workload& work, const Options& options) {

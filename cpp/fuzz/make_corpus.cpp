@@ -5,6 +5,7 @@
 
 #include "portable.h"
 #include "small_file.h"
+#include "textbook_quantized.h"
 
 using namespace grucore_test;
 
@@ -43,6 +44,26 @@ Bytes one_layer(uint32_t in, uint32_t hidden, bool reset_before) {
   return file.finish();
 }
 
+Bytes quantized(const textbook::WeightKind& in, const textbook::WeightKind& recurrent, bool reset_before) {
+  std::mt19937 random(5);
+  FileBuilder file;
+  const uint32_t x = file.value("x", 5), y = file.value("y", 6);
+  file.input(x);
+  file.output(y);
+  textbook::random_quantized_gru(in, recurrent, 5, 6, reset_before, &random).put(&file, "gru", x, y);
+  return file.finish();
+}
+
+// Of every second pair of frames the larger one.
+Bytes windows(uint32_t in) {
+  FileBuilder file;
+  const uint32_t x = file.value("x", in), y = file.value("y", in, 1, 4, 1);
+  file.input(x);
+  file.output(y);
+  file.node(16, "pool1d", {x}, y, {1, 2, 4}, 0);
+  return file.finish();
+}
+
 }  // namespace
 
 int main(int argc, char** argv) {
@@ -53,6 +74,12 @@ int main(int argc, char** argv) {
   good = good && write(folder + "one_by_one.gru", one_layer(1, 1, false));
   good = good && write(folder + "wide_before.gru", one_layer(2, 18, true));
   good = good && write(folder + "bidirectional.gru", bidirectional(2, 3));
+  good = good && write(folder + "windows.gru", windows(3));
+  const textbook::WeightKind int8 = {textbook::Kind::kInt8, 16, "int8"}, int4 = {textbook::Kind::kInt4, 8, "int4"},
+                             half = {textbook::Kind::kFloat16, 0, "float16"};
+  good = good && write(folder + "int8_before.gru", quantized(int8, int8, true));
+  good = good && write(folder + "int4_float16.gru", quantized(int4, half, false));
+  good = good && write(folder + "float16_int8.gru", quantized(half, int8, false));
   if (!good) printf("cannot write to %s\n", argv[1]);
   return good ? 0 : 1;
 }

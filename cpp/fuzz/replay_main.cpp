@@ -56,7 +56,7 @@ void change(Bytes* bytes) {
         memmove(bytes->data() + to, bytes->data() + word, length);
         break;
       }
-      default: bytes->resize(std::max<size_t>(64, bytes->size() - 64 * (next_random() % 3))); break;
+      default: bytes->resize(bytes->size() - std::min<size_t>(bytes->size() - 64, 64 * (next_random() % 3))); break;
     }
   }
 }

@@ -1,13 +1,14 @@
 // The same bits across machines: runs fixed models on fixed signals with every table of a numerics class,
 // and writes or compares one hash for each.
 // SPDX-License-Identifier: Apache-2.0
-// Usage: bits_dump --write|--check fused|muladd FILE
+// Usage: bits_dump --write|--check fused|muladd|exact FILE
 #include <stdio.h>
 
 #include <string>
 
 #include "harness.h"
 #include "portable.h"
+#include "textbook_quantized.h"
 
 using namespace grucore_test;
 
@@ -57,6 +58,29 @@ Bytes file_of(const Network& network, PortableRandom* random) {
   return file.finish();
 }
 
+// Layers of integer weights, of another kind for each network.
+Bytes quantized_file_of(const Network& network, uint32_t index) {
+  constexpr textbook::WeightKind kKinds[] = {{textbook::Kind::kInt8, 16, "int8/16"},
+                                             {textbook::Kind::kInt8, 8, "int8/8"},
+                                             {textbook::Kind::kInt4, 16, "int4/16"},
+                                             {textbook::Kind::kInt4, 8, "int4/8"}};
+  std::mt19937 random(index + 1);
+  FileBuilder file;
+  uint32_t x = file.value("x", network.input_size), features = network.input_size;
+  file.input(x);
+  for (uint32_t layer = 0; layer < network.layers; ++layer) {
+    const std::string name = "gru.l" + std::to_string(layer);
+    const uint32_t y = file.value(name, network.hidden_size);
+    textbook::random_quantized_gru(kKinds[index % 4], kKinds[(index + layer) % 4], features, network.hidden_size,
+                                   network.reset_before, &random)
+        .put(&file, name, x, y);
+    features = network.hidden_size;
+    x = y;
+  }
+  file.output(x);
+  return file.finish();
+}
+
 uint64_t hash_of(const std::vector<float>& values) {
   uint64_t hash = 0xcbf29ce484222325u;
   for (const float value : values) {
@@ -70,9 +94,11 @@ uint64_t hash_of(const std::vector<float>& values) {
 std::vector<std::string> lines_of(grucore::Numerics numerics) {
   std::vector<std::string> lines;
   uint32_t seed = 0, tables = 0;
-  for (const Network& network : kNetworks) {
+  for (Network network : kNetworks) {
     PortableRandom random(++seed);
-    const Bytes file = file_of(network, &random);
+    const bool exact = numerics == grucore::Numerics::kExact;
+    if (exact) network.bidirectional = false;
+    const Bytes file = exact ? quantized_file_of(network, seed) : file_of(network, &random);
     const textbook::Floats x = portable_signal(size_t{kBatch} * kFrames * network.input_size, &random);
     std::string first;
     for (const Isa isa : supported_isas()) {
@@ -128,8 +154,10 @@ void compare(const char* path, const std::vector<std::string>& lines) {
 
 int main(int argc, char** argv) {
   if (argc != 4) return 2;
-  const bool fused = strcmp(argv[2], "fused") == 0;
-  const std::vector<std::string> lines = lines_of(fused ? grucore::Numerics::kFused : grucore::Numerics::kMulAdd);
+  const auto is = [&](const char* name) { return strcmp(argv[2], name) == 0; };
+  const std::vector<std::string> lines = lines_of(is("fused")   ? grucore::Numerics::kFused
+                                                  : is("exact") ? grucore::Numerics::kExact
+                                                                : grucore::Numerics::kMulAdd);
   if (strcmp(argv[1], "--write") == 0) return write_golden(argv[3], lines);
   compare(argv[3], lines);
   return finish("bits_dump");

@@ -72,7 +72,9 @@ def check_object(nm: str, readelf: str, path: str) -> list[str]:
         if strong and others != [f"{own}6kTableE"]:
             faults.append(f"must define its table and nothing else, but defines {strong}")
         faults += [f"shares {name} with baseline code" for name in shared]
-        faults += [f"asks for {name}" for name in sorted(undefined - MEMORY) if not SHARED.match(name)]
+        faults += [
+            f"asks for {name}" for name in sorted(undefined - MEMORY) if not SHARED.match(name)
+        ]
     return faults
 
 

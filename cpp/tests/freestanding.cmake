@@ -6,7 +6,10 @@ grucore_program(make_model make_model.cpp)
 set(small_model ${CMAKE_CURRENT_BINARY_DIR}/small_model/small_model.h)
 file(MAKE_DIRECTORY ${CMAKE_CURRENT_BINARY_DIR}/small_model)
 add_custom_command(OUTPUT ${small_model} COMMAND make_model ${small_model} DEPENDS make_model)
-add_custom_target(small_model DEPENDS ${small_model})
+set(small_model_int8 ${CMAKE_CURRENT_BINARY_DIR}/small_model_int8/small_model.h)
+file(MAKE_DIRECTORY ${CMAKE_CURRENT_BINARY_DIR}/small_model_int8)
+add_custom_command(OUTPUT ${small_model_int8} COMMAND make_model ${small_model_int8} int8 DEPENDS make_model)
+add_custom_target(small_model ALL DEPENDS ${small_model} ${small_model_int8})
 
 # Linked by the C compiler, so that nothing of the C++ library can be missed.
 add_executable(c_api_test c_api_test.c)
@@ -26,7 +29,9 @@ if(CMAKE_CROSSCOMPILING OR GRUCORE_SANITIZE)
 elseif(GRUCORE_ARM_CXX AND GRUCORE_QEMU_ARM)
   add_test(NAME cortex_m4
     COMMAND ${PROJECT_SOURCE_DIR}/examples/cortex_m4/build.sh ${CMAKE_CURRENT_BINARY_DIR}/small_model)
-  set_tests_properties(cortex_m4 PROPERTIES TIMEOUT 300)
+  add_test(NAME cortex_m4_int8
+    COMMAND ${PROJECT_SOURCE_DIR}/examples/cortex_m4/build.sh ${CMAKE_CURRENT_BINARY_DIR}/small_model_int8 int8)
+  set_tests_properties(cortex_m4 cortex_m4_int8 PROPERTIES TIMEOUT 300)
 elseif("$ENV{GRUCORE_REQUIRE_FREESTANDING}" STREQUAL "1")
   message(FATAL_ERROR "GRUCORE_REQUIRE_FREESTANDING=1, but arm-none-eabi-g++ or qemu-system-arm is missing")
 endif()

@@ -1,7 +1,9 @@
 // The layers around a GRU, each against the textbook in double, and the same bits from step and run.
 // SPDX-License-Identifier: Apache-2.0
 #include <algorithm>
+#include <cmath>
 #include <functional>
+#include <limits>
 
 #include "harness.h"
 
@@ -178,7 +180,7 @@ void check_select_and_binary() {
         for (uint32_t i : index) y.push_back(x[i]);
         return y;
       });
-  for (const uint32_t op : {0u, 1u, 2u}) {
+  for (const uint32_t op : {0u, 1u, 2u, 3u, 4u}) {
     check_frame_layer(
         "binary", 6, 6,
         [&](FileBuilder* file, uint32_t x, uint32_t y) {
@@ -191,10 +193,45 @@ void check_select_and_binary() {
           textbook::Doubles y;
           for (size_t i = 0; i < 6; ++i) {
             const double a = x[i], b = x[5 - i];
-            y.push_back(op == 0 ? a + b : op == 1 ? a - b : a * b);
+            y.push_back(op == 0   ? a + b
+                        : op == 1 ? a - b
+                        : op == 2 ? a * b
+                        : op == 3 ? std::max(a, b)
+                                  : std::min(a, b));
           }
           return y;
         });
+  }
+}
+
+// A NaN on either side is the result, in its own lane alone.
+void check_extremes_of_nan() {
+  const float nan = std::numeric_limits<float>::quiet_NaN();
+  const uint32_t features = 37, half = features - 1;
+  for (const uint32_t op : {3u, 4u}) {
+    for (const Isa isa : supported_isas()) {
+      const LoadedModel model(one_layer(features, features,
+                                        [&](FileBuilder* file, uint32_t x, uint32_t y) {
+                                          const uint32_t back = file->value("back", features);
+                                          std::vector<uint32_t> index(features);
+                                          for (uint32_t i = 0; i < features; ++i) index[i] = half - i;
+                                          file->index_tensor(11, index);
+                                          file->node(11, "flipped", {x}, back, {}, 1);
+                                          file->node(10, "layer", {x, back}, y, {op}, 0);
+                                        }),
+                              isa);
+      CHECK(model.status() == Status::kOk);
+      for (uint32_t place = 0; place < features; ++place) {
+        std::vector<float> x = random_floats(features, 2.0f, place);
+        x[place] = nan;
+        const std::vector<float> y = step_all(model, 1, x.data());
+        for (uint32_t i = 0; i < features; ++i) {
+          const float a = x[i], b = x[half - i], expected = (op == 3) == (a > b) ? a : b;
+          const bool is_nan = i == place || half - i == place;
+          CHECK(is_nan ? std::isnan(y[i]) : y[i] == expected);
+        }
+      }
+    }
   }
 }
 
@@ -277,6 +314,7 @@ int main() {
   check_activations();
   check_norms();
   check_select_and_binary();
+  check_extremes_of_nan();
   check_gru_activations();
   return finish("layers_test");
 }

@@ -51,6 +51,11 @@ struct Matrix {
   }
 };
 
+// From 0 up to 1. The standard distributions differ from library to library, mt19937 does not.
+inline float portable_uniform(std::mt19937* random) {
+  return static_cast<float>(static_cast<uint32_t>((*random)()) >> 8) * 0x1p-24f;
+}
+
 inline Matrix random_matrix(Kind kind, uint32_t bits, uint32_t gates, uint32_t rows, uint32_t inputs,
                             std::mt19937* random, uint32_t segments = 1, uint32_t groups = 1) {
   Matrix m;
@@ -62,11 +67,10 @@ inline Matrix random_matrix(Kind kind, uint32_t bits, uint32_t gates, uint32_t r
   m.segments = segments;
   m.groups = groups;
   const float bound = 1.0f / sqrtf(static_cast<float>(m.columns()));
-  std::uniform_real_distribution<float> scale(0.5f, 1.0f);
   for (size_t i = 0; i < m.all_rows() * m.columns(); ++i) {
     const uint32_t draw = (*random)();
     switch (kind) {
-      case Kind::kFloat32: m.floats.push_back((scale(*random) - 0.75f) * 4 * bound); break;
+      case Kind::kFloat32: m.floats.push_back((portable_uniform(random) * 2 - 1) * bound); break;
       // Mostly exponents 2^-9 to 2^-2, now and then a denormal half or a zero.
       case Kind::kFloat16:
         m.values.push_back(static_cast<int>(draw % 16 == 0 ? draw & 0x83ff : (draw & 0x83ff) | (6 + draw % 8) << 10));
@@ -77,7 +81,7 @@ inline Matrix random_matrix(Kind kind, uint32_t bits, uint32_t gates, uint32_t r
   }
   if (kind == Kind::kInt8) {
     for (size_t i = 0; i < m.all_rows(); ++i)
-      m.row_scale.push_back((*random)() % 40 ? scale(*random) * bound / 127 : 0);
+      m.row_scale.push_back((*random)() % 40 ? (0.5f + portable_uniform(random) / 2) * bound / 127 : 0);
   }
   if (kind == Kind::kInt4) {
     for (size_t i = 0; i < m.all_rows() * segments * m.scale_groups(); ++i) {
@@ -182,6 +186,61 @@ inline uint32_t put_scale(grucore_test::FileBuilder* file, uint32_t role, const 
                     {m.gates, 1, groups, 0},
                     pack_scale(m)});
   return 1;
+}
+
+// A GRU whose matrices have weights of any kind.
+struct QuantizedGru {
+  Matrix ih, hh, hn;  // hn: reset-before
+  Floats bias;
+  bool reset_before = false;
+
+  // The same weights as floats, for the textbook in double.
+  Gru floats() const {
+    Gru gru;
+    gru.input_size = ih.inputs;
+    gru.hidden_size = ih.rows;
+    gru.reset_before = reset_before;
+    gru.bias = bias;
+    const auto append = [](const Matrix& m, Floats* out) {
+      for (size_t i = 0; i < m.all_rows() * m.columns(); ++i) {
+        out->push_back(static_cast<float>(m.value(i / m.columns(), i % m.columns())));
+      }
+    };
+    append(ih, &gru.weight_ih);
+    append(hh, &gru.weight_hh);
+    if (reset_before) append(hn, &gru.weight_hh);
+    return gru;
+  }
+
+  void put(grucore_test::FileBuilder* file, const std::string& name, uint32_t x, uint32_t y) const {
+    put_weights(file, 1, ih);
+    put_weights(file, 2, hh);
+    if (reset_before) put_weights(file, 3, hn);
+    file->tensor(4, reset_before ? 3 : 4, ih.rows, 0, bias.data());
+    uint32_t tensors = reset_before ? 4 : 3;
+    tensors += put_scale(file, 12, ih);
+    tensors += put_scale(file, 13, hh);
+    if (reset_before) tensors += put_scale(file, 14, hn);
+    file->node(1, name, {x}, y, {reset_before ? 1u : 0u, 0, 0, 1, 0, 0, 2, 0, 0}, tensors);
+  }
+};
+
+struct WeightKind {
+  Kind kind;
+  uint32_t bits;  // of the activations
+  const char* name;
+};
+
+inline QuantizedGru random_quantized_gru(const WeightKind& in, const WeightKind& recurrent, uint32_t inputs,
+                                         uint32_t hidden, bool reset_before, std::mt19937* random) {
+  QuantizedGru gru;
+  gru.reset_before = reset_before;
+  gru.ih = random_matrix(in.kind, in.bits, 3, hidden, inputs, random);
+  gru.hh = random_matrix(recurrent.kind, recurrent.bits, reset_before ? 2 : 3, hidden, hidden, random);
+  gru.hn = random_matrix(recurrent.kind, recurrent.bits, 1, hidden, hidden, random);
+  gru.bias.resize((reset_before ? 3 : 4) * size_t{hidden});
+  for (float& value : gru.bias) value = 0.25f * (portable_uniform(random) * 2 - 1);
+  return gru;
 }
 
 struct Quantized {

@@ -154,6 +154,74 @@ void check_conv_into_gru() {
   }
 }
 
+struct Window {
+  uint32_t taps, stride, features;
+  bool maximum;
+
+  uint32_t values(uint32_t frames) const { return frames < taps ? 0 : (frames - taps) / stride + 1; }
+};
+
+std::vector<double> pooled(const Window& window, const float* x, uint32_t frames) {
+  std::vector<double> y;
+  for (uint32_t value = 0; value < window.values(frames); ++value) {
+    for (uint32_t f = 0; f < window.features; ++f) {
+      const float* first = x + size_t{value} * window.stride * window.features + f;
+      double sum = 0, most = first[0];
+      for (uint32_t tap = 0; tap < window.taps; ++tap) {
+        sum += first[size_t{tap} * window.features];
+        most = std::max<double>(most, first[size_t{tap} * window.features]);
+      }
+      y.push_back(window.maximum ? most : sum / window.taps);
+    }
+  }
+  return y;
+}
+
+void check_pool1d(const Window& window) {
+  const uint32_t frames = 29, batch = 3, lengths[batch] = {frames, 11, 0};
+  FileBuilder file;
+  const uint32_t x = file.value("x", window.features),
+                 y = file.value("y", window.features, window.stride > 1 ? 1 : 0, window.stride, window.taps - 1);
+  file.input(x);
+  file.output(y);
+  file.node(16, "pool1d", {x}, y, {window.maximum ? 1u : 0u, window.taps, window.stride}, 0);
+  const std::vector<float> signal = random_floats(size_t{batch} * frames * window.features, 2.0f, window.taps);
+  const uint32_t values = window.values(frames);
+  std::vector<float> first;
+  for (const Isa isa : supported_isas()) {
+    const LoadedModel model(file.finish(), isa);
+    if (!CHECK(model.status() == Status::kOk)) return;
+    for (const uint32_t block : {frames, 4u, 1u}) {
+      OwnedStream stream(model, batch, block);
+      CHECK(grucore::output_frames(stream.get(), 0, 0, frames) == values);
+      std::vector<float> got(size_t{batch} * values * window.features, -7.0f);
+      const grucore::ConstSignal input = {signal.data(), size_t{frames} * window.features, window.features};
+      const grucore::Signal output = {got.data(), size_t{values} * window.features, window.features};
+      grucore::run(stream.get(), frames, &input, &output, lengths);
+      for (uint32_t row = 0; row < batch; ++row) {
+        const std::vector<double> expected =
+            pooled(window, signal.data() + size_t{row} * frames * window.features, lengths[row]);
+        for (size_t i = 0; i < size_t{values} * window.features; ++i) {
+          const double want = i < expected.size() ? expected[i] : 0;
+          const double found = got[row * size_t{values} * window.features + i];
+          CHECK_SAYING(fabs(found - want) < kMostDifference, "row %u: %g, expected %g", row, found, want);
+        }
+      }
+      if (first.empty()) first = got;
+      CHECK(same_bits(first.data(), got.data(), got.size()));
+    }
+    OwnedStream stepper(model, 1, 1);
+    std::vector<float> stepped, out(window.features);
+    for (uint32_t t = 0; t < frames; ++t) {
+      const void* xs = signal.data() + size_t{t} * window.features;
+      void* ys = out.data();
+      if (grucore::step(stepper.get(), &xs, &ys)) stepped.insert(stepped.end(), out.begin(), out.end());
+    }
+    CHECK(stepped.size() == size_t{values} * window.features &&
+          same_bits(stepped.data(), first.data(), stepped.size()));
+  }
+}
+
 // ids -> embedding -> gru with a mask of id 0 -> mean over the unmasked frames.
 void check_mask() {
   const uint32_t width = 5, ids = 7, hidden = 6, frames = 8;
@@ -289,6 +357,13 @@ int main() {
   check_conv(random_conv(3, 1, 1, 4, 2, 0, 8, 20));    // grouped
   check_conv(random_conv(3, 1, 1, 16, 2, 0, 16, 16));  // depthwise
   check_conv(random_conv(1, 1, 1, 2, 0, 0, 34, 38));   // a grouped dense layer
+  for (const bool maximum : {false, true}) {
+    check_pool1d({1, 1, 5, maximum});
+    check_pool1d({2, 2, 5, maximum});
+    check_pool1d({3, 1, 17, maximum});
+    check_pool1d({3, 2, 16, maximum});
+    check_pool1d({2, 5, 33, maximum});
+  }
   check_conv_into_gru();
   check_mask();
   check_flip();

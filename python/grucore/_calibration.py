@@ -25,7 +25,7 @@ from grucore.model import Model
 from grucore.node import Array, Node, Role
 from grucore.weights import as_float64
 
-__all__ = ["FEWEST", "Block", "Calibration"]
+__all__ = ["FEWEST", "Block", "Calibration", "recurrent_inputs"]
 
 FEWEST = 64  # samples of a layer that say something
 MOST_NUMBERS = 1 << 26  # in the windows of a convolution, which are looked at together
@@ -89,7 +89,12 @@ def _products(node: Node, values: Mapping[str, Array]) -> Iterator[tuple[Role, s
         yield from _conv1d(node, x)
 
 
-def _gru(node: Gru, values: Mapping[str, Array]) -> Iterator[tuple[Role, slice, Array]]:
+def recurrent_inputs(node: Gru, values: Mapping[str, Array]) -> tuple[Array, Array]:
+    """What the two matrices of a GRU multiply, of all frames that are not masked, row after row.
+
+    Inputs (count, input_size) and the states before (count, hidden_size). ``values``: those that
+    the layer reads and writes, (B, frames, features).
+    """
     x, output = values[node.inputs[0]], values[node.output]
     mask = values[node.inputs[1]][..., 0] if len(node.inputs) > 1 else np.ones(x.shape[:2])
     if node.direction is Direction.REVERSE:
@@ -102,7 +107,12 @@ def _gru(node: Gru, values: Mapping[str, Array]) -> Iterator[tuple[Role, slice, 
     for frame in range(x.shape[1]):
         states[:, frame] = state
         state = np.where(is_there[:, frame, None], output[:, frame], state)
-    x, h = x[is_there], states[is_there]
+    return x[is_there], states[is_there]
+
+
+def _gru(node: Gru, values: Mapping[str, Array]) -> Iterator[tuple[Role, slice, Array]]:
+    x, h = recurrent_inputs(node, values)
+    size = node.hidden_size
     yield Role.WEIGHT_IH, slice(None), x
     if node.cell is Cell.RESET_AFTER:
         yield Role.WEIGHT_HH, slice(None), h

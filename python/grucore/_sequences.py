@@ -25,6 +25,7 @@ from grucore._arrays import (
     lengths_of,
     outputs_of,
 )
+from grucore._limits import check_memory
 from grucore._states import Indexed, from_dict, new_states, to_dict
 
 if TYPE_CHECKING:
@@ -207,8 +208,9 @@ def _run_rows(
         block = choose_block(model, group, min(work.frames, BLOCK_FRAMES))
     else:
         block = max(work.frames, 1)
-        while group > 1 and model._stream_bytes(group, block) > WHOLE_BYTES:
-            group //= 2
+    while group > 1 and model._stream_bytes(group, block) > WHOLE_BYTES:
+        group //= 2
+    check_memory(model, group, block)
 
     def run_span(start: int) -> int:
         flags = 0

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 __all__ = ["has_integer_weights", "history_channels", "id_counts"]
 
-TAKE, CONCAT, EMBEDDING, FLIP, CONV1D = 3, 4, 5, 14, 15
+TAKE, CONCAT, EMBEDDING, FLIP, CONV1D, POOL1D = 3, 4, 5, 14, 15, 16
 INT8, INT4 = 3, 4
 
 
@@ -95,10 +95,10 @@ def id_counts(model: Model) -> tuple[int | None, ...]:
 
 
 def history_channels(model: Model) -> dict[str, int]:
-    """By the name of its state, the channels that a convolution reads."""
+    """By the name of its state, the channels that a convolution or a window reads."""
     tables = _read(model)
     return {
         f"{node.name}.history": tables.features[node.inputs[0]]
         for node in tables.nodes
-        if node.kind == CONV1D
+        if node.kind in (CONV1D, POOL1D)
     }

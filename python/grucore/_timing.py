@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The clock of `grucore bench`: chunks of calls for the cost, single calls for the percentiles."""
+"""What models cost here: chunks of calls for the cost, single calls for the percentiles."""
 
 from __future__ import annotations
 
@@ -8,7 +8,8 @@ import math
 import statistics
 import time
 from array import array
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -16,7 +17,7 @@ import numpy as np
 if TYPE_CHECKING:
     from grucore.model import Model
 
-__all__ = ["clock_cost", "histogram", "measure", "percentiles"]
+__all__ = ["clock_cost", "histogram", "in_turn", "measure", "percentiles"]
 
 Advance = Callable[[float], None]
 
@@ -69,6 +70,12 @@ class _Steps:
         ]
         self.out = _single(tuple(np.empty(port.features, port.dtype) for port in model.outputs))
 
+    def enough(self) -> list[Any]:
+        """Frames for a chunk of calls that takes long enough."""
+        each = max(min(self.chunk(self.frames) for _ in range(3)) / FRAMES, 1.0)
+        size = max(math.ceil(CHUNK_NANOSECONDS / each), 1)
+        return (self.frames * -(-size // FRAMES))[:size]
+
     def chunk(self, frames: Sequence[Any]) -> int:
         """Nanoseconds of one call for each frame, the loop included."""
         step, out = self.step, self.out
@@ -91,9 +98,7 @@ def measure(
 ) -> dict[str, Any]:
     """The cost of the clock, of steps (None where the model cannot stream) and of whole runs."""
     streams = model._unstreamable() is None
-    collecting = gc.isenabled()
-    gc.disable()
-    try:
+    with _undisturbed():
         clock = clock_cost()
         step = _measure_steps(model, seconds, clock, advance) if streams else None
         share = (1.0 - WARM_UP - CHUNKS - SINGLES if streams else 1.0) / 2
@@ -101,23 +106,81 @@ def measure(
             _measure_run(model, rows, count, seconds * share, advance)
             for rows, count in ((1, 1), (batch, threads))
         ]
+    return {"clock_ns": clock, "step": step, "run": runs}
+
+
+@contextmanager
+def _undisturbed() -> Iterator[None]:
+    """No garbage is collected meanwhile."""
+    collecting = gc.isenabled()
+    gc.disable()
+    try:
+        yield
     finally:
         if collecting:
             gc.enable()
-    return {"clock_ns": clock, "step": step, "run": runs}
+
+
+def in_turn(
+    models: Sequence[Model], *, seconds: float, advance: Advance
+) -> list[dict[str, float | str]]:
+    """What a step of each costs, in chunks taken in turn: what slows the machine slows them all.
+
+    Of models that cannot stream it is a frame of `run`; "what" says which.
+    """
+    works = [_chunk(model) for model in models]
+    costs: list[list[float]] = [[] for _ in works]
+
+    def turn() -> None:
+        for (_, work), found in zip(works, costs, strict=True):
+            found.append(work() / 1000.0)
+
+    with _undisturbed():
+        turn()
+        for found in costs:
+            found.clear()
+        _until(seconds, advance, turn)
+    return [
+        {
+            "what": what,
+            "us_min": round(min(found), 4),
+            "us_median": round(statistics.median(found), 4),
+        }
+        for (what, _), found in zip(works, costs, strict=True)
+    ]
+
+
+def _chunk(model: Model) -> tuple[str, Callable[[], float]]:
+    """What is timed, and nanoseconds of one."""
+    if model._unstreamable() is None:
+        steps = _Steps(model)
+        frames = steps.enough()
+
+        def step() -> float:
+            steps.chunk(frames[:2])  # the models before have left other weights in the caches
+            return steps.chunk(frames) / len(frames)
+
+        return "step", step
+    x = _single(_inputs(model, (SEQUENCE_FRAMES,)))
+
+    def work() -> float:
+        before = time.perf_counter_ns()
+        model.run(x)
+        return (time.perf_counter_ns() - before) / SEQUENCE_FRAMES
+
+    return "frame of run", work
 
 
 def _measure_steps(model: Model, seconds: float, clock: float, advance: Advance) -> dict[str, Any]:
     steps = _Steps(model)
     _until(seconds * WARM_UP, advance, lambda: steps.chunk(steps.frames))
-    each = max(min(steps.chunk(steps.frames) for _ in range(3)) / FRAMES, 1.0)
-    size = max(math.ceil(CHUNK_NANOSECONDS / each), 1)
-    chunk = (steps.frames * -(-size // FRAMES))[:size]
+    chunk = steps.enough()
+    size = len(chunk)
     costs = []
     _until(seconds * CHUNKS, advance, lambda: costs.append(steps.chunk(chunk) / size))
 
     taken: array[int] = array("q")
-    count = min(max(int(SINGLE_CHUNK * 1000 / each), 1), SINGLE_CHUNK)
+    count = min(max(int(SINGLE_CHUNK * 1000 / min(costs)), 1), SINGLE_CHUNK)
     frames = (steps.frames * -(-count // FRAMES))[:count]
     _until(
         seconds * SINGLES,

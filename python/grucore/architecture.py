@@ -7,8 +7,9 @@
 Steps stand in order, joined by ``>``. Layers with weights may say the prefix of their keys, and
 must say what no state dict holds: ``eps`` of a norm, padding, stride and dilation of a convolution
 (``padding`` is a number, ``valid``, ``same``, or ``causal``: all of it before the sequence).
-``last``, ``first``, ``mean`` and ``max`` keep one frame of the sequence. The rest are functions of
-a frame. Nothing has a default.
+``last``, ``first``, ``mean`` and ``max`` keep one frame of the sequence; ``final``, right after a
+gru, its states at the end, h_n[-1], those of both directions joined. The rest are functions of a
+frame. Nothing has a default.
 """
 
 from __future__ import annotations
@@ -62,7 +63,7 @@ NAMED: dict[str, Options] = {
 }
 # What PyTorch's layers have if nobody says otherwise: for messages and candidates, never assumed.
 DEFAULTS: dict[str, Any] = {"eps": 1e-5, "padding": 0, "stride": 1, "dilation": 1}
-ONE_FRAME = ("last", "first", "mean", "max")
+ONE_FRAME = ("last", "first", "mean", "max", "final")
 _FUNCTIONS: dict[str, Options] = {
     **{name: {} for name in ("relu", "sigmoid", "tanh", "silu", "softplus", "softsign")},
     **{name: {} for name in ("hardsigmoid", "hardswish", "relu6", "selu", "logsigmoid")},
@@ -115,6 +116,8 @@ def parse(text: str) -> tuple[Step, ...]:
         if reduced is not None and step.kind in (*ONE_FRAME, "gru", "conv1d"):
             message = f"{step.kind} needs a sequence, but {reduced} leaves one frame only"
             raise ConversionError(f"{where}: {message}")
+        if step.kind == "final" and (not steps or steps[-1].kind != "gru"):
+            raise ConversionError(f"{where}: final needs a gru right before it, whose states it is")
         if step.kind in ONE_FRAME:
             reduced = step.kind
         steps.append(step)

@@ -36,6 +36,7 @@ from grucore.layers import (
     MaskedOutput,
     Operation,
     Pool,
+    Pool1d,
     Pooling,
     Position,
     Select,
@@ -45,7 +46,7 @@ from grucore.layers import (
 from grucore.node import Dtype, Node, Value, float32_of
 from grucore.weights import as_float64
 
-__all__ = ["FORMULAS", "Call", "Float", "activate", "gru_cell"]
+__all__ = ["FORMULAS", "Call", "Float", "activate"]
 
 Float: TypeAlias = npt.NDArray[np.float64]
 Result: TypeAlias = tuple[Float, Float | None]
@@ -104,44 +105,46 @@ def activate(activation: Activation, x: Float) -> Float:
     return _ACTIVATIONS[activation.code](x, activation.alpha, activation.beta)
 
 
-def gru_cell(node: Gru) -> Callable[[Float, Float], Float]:
-    """One frame of the cell, as a function: ``x`` (I,), ``h`` (H,) -> the new ``h``."""
-    size = node.hidden_size
-    bias = node.bias.astype(np.float64)
-    weight_ih = as_float64(node.weight_ih)
-    weight_hr, weight_hz, weight_hn = np.split(as_float64(node.weight_hh), 3)
+class _GruStep:
+    """One frame of the cell: what the input adds to each gate (B, 3H), ``h`` (B, H) -> ``h``."""
 
-    def step(x: Float, h: Float) -> Float:
-        projected = weight_ih @ x + bias[: 3 * size]
-        r = activate(node.gate_activation, projected[:size] + weight_hr @ h)
-        z = activate(node.gate_activation, projected[size : 2 * size] + weight_hz @ h)
+    def __init__(self, node: Gru) -> None:
+        size = node.hidden_size
+        self._node = node
+        self._weight_hh = as_float64(node.weight_hh).T
+        self._recurrent_bias = node.bias[3 * size :].astype(np.float64)
+
+    def __call__(self, projected: Float, h: Float) -> Float:
+        node, size = self._node, self._node.hidden_size
+        gates = projected[:, : 2 * size] + h @ self._weight_hh[:, : 2 * size]
+        r, z = np.split(activate(node.gate_activation, gates), 2, axis=1)
         if node.cell is Cell.RESET_AFTER:
-            inner = r * (weight_hn @ h + bias[3 * size :])
+            inner = r * (h @ self._weight_hh[:, 2 * size :] + self._recurrent_bias)
         else:
-            inner = weight_hn @ (r * h)
-        n = activate(node.activation, projected[2 * size :] + inner)
+            inner = (r * h) @ self._weight_hh[:, 2 * size :]
+        n = activate(node.activation, projected[:, 2 * size :] + inner)
         return z * h + (1.0 - z) * n
-
-    return step
 
 
 def _gru(node: Gru, call: Call) -> Result:
     x = call.sources[0]
-    mask = call.sources[1][..., 0] if len(call.sources) > 1 else np.ones(x.shape[:2])
+    rows, frames = x.shape[:2]
+    mask = call.sources[1][..., 0] if len(call.sources) > 1 else np.ones((rows, frames))
     start = call.state if call.state is not None else node.initial_state
-    h = np.zeros((len(x), node.hidden_size))
+    h = np.zeros((rows, node.hidden_size))
     if start is not None:
         h += start
-    result = np.zeros((*x.shape[:2], node.hidden_size))
-    step = gru_cell(node)
-    for row, end in enumerate(call.ends):
-        order = range(int(end))
-        for frame in order if node.direction is Direction.FORWARD else reversed(order):
-            if mask[row, frame]:
-                h[row] = step(x[row, frame], h[row])
-                result[row, frame] = h[row]
-            elif node.masked_output is MaskedOutput.REPEAT:
-                result[row, frame] = h[row]
+    bias = node.bias[: 3 * node.hidden_size].astype(np.float64)
+    projected = x @ as_float64(node.weight_ih).T + bias
+    step = _GruStep(node)
+    result = np.zeros((rows, frames, node.hidden_size))
+    order = range(frames)
+    for frame in order if node.direction is Direction.FORWARD else reversed(order):
+        exists = call.ends > frame
+        counts = exists & (mask[:, frame] != 0)
+        h[counts] = step(projected[counts, frame], h[counts])
+        shown = exists if node.masked_output is MaskedOutput.REPEAT else counts
+        result[shown, frame] = h[shown]
     return result, h
 
 
@@ -214,9 +217,16 @@ def _affine(node: Affine, call: Call) -> Result:
 
 def _binary(node: Binary, call: Call) -> Result:
     a, b = call.sources
-    if node.operation is Operation.ADD:
-        return a + b, None
-    return (a - b if node.operation is Operation.SUBTRACT else a * b), None
+    return _OPERATIONS[node.operation](a, b), None
+
+
+_OPERATIONS: dict[Operation, Callable[[Float, Float], Float]] = {
+    Operation.ADD: np.add,
+    Operation.SUBTRACT: np.subtract,
+    Operation.MULTIPLY: np.multiply,
+    Operation.MAXIMUM: np.maximum,
+    Operation.MINIMUM: np.minimum,
+}
 
 
 def _concat(node: Concat, call: Call) -> Result:
@@ -246,6 +256,23 @@ def _pool(node: Pool, call: Call) -> Result:
         if len(frames):
             result[row] = frames.mean(0) if node.pooling is Pooling.MEAN else frames.max(0)
     return result, None
+
+
+def _pool1d(node: Pool1d, call: Call) -> Result:
+    (x,) = call.sources
+    history = np.zeros((len(x), node.reach, x.shape[2])) if call.state is None else call.state
+    places = range(node.reach, x.shape[1], node.stride)
+    result = np.zeros((len(x), len(places), x.shape[2]))
+    last = np.zeros_like(history)
+    for row, end in enumerate(call.ends):
+        heard = np.concatenate([history[row], x[row, :end]])
+        for value, place in enumerate(places):
+            window = heard[place : place + node.taps]
+            if place < end:
+                mean = node.pooling is Pooling.MEAN
+                result[row, value] = window.mean(0) if mean else window.max(0)
+        last[row] = heard[len(heard) - node.reach :]
+    return result, last
 
 
 def _mask(node: Mask, call: Call) -> Result:
@@ -278,4 +305,5 @@ FORMULAS: dict[type[Node], Callable[[Any, Call], Result]] = {
     Mask: _mask,
     Flip: _flip,
     Conv1d: _conv1d,
+    Pool1d: _pool1d,
 }

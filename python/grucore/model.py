@@ -149,8 +149,8 @@ class Model(_core.Model):
 
         found = self.metadata.get("proof")
         try:
-            return None if found is None else Proof(**found)
-        except TypeError as error:
+            return None if found is None else Proof.read(found)
+        except (TypeError, AttributeError) as error:
             raise FormatError(f"the metadata's proof is not one: {error}") from None
 
     def run(

@@ -23,6 +23,7 @@ from grucore._arrays import (
     row_numbers,
 )
 from grucore._core import NonFiniteError
+from grucore._limits import check_memory
 from grucore._sequences import Sequences, choose_block, raise_nonfinite
 from grucore._states import from_dict, new_states, to_dict
 
@@ -194,4 +195,6 @@ class Stream(_core.Stream):
 
 def make_stream(model: Model, batch: int | None, nonfinite: str) -> Stream:
     """What `Model.stream` returns."""
-    return Stream(model, batch, nonfinite, choose_block(model, batch or 1, 64))
+    block = choose_block(model, batch or 1, 64)
+    check_memory(model, batch or 1, block)
+    return Stream(model, batch, nonfinite, block)

@@ -5,16 +5,19 @@
 
 ``keras3*`` are written by Keras itself. Keras 1, Keras 2 and tf.keras of old do not install on the
 Pythons of today: ``keras1_layout.h5``, ``keras2_*_layout.h5``, ``tf_keras_layout.h5`` are written
-here with h5py, from the documented layout of their versions; no such version has seen them.
+here with h5py, from the documented layout of their versions; no such version has seen them. So is
+``tf_keras213_layout.keras``: how 2.12 and 2.13 number its groups was learnt from such files.
 ``expected.npz`` holds ``<name>.x`` (T, features) and ``<name>.y``: of Keras for its own files, of
 the textbook formulas below for the others.
 """
 
 from __future__ import annotations
 
+import io
 import json
 import os
 import sys
+import zipfile
 from pathlib import Path
 from typing import Any
 
@@ -212,6 +215,67 @@ def old_files(expected: dict[str, Array]) -> None:
     keep("tf_keras_layout", states @ dense + dense_bias)
 
 
+def tf_keras213(expected: dict[str, Array]) -> None:
+    """An archive of tf.keras 2.13: a layer with weights counts as two of its class."""
+    rng = np.random.default_rng(6)
+    x = rng.uniform(-2, 2, (FRAMES, FEATURES)).astype(np.float32)
+    kernels = [numbers(rng, FEATURES, 3 * UNITS), numbers(rng, UNITS, 3 * UNITS)]
+    recurrents = [numbers(rng, UNITS, 3 * UNITS) for _ in kernels]
+    biases = [numbers(rng, 2, 3 * UNITS) for _ in kernels]
+    dense, dense_bias = numbers(rng, UNITS, 2), numbers(rng, 2)
+    common = {"trainable": True, "dtype": "float32"}
+    recurrent = {
+        **{**common, "units": UNITS, "activation": "tanh", "recurrent_activation": "sigmoid"},
+        **{"use_bias": True, "return_sequences": True, "return_state": False, "unroll": False},
+        **{"go_backwards": False, "stateful": False, "time_major": False, "dropout": 0.0},
+        **{"recurrent_dropout": 0.0, "implementation": 2, "reset_after": True},
+    }
+    shape = [None, None, FEATURES]
+    parts = [
+        ("InputLayer", {"batch_input_shape": shape, "dtype": "float32", "name": "input_1"}),
+        ("GRU", {**recurrent, "name": "gru"}),
+        ("Dropout", {**common, "rate": 0.1, "noise_shape": None, "seed": None, "name": "dropout"}),
+        ("GRU", {**recurrent, "name": "gru_1"}),
+        ("Dense", {**common, "units": 2, "activation": "linear", "name": "dense"}),
+    ]
+    layered = [
+        {"module": "keras.layers", "class_name": kind, "config": config, "registered_name": None}
+        for kind, config in parts
+    ]
+    config = {
+        **{"module": "keras", "class_name": "Sequential", "registered_name": None},
+        "config": {"name": "sequential", "layers": layered},
+        "build_config": {"input_shape": shape},
+    }
+    groups = {
+        "gru/cell": (kernels[0], recurrents[0], biases[0]),
+        "gru_2/cell": (kernels[1], recurrents[1], biases[1]),
+        "dense": (dense, dense_bias),
+    }
+    content = io.BytesIO()
+    with h5py.File(content, "w") as file:
+        for name in ("gru", "gru_2", "dropout", "optimizer"):
+            file.create_group(f"_layer_checkpoint_dependencies/{name}/vars")
+        for name, arrays in groups.items():
+            group = file.require_group(f"_layer_checkpoint_dependencies/{name}/vars")
+            for number, array in enumerate(arrays):
+                group.create_dataset(str(number), data=array)
+    metadata = {"keras_version": "2.13.1", "date_saved": "2023-08-01@12:00:00"}
+    with zipfile.ZipFile(FOLDER / "tf_keras213_layout.keras", "w") as archive:
+        entries = {
+            "metadata.json": json.dumps(metadata).encode(),
+            "config.json": json.dumps(config).encode(),
+            "model.weights.h5": content.getvalue(),
+        }
+        for name, data in entries.items():
+            archive.writestr(zipfile.ZipInfo(name, FIXED), data)
+    states = x
+    for kernel, recurrent_kernel, bias in zip(kernels, recurrents, biases, strict=True):
+        states = gru(states, kernel, recurrent_kernel, bias, after=True, hard=False)
+    expected["tf_keras213_layout.x"] = x
+    expected["tf_keras213_layout.y"] = (states @ dense + dense_bias).astype(np.float32)
+
+
 def new_files(expected: dict[str, Array]) -> None:
     """The files of Keras 3."""
     sys.path.insert(0, str(Path(__file__).parent.parent))
@@ -241,6 +305,7 @@ def main() -> None:
     FOLDER.mkdir(exist_ok=True)
     expected: dict[str, Array] = {}
     old_files(expected)
+    tf_keras213(expected)
     new_files(expected)
     np.savez(FOLDER / "expected.npz", **expected)
 

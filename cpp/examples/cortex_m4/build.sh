@@ -1,28 +1,34 @@
 #!/usr/bin/env bash
 # Builds the engine and this example for a Cortex-M4, bounds its size, and runs it under QEMU.
 # SPDX-License-Identifier: Apache-2.0
-# Usage: build.sh FOLDER   (where small_model.h is, or will be made with the host's compiler)
+# Usage: build.sh FOLDER [int8]   (where small_model.h is, or will be made with the host's compiler)
+# With int8 the model has int8 weights, and the engine what they need; else float32 is all that it runs.
 set -euo pipefail
 
 here=$(cd "$(dirname "$0")" && pwd)
 cpp=$(cd "$here/../.." && pwd)
-out=${1:?usage: build.sh FOLDER}
+out=${1:?usage: build.sh FOLDER [int8]}
+kind=${2:-float32}
 mkdir -p "$out/objects"
 
 # Bounds, so that growth is noticed: bytes of the engine, and of the deepest stack.
-max_engine=48000
 max_stack=3072
+case $kind in
+  float32) max_engine=48000 weights=-DGRUCORE_ONLY_FLOAT32 ;;
+  int8) max_engine=64000 weights= ;;
+  *) echo "weights $kind: expected float32 or int8" && exit 2 ;;
+esac
 
 if [ ! -f "$out/small_model.h" ]; then
   "${CXX:-c++}" -std=c++17 -O1 -ffp-contract=off -fno-rtti -I"$cpp/include" -I"$cpp/src" -I"$cpp/tests" \
     "$cpp/tests/make_model.cpp" "$cpp"/src/*/*.cpp -o "$out/make_model"
-  "$out/make_model" "$out/small_model.h"
+  "$out/make_model" "$out/small_model.h" ${2:+int8}
 fi
 
 target=(-mcpu=cortex-m4 -mthumb -mfloat-abi=hard -mfpu=fpv4-sp-d16)
 flags=("${target[@]}" -std=c++17 -Os -ffreestanding -ffp-contract=off -fno-exceptions -fno-rtti
   -fno-threadsafe-statics -fno-unwind-tables -fno-asynchronous-unwind-tables -ffunction-sections -fdata-sections
-  -Wall -Wextra -Wdouble-promotion -DGRUCORE_ONLY_SCALAR -DGRUCORE_ONLY_FLOAT32 '-DGRUCORE_LAYER_LIST="layers.inc"' -I"$here" -I"$cpp/include" -I"$cpp/src" -I"$out")
+  -Wall -Wextra -Wdouble-promotion -DGRUCORE_ONLY_SCALAR ${weights:+"$weights"} '-DGRUCORE_LAYER_LIST="layers.inc"' -I"$here" -I"$cpp/include" -I"$cpp/src" -I"$out")
 
 objects=()
 for source in "$cpp"/src/*/*.cpp; do

@@ -11,9 +11,11 @@ GRUCORE_INLINE F32 combine(BinaryOp op, F32 a, F32 b) {
   switch (op) {
     case BinaryOp::kAdd: return add(a, b);
     case BinaryOp::kSubtract: return sub(a, b);
-    case BinaryOp::kMultiply: break;
+    case BinaryOp::kMultiply: return mul(a, b);
+    case BinaryOp::kMaximum: return select(mask_or(gt(a, b), is_nan(a)), a, b);
+    case BinaryOp::kMinimum: return select(mask_or(lt(a, b), is_nan(a)), a, b);
   }
-  return mul(a, b);
+  return a;
 }
 
 GRUCORE_INLINE F32 load_up_to(const float* p, size_t count) {

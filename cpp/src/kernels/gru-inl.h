@@ -54,6 +54,17 @@ GRUCORE_INLINE F32 candidate_of(const GruArgs& args, F32 x) {
   return args.is_standard ? tanh_f32(x) : apply(args.candidate, x);
 }
 
+// A call, so that the activations do not stand in every tile.
+GRUCORE_NOINLINE F32 cell_of(const GruArgs& args, F32 reset, F32 update, F32 candidate, F32 recurrent, F32 h) {
+  const F32 r = gate(args, reset);
+  const F32 z = gate(args, update);
+  return blend(z, h, candidate_of(args, add(candidate, mul(r, recurrent))));
+}
+GRUCORE_NOINLINE F32 gate_of_tile(const GruArgs& args, F32 x) { return gate(args, x); }
+GRUCORE_NOINLINE F32 candidate_of_tile(const GruArgs& args, F32 z, F32 h, F32 x) {
+  return blend(z, h, candidate_of(args, x));
+}
+
 template <int kRows>
 struct ResetAfterTile {
   const GruArgs& args;
@@ -87,12 +98,11 @@ struct ResetAfterTile {
       GRUCORE_UNROLL(1)
       for (int p = 0; p < kPanels; ++p) {
         for (int v = 0; v < kVectors; ++v) {
-          const F32 rr = gate(args, reset[r][p][v]);
-          const F32 z = gate(args, update[r][p][v]);
-          const F32 n = candidate_of(args, add(candidate[r][p][v], mul(rr, recurrent[r][p][v])));
           const size_t at = static_cast<size_t>(p) * kPanel + static_cast<size_t>(v) * kLanes;
-          store_vector<kLast, kVectors>(out + at, blend(z, load_vector<kLast, kVectors>(before + at, v, piece), n), v,
-                                        piece);
+          const F32 h_before = load_vector<kLast, kVectors>(before + at, v, piece);
+          const F32 h_after =
+              cell_of(args, reset[r][p][v], update[r][p][v], candidate[r][p][v], recurrent[r][p][v], h_before);
+          store_vector<kLast, kVectors>(out + at, h_after, v, piece);
         }
       }
     }
@@ -146,9 +156,10 @@ struct ResetBeforeGates {
       for (int p = 0; p < kPanels; ++p) {
         for (int v = 0; v < kVectors; ++v) {
           const size_t at = static_cast<size_t>(p) * kPanel + static_cast<size_t>(v) * kLanes;
-          const F32 gated = mul(gate(args, reset[r][p][v]), load_vector<kLast, kVectors>(before + at, v, piece));
+          const F32 gated =
+              mul(gate_of_tile(args, reset[r][p][v]), load_vector<kLast, kVectors>(before + at, v, piece));
           store_vector<kLast, kVectors>(scratch + at, flush_denormals(gated), v, piece);
-          store_vector<kLast, kVectors>(scratch + hidden + at, gate(args, update[r][p][v]), v, piece);
+          store_vector<kLast, kVectors>(scratch + hidden + at, gate_of_tile(args, update[r][p][v]), v, piece);
           store_vector<kLast, kVectors>(scratch + 2 * hidden + at, candidate[r][p][v], v, piece);
         }
       }
@@ -188,9 +199,8 @@ struct ResetBeforeCandidate {
         for (int v = 0; v < kVectors; ++v) {
           const size_t at = static_cast<size_t>(p) * kPanel + static_cast<size_t>(v) * kLanes;
           const F32 z = load_vector<kLast, kVectors>(update + at, v, piece);
-          const F32 n = candidate_of(args, candidate[r][p][v]);
-          store_vector<kLast, kVectors>(out + at, blend(z, load_vector<kLast, kVectors>(before + at, v, piece), n), v,
-                                        piece);
+          const F32 h_before = load_vector<kLast, kVectors>(before + at, v, piece);
+          store_vector<kLast, kVectors>(out + at, candidate_of_tile(args, z, h_before, candidate[r][p][v]), v, piece);
         }
       }
     }

@@ -39,8 +39,8 @@ struct Activation {
   float beta;
 };
 
-enum class BinaryOp : uint32_t { kAdd = 0, kSubtract = 1, kMultiply = 2 };
-constexpr uint32_t kBinaryOpCount = 3;
+enum class BinaryOp : uint32_t { kAdd = 0, kSubtract = 1, kMultiply = 2, kMaximum = 3, kMinimum = 4 };
+constexpr uint32_t kBinaryOpCount = 5;
 
 // Which rows of a batch take part: index[0..count), or 0..count-1 where index is null.
 struct Rows {

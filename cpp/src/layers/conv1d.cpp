@@ -3,16 +3,13 @@
 // Each output frame is the product of the weights with its window of input frames laid side by side, oldest
 // tap first, so it is the dense layer's product and its order of sums.
 // SPDX-License-Identifier: Apache-2.0
-#include <string.h>
-
 #include "layers/weights.h"
+#include "layers/window.h"
 
 namespace grucore {
 namespace detail {
 
 namespace {
-
-constexpr uint64_t kMaxHistory = uint64_t{1} << 28;  // floats that a row carries
 
 struct ConvParams {
   PackedWeights weight;  // of the first group
@@ -27,26 +24,15 @@ struct ConvParams {
 
 const ConvParams& of(const void* params) { return *static_cast<const ConvParams*>(params); }
 
-Status parse_clock(const NodeSource& source, uint32_t lost, uint32_t stride) {
-  const Value& x = source.input(0);
-  const Value& y = source.result();
-  if (x.rate == Rate::kSequence || y.rate == Rate::kSequence) return source.refuse(Status::kBadShape, 2, 0);
-  const uint64_t period = uint64_t{x.period} * stride;
-  if (y.period != period) return source.refuse(Status::kBadShape, y.period, period);
-  const uint64_t skip = x.skip + uint64_t{lost} * x.period;
-  return y.skip == skip ? Status::kOk : source.refuse(Status::kBadShape, y.skip, skip);
-}
-
 Status parse(const NodeSource& source, void* out) {
   ConvParams& params = *new_params<ConvParams>(out);
   GRUCORE_TRY(source.expect_inputs(1));
   GRUCORE_TRY(source.expect_float32(source.input(0)));
   GRUCORE_TRY(source.expect_float32(source.result()));
   GRUCORE_TRY(source.expect_attributes(9));
-  constexpr uint32_t kMost = 65536;
   uint32_t fields[6] = {};  // taps, dilation, stride, groups, before, after
   for (uint32_t i = 0; i < 6; ++i) {
-    GRUCORE_TRY(source.attribute(i, i == 3 ? kMaxFeatures : kMost, &fields[i]));
+    GRUCORE_TRY(source.attribute(i, i == 3 ? kMaxFeatures : kMaxTaps, &fields[i]));
     if (i < 4 && fields[i] == 0)
       return source.reader.refuse(Status::kBadAttribute, source.attribute_offset + 4 * i, 0, 1);
   }
@@ -69,7 +55,7 @@ Status parse(const NodeSource& source, void* out) {
   if (params.channels_in % params.groups || params.channels_out % params.groups) {
     return source.refuse(Status::kBadShape, params.channels_out, params.groups);
   }
-  GRUCORE_TRY(parse_clock(source, params.history - fields[4] - fields[5], fields[2]));
+  GRUCORE_TRY(expect_window_clock(source, params.history - fields[4] - fields[5], fields[2]));
   const uint64_t columns = uint64_t{params.taps} * (params.channels_in / params.groups);
   if (columns > kMaxFeatures) return source.refuse(Status::kBadShape, columns, kMaxFeatures);
   const uint32_t rows = params.channels_out / params.groups;
@@ -114,20 +100,6 @@ uint64_t scratch_floats(const void* params, const KernelTable&, uint32_t batch, 
   return lay_out(of(params), batch, frames).end;
 }
 
-bool has_row(const Rows& rows, uint32_t row) {  // ascending
-  if (!rows.index) return true;
-  uint32_t low = 0, high = rows.count;
-  while (low < high) {
-    const uint32_t middle = low + (high - low) / 2;
-    if (rows.index[middle] < row) {
-      low = middle + 1;
-    } else {
-      high = middle;
-    }
-  }
-  return low < rows.count && rows.index[low] == row;
-}
-
 // The window of `taps` frames whose oldest one is frames[first], group by group.
 void lay_window(const ConvParams& p, const Scratch& at, const float* frames, size_t first, float* windows) {
   const uint32_t width = p.channels_in / p.groups;
@@ -144,15 +116,8 @@ void lay_window(const ConvParams& p, const Scratch& at, const float* frames, siz
 void lay_row(const ConvParams& p, const Scratch& at, const NodeMemory& memory, const Block& block, const ValueBuffer& x,
              uint32_t row) {
   float* frames = memory.scratch + at.frames;
-  float* history = memory.state ? memory.state + row * memory.state_stride : nullptr;
-  const size_t frame_bytes = size_t{p.channels_in} * sizeof(float);
-  if (p.history) memcpy(frames, history, p.history * frame_bytes);
-  size_t count = p.history;
-  for (uint32_t frame = 0; frame < block.frames; ++frame) {
-    if (!has_row(block.in.at[frame], row)) continue;
-    memcpy(frames + count++ * p.channels_in, x.data + (size_t{frame} * block.batch + row) * x.stride, frame_bytes);
-  }
-  memset(frames + count * p.channels_in, 0, p.ahead * frame_bytes);
+  const size_t count = lay_frames(memory, block, x, row, p.history, frames);
+  memset(frames + count * p.channels_in, 0, size_t{p.ahead} * p.channels_in * sizeof(float));
   size_t newest = p.history;
   for (uint32_t frame = 0; frame < block.frames; ++frame) {
     if (!has_row(block.in.at[frame], row)) continue;
@@ -162,7 +127,6 @@ void lay_row(const ConvParams& p, const Scratch& at, const NodeMemory& memory, c
     }
     ++newest;
   }
-  if (p.history) memcpy(history, frames + (count - p.history) * p.channels_in, p.history * frame_bytes);
 }
 
 void multiply(const ConvParams& p, const Scratch& at, const NodeMemory& memory, const Block& block,

@@ -128,6 +128,15 @@ Params* new_params(void* out) {
   return params;
 }
 
+// y[i] = x[i] / by, denormals made zero.
+inline void divide(float* y, const float* x, float by, uint32_t count) {
+  constexpr float kSmallestNormal = 0x1p-126f;
+  for (uint32_t i = 0; i < count; ++i) {
+    const float quotient = x[i] / by;
+    y[i] = quotient < kSmallestNormal && quotient > -kSmallestNormal ? 0.0f : quotient;
+  }
+}
+
 inline uint32_t row_of(const Rows& rows, uint32_t i) { return rows.index ? rows.index[i] : i; }
 
 }  // namespace detail

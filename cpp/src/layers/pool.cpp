@@ -61,11 +61,10 @@ void take_frame(const PoolParams& p, const FloatKernels& table, float* state, co
 void give(const PoolParams& p, float* y, const float* state) {
   uint32_t count;
   memcpy(&count, state + p.features, sizeof count);
-  const float frames = count ? static_cast<float>(count) : 1.0f;
-  for (uint32_t f = 0; f < p.features; ++f) {
-    const float mean = state[f] / frames;
-    constexpr float kSmallestNormal = 0x1p-126f;
-    y[f] = p.maximum ? state[f] : mean < kSmallestNormal && mean > -kSmallestNormal ? 0.0f : mean;
+  if (p.maximum) {
+    memcpy(y, state, size_t{p.features} * sizeof(float));
+  } else {
+    divide(y, state, count ? static_cast<float>(count) : 1.0f, p.features);
   }
 }
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The command line: `grucore convert | inspect | run | bench | demo`."""
+"""The command line: `grucore convert | inspect | run | quantize | bench | demo`."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ from collections.abc import Sequence
 from grucore import GrucoreError, __version__
 from grucore.cli._console import Console
 
-from . import bench, convert, demo, inspect, run
+from . import bench, convert, demo, inspect, quantize, run
 
 __all__ = ["build_parser", "main"]
 
-COMMANDS = (convert, inspect, run, bench, demo)
+COMMANDS = (convert, inspect, run, quantize, bench, demo)
 
 DESCRIPTION = "Run trained GRU networks: convert a checkpoint, look at a model, run and time it."
 EPILOG = """\
@@ -24,6 +24,7 @@ examples:
   grucore convert kws.pt -o kws.gru --architecture "gru > last > linear"
   grucore inspect kws.gru --selftest
   grucore run kws.gru -i frames.npy -o scores.npy
+  grucore quantize kws.gru -o kws-int8.gru --kind int8 --calibration frames.npy
 
 exit codes: 0 done, 1 the operation failed (standard error says why), 2 wrong usage
 """

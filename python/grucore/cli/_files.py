@@ -14,9 +14,11 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     import numpy.typing as npt
 
+    from grucore.model import Model
+
     Array = npt.NDArray[Any]
 
-__all__ = ["STANDARD", "read_array", "read_arrays", "write_arrays", "write_bytes"]
+__all__ = ["STANDARD", "by_input", "read_array", "read_arrays", "write_arrays", "write_bytes"]
 
 STANDARD = "-"  # standard input or output
 NPY_MAGIC = b"\x93NUMPY"
@@ -71,6 +73,16 @@ def _read_csv(path: str) -> Array:
             return np.loadtxt(path, delimiter=",", ndmin=2, encoding="utf-8")
         except (ValueError, UserWarning) as error:
             raise ValueError(f"{path}: {error}") from None
+
+
+def by_input(model: Model, found: Any, path: str) -> dict[str, Any]:
+    """Arrays by the names of the model's inputs."""
+    if isinstance(found, dict):
+        return found
+    if len(model.inputs) != 1:
+        names = ", ".join(port.name for port in model.inputs)
+        raise ValueError(f"{path}: the model has several inputs ({names}): expected a .npz file")
+    return {model.inputs[0].name: found}
 
 
 def write_arrays(path: str, arrays: Mapping[str, Array]) -> None:

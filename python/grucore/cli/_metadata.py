@@ -7,7 +7,7 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
-__all__ = ["entries", "proof_text"]
+__all__ = ["entries", "proof_text", "quantization_entries"]
 
 LONGEST = 300  # characters of one entry
 
@@ -28,6 +28,16 @@ def entries(name: str, value: Any) -> list[tuple[str, str]]:
     return [(name, _text(value))]
 
 
+def quantization_entries(found: Any) -> list[tuple[str, str]]:
+    """Rows of what `Model.quantize` wrote; the table of layers has the kind of each weight."""
+    if not isinstance(found, Mapping):
+        return entries("quantization", found)
+    first = ("kind", "activations", "scheme")
+    names = [*first, *(name for name in found if name not in (*first, "weights", "wider"))]
+    parts = [f"{name.replace('_', ' ')} {_text(found[name])}" for name in names if name in found]
+    return [("quantization", "; ".join(parts)), *entries("wider", found.get("wider"))]
+
+
 def proof_text(proof: Any) -> str:
     """The proof of a conversion in one line."""
     if proof is None:
@@ -35,6 +45,6 @@ def proof_text(proof: Any) -> str:
     from grucore.proof import Proof
 
     try:
-        return str(Proof(**proof))
-    except (TypeError, ValueError):  # another producer's words
+        return str(Proof.read(proof))
+    except (TypeError, ValueError, AttributeError):  # another producer's words
         return _text(proof)

@@ -31,7 +31,7 @@ Keras files need h5py and ONNX files need onnx: pip install "grucore[convert]".
 EPILOG = """\
 examples:
   grucore convert kws.pt -o kws.gru --architecture "gru > last > linear"
-  grucore convert model.pt2 -o model.gru
+  grucore convert model.pt2 -o model.gru --quantize int8
   grucore convert model.weights.h5 --config model.json -o model.gru
 
 Without --architecture, a checkpoint whose layers can follow each other in several ways is refused
@@ -56,6 +56,11 @@ def configure(parser: argparse.ArgumentParser) -> None:
         action="store_true",
         help="ONNX of PyTorch: read linear_before_reset=1 where an exporter wrote 0 by mistake",
     )
+    parser.add_argument(
+        "--quantize",
+        choices=("int8", "float16", "int4"),
+        help="write smaller weights; `grucore quantize` has more choices, calibration among them",
+    )
     parser.add_argument("--no-verify", action="store_true", help="do not compare the result")
     parser.add_argument("--json", action="store_true", help="print one JSON object")
 
@@ -66,7 +71,8 @@ def run(arguments: argparse.Namespace, console: Console) -> None:
     if Path(source).exists() and Path(output).exists() and Path(source).samefile(output):
         arguments.parser.error(f"-o {output} is the checkpoint itself")
 
-    Path(source).open("rb").close()  # what cannot be opened is refused before anything is imported
+    if not Path(source).exists() or Path(source).is_file():
+        Path(source).open("rb").close()  # what cannot be opened is refused before any import
     import grucore
     from grucore import fileformat
     from grucore.cli import _graph
@@ -81,6 +87,8 @@ def run(arguments: argparse.Namespace, console: Console) -> None:
             pytorch_lbr_fix=arguments.pytorch_lbr_fix,
             verify=not arguments.no_verify,
         )
+        if arguments.quantize is not None:
+            model = model.quantize(arguments.quantize)
         data = bytes(model)
         graph = fileformat.read(data)
     seconds = time.perf_counter() - started
@@ -93,6 +101,7 @@ def run(arguments: argparse.Namespace, console: Console) -> None:
         "seconds": round(seconds, 6),
         "source": graph.metadata.get("source"),
         "proof": graph.metadata.get("proof"),
+        "quantization": graph.metadata.get("quantization"),
         **_graph.describe(graph),
     }
     if arguments.json:
@@ -103,13 +112,14 @@ def run(arguments: argparse.Namespace, console: Console) -> None:
 
 def _show(report: dict[str, Any], console: Console) -> None:
     from grucore.cli import _graph
-    from grucore.cli._metadata import entries, proof_text
+    from grucore.cli._metadata import entries, proof_text, quantization_entries
 
     rows = [("read", f"{report['input']}, {_graph.number(report['input_bytes'])} bytes")]
     rows += entries("source", report["source"])
     rows += [("input", _graph.value_text(value)) for value in report["inputs"]]
     rows += [("output", _graph.value_text(value)) for value in report["outputs"]]
     rows.append(("proof", proof_text(report["proof"])))
+    rows += quantization_entries(report["quantization"])
     rows.append(
         (
             "wrote",

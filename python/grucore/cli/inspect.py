@@ -82,7 +82,7 @@ def run(arguments: argparse.Namespace, console: Console) -> None:
 
 def _show(report: dict[str, Any], console: Console) -> None:
     from grucore.cli import _graph
-    from grucore.cli._metadata import entries, proof_text
+    from grucore.cli._metadata import entries, proof_text, quantization_entries
 
     number = _graph.number
     stopper = report["unstreamable_layer"]
@@ -105,9 +105,12 @@ def _show(report: dict[str, Any], console: Console) -> None:
         ("streams", "yes" if stopper is None else f"no: layer {stopper!r} reads the future"),
     ]
     for key, value in report["metadata"].items():
-        if key != "proof":
+        if key == "quantization":
+            rows += quantization_entries(value)
+        elif key != "proof":
             rows += entries(key, value)
-    rows.append(("proof", proof_text(report["metadata"].get("proof"))))
+    before = ", before it was quantized" if "quantization" in report["metadata"] else ""
+    rows.append(("proof", proof_text(report["metadata"].get("proof")) + before))
     frames = report["test_frames"]
     rows.append(("test vector", f"{frames} frames" if frames else "none"))
     if report["selftest"] is not None:

@@ -53,7 +53,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace, console: Console) -> None:
     """Read, run, write."""
-    from grucore.cli._files import STANDARD, read_array, read_arrays, write_arrays
+    from grucore.cli._files import STANDARD, by_input, read_array, read_arrays, write_arrays
 
     if arguments.json and arguments.output == STANDARD:
         arguments.parser.error("--json and -o - would both write to standard output")
@@ -69,7 +69,7 @@ def run(arguments: argparse.Namespace, console: Console) -> None:
     import grucore
 
     model = grucore.load(arguments.model, isa=arguments.isa)
-    inputs = _inputs(model, read_arrays(arguments.input), arguments.input)
+    inputs = by_input(model, read_arrays(arguments.input), arguments.input)
     lengths = read_array(arguments.lengths) if arguments.lengths else None
     options: dict[str, Any] = {"lengths": lengths, "nonfinite": arguments.nonfinite}
     started = time.perf_counter()
@@ -102,16 +102,6 @@ def _show(report: dict[str, Any], console: Console) -> None:
         f"{report['output']}: {shapes}, {report['frames']:,} frames in "
         f"{report['seconds']:.3f} s on {report['isa']}"
     )
-
-
-def _inputs(model: Model, found: Any, path: str) -> dict[str, Any]:
-    """Arrays by the names of the model's inputs."""
-    if isinstance(found, dict):
-        return found
-    if len(model.inputs) != 1:
-        names = ", ".join(port.name for port in model.inputs)
-        raise ValueError(f"{path}: the model has several inputs ({names}): expected a .npz file")
-    return {model.inputs[0].name: found}
 
 
 def _stream(

@@ -3,15 +3,18 @@
 
 from __future__ import annotations
 
+import io
 import struct
 import zipfile
 import zlib
 
 from grucore._core import ConversionError
 
-__all__ = ["DAMAGED", "checked_entries", "read_entry"]
+__all__ = ["DAMAGED", "checked_entries", "open_archive", "read_entry"]
 
 ENCRYPTED = 0x1
+ENTRY_START = b"PK\x01\x02"  # of an entry in the archive's directory
+MAX_ENTRIES = 1 << 17
 MAX_RATIO = 100
 RATIO_FLOOR = 1 << 20  # bytes below which any ratio is harmless
 METHODS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
@@ -21,6 +24,14 @@ DAMAGED = (
     *(zipfile.BadZipFile, NotImplementedError, RuntimeError, struct.error, zlib.error),
     *(ValueError, LookupError, OSError, EOFError, OverflowError),
 )
+
+
+def open_archive(data: bytes) -> zipfile.ZipFile:
+    """The archive in these bytes, which takes half a kilobyte of memory for each entry."""
+    count = data.count(ENTRY_START)
+    if count > MAX_ENTRIES:
+        raise ConversionError(f"the archive has {count} entries, expected at most {MAX_ENTRIES}")
+    return zipfile.ZipFile(io.BytesIO(data))
 
 
 def checked_entries(archive: zipfile.ZipFile, file_bytes: int) -> dict[str, zipfile.ZipInfo]:

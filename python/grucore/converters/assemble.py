@@ -24,6 +24,10 @@ __all__ = ["Stage", "assemble", "chain_of", "choose", "reading_of", "unused"]
 
 Stage: TypeAlias = Layer | Step
 
+NO_CHAIN = (
+    "Where layers do not follow one another (skips, several inputs), the graph is needed: "
+    "torch.export.save (.pt2), ONNX, or grucore.from_torch on the module."
+)
 MAX_LISTED = 12  # layers in an error message
 MAX_PERMUTED = 5  # layers whose orders are all tried
 
@@ -39,7 +43,8 @@ def choose(layers: Layers, architecture: str | None) -> tuple[Stage, ...]:
         if not layers.grus:
             raise ConversionError(_with_findings("there is no GRU in it", layers))
         message = "its weights alone do not say how these layers follow each other; name an"
-        raise ConversionError(_with_findings(f"{message} architecture", layers))
+        text = _with_findings(f"{message} architecture", layers)
+        raise ConversionError(f"{text}\n{NO_CHAIN}")
     steps = parse(architecture)
     stages = _bind(steps, layers, architecture)
     problem = _chain_problem(stages)
@@ -179,6 +184,8 @@ def _with_findings(message: str, layers: Layers) -> str:
 
 def _candidates(layers: Layers) -> list[str]:
     """Architectures, every layer named, that use all layers and whose shapes chain."""
+    if not layers.found:
+        return []
     few = len(layers.found) <= MAX_PERMUTED
     every = permutations(layers.found) if few else iter([layers.found])
     orders = [
@@ -195,7 +202,13 @@ def _candidates(layers: Layers) -> list[str]:
         for head in heads:
             if not _chain_problem([_named(step, layers) for step in head]):
                 texts.append(describe(head))
-                texts.append(describe([*head[: last_gru + 1], Step("last"), *head[last_gru + 1 :]]))
+                # Of both directions the last frame is not the final states: the reverse one's
+                # stands at the first.
+                layer = order[last_gru]
+                both = isinstance(layer, GruLayer) and layer.bidirectional
+                for kept in ("last", "final") if both else ("last",):
+                    whole = [*head[: last_gru + 1], Step(kept), *head[last_gru + 1 :]]
+                    texts.append(describe(whole))
     return texts[:MAX_LISTED]
 
 

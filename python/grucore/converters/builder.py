@@ -9,9 +9,10 @@ from typing import Any
 
 import numpy as np
 
+from grucore._core import ConversionError
 from grucore.ir import Graph
 from grucore.layers import Select
-from grucore.node import Dtype, Node, Rate, Value
+from grucore.node import MAX_FEATURES, Dtype, Node, Rate, Value
 
 __all__ = ["GraphBuilder"]
 
@@ -37,6 +38,10 @@ class GraphBuilder:
 
     def input(self, name: str, features: int, dtype: Dtype = Dtype.FLOAT32) -> Value:
         """Add an input of the model: one row of so many features for every frame."""
+        if features > MAX_FEATURES:
+            raise ConversionError(
+                f"input {name!r} has {features} features, expected at most {MAX_FEATURES}"
+            )
         value = Value(self.unique(name), features, dtype, Rate.FRAME)
         self.values.append(value)
         self.inputs.append(value.name)
@@ -52,6 +57,11 @@ class GraphBuilder:
             **attributes,
         )
         value = node.written(*inputs)
+        if value.features > MAX_FEATURES:  # here, before layers multiply what a tiny file says
+            raise ConversionError(
+                f"{node.layer} {name!r} writes {value.features} features, expected at most "
+                f"{MAX_FEATURES}"
+            )
         self.nodes.append(node)
         self.values.append(value)
         return value
@@ -60,7 +70,8 @@ class GraphBuilder:
         """Return the checked graph with these outputs, called as the keys say.
 
         Layers that no output needs are left out. A value that is an input, or that is given twice,
-        is copied, since a graph gives each value once and under one name.
+        is copied, since a graph gives each value once and under one name. A layer may be called as
+        the output that it writes.
         """
         given: dict[str, str] = {}
         for name, value in outputs.items():
@@ -70,10 +81,7 @@ class GraphBuilder:
             given[value.name] = name
         needed = self._needed(given)
         taken = {value.name for value in self.values if value.name not in given}
-        renamed = {
-            old: self.unique(new) if new in taken or new in self._node_names() else new
-            for old, new in given.items()
-        }
+        renamed = {old: self.unique(new) if new in taken else new for old, new in given.items()}
         graph = Graph(
             values=tuple(
                 replace(value, name=renamed.get(value.name, value.name))
@@ -95,9 +103,6 @@ class GraphBuilder:
         )
         graph.validate()
         return graph
-
-    def _node_names(self) -> set[str]:
-        return {node.name for node in self.nodes}
 
     def _needed(self, outputs: Iterable[str]) -> set[str]:
         needed = {*outputs, *self.inputs}

@@ -33,7 +33,12 @@ __all__ = ["convert_layers", "convert_path", "read_file"]
 
 MAX_DEPTH = 4  # of the dicts around a state dict
 ZIP_START = b"PK\x03\x04"
-READABLE = "a state dict of torch.save (.pt, .pth, .ckpt), safetensors, Keras or ONNX"
+READABLE = (
+    "PyTorch (.pt, .pth, .ckpt, .pt2), safetensors, Keras (.keras, .h5) or ONNX; a module or a "
+    "model in memory is for grucore.from_torch, from_keras and from_onnx"
+)
+MAX_BYTES = 1 << 32  # of a checkpoint
+SUFFIXES = (".pt", ".pth", ".ckpt", ".pt2", ".safetensors", ".keras", ".h5", ".hdf5", ".onnx")
 
 
 def convert_path(
@@ -48,7 +53,7 @@ def convert_path(
 
     Raises `ConversionError` that names the file and what in it cannot be converted, or OSError.
     """
-    name = Path(path).name
+    name = Path(path).name or os.fspath(path)
     try:
         data = read_file(path)
         if keras.is_keras(data):
@@ -59,7 +64,7 @@ def convert_path(
         if onnx.is_onnx(data, name):
             reading = onnx.read_bytes(data, Path(path), pytorch_lbr_fix=pytorch_lbr_fix)
             return onnx.convert_source(reading, verify=verify)
-        state, ordered, container = _state_dict(data, name)
+        state, ordered, container = _structured(data, name)
         source = {"framework": "torch", "file": name, **container}
         if isinstance(state, Tree):
             return convert_tree(state, architecture, source, verify=verify)
@@ -82,9 +87,11 @@ def convert_layers(
     graph = graph_of(stages, layers, architecture, source)
     if not verify:
         return finish(graph), None
-    witness, against = witness_of(stages, graph)
+    found = witness_of(stages, graph)
     lengths = reading_of(stages).lengths
-    return prove(graph, witness, against, examples=examples, lengths=lengths)
+    return prove(
+        graph, found.witness, found.against, exact=found.exact, examples=examples, lengths=lengths
+    )
 
 
 def graph_of(
@@ -122,12 +129,40 @@ def _largest_rounding(stages: tuple[Stage, ...]) -> float:
 
 def read_file(path: str | os.PathLike[str]) -> bytes:
     """All bytes of a regular file, opened once; raises OSError or `ConversionError`."""
+    if Path(path).is_dir():
+        raise ConversionError(_folder_text(path))
     # O_NONBLOCK: a pipe must be refused, not waited for.
     flags = os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)
     with os.fdopen(os.open(path, flags), "rb") as file:
-        if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
+        found = os.fstat(file.fileno())
+        if not stat.S_ISREG(found.st_mode):
             raise ConversionError("not a regular file")
-        return file.read()
+        if found.st_size > MAX_BYTES:
+            raise ConversionError(f"{found.st_size} bytes, expected at most {MAX_BYTES}")
+        return file.read(found.st_size)
+
+
+def _folder_text(path: str | os.PathLike[str]) -> str:
+    """What to convert instead of a folder."""
+    names = sorted(entry.name for entry in Path(path).iterdir())
+    if "saved_model.pb" in names:
+        return "a TensorFlow SavedModel: load it in Keras and save it as .keras"
+    if "data.pkl" in names or "archive_format" in names:
+        return "the folder of an unpacked archive, expected the archive itself"
+    files = [name for name in names if name.lower().endswith(SUFFIXES)]
+    inside = f"; it holds {', '.join(files[:5])}" if files else ""
+    return f"a folder, expected a file{inside}"
+
+
+def _structured(data: bytes, name: str) -> tuple[Mapping[str, Any] | Tree, bool, dict[str, Any]]:
+    """As `_state_dict`; what is no structure of torch's may be of any type anywhere."""
+    try:
+        return _state_dict(data, name)
+    except (AttributeError, TypeError, LookupError, ValueError, RecursionError) as error:
+        if isinstance(error, ConversionError):
+            raise
+        what = f"{type(error).__name__}: {error}"
+        raise ConversionError(f"another structure than a checkpoint has ({what:.200})") from None
 
 
 def _state_dict(data: bytes, name: str) -> tuple[Mapping[str, Any] | Tree, bool, dict[str, Any]]:

@@ -6,32 +6,36 @@ Neither Keras nor TensorFlow is needed to read a file, and nothing of a file is 
 
 from __future__ import annotations
 
-import io
 import json
 import os
 import re
 import sys
-import zipfile
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from grucore._core import ConversionError
-from grucore.converters.archives import DAMAGED, checked_entries, read_entry
+from grucore.converters.archives import DAMAGED, checked_entries, open_archive, read_entry
 from grucore.converters.keras_config import Layer, parse_json, parse_model
 from grucore.converters.keras_graph import check_kinds, graph_of
 from grucore.converters.keras_hdf5 import HDF5_START, open_hdf5
 from grucore.converters.keras_inputs import input_ports
 from grucore.converters.keras_names import Weights, from_layer_groups, from_tree
+from grucore.converters.keras_states import check_states
 from grucore.converters.keras_weights import Hdf5Tree
-from grucore.converters.keras_witness import live_witness, rebuilt_witness, reference_witness
+from grucore.converters.keras_witness import (
+    live_witness,
+    rebuilt_witness,
+    reference_witness,
+    states_of,
+)
 from grucore.ir import Graph
-from grucore.proof import LENGTHS, Proof, finish, prove
+from grucore.proof import LENGTHS, Proof, Witness, finish, prove
 
 __all__ = ["Source", "convert_source", "from_model", "is_keras", "read_file", "read_source"]
 
-MAX_TEXT = 1 << 26
+MAX_TEXT = 1 << 24
 ARCHIVE = ("config.json", "metadata.json")
 WEIGHTS = "model.weights.h5"
 
@@ -56,7 +60,9 @@ class Source:
         }
         try:
             return graph_of(self.model, self.weights, self.version, metadata)
-        except (LookupError, TypeError, AttributeError, ArithmeticError) as error:
+        except ConversionError:
+            raise
+        except (LookupError, TypeError, ValueError, AttributeError, ArithmeticError) as error:
             # Each part is possible, but they speak of layers and tensors that are not there.
             raise ConversionError(f"the config does not fit together: {error!r}") from error
 
@@ -68,7 +74,7 @@ def is_keras(data: bytes) -> bool:
     if not data.startswith(b"PK\x03\x04"):
         return False
     try:
-        with zipfile.ZipFile(io.BytesIO(data)) as archive:
+        with open_archive(data) as archive:
             return set(ARCHIVE) <= set(archive.namelist())
     except DAMAGED:
         return False
@@ -93,7 +99,7 @@ def read_source(data: bytes, name: str, *, config: Any = None) -> Source:
 
 def _read_archive(data: bytes, source: dict[str, Any]) -> Source:
     try:
-        with zipfile.ZipFile(io.BytesIO(data)) as archive:
+        with open_archive(data) as archive:
             entries = checked_entries(archive, len(data))
             if "config.json" not in entries:
                 raise ConversionError("the archive has no config.json")
@@ -117,7 +123,7 @@ def _read_archive(data: bytes, source: dict[str, Any]) -> Source:
     version, text = _version(about.get("keras_version"))
     model = _parsed(config)
     entries_of = {**source, "container": ".keras"} | ({"version": text} if text else {})
-    with open_hdf5(content) as file:
+    with open_hdf5(content, len(data)) as file:
         weights = from_tree(model, Hdf5Tree(file), names_must_match=True)
     return Source(config, model, weights, version, entries_of)
 
@@ -186,14 +192,26 @@ def convert_source(source: Source, *, verify: bool = True) -> tuple[bytes, Proof
         import keras
     except ImportError:
         against = "the float64 reference (keras is not installed)"
-        return prove(graph, reference_witness(graph), against)
+        return _proved(graph, reference_witness(graph), against, _lengths(graph))
     witness = rebuilt_witness(source, graph)
     against = f"the layers of keras {keras.__version__} ({keras.backend.backend()})"
-    return prove(graph, witness, against, lengths=_lengths(graph))
+    return _proved(graph, witness, against, _lengths(graph))
+
+
+def _proved(
+    graph: Graph, witness: Witness, against: str, lengths: list[int]
+) -> tuple[bytes, Proof]:
+    data, proof = prove(graph, witness, against, lengths=lengths)
+    if states := states_of(graph):
+        check_states(data, proof, states, witness, lengths[0] if len(lengths) == 1 else None)
+    return data, proof
 
 
 def _lengths(graph: Graph) -> list[int]:
     """Lengths at which every layer has a frame to work on: Keras refuses shorter ones."""
+    frames = graph.metadata["source"].get("frames")
+    if frames is not None:  # of no other length does the graph say what Keras computes
+        return [frames]
     shortest = 1 + max(value.skip for value in graph.values)
     return sorted({max(length, shortest) for length in LENGTHS})
 
@@ -205,11 +223,12 @@ def from_model(model: Any) -> tuple[bytes, Proof]:
     keras = sys.modules["keras"]
     kind = type(model).__name__
     against = f"{kind} of keras {keras.__version__} ({keras.backend.backend()})"
-    steps = {port.shape[0] for port in input_ports(source.model)} - {None}
+    ports = [port for port in input_ports(source.model) if port.name not in states_of(graph)]
+    steps = {port.shape[0] for port in ports} - {None}
     lengths = _lengths(graph) if not steps else [step for step in steps if step is not None]
     if len(steps) > 1:
         raise ConversionError(f"the model's inputs have {sorted(lengths)} frames, expected one")
-    return prove(graph, live_witness(model, source, graph), against, lengths=lengths)
+    return _proved(graph, live_witness(model, source, graph), against, lengths)
 
 
 def read_model(model: Any) -> Source:

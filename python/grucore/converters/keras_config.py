@@ -19,7 +19,7 @@ __all__ = ["MODELS", "Call", "Layer", "Ref", "parse_json", "parse_model", "refer
 MODELS = ("Sequential", "Functional", "Model")
 INSIDE = ("layer", "forward_layer", "backward_layer", "cell")  # settings that are layers
 OPERATIONS = ("keras.src.ops.", "keras.ops.", "keras_core.src.ops.")
-MAX_CONFIG = 1 << 26
+MAX_CONFIG = 1 << 24
 MAX_LAYERS = 4096
 MAX_DEPTH = 32
 
@@ -132,6 +132,7 @@ def _kind(config: Mapping[str, Any], settings: Any, where: str) -> str:
         )
     # Legacy files name no modules; what every layer has, and no operation, is "trainable".
     unnamed = module is None and _is_keras3_call(config) and "trainable" not in settings
+    unnamed = unnamed and "Dropout" not in kind  # SpatialDropout1D does not say it
     if str(module).startswith(OPERATIONS) or (unnamed and kind not in ("InputLayer", *MODELS)):
         return f"ops.{kind}"
     return kind

@@ -14,7 +14,7 @@ from grucore.converters.keras_config import Layer
 from grucore.converters.keras_names import Weights
 from grucore.node import Array, Rate, Value
 
-__all__ = ["Bits", "Context", "Flow", "dtype_policy", "reshaped"]
+__all__ = ["Bits", "Context", "Flow", "Start", "dtype_policy", "reshaped"]
 
 # Attributes that change nothing at inference, of any layer.
 HARMLESS = {
@@ -23,6 +23,7 @@ HARMLESS = {
     *("seed", "registered_name", "init", "inner_init", "forget_bias_init", "weights"),
 }
 HARMLESS_ENDINGS = ("_initializer", "_regularizer", "_constraint")
+MAX_CALLS = 1 << 14
 NUMBERS = ("float64", "float32", "float16", "bfloat16")
 
 
@@ -31,11 +32,13 @@ class Flow:
     """A tensor: a value, its features in ``dims`` as Keras shapes them, and its mask.
 
     ``dims`` stand after the axes of batch and, unless there is one value per sequence, time.
+    ``padding``: frames of zeros before and after the value's own, which have no value of theirs.
     """
 
     value: Value
     dims: tuple[int, ...]
     mask: Value | None = None
+    padding: tuple[int, int] = (0, 0)
 
     @property
     def in_time(self) -> bool:
@@ -49,6 +52,14 @@ class Flow:
     def unmasked(self) -> Flow:
         """The same without a mask."""
         return replace(self, mask=None)
+
+
+@dataclass(frozen=True)
+class Start:
+    """An input of the model that is one row for a sequence: a state to start from."""
+
+    name: str
+    size: int
 
 
 @dataclass(frozen=True)
@@ -70,7 +81,16 @@ class Context:
     weights: Weights
     version: tuple[int, ...] | None
     notes: dict[str, Any] = field(default_factory=dict)
+    states: dict[str, str] = field(default_factory=dict)  # by the input that they start from
     framewise: bool = False
+    calls: int = 0
+    frames: int | None = None  # that the model's inputs have, where it is a known number
+
+    def count_call(self) -> None:
+        """Raise for models inside models, each used twice, which make any number of layers."""
+        self.calls += 1
+        if self.calls > MAX_CALLS:
+            raise ConversionError(f"the model calls more than {MAX_CALLS} layers")
 
     def weight(self, layer: Layer, name: str, *shapes: tuple[int, ...]) -> Array:
         """A variable of a layer, which has one of these shapes."""
@@ -124,9 +144,13 @@ class Context:
         if len(flow.dims) != 1:
             shape = f"features of shape {flow.dims}"
             raise ConversionError(f"{layer} reads {shape}, expected one axis of features")
+        self.check_numbers(layer, flow)
+        return flow.dims[0]
+
+    def check_numbers(self, layer: Layer, flow: Flow) -> None:
+        """Raise for a tensor of ids."""
         if flow.value.dtype.numpy.kind != "f":
             raise ConversionError(f"{layer} reads ids, expected numbers")
-        return flow.dims[0]
 
     def sequence(self, layer: Layer, flow: Flow) -> int:
         """The features of a sequence; raises where there is no time axis."""

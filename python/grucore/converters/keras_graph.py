@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -11,18 +11,22 @@ from grucore._core import ConversionError
 from grucore.converters.builder import GraphBuilder
 from grucore.converters.folding import fold
 from grucore.converters.keras_config import MODELS, Call, Layer, Ref, references
-from grucore.converters.keras_flow import Bits, Context, Flow, dtype_policy
+from grucore.converters.keras_flow import Bits, Context, Flow, Start, dtype_policy
 from grucore.converters.keras_inputs import GENERATED, Port, id_inputs, input_ports
 from grucore.converters.keras_layers import LAYERS, VANISHING
-from grucore.converters.keras_merge import MERGES, OPERATIONS, mask_of, merge, operation
+from grucore.converters.keras_merge import MERGES, merge
 from grucore.converters.keras_names import Weights
+from grucore.converters.keras_operations import OPERATIONS, mask_of, operation
 from grucore.converters.keras_recurrent import bidirectional, recurrent
+from grucore.converters.keras_states import take_start
 from grucore.ir import Graph
 from grucore.node import Dtype
 
 __all__ = ["check_kinds", "graph_of", "node_shifts"]
 
 RECURRENT = ("GRU", "CuDNNGRU", "RNN")
+# What reads a sequence with frames of zeros around it.
+PADDED = {"Conv1D", "DepthwiseConv1D", "SeparableConv1D", "ZeroPadding1D", *VANISHING}
 EXPRESSED = {
     *(*LAYERS, *VANISHING, *MERGES, *OPERATIONS, *RECURRENT),
     *("InputLayer", "Bidirectional", "TimeDistributed", "StackedRNNCells", "GRUCell"),
@@ -36,41 +40,68 @@ def graph_of(
     metadata: Mapping[str, Any],
 ) -> Graph:
     """The checked graph of a model; ``metadata``'s source gets what became of its options."""
-    context = Context(GraphBuilder(), weights, version)
     ports = input_ports(model)
     of_ids = id_inputs(model, ports)
-    flows = [_input(context, port, ports, port.name in of_ids) for port in ports]
+    lengths = {port.shape[0] for port in ports if not _is_row(port, of_ids)}
+    context = Context(GraphBuilder(), weights, version)
+    context.frames = lengths.pop() if len(lengths) == 1 else None
+    flows: list[Any] = [_input(context, port, ports, of_ids) for port in ports]
     found = _model(context, model, flows)
     named = {}
     for name, flow in found.items():
         if not isinstance(flow, Flow):
-            raise ConversionError(f"output {name!r} of {model} is a mask, expected numbers")
+            what = "an input" if isinstance(flow, Start) else "a mask"
+            raise ConversionError(f"output {name!r} of {model} is {what}, expected numbers")
+        _check_padding(f"output {name!r} of {model}", [flow])
         named[name] = flow.value
-    if len(named) == 1 and not any(isinstance(name, str) and not name.isdigit() for name in named):
-        named = {"y": next(iter(named.values()))}
-    elif all(name.isdigit() for name in named):
-        refs = list(model.outputs.values())
-        names = [ref.layer for ref in refs]
-        named = {
-            (name if names.count(name) == 1 else f"{name}_{number}"): value
-            for number, (name, value) in enumerate(zip(names, named.values(), strict=True))
-        }
+    named = dict(zip(_output_names(model, list(named)), named.values(), strict=True))
     fold(context.builder, [value.name for value in named.values()])
+    if context.states:
+        is_state = "the input is the state of {}".format
+        context.notes["states"] = {name: is_state(at) for name, at in context.states.items()}
+    for start in flows:
+        if isinstance(start, Start) and start.name not in context.states:
+            raise ConversionError(f"input {start.name!r} of {model} is read by no layer")
     source = {**metadata.get("source", {}), **context.notes}
     return context.builder.finish(named, {**metadata, "source": source})
 
 
-def _input(context: Context, port: Port, ports: tuple[Port, ...], is_ids: bool) -> Flow:
+def _output_names(model: Layer, names: list[str]) -> list[str]:
+    """What the outputs are called: as in Keras, where they have names; "y" for a nameless one."""
+    if not all(name.isdigit() for name in names):
+        return names
+    if len(names) == 1:
+        return ["y"]
+    # Of a Sequential, its last layer gives them all, such as a GRU with return_state.
+    layers = [ref.layer for ref in model.outputs.values()]
+    layers = layers or [model.layers[-1].name] * len(names)
+    return [
+        layer if layers.count(layer) == 1 else f"{layer}_{number}"
+        for number, layer in enumerate(layers)
+    ]
+
+
+def _is_row(port: Port, of_ids: set[str]) -> bool:
+    """Whether an input has one row for a sequence."""
+    return port.name not in of_ids and len(port.shape) == 1 and port.shape[0] is not None
+
+
+def _input(context: Context, port: Port, ports: tuple[Port, ...], of_ids: set[str]) -> Flow | Start:
+    if _is_row(port, of_ids):
+        return Start(port.name, port.shape[0] or 0)
+    ports = tuple(other for other in ports if not _is_row(other, of_ids))
     alone = len(ports) == 1 and GENERATED.fullmatch(port.name)
     name = "x" if alone else port.name
-    if is_ids:
+    if port.name in of_ids:
         if len(port.shape) not in (1, 2) or (len(port.shape) == 2 and port.shape[1] != 1):
-            raise ConversionError(f"input {port.name!r} of ids has shape {port.shape}")
+            raise ConversionError(
+                f"input {port.name!r} of ids has shape {port.shape}, expected (time,): one for "
+                "each frame"
+            )
         return Flow(context.builder.input(name, 1, Dtype.INT32), (1,) * (len(port.shape) - 1))
     if len(port.shape) < 2 or None in port.shape[1:]:
         raise ConversionError(
-            f"input {port.name!r} has shape {port.shape}, expected (time, features): a row that "
-            "does not come with every frame cannot be expressed"
+            f"input {port.name!r} has shape {port.shape}, expected (time, features)"
         )
     dims = tuple(extent for extent in port.shape[1:] if extent is not None)
     features = 1
@@ -115,19 +146,17 @@ def _model(context: Context, model: Layer, flows: list[Flow]) -> dict[str, Any]:
         for number, call in enumerate(model.calls[layer.name])
     ]
     while waiting:
-        ready = [
-            entry
-            for entry in waiting
-            if all(ref in known for ref in references([entry[2].arguments, entry[2].keywords]))
-        ]
-        if not ready:
-            names = ", ".join(str(layer) for layer, _, _ in waiting[:4])
-            raise ConversionError(f"{names} read each other's outputs, or ones that are not there")
-        for layer, ref, call in ready:
+        later = []
+        for layer, ref, call in waiting:
+            if not all(read in known for read in references([call.arguments, call.keywords])):
+                later.append((layer, ref, call))
+                continue
             results = _call(context, layer, call, known)
             known |= {ref._replace(tensor=number): flow for number, flow in enumerate(results)}
-        done = {id(entry[2]) for entry in ready}
-        waiting = [entry for entry in waiting if id(entry[2]) not in done]
+        if len(later) == len(waiting):
+            names = ", ".join(str(layer) for layer, _, _ in waiting[:4])
+            raise ConversionError(f"{names} read each other's outputs, or ones that are not there")
+        waiting = later
     for ref in model.outputs.values():
         if ref not in known:
             raise ConversionError(f"{model} gives {ref}, which is not there")
@@ -162,9 +191,11 @@ def _call(context: Context, layer: Layer, call: Call, known: Mapping[Ref, Any]) 
     if layer.kind.startswith("ops."):
         if layer.kind not in OPERATIONS or keywords:
             raise ConversionError(f"the operation {layer} cannot be expressed")
+        context.count_call()
+        _check_padding(layer, arguments)
         return (operation(context, layer, arguments),)
     flows = arguments[0] if len(arguments) == 1 and isinstance(arguments[0], list) else arguments
-    if any(not isinstance(flow, Flow) for flow in flows):
+    if any(not isinstance(flow, Flow | Start) for flow in flows):
         raise ConversionError(f"{layer} reads {arguments!r:.120}, expected tensors of numbers")
     return _apply(context, layer, list(flows), keywords)
 
@@ -173,23 +204,32 @@ def _apply(
     context: Context, layer: Layer, flows: list[Flow], keywords: Mapping[str, Any]
 ) -> tuple[Any, ...]:
     """What a layer gives for these tensors."""
+    context.count_call()
+    start = None
+    if layer.kind in (*RECURRENT, "Bidirectional"):
+        flows, keywords, start = take_start(layer, flows, keywords)
     flows = _with_keywords(context, layer, flows, keywords)
     if layer.kind in MODELS:
         return tuple(_model(context, layer, flows).values())
+    if layer.kind not in PADDED:
+        _check_padding(layer, flows)
+    for flow in flows:
+        if isinstance(flow, Start):
+            raise ConversionError(
+                f"{layer} reads input {flow.name!r} of shape ({flow.size},), a row that does not "
+                "come with every frame: it can only be the initial state of a GRU"
+            )
     if layer.kind in MERGES:
         return (merge(context, layer, flows),)
     if len(flows) != 1:
-        what = "an initial state" if layer.kind in (*RECURRENT, "Bidirectional") else "more"
-        raise ConversionError(
-            f"{layer} reads {len(flows)} tensors, expected 1: {what} cannot be expressed"
-        )
+        raise ConversionError(f"{layer} reads {len(flows)} tensors, expected 1")
     (flow,) = flows
     if layer.kind == "InputLayer":
         return (flow,)
     if layer.kind in RECURRENT:
-        return recurrent(context, layer, flow)
+        return recurrent(context, layer, flow, start)
     if layer.kind == "Bidirectional":
-        return bidirectional(context, layer, flow)
+        return bidirectional(context, layer, flow, start)
     if layer.kind == "TimeDistributed":
         return _time_distributed(context, layer, flow)
     if layer.kind in VANISHING:
@@ -198,6 +238,18 @@ def _apply(
     if layer.kind in LAYERS:
         return (LAYERS[layer.kind](context, layer, flow),)
     raise ConversionError(f"{layer} is of a kind that cannot be expressed")
+
+
+def _check_padding(reader: Layer | str, arguments: Sequence[Any]) -> None:
+    """Raise where something other than a convolution reads frames of zeros around a sequence."""
+    for flow in arguments:
+        if isinstance(flow, list):
+            _check_padding(reader, flow)
+        elif isinstance(flow, Flow) and flow.padding != (0, 0):
+            raise ConversionError(
+                f"{reader} reads what a ZeroPadding1D gives, which can only be expressed before a "
+                "convolution"
+            )
 
 
 def _with_keywords(

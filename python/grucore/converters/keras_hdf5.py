@@ -26,12 +26,17 @@ MAX_RATIO = 1000
 MAX_EXPANSION = 100
 EXPANSION_FLOOR = 1 << 26
 MAX_TEXTS = 1 << 20
+MAX_TEXT_BYTES = 1 << 30
+MAX_OBJECTS = 1 << 16
 MAX_DEPTH = 32
 
 
 @contextmanager
-def open_hdf5(data: bytes) -> Iterator[Hdf5]:
-    """The file in these bytes; raises `ConversionError` for damage, and without h5py."""
+def open_hdf5(data: bytes, archive_bytes: int | None = None) -> Iterator[Hdf5]:
+    """The file in these bytes; raises `ConversionError` for damage, and without h5py.
+
+    ``archive_bytes``: the size of the archive that it was in, by which its numbers are bounded.
+    """
     try:
         import h5py
     except ImportError:
@@ -40,7 +45,7 @@ def open_hdf5(data: bytes) -> Iterator[Hdf5]:
         ) from None
     try:
         with h5py.File(io.BytesIO(data), "r") as file:
-            yield Hdf5(file, h5py, len(data))
+            yield Hdf5(file, h5py, len(data), archive_bytes or len(data))
     except ConversionError:
         raise
     except (
@@ -58,9 +63,9 @@ def open_hdf5(data: bytes) -> Iterator[Hdf5]:
 class Hdf5:
     """Guarded access by path: what is not a hard link to numbers or texts here is refused."""
 
-    def __init__(self, file: Any, h5py: Any, file_bytes: int) -> None:
-        self._file, self._h5py = file, h5py
-        self._left = max(EXPANSION_FLOOR, MAX_EXPANSION * file_bytes)
+    def __init__(self, file: Any, h5py: Any, file_bytes: int, given_bytes: int) -> None:
+        self._file, self._h5py, self._file_bytes = file, h5py, file_bytes
+        self._left = max(EXPANSION_FLOOR, MAX_EXPANSION * given_bytes)
 
     def has(self, path: str) -> bool:
         """Whether there is something at the path."""
@@ -74,11 +79,15 @@ class Hdf5:
     def datasets(self) -> Iterator[str]:
         """The paths of all datasets."""
         pending: list[tuple[str, int]] = [("", 0)]
+        found = 0
         while pending:
             path, depth = pending.pop()
             if depth > MAX_DEPTH:
                 raise ConversionError(f"{path[:200]!r} nests groups more than {MAX_DEPTH} deep")
             for name in self.names(path):
+                found += 1
+                if found > MAX_OBJECTS:  # a group may be a member of itself, by two names
+                    raise ConversionError(f"the file has more than {MAX_OBJECTS} objects")
                 inner = f"{path}/{name}" if path else name
                 if isinstance(self._find(inner), self._h5py.Dataset):
                     yield inner
@@ -92,8 +101,7 @@ class Hdf5:
             raise ConversionError(f"the file has no dataset {path!r}")
         self._check(path, found)
         array: Array = np.asarray(found[()])
-        marked = found.attrs.get("dtype")
-        marked = marked.decode() if isinstance(marked, bytes) else marked
+        marked = self.text(path, "dtype")
         if marked == "bfloat16" and array.dtype.kind in "Vu" and array.dtype.itemsize == 2:
             wide = array.view(np.uint16).astype(np.uint32) << np.uint32(16)
             return wide.view(np.float32)
@@ -119,12 +127,14 @@ class Hdf5:
             if code not in FILTERS:
                 known = ", ".join(FILTERS.values())
                 raise ConversionError(f"dataset {path!r} has filter {code}, expected {known}")
-        size = math.prod(dataset.shape) * dataset.dtype.itemsize
+        # A chunk is decoded as a whole, and may be larger than what there is of the dataset.
+        extent = max(math.prod(dataset.shape), math.prod(dataset.chunks) if dataset.chunks else 0)
+        size = extent * dataset.dtype.itemsize
         stored = dataset.id.get_storage_size()
         if size > (MAX_RATIO if dataset.chunks else 1) * stored:
             raise ConversionError(
-                f"dataset {path!r} has shape {dataset.shape}, {size} bytes, "
-                f"but the file stores {stored} for it"
+                f"dataset {path!r} has shape {dataset.shape} and chunks {dataset.chunks}, "
+                f"{size} bytes, but the file stores {stored} for it"
             )
         self._left -= size
         if self._left < 0:
@@ -163,7 +173,10 @@ class Hdf5:
         if found is None or name not in found.attrs:
             return None
         identity = found.attrs.get_id(name)
-        if math.prod(identity.shape or ()) > MAX_TEXTS:
+        count = math.prod(identity.shape or ())
+        # Texts of any length are references, which may all be to one text as long as the file.
+        free = identity.dtype.hasobject and count > 1
+        if count > MAX_TEXTS or (free and count * self._file_bytes > MAX_TEXT_BYTES):
             raise ConversionError(f"attribute {name!r} of {path!r} has shape {identity.shape}")
         return found.attrs[name]
 

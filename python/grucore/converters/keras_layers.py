@@ -14,7 +14,8 @@ from grucore._core import ConversionError
 from grucore.converters.keras_activations import activate, named, number, of_layer
 from grucore.converters.keras_config import Layer
 from grucore.converters.keras_flow import Context, Flow, reshaped
-from grucore.converters.keras_products import conv1d, dense
+from grucore.converters.keras_products import conv1d, dense, separable_conv1d
+from grucore.converters.keras_windows import cropping, pool1d, zero_padding
 from grucore.layers import (
     Activate,
     Activation,
@@ -45,7 +46,7 @@ VANISHING: dict[str, set[str]] = {
 
 
 def embedding(context: Context, layer: Layer, flow: Flow) -> Flow:
-    known = {"input_dim", "output_dim", "mask_zero", "input_length", "dropout", "lora_rank"}
+    known = {"input_dim", "output_dim", "mask_zero", "input_length", "dropout"}
     settings = context.settings(layer, known)
     rows, width = settings["input_dim"], settings["output_dim"]
     table = context.weight(layer, "embeddings", (rows, width)).astype(np.float32)
@@ -80,17 +81,8 @@ def batch_normalization(context: Context, layer: Layer, flow: Flow) -> Flow:
     settings = context.settings(
         layer,
         {
-            "axis",
-            "momentum",
-            "epsilon",
-            "center",
-            "scale",
-            "synchronized",
-            "virtual_batch_size",
-            "renorm_clipping",
-            "renorm_momentum",
-            "fused",
-            "mode",
+            *("axis", "momentum", "epsilon", "center", "scale", "synchronized", "fused", "mode"),
+            *("virtual_batch_size", "renorm", "renorm_clipping", "renorm_momentum"),
         },
     )
     if settings.get("mode"):
@@ -268,6 +260,12 @@ LAYERS: dict[str, Callable[[Context, Layer, Flow], Flow]] = {
     "Conv1D": conv1d,
     "Convolution1D": conv1d,
     "DepthwiseConv1D": conv1d,
+    "SeparableConv1D": separable_conv1d,
+    "SeparableConvolution1D": separable_conv1d,
+    "ZeroPadding1D": zero_padding,
+    "Cropping1D": cropping,
+    "MaxPooling1D": pool1d,
+    "AveragePooling1D": pool1d,
     "BatchNormalization": batch_normalization,
     "LayerNormalization": layer_normalization,
     "Normalization": normalization,

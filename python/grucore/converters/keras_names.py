@@ -14,7 +14,7 @@ from typing import Protocol, TypeAlias
 from grucore._core import ConversionError
 from grucore.converters.keras_config import MODELS, Layer
 from grucore.converters.keras_hdf5 import Hdf5
-from grucore.converters.keras_variables import variables
+from grucore.converters.keras_variables import RENORM, variables
 from grucore.node import Array
 
 __all__ = ["Tree", "Weights", "from_layer_groups", "from_tree"]
@@ -22,12 +22,19 @@ __all__ = ["Tree", "Weights", "from_layer_groups", "from_tree"]
 Weights: TypeAlias = dict[Layer, dict[str, Array]]
 
 COUNTED = re.compile(r"(_\d+)?(:\d+)?$")
-LEGACY_ROOTS = ("", "_layer_checkpoint_dependencies")
 IGNORED = ("optimizer", "seed_generator", "metrics", "_metrics", "compile_metrics")
 
 
 class Tree(Protocol):
     """The variables of a file by the path of what has them."""
+
+    @property
+    def counts_twice(self) -> bool:
+        """Whether a layer that has weights counts as two of its class.
+
+        tf.keras 2.12 and 2.13 list each of a model's layers by its number, and those with weights
+        by a second number too: the classes are counted over both lists.
+        """
 
     def variables(self, path: str) -> list[Array]:
         """Those at the path, in their order."""
@@ -53,7 +60,9 @@ def from_tree(model: Layer, tree: Tree, *, names_must_match: bool) -> Weights:
                 if child.kind.startswith("ops."):
                     continue
                 snake = _snake_case(child.kind)
-                count = used[snake] = used.get(snake, -1) + 1
+                count = used.get(snake, 0)
+                twice = tree.counts_twice and folder == "layers" and _has_weights(child)
+                used[snake] = count + 1 + twice
                 visit(child, f"{inner}{folder}/{snake}{f'_{count}' if count else ''}")
             return
         for role, child in layer.inside.items():
@@ -78,6 +87,10 @@ def from_tree(model: Layer, tree: Tree, *, names_must_match: bool) -> Weights:
         if path not in read and not any(part.startswith(IGNORED) for part in path.split("/")):
             raise ConversionError(f"the file has weights at {path!r}, which no layer reads")
     return found
+
+
+def _has_weights(layer: Layer) -> bool:
+    return any(variables(leaf) for leaf in _leaves(layer))
 
 
 def _named(
@@ -121,7 +134,7 @@ def from_layer_groups(model: Layer, file: Hdf5, root: str) -> Weights:
     }
     found: Weights = {}
     for layer in model.layers:
-        if not any(variables(leaf) for leaf in _leaves(layer)):
+        if not _has_weights(layer):
             continue
         if layer.name not in groups:
             raise ConversionError(f"the file has no weights of {layer}")
@@ -178,7 +191,7 @@ def _distributed(layer: Layer, names: Sequence[str], arrays: Sequence[Array]) ->
     return found
 
 
-STATISTICS = ("moving_mean", "moving_variance", "mean", "variance", "count")
+STATISTICS = ("moving_mean", "moving_variance", "mean", "variance", "count", *RENORM)
 
 
 def _is_trained(leaf: Layer, name: str) -> bool:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Keras's layers that multiply by weights: Dense, Conv1D and DepthwiseConv1D."""
+"""Keras's layers that multiply by weights: Dense and the convolutions over time."""
 
 from __future__ import annotations
 
@@ -8,16 +8,15 @@ import numpy as np
 from grucore.converters.keras_activations import activate, fused
 from grucore.converters.keras_config import Layer
 from grucore.converters.keras_flow import Context, Flow
+from grucore.converters.keras_windows import check_channels_last, one, window_padding
 from grucore.layers import Conv1d, Dense
 from grucore.node import Array
 
-__all__ = ["conv1d", "dense"]
+__all__ = ["conv1d", "dense", "separable_conv1d"]
 
 
 def dense(context: Context, layer: Layer, flow: Flow) -> Flow:
-    settings = context.settings(
-        layer, {"units", "activation", "use_bias", "output_dim", "bias", "lora_rank"}
-    )
+    settings = context.settings(layer, {"units", "activation", "use_bias", "output_dim", "bias"})
     units = settings.get("units", settings.get("output_dim"))
     features = context.features(layer, flow)
     kernel = context.weight(layer, "kernel", (features, units))
@@ -40,99 +39,90 @@ def _bias(context: Context, layer: Layer, size: int) -> Array:
     return context.weight(layer, "bias", (size,)).astype(np.float64)
 
 
+CONVOLUTION = {
+    *("filters", "kernel_size", "strides", "padding", "data_format", "dilation_rate", "groups"),
+    *("activation", "use_bias", "rank", "depth_multiplier"),
+    # Keras 1.
+    *("nb_filter", "filter_length", "subsample_length", "subsample", "border_mode", "bias"),
+}
+
+
 def conv1d(context: Context, layer: Layer, flow: Flow) -> Flow:
-    settings = context.settings(
-        layer,
-        {
-            "filters",
-            "kernel_size",
-            "strides",
-            "padding",
-            "data_format",
-            "dilation_rate",
-            "groups",
-            "activation",
-            "use_bias",
-            "rank",
-            "depth_multiplier",
-            "nb_filter",
-            "filter_length",
-            "subsample_length",
-            "subsample",
-            "border_mode",
-            "bias",
-        },
-    )
-    features = context.sequence(layer, flow)
-    if settings.get("data_format") not in (None, "channels_last"):
-        raise context.refuse(layer, "data_format", "channels_last")
-    taps = _one(context, layer, "kernel_size", "filter_length")
-    stride = _one(context, layer, "strides", "subsample_length", default=1)
-    dilation = _one(context, layer, "dilation_rate", default=1)
-    groups, kernel = _kernel(context, layer, features, taps)
-    before, after = _padding(context, layer, taps, dilation, stride)
-    inner, then = fused(context, layer, settings.get("activation"))
+    """Conv1D and DepthwiseConv1D."""
+    settings = context.settings(layer, CONVOLUTION)
+    check_channels_last(context, layer)
+    groups, kernel = _kernel(context, layer, context.sequence(layer, flow))
+    inner, after = fused(context, layer, settings.get("activation"))
     value = context.builder.add(
         Conv1d,
         layer.path,
         [flow.value],
         weight=kernel,
         bias=_bias(context, layer, len(kernel)),
-        dilation=dilation,
-        stride=stride,
         groups=groups,
-        before=before,
-        after=after,
+        activation=inner,
+        **_window(context, layer, flow),
+    )
+    result = Flow(value, (value.features,))  # Keras's convolutions forget masks
+    return result if after is None else activate(context, layer, result, after)
+
+
+def separable_conv1d(context: Context, layer: Layer, flow: Flow) -> Flow:
+    """A convolution of each channel by itself, then a product over the channels."""
+    settings = context.settings(layer, CONVOLUTION)
+    check_channels_last(context, layer)
+    features, filters = context.sequence(layer, flow), settings["filters"]
+    depthwise = _depthwise(context, layer, "depthwise_kernel", features)
+    inner, after = fused(context, layer, settings.get("activation"))
+    filtered = context.builder.add(
+        Conv1d,
+        f"{layer.path}.depthwise",
+        [flow.value],
+        weight=depthwise,
+        bias=np.zeros(len(depthwise)),
+        groups=features,
+        **_window(context, layer, flow),
+    )
+    pointwise = context.weight(layer, "pointwise_kernel", (1, len(depthwise), filters))
+    value = context.builder.add(
+        Dense,
+        f"{layer.path}.pointwise",
+        [filtered],
+        weight=pointwise[0].T.astype(np.float64),
+        bias=_bias(context, layer, filters),
         activation=inner,
     )
-    result = flow.of(value).unmasked()  # Keras's convolutions forget masks
-    return result if then is None else activate(context, layer, result, then)
+    result = Flow(value, (value.features,))
+    return result if after is None else activate(context, layer, result, after)
 
 
-def _kernel(context: Context, layer: Layer, features: int, taps: int) -> tuple[int, Array]:
+def _taps(context: Context, layer: Layer) -> int:
+    return one(context, layer, "kernel_size", "filter_length")
+
+
+def _window(context: Context, layer: Layer, flow: Flow) -> dict[str, int]:
+    """How the window of a convolution moves, and the zeros around the sequence."""
+    stride = one(context, layer, "strides", "subsample_length", default=1)
+    dilation = one(context, layer, "dilation_rate", default=1)
+    reach = dilation * (_taps(context, layer) - 1)
+    before, after = window_padding(context, layer, flow, reach, stride)
+    return {"dilation": dilation, "stride": stride, "before": before, "after": after}
+
+
+def _kernel(context: Context, layer: Layer, features: int) -> tuple[int, Array]:
     """Groups, and weights (channels out, taps, channels in / groups)."""
     settings = layer.settings
     if layer.kind == "DepthwiseConv1D":
-        multiplier = settings.get("depth_multiplier", 1)
-        kernel = context.weight(layer, "kernel", (taps, features, multiplier))
-        return features, kernel.reshape(taps, -1).T[:, :, None].astype(np.float64)
-    filters = settings.get("filters", settings.get("nb_filter"))
-    groups = settings.get("groups", 1)
+        return features, _depthwise(context, layer, "kernel", features)
     if "nb_filter" in settings:
         raise context.refuse(layer, "nb_filter", "a convolution of Keras 2 or newer")
-    kernel = context.weight(layer, "kernel", (taps, features // groups, filters))
+    filters, groups = settings["filters"], settings.get("groups", 1)
+    kernel = context.weight(layer, "kernel", (_taps(context, layer), features // groups, filters))
     return groups, kernel.transpose(2, 0, 1).astype(np.float64)
 
 
-def _padding(
-    context: Context, layer: Layer, taps: int, dilation: int, stride: int
-) -> tuple[int, int]:
-    """Frames of zeros before and after."""
-    reach = dilation * (taps - 1)
-    match layer.settings.get("padding", "valid"):
-        case "valid":
-            return 0, 0
-        case "causal":
-            return reach, 0
-        case "same":
-            if stride > 1 and reach > 0:
-                # Keras pads for the length of the sequence at hand: with another length, the
-                # window stands elsewhere.
-                raise context.refuse(layer, "strides", "1 with padding='same'")
-            return reach // 2, reach - reach // 2
-        case _:
-            raise context.refuse(layer, "padding", "valid, same or causal")
-
-
-def _one(context: Context, layer: Layer, *names: str, default: int | None = None) -> int:
-    for name in names:
-        found = layer.settings.get(name)
-        if isinstance(found, list | tuple) and len(found) == 1:
-            found = found[0]
-        if isinstance(found, int) and found >= 1:
-            return found
-        if found is not None:
-            raise context.refuse(layer, name, "one number")
-    if default is None:
-        raise context.refuse(layer, names[0], "a number")
-    return default
+def _depthwise(context: Context, layer: Layer, name: str, features: int) -> Array:
+    """The kernel of a convolution by channel: (channels out, taps, 1)."""
+    taps, multiplier = _taps(context, layer), layer.settings.get("depth_multiplier", 1)
+    kernel = context.weight(layer, name, (taps, features, multiplier))
+    return kernel.reshape(taps, -1).T[:, :, None].astype(np.float64)

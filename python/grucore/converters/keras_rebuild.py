@@ -20,7 +20,7 @@ from grucore.converters.keras_config import MODELS, Call, Layer, Ref, references
 from grucore.converters.keras_graph import node_shifts
 from grucore.converters.keras_layers import VANISHING
 from grucore.converters.keras_names import Weights, backward_of
-from grucore.converters.keras_variables import KERAS1_GRU, variables
+from grucore.converters.keras_variables import KERAS1_GRU, RENORM, variables
 from grucore.node import Array
 
 __all__ = ["Rebuilt"]
@@ -47,6 +47,14 @@ ATTRIBUTES: dict[str, tuple[str, ...]] = {
         *("kernel_size", "strides", "padding", "depth_multiplier", "dilation_rate"),
         *("activation", "use_bias"),
     ),
+    "SeparableConv1D": (
+        *("filters", "kernel_size", "strides", "padding", "depth_multiplier", "dilation_rate"),
+        *("activation", "use_bias"),
+    ),
+    "ZeroPadding1D": ("padding",),
+    "Cropping1D": ("cropping",),
+    "MaxPooling1D": ("pool_size", "strides", "padding"),
+    "AveragePooling1D": ("pool_size", "strides", "padding"),
     "BatchNormalization": ("axis", "epsilon", "center", "scale"),
     "LayerNormalization": ("axis", "epsilon", "center", "scale"),
     "Normalization": ("axis",),
@@ -67,6 +75,8 @@ ATTRIBUTES: dict[str, tuple[str, ...]] = {
     "Subtract": (),
     "Multiply": (),
     "Average": (),
+    "Maximum": (),
+    "Minimum": (),
 }
 RENAMED = {
     "CuDNNGRU": "GRU",
@@ -79,6 +89,8 @@ OPERATIONS = {
     "ops.Add": "add",
     "ops.Subtract": "subtract",
     "ops.Multiply": "multiply",
+    "ops.Maximum": "maximum",
+    "ops.Minimum": "minimum",
     "ops.Concatenate": "concatenate",
     "ops.NotEqual": "not_equal",
     "ops.Any": "any",
@@ -150,6 +162,9 @@ class Rebuilt:
             return arguments[0]
         given = {name: value for name, value in keywords.items() if value is not None}
         given.pop("training", None)
+        if layer.kind in ("GRU", "CuDNNGRU", "RNN") and isinstance(arguments[0], list):
+            (sequence, given["initial_state"]) = arguments[0]  # as early versions write it
+            arguments = [sequence]
         made = self._made.get(layer)
         if made is None:
             made = self._made[layer] = self._make(layer)
@@ -238,7 +253,8 @@ class Rebuilt:
             return
         if layer.kind == "Normalization" or not variables(layer):
             return
-        found = [self._weights[layer][name] for name in variables(layer)]
+        names = [name for name in variables(layer) if name not in RENORM]
+        found = [self._weights[layer][name] for name in names]
         if layer.kind == "CuDNNGRU":
             found = list(gates.from_cudnn_keras(*found))
         if tuple(variables(layer)) == KERAS1_GRU:

@@ -13,8 +13,9 @@ from grucore import gates
 from grucore._core import ConversionError
 from grucore.converters.keras_activations import gate
 from grucore.converters.keras_config import Layer
-from grucore.converters.keras_flow import Context, Flow
+from grucore.converters.keras_flow import Context, Flow, Start
 from grucore.converters.keras_names import backward_of
+from grucore.converters.keras_states import note_start
 from grucore.converters.keras_variables import KERAS1_GRU
 from grucore.layers import (
     Affine,
@@ -47,11 +48,13 @@ SEQUENCE = {
 DEFAULT_GATE = "sigmoid"
 
 
-def recurrent(context: Context, layer: Layer, flow: Flow) -> tuple[Flow, ...]:
+def recurrent(context: Context, layer: Layer, flow: Flow, start: Start | None) -> tuple[Flow, ...]:
     """A GRU layer as Keras gives it: the sequence, or its last frame; then the states."""
     context.sequence(layer, flow)
     settings = layer.settings
     values, backwards = _cells(context, layer, flow)
+    if start is not None:
+        note_start(context, layer, start, values)
     name = layer.path
     if settings.get("return_sequences"):
         value = values[-1]
@@ -208,8 +211,12 @@ def _is_reset_after(cell: Layer, bias: Array | None) -> bool:
     return found
 
 
-def bidirectional(context: Context, layer: Layer, flow: Flow) -> tuple[Flow, ...]:
+def bidirectional(
+    context: Context, layer: Layer, flow: Flow, start: Start | None
+) -> tuple[Flow, ...]:
     """Two layers over one sequence, merged in the order of time; then the states."""
+    if start is not None:
+        raise ConversionError(f"{layer} has one initial state, input {start.name!r}, expected two")
     settings = context.settings(
         layer,
         {

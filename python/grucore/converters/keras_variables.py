@@ -5,8 +5,9 @@ from __future__ import annotations
 
 from grucore.converters.keras_config import Layer
 
-__all__ = ["KERAS1_GRU", "variables"]
+__all__ = ["KERAS1_GRU", "RENORM", "variables"]
 
+RENORM = ("moving_stddev", "renorm_mean", "renorm_stddev")  # by which batch norm trains
 # Keras 1 kept each gate apart.
 KERAS1_GRU = ("W_z", "U_z", "b_z", "W_r", "U_r", "b_r", "W_h", "U_h", "b_h")
 
@@ -35,9 +36,11 @@ def variables(layer: Layer) -> tuple[str, ...]:
             return ("embeddings",)
         case "BatchNormalization":
             own = (*if_set("gamma", "scale"), *if_set("beta", "center"))
-            return (*own, "moving_mean", "moving_variance")
+            renorm = RENORM if settings.get("renorm") else ()
+            return (*own, "moving_mean", "moving_variance", *renorm)
         case "LayerNormalization":
-            return (*if_set("gamma", "scale"), *if_set("beta", "center"))
+            beta = () if settings.get("rms_scaling") else if_set("beta", "center")
+            return (*if_set("gamma", "scale"), *beta)
         case "PReLU":
             return ("alpha",)
         case "Normalization":

@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -19,14 +19,24 @@ from grucore.proof import Witness
 if TYPE_CHECKING:
     from grucore.converters.keras import Source
 
-__all__ = ["live_witness", "rebuilt_witness", "reference_witness"]
+__all__ = ["live_witness", "rebuilt_witness", "reference_witness", "states_of"]
+
+NONE: Mapping[str, Array] = {}
+STATE_OF = "the input is the state of "
+
+
+def states_of(graph: Graph) -> dict[str, str]:
+    """By the input of the Keras model that is a state, the name of that state."""
+    noted = graph.metadata["source"].get("states", {})
+    return {name: text.removeprefix(STATE_OF) for name, text in noted.items()}
 
 
 def reference_witness(graph: Graph) -> Witness:
     """``python/grucore/reference.py`` on the graph."""
 
-    def run(*xs: Array) -> tuple[Array, ...]:
-        return reference.run(graph, xs if len(xs) > 1 else xs[0])[0]
+    def run(*xs: Array, starts: Mapping[str, Array] = NONE) -> tuple[Array, ...]:
+        state = {states_of(graph)[name]: start for name, start in starts.items()}
+        return reference.run(graph, xs if len(xs) > 1 else xs[0], state=state)[0]
 
     return run
 
@@ -35,8 +45,9 @@ def rebuilt_witness(source: Source, graph: Graph) -> Witness:
     """Keras layers made of the config, with the weights as they were read."""
     model = Rebuilt(source.model, source.weights, source.version)
 
-    def run(*xs: Array) -> tuple[Array, ...]:
-        return _plain(graph, list(model(_batches(source, xs, batch=1)).values()))
+    def run(*xs: Array, starts: Mapping[str, Array] = NONE) -> tuple[Array, ...]:
+        batches = _batches(source, graph, xs, starts, batch=1)
+        return _plain(graph, list(model(batches).values()))
 
     return run
 
@@ -47,8 +58,8 @@ def live_witness(model: Any, source: Source, graph: Graph) -> Witness:
     inputs = getattr(model, "inputs", None)
     names = list(source.model.outputs)
 
-    def run(*xs: Array) -> tuple[Array, ...]:
-        batches = _batches(source, xs, batch)
+    def run(*xs: Array, starts: Mapping[str, Array] = NONE) -> tuple[Array, ...]:
+        batches = _batches(source, graph, xs, starts, batch)
         _reset(model)
         found = model(batches if inputs is None or len(inputs) > 1 else batches[0], training=False)
         _reset(model)
@@ -66,11 +77,17 @@ def _reset(model: Any) -> None:
             layer.reset_state()
 
 
-def _batches(source: Source, xs: Sequence[Array], batch: int) -> list[Array]:
-    """The arrays in the shapes of the model's inputs."""
-    batches = []
-    for x, port in zip(xs, input_ports(source.model), strict=True):
-        row = x[:, 0] if len(port.shape) == 1 else x.reshape(len(x), *port.shape[1:])
+def _batches(
+    source: Source, graph: Graph, xs: Sequence[Array], starts: Mapping[str, Array], batch: int
+) -> list[Array]:
+    """The arrays in the shapes of the model's inputs; states that ``starts`` lacks are zeros."""
+    batches, left = [], list(xs)
+    for port in input_ports(source.model):
+        if port.name in states_of(graph):
+            row = starts.get(port.name, np.zeros(port.shape[0] or 0, np.float32))
+        else:
+            x = left.pop(0)
+            row = x[:, 0] if len(port.shape) == 1 else x.reshape(len(x), *port.shape[1:])
         batches.append(np.repeat(row[None], batch, axis=0))
     return batches
 

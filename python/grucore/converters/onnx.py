@@ -136,7 +136,7 @@ def read(
     check_operators(fused)
     purposes = {port.name: _purpose(fused, port) for port in fused.inputs}
     search = _Search(fused, purposes)
-    found = search.readings({})
+    found = _without_twins(search.readings({}))
     first = found[0]
     for other in found[1:]:
         if _signature(other) != _signature(first):
@@ -259,6 +259,21 @@ def _check_lengths(work: Work) -> None:
             raise late
 
 
+def _is_timed(layouts: Layouts) -> bool:
+    return any(Axis.TIME in kinds for kinds in layouts.values())
+
+
+def _without_twins(found: list[_Found]) -> list[_Found]:
+    """The readings; of a model that is fed its state an axis of size 1 is time, not a feature.
+
+    An id (batch, 1) can be read both ways, and either way it is one frame in each call.
+    """
+    if not all(work.states for work, _, _ in found):
+        return found
+    timed = [each for each in found if _is_timed(each[2])]
+    return timed if timed and all(work.frames == 1 for work, _, _ in timed) else found
+
+
 def _signature(found: _Found) -> tuple[Any, ...]:
     work, outputs, layouts = found
     # Batch and time may change places where a model takes row after row; features may not.
@@ -338,8 +353,7 @@ def _finished(
     if unused:
         entries["unused_inputs"] = unused
     # One frame each time: the file has no time axis, or one of size 1 and a state to feed back.
-    has_time = any(Axis.TIME in kinds for kinds in layouts.values())
-    steps = not has_time or (work.frames == 1 and bool(work.states))
+    steps = not _is_timed(layouts) or (work.frames == 1 and bool(work.states))
     feedback = work.states if all(p.tensor for ps in work.states.values() for p in ps) else {}
     if work.frames is not None and not steps:
         entries["frames"] = f"the file fixes {work.frames}: the model takes any number"

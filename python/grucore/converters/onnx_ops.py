@@ -11,7 +11,7 @@ import numpy as np
 from grucore._core import ConversionError
 from grucore.converters.onnx_elementwise import ELEMENTWISE
 from grucore.converters.onnx_fold import FOLDS, fold
-from grucore.converters.onnx_gru import RECURRENT
+from grucore.converters.onnx_gru import CELL, RECURRENT
 from grucore.converters.onnx_norms import NORMS
 from grucore.converters.onnx_operands import (
     Axes,
@@ -32,6 +32,8 @@ from grucore.converters.onnx_work import Work, arrange
 from grucore.node import Dtype
 
 __all__ = ["OPERATORS", "Undecided", "check_operators", "walk"]
+
+MAX_HELD = 1 << 31  # bytes of what is computed while reading
 
 Handler: TypeAlias = Callable[[Work, OnnxNode, Sequence[Operand | None]], list[Operand]]
 Table: TypeAlias = Mapping[str, tuple[Handler, tuple[str, ...]]]
@@ -56,8 +58,14 @@ class Undecided(Exception):
 
 def check_operators(source: Source) -> None:
     """Refuse, by name, what no reading of the inputs could make possible."""
+    cells = {name for node in source.nodes if node.op == CELL for name in node.outputs}
     for node in source.nodes:
         known = OPERATORS.get(node.op)
+        if node.op == CELL and node.inputs[1] in cells:
+            raise node.refuse(
+                "its state is that of the cell of the frame before: a loop over frames inside the "
+                "model is not supported, export the cell for one frame, or convert the module"
+            )
         if known is None:
             if node.op not in FOLDS and node.op != "ReduceProd":
                 raise node.refuse("this operator is not supported")
@@ -88,12 +96,16 @@ def walk(
                 known[name] = Constant(source.constants[name])
         return known[name]
 
+    held = 0
     for place, node in enumerate(source.nodes):
         try:
             results = _run(work, node, [read(name) for name in node.inputs])
         except ConversionError as error:
             error.reached = place  # type: ignore[attr-defined]
             raise
+        held += sum(map(_owned, results))
+        if held > MAX_HELD:
+            raise node.refuse(f"the constants that it and those before it make take {held} bytes")
         for name, result in zip(node.outputs, results, strict=False):
             if name:
                 known[name] = result
@@ -106,6 +118,12 @@ def walk(
         assert operand is not None
         found[name] = operand
     return work, found
+
+
+def _owned(operand: Operand) -> int:
+    """Bytes that an operand takes beyond what it is a view of."""
+    array = operand.array if isinstance(operand, Constant) else operand.index
+    return int(array.nbytes) if array.base is None else 0
 
 
 def _run(work: Work, node: OnnxNode, operands: list[Operand | None]) -> Sequence[Operand]:

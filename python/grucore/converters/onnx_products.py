@@ -166,8 +166,12 @@ def _automatic(node: OnnxNode, before: int, after: int, reach: int, stride: int)
         return before, after
     if kind == "VALID":
         return 0, 0
-    if kind not in ("SAME_UPPER", "SAME_LOWER") or stride != 1:
-        raise node.refuse(f"attribute auto_pad is {kind!r} with stride {stride}")
+    # With a stride the padding depends on the length, except of one tap, which needs none.
+    if kind not in ("SAME_UPPER", "SAME_LOWER") or (stride != 1 and reach):
+        raise node.refuse(
+            f"attribute auto_pad is {kind!r} with stride {stride}: expected pads, which do not "
+            "depend on the length"
+        )
     less = reach // 2
     return (less, reach - less) if kind == "SAME_UPPER" else (reach - less, less)
 

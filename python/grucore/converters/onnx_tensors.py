@@ -47,6 +47,8 @@ FIELDS = (
 )
 MAX_RANK = 8
 MAX_ELEMENTS = 1 << 31
+MAX_EXTERNAL = 1 << 32  # bytes of a file
+TIMES_READ = 4
 EXTERNAL = 1  # TensorProto.data_location
 EXTERNAL_KEYS = ("location", "offset", "length", "checksum")
 
@@ -132,6 +134,8 @@ def _external(tensor: Any, external: External, what: str, size: int) -> bytes:
 def external_folder(folder: Path | None) -> External:
     """A reader of external data in this folder, and nowhere else; None: there is none."""
 
+    taken: dict[str, int] = {}
+
     def read(location: str, offset: int, length: int | None) -> bytes:
         if folder is None:
             raise ConversionError("its numbers are in another file: give the path of the model")
@@ -144,6 +148,12 @@ def external_folder(folder: Path | None) -> External:
             if offset > found.st_size or size > found.st_size - offset:
                 message = f"external data {location!r} has {found.st_size} bytes"
                 raise ConversionError(f"{message}, expected {size} from {offset} on")
+            # Tied weights may share their place, but not a thousand times.
+            taken[location] = taken.get(location, 0) + size
+            if found.st_size > MAX_EXTERNAL or taken[location] > TIMES_READ * found.st_size:
+                message = f"external data {location!r} has {found.st_size} bytes"
+                wanted = f"{taken[location]} are asked for in all"
+                raise ConversionError(f"{message}, of which {wanted}: too many")
             file.seek(offset)
             return file.read(size)
 

@@ -42,6 +42,8 @@ def witness_of(reading: Reading) -> tuple[Witness, str]:
     data = rebuilt_model(reading.source, _fed_back(reading)).SerializeToString()
     try:
         session = onnxruntime.InferenceSession(data, options, providers=["CPUExecutionProvider"])
+        # Some it takes, and then cannot run, such as dilations with auto_pad.
+        _run(session, reading, _silence(reading))
     except Exception as error:  # its errors share no class of their own
         reason = str(error).splitlines()[0][:120]
         return by_reference, f"the float64 reference (onnxruntime refuses the model: {reason})"
@@ -54,6 +56,13 @@ def witness_of(reading: Reading) -> tuple[Witness, str]:
         by_onnxruntime,
         f"onnxruntime {onnxruntime.__version__} on the model rebuilt from the file",
     )
+
+
+def _silence(reading: Reading) -> dict[str, Array]:
+    """Inputs of zeros, of a length that the graph takes."""
+    frames = reading.frames or 2 + max(value.skip for value in reading.graph.values)
+    ports = [reading.graph.value(name) for name in reading.graph.inputs]
+    return {port.name: np.zeros((frames, port.features), port.dtype.numpy) for port in ports}
 
 
 def _fed_back(reading: Reading) -> list[str]:

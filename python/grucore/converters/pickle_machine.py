@@ -15,7 +15,9 @@ from typing import Any, BinaryIO
 
 from grucore._core import ConversionError
 
-__all__ = ["Global", "Inert", "load_pickle"]
+__all__ = ["Global", "Inert", "brief", "load_pickle"]
+
+MAX_OPCODES = 1 << 22  # each may make an object of a hundred bytes
 
 HASHABLE = (str, int, float, bytes, bool, type(None))
 
@@ -32,7 +34,7 @@ CONSTANTS: dict[str, Callable[[], Any]] = {
     "EMPTY_TUPLE": tuple,
     "EMPTY_LIST": list,
     "EMPTY_DICT": dict,
-    "EMPTY_SET": lambda: Inert(Global("builtins", "set"), ()),
+    "EMPTY_SET": lambda: Inert(SET, ()),
 }
 PUTS = {"PUT", "BINPUT", "LONG_BINPUT"}
 GETS = {"GET", "BINGET", "LONG_BINGET"}
@@ -63,6 +65,22 @@ class Inert:
         return f"<{self.made_by}>"  # not the arguments: they may nest without end
 
 
+SET: Global = Global("builtins", "set")
+
+
+def brief(found: Any) -> str:
+    """A value of a file in an error message: tuples may nest without end, numbers be endless."""
+    if isinstance(found, str):
+        return repr(found[:60])
+    if isinstance(found, Global):
+        return str(found)
+    if found is None or isinstance(found, float | bool | Inert):
+        return repr(found)
+    if isinstance(found, int) and -(1 << 63) <= found < 1 << 63:
+        return repr(found)
+    return f"a {type(found).__name__}"
+
+
 Reduce = Callable[[Global, tuple[Any, ...]], Any]
 Persistent = Callable[[Any], Any]
 
@@ -75,7 +93,9 @@ def load_pickle(stream: BinaryIO, reduce: Reduce, persistent: Persistent) -> Any
     """
     machine = _Machine(reduce, persistent)
     try:
-        for opcode, argument, _ in pickletools.genops(stream):
+        for count, (opcode, argument, _) in enumerate(pickletools.genops(stream)):
+            if count > MAX_OPCODES:
+                raise ConversionError(f"the pickle has more than {MAX_OPCODES} operations")
             if opcode.name == "STOP":
                 return machine.stack.pop()
             machine.execute(opcode.name, argument)

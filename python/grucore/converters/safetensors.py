@@ -26,6 +26,8 @@ DTYPES = {
     "BOOL": "?",
 }
 MAX_TENSORS = 65536
+MAX_HEADER = 1 << 24
+MAX_AXES = 8
 
 
 def load_safetensors(data: bytes) -> dict[str, Array | str]:
@@ -39,6 +41,9 @@ def load_safetensors(data: bytes) -> dict[str, Array | str]:
         raise ConversionError(
             "reading safetensors needs a package: pip install 'grucore[convert]'"
         ) from None
+    size = int.from_bytes(data[:8], "little")
+    if size > MAX_HEADER:
+        raise ConversionError(f"the header has {size} bytes, expected at most {MAX_HEADER}")
     try:
         entries: list[tuple[str, Any]] = deserialize(data)  # type: ignore[no-untyped-call]
     except SafetensorError as error:
@@ -47,6 +52,9 @@ def load_safetensors(data: bytes) -> dict[str, Array | str]:
     tensors: dict[str, Array | str] = {}
     for name, entry in entries:
         raw, shape, dtype = entry["data"], entry["shape"], entry["dtype"]
+        # Where one extent is 0 the package takes any others.
+        if len(shape) > MAX_AXES or (0 in shape and max(shape) > len(data)):
+            raise ConversionError(f"{name} has shape {shape}, which no tensor has")
         if dtype == "BF16":
             tensors[name] = bfloat16_to_float32(np.frombuffer(raw, "<u2")).reshape(shape)
         elif dtype in DTYPES:

@@ -74,14 +74,14 @@ def from_module(
     weight = next(iter(obj.parameters()))
     version = sys.modules["torch"].__version__
     against = f"{kind.rpartition('.')[2]} of torch {version}"
-    witness: Witness
+    found = rebuilt_witness(stages)
+    witness, exact = found.witness, found.exact
     if str(weight.device) == "cpu" and str(weight.dtype) in ("torch.float32", "torch.float64"):
         witness = _cell_witness(obj) if is_cell else _gru_witness(obj, batch_first)
     else:
         # Half precision rounds each step, and other devices may use fewer bits than they say.
-        witness = rebuilt_witness(stages)
         against += f" rebuilt in float32 on the CPU from {weight.dtype} on {weight.device}"
-    return prove(graph, witness, against, examples=examples)
+    return prove(graph, witness, against, exact=exact, examples=examples)
 
 
 def _qualified(kind: type) -> str:

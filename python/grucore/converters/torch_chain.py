@@ -46,6 +46,9 @@ class Chain:
         self.constants: dict[str, Array] = {}
         self.at = Ref("x")
         self.frames_last = frames_last
+        # The states after the last GRU, and which rows of them are those of its last layer.
+        self._states = Ref("")
+        self._final_rows: tuple[int, ...] = ()
 
     def graph(self) -> AtenGraph:
         """The graph, whose output is what the last call gave."""
@@ -71,6 +74,14 @@ class Chain:
             self.call("abs.default", {"self": x})
             self.call("add.Tensor", {"self": self.at, "other": 1})
             self.call("div.Tensor", {"self": x, "other": self.at})
+            return
+        if kind == "final":
+            states = []
+            for row in self._final_rows:
+                self.call("select.int", {"self": self._states, "dim": 0, "index": row})
+                states.append(self.at)
+            if len(states) > 1:
+                self.call("cat.default", {"tensors": states, "dim": -1})
             return
         op, arguments = FUNCTIONS[kind]
         self.call(op, {"self": self.at, **arguments, **options})
@@ -110,6 +121,8 @@ class Chain:
             "batch_first": batch_first,
         }
         self.call("gru.input", given, layer.name, "GRU")
+        self._states = Ref(f"{self.at.name}.h_n")
+        self._final_rows = (rows - 2, rows - 1) if layer.bidirectional else (rows - 1,)
 
     def plain(self, layer: PlainLayer) -> None:
         """Any other layer with weights; its options must be complete."""

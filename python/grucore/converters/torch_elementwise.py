@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from grucore.converters.torch_arrays import fold
-from grucore.converters.torch_flow import BATCH, Axis, Flow, Unfit
+from grucore.converters.torch_flow import BATCH, Axis, Flow, Unfit, different_rates
 from grucore.converters.torch_walk import Arguments, Walk, op, per_frame, rounded
 from grucore.layers import Activate, Activation, Affine, Binary, Operation
 from grucore.node import Array
@@ -190,7 +190,8 @@ def binary(walk: Walk, one: Flow, other: Flow, operation: Operation) -> Flow:
             axes.append(longer)
             extents += [atom for atom in longer if isinstance(atom, int)]
         else:
-            raise Unfit(f"it combines {walk.shape(one)} and {walk.shape(other)} of other axes")
+            shapes = f"{walk.shape(one)} and {walk.shape(other)}"
+            raise Unfit(f"it combines {shapes} of other axes{different_rates(one, other)}")
     if per_frame(a.value) != per_frame(b.value):
         raise Unfit("it combines a value of each frame and one of the sequence")
     if a.value.clock != b.value.clock:

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from typing import Any
 
@@ -47,11 +48,20 @@ def lightning(checkpoint: Any) -> tuple[Mapping[str, Any], dict[str, Any]] | Non
     given = checkpoint.get("hyper_parameters")
     plain = given if isinstance(given, dict) else {}
     settings = {
-        str(name)[:80]: value if not isinstance(value, str) else value[:200]
+        name[:80]: value if _fits_json(value) else str(value)[:200]
         for name, value in list(plain.items())[:MAX_SETTINGS]
-        if isinstance(value, bool | int | float | str)
+        if isinstance(name, str) and isinstance(value, int | float | str) and _is_short(value)
     }
     return state, settings
+
+
+def _is_short(value: float | str) -> bool:
+    return not isinstance(value, int) or -(1 << 63) <= value < 1 << 63
+
+
+def _fits_json(value: float | str) -> bool:
+    """Whether JSON has it: infinite numbers, which some settings are, it has not."""
+    return len(value) <= 200 if isinstance(value, str) else math.isfinite(value)
 
 
 def convert_tree(
@@ -93,5 +103,5 @@ def _convert_graph(
     model = reading.graph.with_metadata(producer=f"grucore {__version__}", source=entries)
     if not verify:
         return finish(model), None
-    witness, against = graph_witness(reading)
-    return prove(model, witness, against, lengths=reading.lengths)
+    given = graph_witness(reading)
+    return prove(model, given.witness, given.against, exact=given.exact, lengths=reading.lengths)

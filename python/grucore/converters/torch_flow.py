@@ -17,7 +17,17 @@ import numpy as np
 
 from grucore.node import Array, Value
 
-__all__ = ["BATCH", "TIME", "Axis", "Flow", "Unfit", "WrongAxes", "flow_of", "regroup"]
+__all__ = [
+    "BATCH",
+    "TIME",
+    "Axis",
+    "Flow",
+    "Unfit",
+    "WrongAxes",
+    "different_rates",
+    "flow_of",
+    "regroup",
+]
 
 BATCH = "batch"
 TIME = "time"
@@ -114,6 +124,13 @@ class Flow:
 
     def _count(self, axis: int) -> int:
         return sum(isinstance(atom, int) for atom in self.axes[axis])
+
+
+def different_rates(one: Flow, other: Flow) -> str:
+    """What an error adds where one tensor has a value for each frame and the other has not."""
+    if one.has(TIME) == other.has(TIME):
+        return ""
+    return ": one of each frame and one of the whole sequence, which is known at its end only"
 
 
 def flow_of(value: Value, axes: Sequence[Axis]) -> Flow:

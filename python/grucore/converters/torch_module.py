@@ -20,12 +20,12 @@ from grucore.converters.torch_sequences import (
     examples_of,
     flat,
     sequence_of,
-    witness,
 )
 from grucore.converters.torch_walk import Meaning
+from grucore.converters.torch_witness import module_witness
 from grucore.layers import Conv1d, Gru
 from grucore.node import Array
-from grucore.proof import LENGTHS, Proof, prove
+from grucore.proof import BOUND_FLOAT32, LENGTHS, Proof, prove
 
 __all__ = ["at_inference", "convert_module", "source_entries"]
 
@@ -58,10 +58,16 @@ def convert_module(module: Any, example_inputs: Any) -> tuple[bytes, Proof]:
             **note,
         }
         graph = reading.graph.with_metadata(producer=f"grucore {__version__}", source=source)
-        against = f"{type(module).__name__} of torch {torch.__version__} itself"
-        run = witness(torch, module, reading, arguments)
+        found = module_witness(torch, module, reading, arguments)
         examples = examples_of(reading, arguments)
-        data, proof = prove(graph, run, against, examples=examples, lengths=lengths)
+        data, proof = prove(
+            graph,
+            found.witness,
+            found.against,
+            exact=found.exact,
+            examples=examples,
+            lengths=lengths,
+        )
         if reading.walked.states and not reading.in_steps:
             _check_states(torch, module, reading, arguments, data, proof.bound)
         return data, proof
@@ -110,7 +116,8 @@ def _check_states(
         ours if isinstance(ours, tuple) else (ours,), reading.kept, reading.outputs, strict=True
     ):
         theirs = sequence_of(outputs[place].numpy(), flow, len(columns[0]))
-        if not np.abs(mine - theirs).max(initial=0.0) <= bound:
+        scale = np.abs(theirs).max(initial=0.0) or 1.0
+        if not np.abs(mine - theirs).max(initial=0.0) <= max(bound, BOUND_FLOAT32) * scale:
             raise ConversionError("from another initial state the model does not agree")
 
 

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from grucore._core import ConversionError
-from grucore.converters.pickle_machine import Inert
+from grucore.converters.pickle_machine import Inert, brief
 from grucore.node import Array
 
 __all__ = ["Tree", "flattened", "options_of", "tree_of"]
@@ -46,10 +46,13 @@ def tree_of(found: Inert) -> Tree:
 
     Raises `ConversionError` for objects that are no modules, and for hooks that may do anything.
     """
-    return _tree(found, "", [])
+    return _tree(found, "", [], [0])
 
 
-def _tree(found: Inert, path: str, seen: list[int]) -> Tree:
+def _tree(found: Inert, path: str, seen: list[int], count: list[int]) -> Tree:
+    count[0] += 1  # one that stands in two places of each of its parents stands in 2^n
+    if count[0] > MAX_MODULES:
+        raise ConversionError(f"more than {MAX_MODULES} modules")
     where = f"module {path!r}" if path else "the pickled object"
     state = found.state
     if not isinstance(state, dict) or not isinstance(state.get("_modules"), dict):
@@ -63,28 +66,49 @@ def _tree(found: Inert, path: str, seen: list[int]) -> Tree:
     if len(seen) > 64:
         raise ConversionError(f"{where} is nested more than 64 deep")
     for hooks in HOOKS:
-        for hook in (state.get(hooks) or {}).values():
-            name = f"{hook.made_by}." if isinstance(hook, Inert) else f"{hook}."
+        for hook in _named(state, hooks, where).values():
+            name = f"{hook.made_by}." if isinstance(hook, Inert) else f"{brief(hook)}."
             if not name.startswith(KNOWN_HOOKS):
                 raise ConversionError(f"{where} has a hook in {hooks}: {name.rstrip('.')}")
     tensors: dict[str, Array] = {}
     for holder in ("_parameters", "_buffers"):
-        for name, tensor in (state.get(holder) or {}).items():
+        for name, tensor in _named(state, holder, where).items():
             if isinstance(tensor, np.ndarray):
                 tensors[name] = tensor
             elif tensor is not None:
-                raise ConversionError(f"{name} of {where} is a {tensor!r}, expected a tensor")
+                raise ConversionError(f"{name} of {where} is {brief(tensor)}, expected a tensor")
     children = {
-        str(name): _tree(child, f"{path}.{name}" if path else str(name), [*seen, id(found)])
-        for name, child in state["_modules"].items()
+        str(name): _tree(child, f"{path}.{name}" if path else name, [*seen, id(found)], count)
+        for name, child in _named(state, "_modules", where).items()
         if isinstance(child, Inert)
     }
     settings = {
         name: value
         for name, value in state.items()
-        if not name.startswith("_") and isinstance(value, bool | int | float | str | tuple | list)
+        if isinstance(name, str) and not name.startswith("_") and _is_setting(value)
     }
     return Tree(str(found.made_by), settings, tensors, children)
+
+
+def _named(state: Mapping[Any, Any], what: str, where: str) -> Mapping[str, Any]:
+    """Tensors, children or hooks of a module, by name (hooks by number)."""
+    found = state.get(what) or {}
+    if not isinstance(found, dict) or not all(isinstance(name, str | int) for name in found):
+        raise ConversionError(f"{what} of {where} is {brief(found)}, expected a dict by name")
+    return {str(name): value for name, value in found.items()}
+
+
+def _is_setting(value: Any) -> bool:
+    """Whether it is a number, a string or a short row of these: what layers are set by."""
+    if isinstance(value, tuple | list):
+        return (
+            len(value) <= 8
+            and not any(isinstance(v, tuple | list) for v in value)
+            and all(map(_is_setting, value))
+        )
+    if isinstance(value, int):
+        return -(1 << 63) <= value < 1 << 63
+    return isinstance(value, float | str)
 
 
 def walk_modules(tree: Tree, path: str = "") -> Iterator[tuple[str, Tree]]:

@@ -9,8 +9,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from grucore._core import ConversionError
-from grucore.converters.archives import DAMAGED, checked_entries, read_entry
-from grucore.converters.pickle_machine import Global, Inert, load_pickle
+from grucore.converters.archives import DAMAGED, checked_entries, open_archive, read_entry
+from grucore.converters.pickle_machine import Global, Inert, brief, load_pickle
 from grucore.converters.torch_script import script_tree
 from grucore.converters.torch_tensors import StorageRef, TensorRef, rebuild, storage_of
 from grucore.node import Array
@@ -34,7 +34,7 @@ def load_checkpoint(data: bytes) -> Any:
     if data.startswith(LEGACY_START):
         return _legacy(data)
     try:
-        with zipfile.ZipFile(io.BytesIO(data)) as archive:
+        with open_archive(data) as archive:
             return _from_zip(archive, len(data))
     except ConversionError:
         raise
@@ -98,12 +98,14 @@ def _legacy(data: bytes) -> Any:
 
     magic, protocol, system = plain(), plain(), plain()
     if magic != LEGACY_MAGIC or protocol != LEGACY_PROTOCOL or not isinstance(system, dict):
-        raise ConversionError(f"a checkpoint of protocol {protocol}, expected {LEGACY_PROTOCOL}")
+        found = brief(protocol)
+        raise ConversionError(f"a checkpoint of protocol {found}, expected {LEGACY_PROTOCOL}")
     little = system.get("little_endian", True)
     references = _References()
     found = references.load(stream)
     keys = plain()
-    if not isinstance(keys, list) or set(map(str, keys)) != set(references.storages):
+    is_list = isinstance(keys, list) and all(isinstance(key, str | int) for key in keys)
+    if not is_list or set(map(str, keys)) != set(references.storages):
         raise ConversionError("the list of storages is not that of the tensors")
     raw: dict[str, bytes] = {}
     for key in map(str, keys):

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from grucore.converters.torch_flow import TIME, Axis, Flow, Unfit
+from grucore.converters.torch_flow import TIME, Axis, Flow, Unfit, different_rates
 from grucore.converters.torch_views import axis_of, shape_of, without
 from grucore.converters.torch_walk import Arguments, Walk, op, per_frame
 from grucore.layers import Concat, Flip, Position, Take
@@ -270,7 +270,8 @@ def _joined(walk: Walk, flows: Sequence[Flow], axis: int) -> Flow:
     for flow in flows:
         others = [each for number, each in enumerate(flow.axes) if number != axis]
         if others != [each for number, each in enumerate(first.axes) if number != axis]:
-            raise Unfit(f"it joins {walk.shape(first)} and {walk.shape(flow)} of other axes")
+            shapes = f"{walk.shape(first)} and {walk.shape(flow)}"
+            raise Unfit(f"it joins {shapes} of other axes{different_rates(first, flow)}")
         if flow.frame != first.frame:
             raise Unfit(f"it joins frames {first.frame} and {flow.frame}")
         if per_frame(flow.value) != per_frame(first.value):

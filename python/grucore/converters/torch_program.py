@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -19,6 +19,8 @@ from grucore.proof import LENGTHS, Proof, finish, prove
 
 __all__ = ["Program", "convert_pt2"]
 
+# What these make is float32 unless they say something else.
+FRESH = ("zeros.default", "ones.default", "full.default", "empty.memory_format")
 # Arguments of operations that say where and how a tensor lies, not what is in it.
 PLACING = ("device", "pin_memory", "layout", "memory_format", "cudnn_enabled", "cudnn_enable")
 ADVICE = "export it again with more frames, or convert the live module with grucore.from_torch"
@@ -28,7 +30,7 @@ def convert_pt2(data: bytes, file: str, *, verify: bool = True) -> tuple[bytes, 
     """The `.gru` bytes of the model in an archive, and the proof (None without ``verify``)."""
     from grucore import __version__
     from grucore.converters.torch_module import source_entries
-    from grucore.converters.torch_witness import reference_witness
+    from grucore.converters.torch_witness import program_witness, reference_witness
 
     graph, entries = load_pt2(data)
     reading = _understood(graph)
@@ -42,28 +44,22 @@ def convert_pt2(data: bytes, file: str, *, verify: bool = True) -> tuple[bytes, 
     model = reading.graph.with_metadata(producer=f"grucore {__version__}", source=source)
     if not verify:
         return finish(model), None
-    try:
-        import torch
-    except (ImportError, OSError):  # OSError: installed, but its libraries do not load
-        against = "the float64 reference (torch is not installed)"
-        return prove(model, reference_witness(model), against)
-    from grucore.converters.torch_sequences import witness
-
-    dtypes = {"int64": torch.int64, "int32": torch.int32, "float64": torch.float64}
-    arguments = [
-        torch.zeros(spec.shape, dtype=dtypes.get(spec.dtype, torch.float32))
-        for spec in graph.inputs
-    ]
-    run = witness(torch, Program(torch, graph), reading, arguments)
-    against = f"the operations of torch {torch.__version__} with what was read"
-    lengths = LENGTHS if reading.in_steps else (reading.walked.sizes[TIME],)
-    with torch.inference_mode():
-        return prove(model, run, against, lengths=lengths)
+    wide = any(array.dtype == np.float64 for array in graph.constants.values())
+    what = "what was read, in the operations of torch"
+    found = program_witness(graph, reading, what, wide=wide)
+    # Torch runs the program at the length that it has, the reference the model at any.
+    is_fixed = found is not None and not reading.in_steps
+    lengths = (reading.walked.sizes[TIME],) if is_fixed else LENGTHS
+    found = found or reference_witness(model)
+    return prove(model, found.witness, found.against, exact=found.exact, lengths=lengths)
 
 
 def _understood(graph: AtenGraph) -> Reading:
     """The one reading of the graph; raises `ConversionError` where there are several, or doubts."""
     found = readings(graph)
+    steps = [each for each in found if each.in_steps]
+    if len(steps) == 1 and all(each.walked.sizes[TIME] == 1 for each in found if each not in steps):
+        return steps[0]  # one frame in each call, and the state in and out
     certain = [
         each for each in found if not each.walked.doubts and each.walked.sizes.get(TIME) != 1
     ]
@@ -83,17 +79,22 @@ def _understood(graph: AtenGraph) -> Reading:
 class Program:
     """Runs the graph with torch's own operations: those that were understood, and no others."""
 
-    def __init__(self, torch: Any, graph: AtenGraph, dtype: Any = None) -> None:
+    def __init__(self, torch: Any, graph: AtenGraph, dtype: Any) -> None:
         self.torch = torch
         self.graph = graph
+        self.dtype = dtype
         self.constants: dict[str, Any] = {}
         for name, array in graph.constants.items():
             tensor = torch.from_numpy(np.array(array))
-            if dtype is not None and tensor.is_floating_point():
+            if tensor.is_floating_point():
                 tensor = tensor.to(dtype)
             self.constants[name] = tensor
 
     def __call__(self, *arguments: Any) -> list[Any]:
+        with self.torch.inference_mode():
+            return self._run(arguments)
+
+    def _run(self, arguments: Sequence[Any]) -> list[Any]:
         names: dict[str, Any] = dict(self.constants)
         for spec, argument in zip(self.graph.inputs, arguments, strict=True):
             names[spec.name] = argument
@@ -107,6 +108,8 @@ class Program:
                 target = getattr(self.torch.ops, kind)
                 for part in rest.split("."):
                     target = getattr(target, part)
+                if kind == "aten" and rest in FRESH and given.get("dtype") is None:
+                    given["dtype"] = self.dtype
                 result = target(**given)
             several = isinstance(result, tuple | list)
             results = list(result) if several else [result]
@@ -126,5 +129,6 @@ class Program:
         if isinstance(argument, list):
             return [self._resolved(name, each, names) for each in argument]
         if name == "dtype" and isinstance(argument, str):
-            return getattr(self.torch, argument)
+            # In another precision the whole program is, with what it makes or casts on the way.
+            return self.dtype if "float" in argument else getattr(self.torch, argument)
         return argument

@@ -16,7 +16,7 @@ import numpy as np
 
 from grucore._core import ConversionError
 from grucore.converters.pickle_machine import Inert
-from grucore.converters.torch_modules import Tree
+from grucore.converters.torch_modules import MAX_MODULES, Tree
 
 __all__ = ["script_tree"]
 
@@ -32,10 +32,13 @@ def script_tree(found: Any, source: Source) -> Tree:
     """The module in the pickle of a TorchScript archive."""
     if not isinstance(found, Inert) or not isinstance(found.state, dict):
         raise ConversionError("a TorchScript archive without a module")
-    return _tree(found, source, "", 0)
+    return _tree(found, source, "", 0, [0])
 
 
-def _tree(found: Inert, source: Source, path: str, depth: int) -> Tree:
+def _tree(found: Inert, source: Source, path: str, depth: int, count: list[int]) -> Tree:
+    count[0] += 1  # one that stands in two places of each of its parents stands in 2^n
+    if count[0] > MAX_MODULES:
+        raise ConversionError(f"more than {MAX_MODULES} modules")
     if depth > MAX_DEPTH:
         raise ConversionError(f"module {path!r} is nested more than {MAX_DEPTH} deep")
     qualified = f"{found.made_by.module}.{found.made_by.name}"
@@ -43,13 +46,16 @@ def _tree(found: Inert, source: Source, path: str, depth: int) -> Tree:
     tensors: dict[str, np.ndarray[Any, Any]] = {}
     children: dict[str, Tree] = {}
     for name, value in (found.state if isinstance(found.state, dict) else {}).items():
+        if not isinstance(name, str):
+            raise ConversionError(f"module {path!r} has an attribute that has no name")
         if isinstance(value, np.ndarray):
             tensors[name] = value
         elif isinstance(value, Inert) and str(value.made_by).startswith("__torch__.torch.classes."):
             message = f"{name} of module {path!r} is a {value.made_by}: quantized weights"
             raise ConversionError(f"{message}, expected the float module")
         elif isinstance(value, Inert) and str(value.made_by).startswith("__torch__."):
-            children[name] = _tree(value, source, f"{path}.{name}" if path else name, depth + 1)
+            below = f"{path}.{name}" if path else name
+            children[name] = _tree(value, source, below, depth + 1, count)
         elif isinstance(value, bool | int | float | str):
             settings.setdefault(name, value)
     kind = MANGLE.sub("", qualified).removeprefix("__torch__.")

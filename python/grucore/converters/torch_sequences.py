@@ -123,8 +123,8 @@ def sequence_of(tensor: Array, flow: Flow, frames: int) -> Array:
         atoms.remove(BATCH)
     if TIME in atoms:
         shaped = np.moveaxis(shaped, atoms.index(TIME), 0)
-        return shaped.reshape(count, -1).astype(np.float32)
-    return shaped.reshape(-1).astype(np.float32)
+        return shaped.reshape(count, -1)
+    return shaped.reshape(-1)
 
 
 def examples_of(reading: Reading, arguments: Sequence[Any]) -> list[tuple[Array, ...]]:

@@ -1,69 +1,122 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What a conversion is proved against: torch's own operations with the tensors that were read."""
+"""What a conversion is proved against: torch's own operations with the tensors that were read.
+
+They run twice where torch is installed: in float32, as torch would, and in float64.
+"""
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
 from grucore import reference
 from grucore.converters.assemble import Stage, reading_of
+from grucore.converters.torch_graph import AtenGraph
 from grucore.converters.torch_meanings import Reading
 from grucore.ir import Graph
 from grucore.node import Array
 from grucore.proof import Witness
 
-__all__ = ["graph_witness", "rebuilt_witness", "reference_witness", "witness_of"]
+__all__ = [
+    "Witnesses",
+    "graph_witness",
+    "module_witness",
+    "program_witness",
+    "rebuilt_witness",
+    "reference_witness",
+    "witness_of",
+]
 
 
-def witness_of(stages: Sequence[Stage], graph: Graph) -> tuple[Witness, str]:
-    """Torch's layers if torch is installed, otherwise the float64 reference; and its name."""
-    wide = any(
-        array.dtype == np.float64 for stage in stages for array in getattr(stage, "arrays", [])
-    )
-    return graph_witness(reading_of(stages), graph, wide=wide)
+@dataclass(frozen=True)
+class Witnesses:
+    """What `proof.prove` compares with: ``exact`` in float64, None where ``witness`` is so."""
+
+    witness: Witness
+    exact: Witness | None
+    against: str
 
 
-def graph_witness(
-    reading: Reading, graph: Graph | None = None, *, wide: bool = False
-) -> tuple[Witness, str]:
-    """The same for a graph that does not depend on its length; ``wide``: in float64."""
+def witness_of(stages: Sequence[Stage], graph: Graph) -> Witnesses:
+    """Torch's layers if torch is installed, otherwise the float64 reference."""
+    return graph_witness(reading_of(stages), graph, wide=_is_wide(stages))
+
+
+def graph_witness(reading: Reading, graph: Graph | None = None, *, wide: bool = False) -> Witnesses:
+    """The same for a graph that does not depend on its length; ``wide``: in float64 alone."""
+    found = program_witness(reading.walked.graph, reading, "the layers of torch", wide=wide)
+    return found or reference_witness(graph or reading.graph)
+
+
+def reference_witness(graph: Graph) -> Witnesses:
+    """``python/grucore/reference.py`` on the graph."""
+
+    def run(*x: Array) -> tuple[Array, ...]:
+        return reference.run(graph, x if len(x) > 1 else x[0])[0]
+
+    return Witnesses(run, None, "the float64 reference (torch is not installed)")
+
+
+def rebuilt_witness(stages: Sequence[Stage]) -> Witnesses:
+    """A chain of torch's operations on the tensors as they were read, before any folding."""
+    reading = reading_of(stages)
+    found = program_witness(reading.walked.graph, reading, "torch", wide=_is_wide(stages))
+    assert found is not None  # a live module comes from torch
+    return found
+
+
+def program_witness(
+    graph: AtenGraph, reading: Reading, what: str, *, wide: bool = False
+) -> Witnesses | None:
+    """Torch's operations as the graph has them; None without torch."""
     try:
         import torch
     except (ImportError, OSError):  # OSError: installed, but its libraries do not load
-        against = "the float64 reference (torch is not installed)"
-        return reference_witness(graph or reading.graph), against
-    return _program_witness(reading, wide=wide), f"the layers of torch {torch.__version__}"
+        return None
+    exact = _program(torch, graph, reading, torch.float64)
+    against = f"{what} {torch.__version__}"
+    if wide:
+        return Witnesses(exact, None, against)
+    return Witnesses(_program(torch, graph, reading, torch.float32), exact, against)
 
 
-def reference_witness(graph: Graph) -> Witness:
-    """``python/grucore/reference.py`` on the graph."""
-    return lambda *x: reference.run(graph, x if len(x) > 1 else x[0])[0]
+def module_witness(
+    torch: Any, module: Any, reading: Reading, arguments: Sequence[Any]
+) -> Witnesses:
+    """A live module as it is, and a copy of it in float64 where one can be made and runs."""
+    from grucore.converters.torch_sequences import examples_of, witness
+
+    against = f"{type(module).__name__} of torch {torch.__version__} itself"
+    alone = Witnesses(witness(torch, module, reading, arguments), None, against)
+    try:
+        wide = copy.deepcopy(module).double()
+        exact = witness(torch, wide, reading, _widened(arguments))
+        exact(*examples_of(reading, arguments)[0])
+    except Exception:  # somebody's code, which may insist on float32 in any way
+        return alone
+    return Witnesses(alone.witness, exact, against)
 
 
-def rebuilt_witness(stages: Sequence[Stage]) -> Witness:
-    """A chain of torch's operations on the tensors as they were read, before any folding."""
-    wide = any(
+def _widened(arguments: Sequence[Any]) -> list[Any]:
+    return [each.double() if each.is_floating_point() else each for each in arguments]
+
+
+def _is_wide(stages: Sequence[Stage]) -> bool:
+    return any(
         array.dtype == np.float64 for stage in stages for array in getattr(stage, "arrays", [])
     )
-    return _program_witness(reading_of(stages), wide=wide)
 
 
-def _program_witness(reading: Reading, *, wide: bool) -> Witness:
-    import torch
-
+def _program(torch: Any, graph: AtenGraph, reading: Reading, dtype: Any) -> Witness:
     from grucore.converters.torch_program import Program
     from grucore.converters.torch_sequences import witness
 
-    dtype = torch.float64 if wide else torch.float32
-    graph = reading.walked.graph
-    kind = torch.int64 if graph.inputs[0].dtype == "int64" else dtype
-    examples = [torch.zeros(graph.inputs[0].shape, dtype=kind)]
-    run = witness(torch, Program(torch, graph, dtype), reading, examples)
-
-    def guarded(*x: Array) -> tuple[Array, ...]:
-        with torch.inference_mode():
-            return run(*x)
-
-    return guarded
+    kinds = {"int64": torch.int64, "int32": torch.int32}
+    examples = [
+        torch.zeros(spec.shape, dtype=kinds.get(spec.dtype, dtype)) for spec in graph.inputs
+    ]
+    return witness(torch, Program(torch, graph, dtype), reading, examples)

@@ -36,6 +36,7 @@ from grucore.layers import (
     MaskedOutput,
     Operation,
     Pool,
+    Pool1d,
     Pooling,
     Position,
     Select,
@@ -123,21 +124,27 @@ def _dense(node: Dense, call: Call) -> Result:
     return call.spread(flush(activate(node.activation, sums))), None
 
 
-def _conv1d(node: Conv1d, call: Call) -> Result:
+def _windows(call: Call, taps: int, dilation: int = 1, after: int = 0) -> tuple[Floats, Floats]:
+    """The windows (N, taps, features) of all places with an output, and the history behind them."""
     (x,) = call.sources
-    channels = x.shape[2]
-    shape = (len(x), node.reach, channels)
+    reach = dilation * (taps - 1)
+    shape = (len(x), reach, x.shape[2])
     history = np.zeros(shape, np.float32) if call.state is None else call.state
     last = np.zeros(shape, np.float32)
     windows = []
     for row in range(len(x)):
         heard = np.concatenate([history[row], x[row, call.at[row]]])
-        last[row] = heard[len(heard) - node.reach :]
-        padded = np.concatenate([heard, np.zeros((node.after, channels), np.float32)])
-        # The newest frame of a window stands node.after behind the frame of its output.
-        places = np.flatnonzero(call.out_at[row, call.at[row]]) + node.after
-        windows.append(padded[places[:, None] + node.dilation * np.arange(node.taps)])
-    frames = np.concatenate(windows)
+        last[row] = heard[len(heard) - reach :]
+        padded = np.concatenate([heard, np.zeros((after, x.shape[2]), np.float32)])
+        # The newest frame of a window stands ``after`` behind the frame of its output.
+        places = np.flatnonzero(call.out_at[row, call.at[row]]) + after
+        windows.append(padded[places[:, None] + dilation * np.arange(taps)])
+    return np.concatenate(windows), last
+
+
+def _conv1d(node: Conv1d, call: Call) -> Result:
+    frames, last = _windows(call, node.taps, node.dilation, node.after)
+    channels = frames.shape[2]
     outputs, inner = len(node.bias) // node.groups, channels // node.groups
     sums = np.empty((len(frames), len(node.bias)), np.float32)
     sums[:] = stored(node.bias)
@@ -182,11 +189,22 @@ def _affine(node: Affine, call: Call) -> Result:
     return flush(stored(node.scale) * call.sources[0] + stored(node.shift)), None
 
 
+def _joined(operation: Operation, a: Floats, b: Floats) -> Floats:
+    match operation:
+        case Operation.ADD:
+            return flush(a + b)
+        case Operation.SUBTRACT:
+            return flush(a - b)
+        case Operation.MULTIPLY:
+            return flush(a * b)
+        case Operation.MAXIMUM:
+            return flush(np.where((a > b) | np.isnan(a), a, b))
+        case Operation.MINIMUM:
+            return flush(np.where((a < b) | np.isnan(a), a, b))
+
+
 def _binary(node: Binary, call: Call) -> Result:
-    a, b = call.sources
-    if node.operation is Operation.ADD:
-        return flush(a + b), None
-    return flush(a - b if node.operation is Operation.SUBTRACT else a * b), None
+    return _joined(node.operation, *call.sources), None
 
 
 def _concat(node: Concat, call: Call) -> Result:
@@ -228,6 +246,16 @@ def _pool(node: Pool, call: Call) -> Result:
     return result, None
 
 
+def _pool1d(node: Pool1d, call: Call) -> Result:
+    windows, last = _windows(call, node.taps)
+    is_mean = node.pooling is Pooling.MEAN
+    result = windows[:, 0]
+    for tap in range(1, node.taps):
+        operation = Operation.ADD if is_mean else Operation.MAXIMUM
+        result = _joined(operation, result, windows[:, tap])
+    return call.spread(flush(result / np.float32(node.taps)) if is_mean else result), last
+
+
 def _mask(node: Mask, call: Call) -> Result:
     dtype = np.float32 if call.values[0].dtype is Dtype.FLOAT32 else np.int32
     number = np.uint32(node.attributes[0]).view(dtype)
@@ -257,4 +285,5 @@ FORMULAS: dict[type[Node], Callable[[Any, Call], Result]] = {
     Mask: _mask,
     Flip: _flip,
     Conv1d: _conv1d,
+    Pool1d: _pool1d,
 }

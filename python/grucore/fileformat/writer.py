@@ -4,9 +4,11 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import json
 import os
 import secrets
+import stat
 import struct
 from collections.abc import Iterator
 from pathlib import Path
@@ -186,9 +188,16 @@ def _assemble(graph: Graph, stored: list[tuple[Slot, Array]], metadata: bytes) -
 def save(path: str | os.PathLike[str], data: bytes) -> None:
     """Write bytes to a file so that ``path`` holds either all of them or what it held before.
 
-    Raises OSError (a full disk, a missing folder); the temporary file is then removed.
+    Raises OSError: a full disk, a missing folder (the temporary file is then removed), or a path
+    that is no regular file, such as a folder or a device.
     """
     target = Path(os.path.realpath(path))  # a link stays a link
+    with contextlib.suppress(FileNotFoundError):
+        mode = target.stat().st_mode
+        if stat.S_ISDIR(mode):
+            raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), os.fspath(path))
+        if not stat.S_ISREG(mode):  # a rename would put a file where the device was
+            raise OSError(errno.EINVAL, "not a regular file", os.fspath(path))
     temporary = target.with_name(f".{target.name}.{secrets.token_hex(4)}")
     try:
         with temporary.open("xb") as file:

@@ -18,10 +18,11 @@ and Conv1d then take input_range=None as well, a float.
     Softmax(logarithm=False)
     LayerNorm(scale (features,), shift (features,), epsilon)
     Affine(scale (features,), shift (features,))
-    Binary(operation: Operation.ADD, SUBTRACT or MULTIPLY); two inputs
+    Binary(operation: Operation.ADD, SUBTRACT, MULTIPLY, MAXIMUM or MINIMUM); two inputs
     Concat(); two or more inputs
     Select(index (features,) int32)
     Take(position=Position.LAST), Pool(pooling=Pooling.MEAN); one value per sequence
+    Pool1d(taps, stride=1, pooling=Pooling.MEAN); over a window of frames
     Mask(bits=0); bits=float32_bits(number) where it reads float32
     Flip()
 
@@ -35,7 +36,7 @@ from grucore.layers.combine import Binary, Concat, Embedding, Operation, Select
 from grucore.layers.dense import Conv1d, Dense
 from grucore.layers.features import Activate, Affine, LayerNorm, Softmax
 from grucore.layers.gru import Cell, Direction, Gru, MaskedOutput
-from grucore.layers.time import Flip, Mask, Pool, Pooling, Position, Take
+from grucore.layers.time import Flip, Mask, Pool, Pool1d, Pooling, Position, Take
 from grucore.node import Node
 
 __all__ = [
@@ -58,6 +59,7 @@ __all__ = [
     "MaskedOutput",
     "Operation",
     "Pool",
+    "Pool1d",
     "Pooling",
     "Position",
     "Select",
@@ -82,5 +84,6 @@ _CLASSES: tuple[type[Node], ...] = (
     Mask,
     Flip,
     Conv1d,
+    Pool1d,
 )
 KINDS: dict[int, type[Node]] = {cls.kind: cls for cls in _CLASSES}

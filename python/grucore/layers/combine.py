@@ -28,6 +28,8 @@ class Operation(IntEnum):
     ADD = 0
     SUBTRACT = 1
     MULTIPLY = 2
+    MAXIMUM = 3
+    MINIMUM = 4
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)

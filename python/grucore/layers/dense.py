@@ -9,7 +9,14 @@ from typing import Any, ClassVar
 
 from grucore.layers.activations import Activation, check_activation
 from grucore.layers.checks import check_arity, check_clock, check_float32, check_in_time
-from grucore.node import MAX_FEATURES, MAX_SKIP, Array, Defect, Node, Rate, Role, Slot, Value
+from grucore.layers.windows import (
+    MAX_TAPS,
+    check_history,
+    check_range,
+    check_window_clock,
+    window_value,
+)
+from grucore.node import MAX_FEATURES, MAX_SKIP, Array, Defect, Node, Role, Slot, Value
 from grucore.weights import Quantized, Weight, range_of, with_range
 
 __all__ = ["Conv1d", "Dense"]
@@ -122,9 +129,7 @@ class Conv1d(Node):
         return int(self.weight.size)
 
     def written(self, *inputs: Value) -> Value:
-        period, skip = _clock(self.attributes, inputs[0])
-        rate = Rate.FRAME if period == 1 else Rate.PERIOD
-        value = replace(inputs[0], name=self.output, rate=rate, period=period, skip=skip)
+        value = window_value(self.output, inputs[0], _lost(self.attributes), self.stride)
         return replace(value, features=len(self.weight))
 
     def tensors(self) -> dict[Role, Weight]:
@@ -145,10 +150,7 @@ class Conv1d(Node):
             if value.features % words[3]:
                 message = f"value {value.name!r} has {value.features} features"
                 raise Defect("kBadShape", f"{message}, not a multiple of {words[3]} groups")
-        expected = _clock(words, inputs[0])
-        if (output.period, output.skip) != expected:
-            message = f"value {output.name!r} has period {output.period} and skip {output.skip}"
-            raise Defect("kBadShape", f"{message}, expected {expected[0]} and {expected[1]}")
+        check_window_clock(inputs[0], output, _lost(words), words[2])
         columns = words[0] * (inputs[0].features // words[3])
         if columns > MAX_FEATURES:
             message = f"a window has {columns} numbers, expected at most {MAX_FEATURES}"
@@ -181,31 +183,25 @@ class Conv1d(Node):
         }
 
 
-MAX_HISTORY = 1 << 28  # numbers that a stream carries for a row
-
 _SETTINGS = (  # attribute, least, most
-    ("taps", 1, 65536),
-    ("dilation", 1, 65536),
-    ("stride", 1, 65536),
+    ("taps", 1, MAX_TAPS),
+    ("dilation", 1, MAX_TAPS),
+    ("stride", 1, MAX_TAPS),
     ("groups", 1, MAX_FEATURES),
-    ("frames of zeros before", 0, 65536),
-    ("frames of zeros after", 0, 65536),
+    ("frames of zeros before", 0, MAX_TAPS),
+    ("frames of zeros after", 0, MAX_TAPS),
 )
 
 
 def _check_settings(words: Sequence[int], channels: int) -> None:
     for index, (what, least, most) in enumerate(_SETTINGS):
-        if not least <= words[index] <= most:
-            message = f"{what} {words[index]}, expected {least} to {most}"
-            raise Defect("kBadAttribute", message, index)
+        check_range(words, index, what, least, most)
     taps, dilation, _, _, before, after = words[:6]
     reach = dilation * (taps - 1)
     if reach > MAX_SKIP:
         message = f"a window reaches back {reach} frames, expected at most {MAX_SKIP}"
         raise Defect("kBadAttribute", message)
-    if reach * channels > MAX_HISTORY:
-        message = f"a window reaches back over {reach} x {channels} numbers"
-        raise Defect("kBadAttribute", f"{message}, expected at most {MAX_HISTORY}")
+    check_history(reach, channels)
     if before > reach:
         message = f"frames of zeros before {before}, expected at most {reach}"
         raise Defect("kBadAttribute", message)
@@ -214,8 +210,7 @@ def _check_settings(words: Sequence[int], channels: int) -> None:
         raise Defect("kBadAttribute", f"{message}, expected {reach} in all if any are after")
 
 
-def _clock(words: Sequence[int], source: Value) -> tuple[int, int]:
-    """Period and skip of the output."""
-    taps, dilation, stride, _, before, after = words[:6]
-    lost = dilation * (taps - 1) - before - after
-    return source.period * stride, source.skip + lost * source.period
+def _lost(words: Sequence[int]) -> int:
+    """Frames at the start of a sequence at which there is no whole window."""
+    taps, dilation, _, _, before, after = words[:6]
+    return dilation * (taps - 1) - before - after

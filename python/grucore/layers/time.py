@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Layers that look along time without weights: take, pool, flip, mask."""
+"""Layers that look along time without weights: take, pool, pool1d, flip, mask."""
 
 from __future__ import annotations
 
@@ -19,9 +19,16 @@ from grucore.layers.checks import (
     check_mask,
     check_per_sequence,
 )
+from grucore.layers.windows import (
+    MAX_TAPS,
+    check_history,
+    check_range,
+    check_window_clock,
+    window_value,
+)
 from grucore.node import Defect, Dtype, Node, Role, Value
 
-__all__ = ["Flip", "Mask", "Pool", "Pooling", "Position", "Take"]
+__all__ = ["Flip", "Mask", "Pool", "Pool1d", "Pooling", "Position", "Take"]
 
 
 class Position(IntEnum):
@@ -99,6 +106,49 @@ class Pool(Node):
     @classmethod
     def settings(cls, words: Sequence[int], tensors: Mapping[Role, Any]) -> dict[str, Any]:
         return {"pooling": Pooling(words[0])}
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class Pool1d(Node):
+    """Mean or maximum over ``taps`` frames, a window that moves by ``stride``."""
+
+    taps: int
+    stride: int = 1
+    pooling: Pooling = Pooling.MEAN
+
+    kind: ClassVar[int] = 16
+    layer: ClassVar[str] = "pool1d"
+    attribute_count: ClassVar[int] = 3
+    state_suffix: ClassVar[str] = ".history"
+
+    @property
+    def reach(self) -> int:
+        """Frames from the oldest to the newest of a window: the history that a stream carries."""
+        return self.taps - 1
+
+    @property
+    def attributes(self) -> tuple[int, ...]:
+        return (int(self.pooling), self.taps, self.stride)
+
+    def written(self, *inputs: Value) -> Value:
+        return window_value(self.output, inputs[0], self.reach, self.stride)
+
+    @classmethod
+    def check(cls, words: Sequence[int], inputs: Sequence[Value], output: Value) -> None:
+        check_arity(inputs, 1, 1)
+        check_float32(*inputs, output)
+        check_in_time(inputs[0])
+        check_in_time(output)
+        check_features(inputs[0], output)
+        check_code(Pooling, words, 0, "the pooling")
+        check_range(words, 1, "taps", 1, MAX_TAPS)
+        check_range(words, 2, "stride", 1, MAX_TAPS)
+        check_history(words[1] - 1, inputs[0].features)
+        check_window_clock(inputs[0], output, words[1] - 1, words[2])
+
+    @classmethod
+    def settings(cls, words: Sequence[int], tensors: Mapping[Role, Any]) -> dict[str, Any]:
+        return {"pooling": Pooling(words[0]), "taps": words[1], "stride": words[2]}
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
