@@ -124,7 +124,9 @@ def show(report: dict[str, Any], *, markdown: bool = False, statistic: str = "us
     """Print everything."""
     form = _markdown if markdown else _plain
     described = report["machine"]
-    print(f"{described['processor']}, load {described['load'][0]:.1f}; {statistic}")
+    loads = [at[0] for one in report["workloads"].values() for at in one.get("load", []) if at]
+    busy = f", load {min(loads):.1f} to {max(loads):.1f}" if loads else ""
+    print(f"{described['processor']}{busy}; {statistic}")
     for caption, rows in tables(report, statistic):
         print(f"\n{caption}\n", *form(rows), sep="\n")
     print("\nLargest difference from float64\n", *form(errors(report)), sep="\n")
