@@ -45,7 +45,13 @@ ACTIVATIONS = {  # the operator, and the attributes that alpha and beta are
     ActivationCode.HARD_SWISH: ("HardSwish", ()),
     ActivationCode.EXP: ("Exp", ()),
 }
-OPERATIONS = {Operation.ADD: "Add", Operation.SUBTRACT: "Sub", Operation.MULTIPLY: "Mul"}
+OPERATIONS = {
+    Operation.ADD: "Add",
+    Operation.SUBTRACT: "Sub",
+    Operation.MULTIPLY: "Mul",
+    Operation.MAXIMUM: "Max",
+    Operation.MINIMUM: "Min",
+}
 
 
 class OnnxTwin(Twin):
@@ -167,7 +173,7 @@ class OnnxTwin(Twin):
             case Affine():
                 self._put("Mul", [x[0], self._constant(node.scale)], [f"{y}.product"])
                 self._put("Add", [f"{y}.product", self._constant(node.shift)], [y])
-            case Binary():
+            case Binary() if node.operation in OPERATIONS:
                 self._put(OPERATIONS[node.operation], x, [y])
             case Concat():
                 self._put("Concat", x, [y], axis=-1)
@@ -208,6 +214,8 @@ class OnnxTwin(Twin):
         elif code is ActivationCode.CLIP:
             bounds = [self._constant(np.float32(bound)) for bound in parameters]
             self._put("Clip", [x, *bounds], [y])
+        elif code not in ACTIVATIONS:
+            raise self.refuse(node, f" with {activation}")
         else:
             op, names = ACTIVATIONS[code]
             self._put(op, [x], [y], **dict(zip(names, parameters, strict=False)))

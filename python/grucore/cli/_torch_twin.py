@@ -155,7 +155,11 @@ class TorchTwin(Twin):
                     Operation.ADD: torch.add,
                     Operation.SUBTRACT: torch.sub,
                     Operation.MULTIPLY: torch.mul,
+                    Operation.MAXIMUM: torch.maximum,
+                    Operation.MINIMUM: torch.minimum,
                 }
+                if node.operation not in operations:
+                    raise self.refuse(node, f" with {node.operation.name.lower()}")
                 found: Function = operations[node.operation]
                 return found
             case Concat():
@@ -182,4 +186,6 @@ class TorchTwin(Twin):
             ActivationCode.CLIP: lambda x: torch.clamp(x, a, b),
             ActivationCode.EXP: torch.exp,
         }
+        if activation.code not in functions:
+            raise self.refuse(node, f" with {activation}")
         return functions[activation.code]
