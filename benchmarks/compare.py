@@ -74,6 +74,7 @@ class Field:
 
     def measure(self, workload: Workload) -> dict[str, Any]:
         """Every contender on one workload, round after round."""
+        before = machine()["load"]
         weights = state_dict(workload)
         x = frames(workload, workload.checked_frames)
         expected = str(Path(self.folder.name, workload.name)) + ".npy"
@@ -109,6 +110,7 @@ class Field:
             "frames": workload.frames or 1,
             "batch": workload.batch,
             "multiply_adds": workload.multiply_adds,
+            "load": [before, machine()["load"]],
             "contenders": results,
             "not_timed": missing,
         }
@@ -176,7 +178,8 @@ def main() -> int:
     try:
         for workload in workloads:
             report["workloads"][workload.name] = field.measure(workload)
-            print(f"{workload.name} done", file=sys.stderr)
+            load = report["workloads"][workload.name]["load"][1]
+            print(f"{workload.name} done, load {load and load[0]}", file=sys.stderr)
             if arguments.out:  # what there is, should the run be cut short
                 Path(arguments.out).write_text(json.dumps(report, indent=1) + "\n", "utf-8")
     finally:

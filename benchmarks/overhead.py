@@ -71,6 +71,7 @@ def contenders(isa: str | None) -> tuple[list[Contender], str]:
     block = frames(TINY, BLOCK)[:, 0]
     frame = block[0]
     out = np.empty(1, np.float32)
+    short, short_out = block[:1].copy(), np.empty((1, 1), np.float32)
     wide = frame.astype(np.float64)
     rows, rows_out = np.zeros((4, 1), np.float32), np.empty((4, 1), np.float32)
     marks, chosen, unordered = np.array([True, False, True, False]), np.array([0, 2]), [2, 0]
@@ -106,6 +107,8 @@ def contenders(isa: str | None) -> tuple[list[Contender], str]:
         "step(float64 x, out=out)": lambda: one.step(wide, out=out),
         "step(list, out=out)": lambda: one.step([0.5], out=out),
         'nonfinite="error": step(x, out=out)': lambda: careful.step(frame, out=out),
+        "stream.run(one frame)": lambda: whole.run(short),
+        "model.run(one frame, out=out)": lambda: model.run(short, out=short_out),
         "batch of 4: step(x, out=out)": lambda: four.step(rows, out=rows_out),
         "batch of 4: active=bool array": lambda: four.step(rows, out=rows_out, active=marks),
         "batch of 4: active=indices": lambda: four.step(rows, out=rows_out, active=chosen),

@@ -53,18 +53,22 @@ def series(workloads: dict[str, Any], title: str) -> tuple[list[int], list[float
     return [x for x, _ in found], [y for _, y in found]
 
 
-def label_ends(axes: Any, ends: list[tuple[float, str, str]]) -> None:
-    """Names beside the right ends of lines, apart from each other on a logarithmic scale."""
+def label_starts(axes: Any, starts: list[tuple[float, str, str]]) -> None:
+    """Names at the left ends of lines, where these lie apart; the scale moves to the right."""
+    axes.yaxis.tick_right()
+    axes.spines["left"].set_visible(False)
+    axes.spines["right"].set_visible(True)
     low, high = axes.get_ylim()
-    least = (high / low) ** (1 / 24)
+    least = (high / low) ** (1 / 26)
     at = 0.0
-    for y, text, colour in sorted(ends):
+    for y, text, colour in sorted(starts):
         at = max(y, at * least)
         axes.annotate(
             text,
-            (1.01, at),
+            (-0.005, at),
             xycoords=("axes fraction", "data"),
             color=colour,
+            ha="right",
             va="center",
             fontsize=7.5,
             annotation_clip=False,
@@ -75,7 +79,7 @@ def time_over_size(report: dict[str, Any], kind: str) -> Any:
     """A step's time with weights of a kind: grucore, the peers, the limit."""
     workloads = streaming(report)
     figure, axes = plt.subplots(figsize=(6.4, 3.9), layout="constrained")
-    ends = []
+    starts = []
     titles = dict.fromkeys(name for one in workloads.values() for name in one["contenders"])
     names = [title for title in titles if title in OURS or not title.startswith("grucore ")]
     for title in names:
@@ -86,7 +90,7 @@ def time_over_size(report: dict[str, Any], kind: str) -> Any:
         colour = OURS.get(title, QUIET)
         width = 2.0 if title in OURS else 0.9
         axes.plot(x, y, "o-", color=colour, linewidth=width, markersize=2.5 * width**0.5)
-        ends.append((y[-1], title, colour))
+        starts.append((y[0], title, colour))
     limit = [
         (w["multiply_adds"], found["engine"]["limit_us"])
         for w in workloads.values()
@@ -96,13 +100,16 @@ def time_over_size(report: dict[str, Any], kind: str) -> Any:
     if limit:
         points = sorted(dict(limit).items())
         axes.plot(*zip(*points, strict=True), ":", color=INK, linewidth=1.0)
-        ends.append((points[-1][1], "limit", INK))
-    axes.set(xscale="log", yscale="log", ylabel="microseconds a step")
+        starts.append((points[0][1], "limit", INK))
+    axes.set(xscale="log", yscale="log")
+    axes.yaxis.set_major_formatter("{x:g}")
     axes.set_xticks([one["multiply_adds"] for one in workloads.values()], list(workloads))
     axes.xaxis.minorticks_off()
     axes.grid(axis="y")
-    axes.set_title(f"One step from Python, {kind} weights, one core", loc="left", fontsize=9.5)
-    label_ends(axes, ends)
+    axes.set_title(
+        f"Microseconds of a step from Python, {kind} weights, one core", loc="left", fontsize=9.5
+    )
+    label_starts(axes, starts)
     return figure
 
 
@@ -126,7 +133,7 @@ def times_the_limit(report: dict[str, Any]) -> Any:
     axes.set_xticks(range(len(workloads)), list(workloads), rotation=45, ha="right")
     axes.grid(axis="y")
     if axes.get_legend_handles_labels()[0]:
-        axes.legend(ncols=5, fontsize=7.5, loc="upper right")
+        axes.legend(fontsize=7.5, loc="center left", bbox_to_anchor=(1.0, 0.5))
     axes.set_title("The engine over the machine's limit", loc="left", fontsize=9.5)
     return figure
 
@@ -146,12 +153,18 @@ def error_over_time(report: dict[str, Any], name: str) -> Any:
             axes.annotate(
                 title.removeprefix("grucore "),
                 (one["us_min"], one["error"]),
-                xytext=(7, 3),
+                xytext=(0, 7 if title.endswith(("/8", "int4")) else -14),
                 textcoords="offset points",
+                ha="center",
                 color=colour,
             )
     axes.set(xscale="log", yscale="log", ylabel="largest difference from float64")
     axes.set_xlabel("microseconds")
+    low, high = axes.get_xlim()
+    ticks = [m * 10.0**e for e in range(-2, 6) for m in (1, 2, 5) if low < m * 10.0**e < high]
+    axes.set_xticks(ticks, [f"{tick:g}" for tick in ticks])
+    axes.xaxis.minorticks_off()
+    axes.margins(y=0.08)
     axes.grid()
     if peers:
         axes.legend(fontsize=7, loc="center left", bbox_to_anchor=(1.0, 0.5))

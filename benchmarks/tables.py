@@ -6,7 +6,7 @@ from __future__ import annotations
 import argparse
 import json
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -52,30 +52,39 @@ def _cells(workloads: dict[str, Any], title: str, statistic: str) -> list[str]:
     return cells
 
 
-def _engine_rows(workloads: dict[str, Any], title: str) -> list[list[str]]:
-    """The same in C++, and how many times the limit that is."""
-    native, times = [f"{title}: C++"], [f"{title}: C++ / limit"]
-    for one in workloads.values():
-        found = one["contenders"].get(title, {}).get("engine")
-        native.append("-" if found is None else figure(found["us"]))
-        times.append("-" if found is None else f"{found['us'] / found['limit_us']:.2f}")
-    return [native, times] if any(cell != "-" for cell in native[1:]) else []
-
-
 def tables(report: dict[str, Any], statistic: str) -> Iterator[tuple[str, list[list[str]]]]:
-    """A caption and rows, the first one the header, for each form."""
+    """From Python: a caption and rows, the first one the header, for each form."""
     for form, workloads in _forms(report):
-        titles = _titles(workloads)
         rows = [["", *workloads]]
-        rows += [[title, *_cells(workloads, title, statistic)] for title in titles]
-        for title in filter(_is_ours, titles):
-            rows += _engine_rows(workloads, title)
+        for title in _titles(workloads):
+            rows.append([title, *_cells(workloads, title, statistic)])
         for kind in ("float32", "int8"):
-            best = [f"best {kind} peer / grucore"]
-            for one in workloads.values():
-                best.append(lead(one, kind, statistic))
-            rows.append(best)
+            leads = (lead(one, kind, statistic) for one in workloads.values())
+            rows.append([f"best {kind} peer / grucore", *leads])
         yield FORMS[form], rows
+
+
+def engines(report: dict[str, Any]) -> Iterator[tuple[str, list[list[str]]]]:
+    """In C++: microseconds, the limit, and one over the other."""
+    workloads = report["workloads"]
+    found = {
+        title: [one["contenders"].get(title, {}).get("engine") for one in workloads.values()]
+        for title in filter(_is_ours, _titles(workloads))
+    }
+    found = {title.removeprefix(f"{OURS} "): row for title, row in found.items() if any(row)}
+    if not found:
+        return
+    header = ["", *workloads]
+    cells: dict[str, Callable[[dict[str, Any]], str]] = {
+        "The engine, microseconds": lambda one: figure(one["us"]),
+        "The limit, microseconds": lambda one: figure(one["limit_us"]),
+        "Times the limit": lambda one: f"{one['us'] / one['limit_us']:.2f}",
+    }
+    for caption, cell in cells.items():
+        rows = [
+            [title, *("-" if e is None else cell(e) for e in row)] for title, row in found.items()
+        ]
+        yield caption, [header, *rows]
 
 
 def lead(workload: dict[str, Any], kind: str, statistic: str = "us_min") -> str:
@@ -124,8 +133,10 @@ def show(report: dict[str, Any], *, markdown: bool = False, statistic: str = "us
     """Print everything."""
     form = _markdown if markdown else _plain
     described = report["machine"]
-    print(f"{described['processor']}, load {described['load'][0]:.1f}; {statistic}")
-    for caption, rows in tables(report, statistic):
+    loads = [at[0] for one in report["workloads"].values() for at in one.get("load", []) if at]
+    busy = f", load {min(loads):.1f} to {max(loads):.1f}" if loads else ""
+    print(f"{described['processor']}{busy}; {statistic}")
+    for caption, rows in (*tables(report, statistic), *engines(report)):
         print(f"\n{caption}\n", *form(rows), sep="\n")
     print("\nLargest difference from float64\n", *form(errors(report)), sep="\n")
     for line in not_timed(report):

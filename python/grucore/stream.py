@@ -24,7 +24,7 @@ from grucore._arrays import (
 )
 from grucore._core import NonFiniteError
 from grucore._limits import check_memory
-from grucore._sequences import Sequences, choose_block, raise_nonfinite
+from grucore._sequences import Sequences, choose_block, plain_sequence, raise_nonfinite
 from grucore._states import from_dict, new_states, to_dict
 
 if TYPE_CHECKING:
@@ -75,6 +75,12 @@ class Stream(_core.Stream):
         StreamBusyError
             Another thread is inside this stream.
         """
+        if self.nonfinite != "error":
+            pair = plain_sequence(self.model, block, None, self.batch)
+            if pair is not None:
+                x, y = pair if self.batch is not None else (pair[0][None], pair[1][None])
+                self._run_arrays(x.shape[1], (x,), (y,), None)
+                return pair[1]
         work = Sequences(self.model, block, batched=self.batch is not None)
         if self.batch is not None and work.rows != self.batch:
             raise ValueError(f"the block has {work.rows} rows, the stream has batch={self.batch}")

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import argparse
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -16,12 +17,20 @@ step (a clock around at least 0.2 ms of them); calls timed one by one give the p
 histogram, less the cost of the clock, which is measured and printed. Model.run gives the cost of a
 frame in whole sequences of 100 frames, alone and in a batch. The garbage collector is off while the
 clock runs. The smallest figure says what the machine can do, the others what it did meanwhile.
+
+--weights quantizes the model on the fly, and --compare rebuilds the same network from the file in
+another framework, which is checked against float64 before it is timed (a layer that cannot be
+rebuilt is refused by name); all of them then take turns by the same clock.
 """
 EPILOG = """\
 example:
   grucore bench kws.gru --seconds 5
+  grucore bench kws.gru --weights float32,int8 --compare onnxruntime,torch --plot steps.png
 """
 BAR_WIDTH = 40
+KINDS = ("float32", "float16", "int8", "int8/16", "int8/8", "int4", "int4/16", "int4/8")
+PEERS = ("onnxruntime", "torch")
+SUFFIXES = (".png", ".svg", ".pdf")
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -29,13 +38,22 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("model", metavar="MODEL", help="a .gru file")
     parser.add_argument("--isa", metavar="NAME", help="the instruction set, instead of the best")
     parser.add_argument(
-        "--seconds", type=float, default=3.0, metavar="N", help="how long in all (default: 3)"
+        "--seconds", type=float, default=3.0, metavar="N", help="how long for each (default: 3)"
     )
     parser.add_argument(
         "--batch", type=int, default=16, metavar="N", help="rows of the batch (default: 16)"
     )
     parser.add_argument(
         "--threads", type=int, default=1, metavar="N", help="threads for the batch (default: 1)"
+    )
+    parser.add_argument(
+        "--weights", metavar="KINDS", help="side by side: float32,float16,int8,int8/8,int4,int4/8"
+    )
+    parser.add_argument(
+        "--compare", metavar="NAMES", help="the same network in onnxruntime,torch, side by side"
+    )
+    parser.add_argument(
+        "--plot", metavar="FILE", help="a .png, .svg or .pdf of how long single steps took"
     )
     parser.add_argument("--json", action="store_true", help="print one JSON object")
 
@@ -48,14 +66,26 @@ def run(arguments: argparse.Namespace, console: Console) -> None:
         if getattr(arguments, name) < 1:
             arguments.parser.error(f"--{name} {getattr(arguments, name)}: expected at least 1")
 
+    kinds, peers = _names(arguments, "weights", KINDS), _names(arguments, "compare", PEERS)
+    if arguments.plot and not arguments.plot.endswith(SUFFIXES):
+        arguments.parser.error(f"--plot {arguments.plot}: expected {', '.join(SUFFIXES)}")
+
     import grucore
     from grucore import fileformat
     from grucore._timing import measure
     from grucore.cli import _graph
 
     model = grucore.load(arguments.model, isa=arguments.isa)
-    graph = _graph.describe(fileformat.read(bytes(model)))
-    with console.progress(f"timing {arguments.model}", total=arguments.seconds) as task:
+    content = fileformat.read(bytes(model))
+    graph = _graph.describe(content)
+    contenders: list[Any] = []
+    if kinds or peers:
+        from grucore.cli import _comparison
+
+        options = {"weights": kinds, "peers": peers, "threads": arguments.threads}
+        contenders = _comparison.gather(model, content, **options)
+    total = arguments.seconds * (1 + len(contenders))
+    with console.progress(f"timing {arguments.model}", total=total) as task:
         report: dict[str, Any] = {
             "file": arguments.model,
             "isa": model.isa,
@@ -73,16 +103,41 @@ def run(arguments: argparse.Namespace, console: Console) -> None:
                 advance=task.advance,
             ),
         }
+        if contenders:
+            report["compared"] = _comparison.compare(
+                contenders,
+                content,
+                seconds=arguments.seconds * len(contenders),
+                batch=arguments.batch,
+                advance=task.advance,
+            )
     if report["step"] is not None:
         microseconds = report["step"]["us_min"]
         report["step"]["gigabytes_per_second"] = _rate(report["weight_bytes"], microseconds)
         report["step"]["gigamacs_per_second"] = _rate(
             report["multiply_adds_per_step"], microseconds
         )
+    if arguments.plot:
+        from grucore.cli._files import write_bytes
+        from grucore.cli._latencies import picture
+
+        write_bytes(arguments.plot, picture(report, arguments.plot))
     if arguments.json:
         console.emit(report)
     else:
         _show(report, console)
+        if contenders:
+            console.line()
+            _comparison.show(report["compared"], console)
+
+
+def _names(arguments: argparse.Namespace, option: str, known: Sequence[str]) -> list[str]:
+    """A list of names, each of them known."""
+    names = [name for name in (getattr(arguments, option) or "").split(",") if name]
+    for name in names:
+        if name not in known:
+            arguments.parser.error(f"--{option} {name}: expected {', '.join(known)}")
+    return names
 
 
 def _rate(count: int, microseconds: float) -> float:
