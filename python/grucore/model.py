@@ -279,6 +279,8 @@ class Model(_core.Model):
             already, or calibration data that the model cannot run on.
         NonFiniteError
             A frame of the calibration data is NaN or infinite.
+        ConversionError
+            The outputs of the model are not finite on the inputs of its test vector.
         """
         from grucore.fileformat import read
         from grucore.quantize import quantize
