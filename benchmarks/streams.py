@@ -34,17 +34,23 @@ def contenders(name: str, variant: str, streams: int) -> tuple[list[Contender], 
     half[rng.permutation(streams)[: streams // 2]] = True
     frame, answer = x[0].copy(), out[0].copy()
 
-    def repeat(*arguments: Any, stream: Any = together, **keywords: Any) -> Any:
-        def work(count: int) -> None:
-            for _ in range(count):
-                stream.step(*arguments, **keywords)
+    def all_of_them(count: int) -> None:
+        for _ in range(count):
+            together.step(x, out=out)
 
-        return work
+    def half_of_them(count: int) -> None:
+        for _ in range(count):
+            together.step(x, out=out, active=half)
+
+    def one(count: int) -> None:
+        step = alone.step
+        for _ in range(count):
+            step(frame, out=answer)
 
     listed = [
-        Contender(f"{variant} all", repeat(x, out=out)),
-        Contender(f"{variant} half", repeat(x, out=out, active=half)),
-        Contender(f"{variant} one", repeat(frame, out=answer, stream=alone)),
+        Contender(f"{variant} all", all_of_them),
+        Contender(f"{variant} half", half_of_them),
+        Contender(f"{variant} one", one),
     ]
     return listed, model.isa
 

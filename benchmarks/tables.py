@@ -91,7 +91,8 @@ def lead(workload: dict[str, Any], kind: str, statistic: str = "us_min") -> str:
     """How many times the time of grucore the best peer takes, with weights of the same kind."""
     ours, peers = [], []
     for title, found in workload["contenders"].items():
-        if found["weights"] == kind:
+        is_forced = _is_ours(title) and len(title.split()) > 2  # another instruction set
+        if found["weights"] == kind and not is_forced:
             (ours if _is_ours(title) else peers).append(found[statistic])
     return f"{min(peers) / min(ours):.1f}" if ours and peers else "-"
 

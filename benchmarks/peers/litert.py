@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """LiteRT with XNNPACK: a step as FULLY_CONNECTED and element-wise operators, written node by node.
 
-LiteRT has no GRU, and its converter needs TensorFlow; the flatbuffer below is what comes out of
-it for such a step, with float32 weights or with int8 ones (a scale per row) and inputs quantized
-in each call.
+LiteRT has no GRU, and its converter needs TensorFlow: the flatbuffer is written here, by its own
+schema, with float32 weights or with int8 ones (a scale per row) and inputs quantized in each call.
+What its converter makes of such a step may differ from it.
 """
 
 from __future__ import annotations
