@@ -28,7 +28,8 @@ UNIX_FLAGS = [
 MSVC_FLAGS = ["/std:c++17", "/O2", "/fp:precise", "/GR-", "/EHs-c-", "/D_HAS_EXCEPTIONS=0"]
 
 # Single files with a flag of their own. What Cython writes is long, and its short way stays short
-# at -Os; SSE4.1 alone is what machines from before 2013 have. MSVC alone has no target regions: there these tables, and no other file, get their flag.
+# at -Os; SSE4.1 alone is what machines from before 2013 have. MSVC alone has no target regions:
+# there these tables, and no other file, get their flag.
 UNIX_FILES = {"_core": "-Os", "kernels_sse41": "-Os"}
 MSVC_FILES = {
     "kernels_avx2": "/arch:AVX2",
