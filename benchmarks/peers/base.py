@@ -3,7 +3,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Sequence
 from typing import Any, ClassVar
 
 import numpy as np
@@ -15,7 +16,7 @@ __all__ = ["BOUNDS", "Peer"]
 BOUNDS = {"float32": 1e-5, "float16": 5e-3, "int8": 0.1, "int4": 0.5}
 
 
-class Peer:
+class Peer(ABC):
     """A runtime for one workload. The constructor raises ImportError where it is not installed.
 
     It offers `steps` for workloads of form S and `run` for the others. State is carried from one
@@ -25,33 +26,31 @@ class Peer:
     name: ClassVar[str]
     weights: ClassVar[str] = "float32"
     forms: ClassVar[str] = "S"
+    run: Callable[[Any], Any]  # what is timed where there are other forms: the whole sequence
 
+    @abstractmethod
     def __init__(self, workload: Workload, weights: dict[str, Array]) -> None:
-        raise NotImplementedError
+        """Build the network; ImportError where the runtime is not installed."""
 
     def frames(self, x: Array) -> list[Any]:
         """Frames (count, 1, input_size) as what `steps` takes."""
         return [frame.copy() for frame in x]
 
+    @abstractmethod
     def reset(self) -> None:
         """Back to the zero state."""
-        raise NotImplementedError
 
+    @abstractmethod
     def step(self, frame: Any) -> Array:
         """One frame, for the check: the output, hidden_size numbers."""
-        raise NotImplementedError
 
+    @abstractmethod
     def steps(self, frames: Sequence[Any]) -> None:
         """What is timed: a step for each frame."""
-        raise NotImplementedError
 
     def sequence(self, x: Array) -> Any:
         """Frames (frames, batch, input_size) as what `run` takes."""
         return x
-
-    def run(self, x: Any) -> Any:
-        """What is timed: the whole sequence."""
-        raise NotImplementedError
 
     def result(self, y: Any) -> Array:
         """What `run` gave, as (frames, batch, hidden_size)."""

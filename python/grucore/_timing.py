@@ -17,7 +17,18 @@ import numpy as np
 if TYPE_CHECKING:
     from grucore.model import Model
 
-__all__ = ["clock_cost", "histogram", "in_turn", "measure", "percentiles"]
+__all__ = [
+    "ModelSteps",
+    "Steps",
+    "clock_cost",
+    "histogram",
+    "in_turn",
+    "measure",
+    "percentiles",
+    "single",
+    "step_figures",
+    "undisturbed",
+]
 
 Advance = Callable[[float], None]
 
@@ -55,20 +66,16 @@ def _inputs(model: Model, shape: tuple[int, ...]) -> tuple[Any, ...]:
     )
 
 
-def _single(values: tuple[Any, ...]) -> Any:
+def single(values: tuple[Any, ...]) -> Any:
+    """One argument for one port, a tuple for several."""
     return values[0] if len(values) == 1 else values
 
 
-class _Steps:
-    """A stream, its inputs and its output, ready to be called."""
+class Steps:
+    """Something that makes steps: ``step`` takes one of ``frames``, which are FRAMES inputs."""
 
-    def __init__(self, model: Model) -> None:
-        self.step = model.stream().step
-        columns = _inputs(model, (FRAMES,))
-        self.frames = [
-            _single(tuple(column[i].copy() for column in columns)) for i in range(FRAMES)
-        ]
-        self.out = _single(tuple(np.empty(port.features, port.dtype) for port in model.outputs))
+    frames: list[Any]
+    step: Callable[[Any], Any]
 
     def enough(self) -> list[Any]:
         """Frames for a chunk of calls that takes long enough."""
@@ -78,19 +85,62 @@ class _Steps:
 
     def chunk(self, frames: Sequence[Any]) -> int:
         """Nanoseconds of one call for each frame, the loop included."""
-        step, out = self.step, self.out
+        step = self.step
+        before = time.perf_counter_ns()
+        for frame in frames:
+            step(frame)
+        return time.perf_counter_ns() - before
+
+    def singles(self, frames: Sequence[Any], into: array[int]) -> None:
+        """Nanoseconds of each call, the clock included."""
+        step, clock, append = self.step, time.perf_counter_ns, into.append
+        for frame in frames:
+            before = clock()
+            step(frame)
+            append(clock() - before)
+
+
+class ModelSteps(Steps):
+    """A stream of a model, its inputs and its output, ready to be called."""
+
+    def __init__(self, model: Model) -> None:
+        self.step = model.stream().step
+        columns = _inputs(model, (FRAMES,))
+        self.frames = [single(tuple(column[i].copy() for column in columns)) for i in range(FRAMES)]
+        self.out = single(tuple(np.empty(port.features, port.dtype) for port in model.outputs))
+
+    def chunk(self, frames: Sequence[Any]) -> int:
+        step: Any = self.step
+        out = self.out
         before = time.perf_counter_ns()
         for frame in frames:
             step(frame, out=out)
         return time.perf_counter_ns() - before
 
     def singles(self, frames: Sequence[Any], into: array[int]) -> None:
-        """Nanoseconds of each call, the clock included."""
-        step, out, clock, append = self.step, self.out, time.perf_counter_ns, into.append
+        step: Any = self.step
+        out, clock, append = self.out, time.perf_counter_ns, into.append
         for frame in frames:
             before = clock()
             step(frame, out=out)
             append(clock() - before)
+
+
+def step_figures(
+    costs: Sequence[float], chunk_steps: int, singles: array[int], clock: float
+) -> dict[str, Any]:
+    """Of steps: nanoseconds of one in each chunk, nanoseconds of single ones with the clock's."""
+    taken = np.maximum(np.frombuffer(singles, np.int64) - clock, 0.0) / 1000.0
+    taken.sort()
+    return {
+        "us_min": round(min(costs) / 1000.0, 4),
+        "us_median": round(statistics.median(costs) / 1000.0, 4),
+        "chunks": len(costs),
+        "chunk_steps": chunk_steps,
+        "steps": len(taken),
+        "latency_us": percentiles(taken),
+        "histogram": histogram(taken),
+    }
 
 
 def measure(
@@ -98,7 +148,7 @@ def measure(
 ) -> dict[str, Any]:
     """The cost of the clock, of steps (None where the model cannot stream) and of whole runs."""
     streams = model._unstreamable() is None
-    with _undisturbed():
+    with undisturbed():
         clock = clock_cost()
         step = _measure_steps(model, seconds, clock, advance) if streams else None
         share = (1.0 - WARM_UP - CHUNKS - SINGLES if streams else 1.0) / 2
@@ -110,7 +160,7 @@ def measure(
 
 
 @contextmanager
-def _undisturbed() -> Iterator[None]:
+def undisturbed() -> Iterator[None]:
     """No garbage is collected meanwhile."""
     collecting = gc.isenabled()
     gc.disable()
@@ -135,7 +185,7 @@ def in_turn(
         for (_, work), found in zip(works, costs, strict=True):
             found.append(work() / 1000.0)
 
-    with _undisturbed():
+    with undisturbed():
         turn()
         for found in costs:
             found.clear()
@@ -153,7 +203,7 @@ def in_turn(
 def _chunk(model: Model) -> tuple[str, Callable[[], float]]:
     """What is timed, and nanoseconds of one."""
     if model._unstreamable() is None:
-        steps = _Steps(model)
+        steps = ModelSteps(model)
         frames = steps.enough()
 
         def step() -> float:
@@ -161,7 +211,7 @@ def _chunk(model: Model) -> tuple[str, Callable[[], float]]:
             return steps.chunk(frames) / len(frames)
 
         return "step", step
-    x = _single(_inputs(model, (SEQUENCE_FRAMES,)))
+    x = single(_inputs(model, (SEQUENCE_FRAMES,)))
 
     def work() -> float:
         before = time.perf_counter_ns()
@@ -172,7 +222,7 @@ def _chunk(model: Model) -> tuple[str, Callable[[], float]]:
 
 
 def _measure_steps(model: Model, seconds: float, clock: float, advance: Advance) -> dict[str, Any]:
-    steps = _Steps(model)
+    steps = ModelSteps(model)
     _until(seconds * WARM_UP, advance, lambda: steps.chunk(steps.frames))
     chunk = steps.enough()
     size = len(chunk)
@@ -188,17 +238,7 @@ def _measure_steps(model: Model, seconds: float, clock: float, advance: Advance)
         lambda: steps.singles(frames, taken),
         enough=lambda: len(taken) >= MOST_SINGLES,
     )
-    single = np.maximum(np.frombuffer(taken, np.int64) - clock, 0.0) / 1000.0
-    single.sort()
-    return {
-        "us_min": round(min(costs) / 1000.0, 4),
-        "us_median": round(statistics.median(costs) / 1000.0, 4),
-        "chunks": len(costs),
-        "chunk_steps": size,
-        "steps": len(single),
-        "latency_us": percentiles(single),
-        "histogram": histogram(single),
-    }
+    return step_figures(costs, size, taken, clock)
 
 
 def _until(
@@ -222,7 +262,7 @@ def _measure_run(
     model: Model, batch: int, threads: int, seconds: float, advance: Advance
 ) -> dict[str, Any]:
     shape = (SEQUENCE_FRAMES,) if batch == 1 else (batch, SEQUENCE_FRAMES)
-    x = _single(_inputs(model, shape))
+    x = single(_inputs(model, shape))
     costs: list[float] = []
 
     def work() -> None:

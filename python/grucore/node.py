@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from enum import IntEnum
@@ -214,7 +215,7 @@ def float32_of(word: int) -> float:
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
-class Node:
+class Node(ABC):
     """A layer: the values that it reads and the one that it writes, by name.
 
     ``kind`` is its number in the file, ``layer`` its name; both stand in docs/format.md. What it
@@ -254,9 +255,9 @@ class Node:
         return replace(inputs[0], name=self.output)
 
     @classmethod
+    @abstractmethod
     def check(cls, words: Sequence[int], inputs: Sequence[Value], output: Value) -> None:
         """Raise `Defect` where attributes, inputs and output do not fit together."""
-        raise NotImplementedError
 
     @classmethod
     def slots(
@@ -265,7 +266,7 @@ class Node:
         """The tensors of a layer with these (checked) attributes and values, by ascending role."""
         return ()
 
-    @classmethod
+    @classmethod  # noqa: B027  (most layers have nothing to say here)
     def check_tensors(
         cls, words: Sequence[int], inputs: Sequence[Value], tensors: Mapping[Role, Any]
     ) -> None:

@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import gc
 import statistics
 import time
 from array import array
@@ -22,8 +21,8 @@ from grucore._timing import (
     SINGLES,
     WARM_UP,
     clock_cost,
-    histogram,
-    percentiles,
+    step_figures,
+    undisturbed,
 )
 from grucore.cli._contenders import CHECKED_FRAMES, Contender, Ours, Twin, signals
 from grucore.ir import Graph
@@ -54,7 +53,7 @@ def gather(
         name, _, bits = kind.partition("/")
         is_itself = kind in (STORED, "float32")
         ours = model if is_itself else model.quantize(name, activations=int(bits or 16))
-        found.append(Ours(ours, graph, kind, threads))
+        found.append(Ours(ours, kind, threads))
     return found + [_twin(peer, graph, threads) for peer in peers]
 
 
@@ -95,15 +94,10 @@ def compare(
 ) -> list[dict[str, Any]]:
     """Steps, single steps and runs of each, and how far it is from float64."""
     differences = _differences(contenders, graph)
-    collecting = gc.isenabled()
-    gc.disable()
-    try:
+    with undisturbed():
         steps = _steps(contenders, seconds, advance) if graph.streamable else None
         share = (1.0 - WARM_UP - CHUNKS - SINGLES if steps else 1.0) / 2
         runs = [_runs(contenders, graph, rows, seconds * share, advance) for rows in (1, batch)]
-    finally:
-        if collecting:
-            gc.enable()
     return [
         {
             "name": one.name,
@@ -156,22 +150,7 @@ def _steps(
     each = range(len(contenders))
     _in_turn(seconds * CHUNKS, advance, [partial(chunk, index) for index in each])
     _in_turn(seconds * SINGLES, advance, [partial(singles, index) for index in each])
-    found = []
-    for index in each:
-        single = np.maximum(np.frombuffer(taken[index], np.int64) - clock, 0.0) / 1000.0
-        single.sort()
-        found.append(
-            {
-                "us_min": round(min(costs[index]) / 1000.0, 4),
-                "us_median": round(statistics.median(costs[index]) / 1000.0, 4),
-                "chunks": len(costs[index]),
-                "chunk_steps": len(chunks[index]),
-                "steps": len(single),
-                "latency_us": percentiles(single),
-                "histogram": histogram(single),
-            }
-        )
-    return found
+    return [step_figures(costs[index], len(chunks[index]), taken[index], clock) for index in each]
 
 
 def _runs(

@@ -3,16 +3,14 @@
 
 from __future__ import annotations
 
-import math
-import time
-from array import array
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from grucore._core import GrucoreError, UnsupportedError
-from grucore._timing import CHUNK_NANOSECONDS, FRAMES
+from grucore._timing import FRAMES, ModelSteps, Steps, single
 from grucore.ir import Graph
 from grucore.layers import Activation, Gru
 from grucore.node import Array, Dtype, Node
@@ -50,86 +48,40 @@ def signals(graph: Graph, *shape: int) -> tuple[Array, ...]:
     )
 
 
-class Contender:
-    """Something that makes steps, unless it reads the future, and runs sequences."""
+class Contender(Steps, ABC):
+    """Something that makes steps, unless it reads the future, and runs sequences.
+
+    ``frames`` is empty where it cannot step.
+    """
 
     name: str
     weights: str
-    frames: list[Any]  # what a step takes; none where it cannot step
-    step: Callable[[Any], Any]
 
-    def enough(self) -> list[Any]:
-        """Frames for a chunk of calls that takes long enough."""
-        each = max(min(self.chunk(self.frames) for _ in range(3)) / FRAMES, 1.0)
-        size = max(math.ceil(CHUNK_NANOSECONDS / each), 1)
-        return (self.frames * -(-size // FRAMES))[:size]
-
-    def chunk(self, frames: Sequence[Any]) -> int:
-        """Nanoseconds of one call for each frame, the loop included."""
-        step = self.step
-        before = time.perf_counter_ns()
-        for frame in frames:
-            step(frame)
-        return time.perf_counter_ns() - before
-
-    def singles(self, frames: Sequence[Any], into: array[int]) -> None:
-        """Nanoseconds of each call, the clock included."""
-        step, clock, append = self.step, time.perf_counter_ns, into.append
-        for frame in frames:
-            before = clock()
-            step(frame)
-            append(clock() - before)
-
+    @abstractmethod
     def runs(self, inputs: tuple[Array, ...]) -> Callable[[], Any]:
         """What runs inputs (batch, frames, features), their layout already its own."""
-        raise NotImplementedError
 
+    @abstractmethod
     def outputs(self, inputs: tuple[Array, ...]) -> list[Array]:
         """What that gives, as grucore's outputs are laid out."""
-        raise NotImplementedError
 
 
-def _one(values: tuple[Any, ...]) -> Any:
-    return values[0] if len(values) == 1 else values
-
-
-class Ours(Contender):
+class Ours(ModelSteps, Contender):
     """A model of grucore."""
 
-    def __init__(self, model: Model, graph: Graph, weights: str, threads: int) -> None:
+    def __init__(self, model: Model, weights: str, threads: int) -> None:
         self.name, self.weights, self.model = "grucore", weights, model
         self.threads = threads
         self.frames = []
-        self.out = _one(tuple(np.empty(port.features, port.dtype) for port in model.outputs))
         if model._unstreamable() is None:
-            self.step = model.stream().step
-            columns = signals(graph, FRAMES)
-            self.frames = [
-                _one(tuple(column[i].copy() for column in columns)) for i in range(FRAMES)
-            ]
-
-    def chunk(self, frames: Sequence[Any]) -> int:
-        step: Any = self.step
-        out = self.out
-        before = time.perf_counter_ns()
-        for frame in frames:
-            step(frame, out=out)
-        return time.perf_counter_ns() - before
-
-    def singles(self, frames: Sequence[Any], into: array[int]) -> None:
-        step: Any = self.step
-        out, clock, append = self.out, time.perf_counter_ns, into.append
-        for frame in frames:
-            before = clock()
-            step(frame, out=out)
-            append(clock() - before)
+            super().__init__(model)
 
     def runs(self, inputs: tuple[Array, ...]) -> Callable[[], Any]:
-        x, threads = _one(inputs), self.threads if len(inputs[0]) > 1 else 1
+        x, threads = single(inputs), self.threads if len(inputs[0]) > 1 else 1
         return lambda: self.model.run(x, threads=threads)
 
     def outputs(self, inputs: tuple[Array, ...]) -> list[Array]:
-        found = self.model.run(_one(inputs))
+        found = self.model.run(single(inputs))
         return list(found) if isinstance(found, tuple) else [found]
 
 
@@ -171,9 +123,9 @@ class Twin(Contender):
             )
         return largest
 
+    @abstractmethod
     def last_step(self, columns: tuple[Array, ...]) -> list[Array]:
         """Outputs of the last of the frames (frames, features), stepped from the zero state."""
-        raise NotImplementedError
 
 
 def float32(weight: Any) -> Array:
