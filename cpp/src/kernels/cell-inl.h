@@ -120,6 +120,20 @@ GRUCORE_INLINE void for_each_row(const Args& args, uint32_t first, uint32_t pane
 }
 GRUCORE_INLINE uint32_t panels_of(uint32_t units) { return (units + kPanel - 1) / kPanel; }
 
+// Panels that are worked on at once: group i of those of `units`, in either order.
+template <uint32_t kMost>
+struct PanelGroup {
+  uint32_t first;  // unit
+  uint32_t panels;
+
+  static GRUCORE_INLINE uint32_t count(uint32_t units) { return (panels_of(units) + kMost - 1) / kMost; }
+  static GRUCORE_INLINE PanelGroup at(uint32_t units, uint32_t i, bool backwards) {
+    const uint32_t before = (backwards ? count(units) - 1 - i : i) * kMost;
+    const uint32_t left = panels_of(units) - before;
+    return {before * kPanel, left < kMost ? left : kMost};
+  }
+};
+
 // Products::run(args, first, panels) multiplies some panels, at most Products::kPanels of them.
 template <class Products>
 GRUCORE_INLINE void step_panels(const PanelStepArgs& args) {
@@ -130,31 +144,26 @@ GRUCORE_INLINE void step_panels(const PanelStepArgs& args) {
       {{args.bias, 0, 4, 0}, {args.bias, 0, 4, 1}, {args.bias, 0, 4, 2}}, 3, units, projected, args.cell.rows};
   const GateSource r = {projected.data, projected.stride, 3, 0}, z = {projected.data, projected.stride, 3, 1};
   const GatherArgs recurrent = {{r, z, {args.bias, 0, 4, 3}}, 3, units, args.recurrent.y, args.cell.rows};
-  const uint32_t panels = panels_of(units);
-  const uint32_t groups = (panels + Products::kPanels - 1) / Products::kPanels;
-  for (uint32_t i = 0; i < groups; ++i) {
-    const uint32_t group = (args.backwards ? groups - 1 - i : i) * Products::kPanels;
-    const uint32_t count = panels - group < Products::kPanels ? panels - group : Products::kPanels;
-    const uint32_t first = group * kPanel;
+  using Group = PanelGroup<Products::kPanels>;
+  for (uint32_t i = 0; i < Group::count(units); ++i) {
+    const Group group = Group::at(units, i, args.backwards);
     if (has_input) {
-      for_each_row<GatherRow>(input, first, count);
-      Products::run(args.input, first, count);
+      for_each_row<GatherRow>(input, group.first, group.panels);
+      Products::run(args.input, group.first, group.panels);
     }
-    for_each_row<GatherRow>(recurrent, first, count);
-    Products::run(args.recurrent, first, count);
-    for_each_row<ResetAfterRow>(args.cell, first, count);
+    for_each_row<GatherRow>(recurrent, group.first, group.panels);
+    Products::run(args.recurrent, group.first, group.panels);
+    for_each_row<ResetAfterRow>(args.cell, group.first, group.panels);
   }
 }
 
 // All panels of one product.
 template <class Products>
 GRUCORE_INLINE void multiply_panels(const ProductArgs& args) {
-  const uint32_t panels = panels_of(args.weights.rows);
-  const uint32_t groups = (panels + Products::kPanels - 1) / Products::kPanels;
-  for (uint32_t i = 0; i < groups; ++i) {
-    const uint32_t group = (args.backwards ? groups - 1 - i : i) * Products::kPanels;
-    const uint32_t count = panels - group < Products::kPanels ? panels - group : Products::kPanels;
-    Products::run(args, group * kPanel, count);
+  using Group = PanelGroup<Products::kPanels>;
+  for (uint32_t i = 0; i < Group::count(args.weights.rows); ++i) {
+    const Group group = Group::at(args.weights.rows, i, args.backwards);
+    Products::run(args, group.first, group.panels);
   }
 }
 

@@ -46,8 +46,7 @@ Status parse_tensors(const NodeSource& source, bool reset_before, GruParams* par
   }
   GRUCORE_TRY(parse_input_range(source, params->weight_ih, &params->input_range, &tensors));
   GRUCORE_TRY(source.expect_tensors(tensors));
-  params->is_float32 = is_float32(params->weight_ih) && is_float32(params->weight_hh) &&
-                       (!reset_before || is_float32(params->weight_hn));
+  params->is_float32 = is_float32(params->weight_ih) && is_float32(params->weight_hh);
   PanelWeights bias;
   params->bias_gates = reset_before ? 3 : 4;
   GRUCORE_TRY(source.panels(Role::kBias, params->bias_gates, hidden, 0, &bias));
@@ -87,8 +86,7 @@ uint64_t macs(const void* params) {
 
 bool has_float_product(const void* params) {
   const GruParams& p = of(params);
-  return !is_integer(p.weight_ih.kind) || !is_integer(p.weight_hh.kind) ||
-         (p.weight_hn.data && !is_integer(p.weight_hn.kind));
+  return !is_integer(p.weight_ih.kind) || !is_integer(p.weight_hh.kind);
 }
 
 uint64_t scratch_floats(const void* params, const KernelTable& table, uint32_t batch, uint32_t frames) {
@@ -200,15 +198,13 @@ GruScratch lay_out(const GruParams& p, bool fused, uint32_t batch, uint32_t fram
   const uint64_t rows = uint64_t{batch} * frames;
   const uint64_t cell = fused ? (p.weight_hn.data ? projected_stride(p) : 0)
                               : projected_stride(p) + (p.weight_hn.data ? 3 * gate_stride(p) : 0);
-  const uint64_t recurrent = product_scratch(p.weight_hh, batch);
-  const uint64_t candidate = p.weight_hn.data ? product_scratch(p.weight_hn, batch) : 0;
   GruScratch at;
   at.projected = 0;
   at.cell = frames > 1 || !fused ? projected_stride(p) * rows : 0;
   at.rows = at.cell + cell * batch;
   at.input_product = align_up(at.rows + (p.is_masked ? batch : 0), kPanel);
   at.state_product = at.input_product + product_scratch(p.weight_ih, rows);
-  at.end = at.state_product + (recurrent > candidate ? recurrent : candidate);
+  at.end = at.state_product + product_scratch(p.weight_hh, batch);  // weight_hn takes as much
   return at;
 }
 

@@ -11,7 +11,7 @@ namespace detail {
 struct GruParams {
   PackedWeights weight_ih;
   PackedWeights weight_hh;
-  PackedWeights weight_hn;  // reset-before; else data is null
+  PackedWeights weight_hn;  // reset-before, of the kind of weight_hh; else data is null
   const float* bias;
   const float* initial_state;
   Activation gate;
