@@ -18,16 +18,18 @@ constexpr float kExpMin = -0x1.5d589ep+6f;
 constexpr float kExpOverflow = 0x1.62e430p+6f;
 
 // exp(r) - 1 for |r| <= ln(2)/2.
-GRUCORE_INLINE F32 expm1_reduced(F32 r) {
-  const F32 r2 = mul(r, r);
-  const F32 c23 = add(mul(broadcast(0x1.555492p-3f), r), broadcast(0x1.fffffcp-2f));
-  const F32 c45 = add(mul(broadcast(0x1.1239ccp-7f), r), broadcast(0x1.5558d2p-5f));
-  const F32 c456 = add(mul(broadcast(0x1.6a2408p-10f), r2), c45);
+template <class V>
+GRUCORE_INLINE V expm1_reduced(const V& r) {
+  const V r2 = mul(r, r);
+  const V c23 = add(mul(like(r, 0x1.555492p-3f), r), like(r, 0x1.fffffcp-2f));
+  const V c45 = add(mul(like(r, 0x1.1239ccp-7f), r), like(r, 0x1.5558d2p-5f));
+  const V c456 = add(mul(like(r, 0x1.6a2408p-10f), r2), c45);
   return add(r, mul(r2, add(mul(r2, c456), c23)));
 }
 
 // The low half of n*ln(2). What is added keeps r*r of a tiny x from being denormal and changes no result.
-GRUCORE_INLINE F32 ln2_low_times(F32 n) { return add(mul(n, broadcast(kLn2Low)), broadcast(0x1p-55f)); }
+template <class V>
+GRUCORE_INLINE V ln2_low_times(const V& n) { return add(mul(n, like(n, kLn2Low)), like(n, 0x1p-55f)); }
 
 // exp(x); from kExpOverflow on infinity, below kExpMin 0.
 GRUCORE_INLINE F32 exp_f32(F32 x) {
@@ -43,51 +45,53 @@ GRUCORE_INLINE F32 exp_f32(F32 x) {
 }
 
 // 1 / (1 + exp(-x)); 1 from 16.64 on, below kExpMin 0.
-GRUCORE_INLINE F32 sigmoid_f32(F32 x) {
+template <class V>
+GRUCORE_INLINE V sigmoid_f32(const V& x) {
   constexpr float kSaturated = 20.0f;
-  const F32 one = broadcast(1.0f);
-  const F32 inside = min(broadcast(kSaturated), x);
-  const F32 rounded = add(mul(inside, broadcast(-kLog2E)), broadcast(kRoundBiased));
-  const F32 n = sub(rounded, broadcast(kRoundBiased));
-  const F32 p = expm1_reduced(sub(sub(mul(n, broadcast(-kLn2High)), inside), ln2_low_times(n)));
-  const F32 scale = from_bits(shift_left<23>(bits(rounded)));
+  const V one = like(x, 1.0f);
+  const V inside = min(like(x, kSaturated), x);
+  const V rounded = add(mul(inside, like(x, -kLog2E)), like(x, kRoundBiased));
+  const V n = sub(rounded, like(x, kRoundBiased));
+  const V p = expm1_reduced(sub(sub(mul(n, like(x, -kLn2High)), inside), ln2_low_times(n)));
+  const V scale = from_bits(shift_left<23>(bits(rounded)));
   // 1 + exp(-x) = (scale + 1) + scale*p; what scale + 1 loses, far from 1, joins the second term.
-  const F32 high = add(scale, one);
-  const F32 lost = sub(one, sub(high, scale));
-  const F32 denominator = add(high, add(mul(scale, p), lost));
-  return zero_if(lt(x, broadcast(kExpMin)), div(one, denominator));
+  const V high = add(scale, one);
+  const V lost = sub(one, sub(high, scale));
+  const V denominator = add(high, add(mul(scale, p), lost));
+  return zero_if(lt(x, like(x, kExpMin)), div(one, denominator));
 }
 
 // 1 - 2/(1 + exp(2|x|)) for |x| > kTanhSplit, where no digits cancel; an odd polynomial below.
-GRUCORE_INLINE F32 tanh_f32(F32 x) {
+template <class V>
+GRUCORE_INLINE V tanh_f32(const V& x) {
   constexpr float kTanhSplit = 0.5625f;
   constexpr float kSaturated = 9.5f;  // the result rounds to 1 before
-  const F32 a = abs(x);
+  const V a = abs(x);
 
   // exp(2a) = 2^t: relative accuracy is worth little here, so t needs no correction.
-  const F32 inside = max(broadcast(0.5f), min(broadcast(kSaturated), a));
-  const F32 t = mul(inside, broadcast(2.0f * kLog2E));
-  const F32 rounded = add(t, broadcast(kRoundBiased));
-  const F32 f = sub(t, sub(rounded, broadcast(kRoundBiased)));
-  const F32 f2 = mul(f, f);
-  const F32 c23 = add(mul(broadcast(0x1.c6af2ap-5f), f), broadcast(0x1.ebfbdap-3f));
-  const F32 c45 = add(mul(broadcast(0x1.5f3f60p-10f), f), broadcast(0x1.3b2e34p-7f));
-  const F32 c456 = add(mul(broadcast(0x1.41fce0p-13f), f2), c45);
-  const F32 p = add(mul(broadcast(0x1.62e430p-1f), f), mul(f2, add(mul(f2, c456), c23)));
-  const F32 scale = from_bits(shift_left<23>(bits(rounded)));
-  const F32 denominator = add(mul(scale, p), add(scale, broadcast(1.0f)));
-  const F32 large = sub(broadcast(1.0f), div(broadcast(2.0f), denominator));
+  const V inside = max(like(x, 0.5f), min(like(x, kSaturated), a));
+  const V t = mul(inside, like(x, 2.0f * kLog2E));
+  const V rounded = add(t, like(x, kRoundBiased));
+  const V f = sub(t, sub(rounded, like(x, kRoundBiased)));
+  const V f2 = mul(f, f);
+  const V c23 = add(mul(like(x, 0x1.c6af2ap-5f), f), like(x, 0x1.ebfbdap-3f));
+  const V c45 = add(mul(like(x, 0x1.5f3f60p-10f), f), like(x, 0x1.3b2e34p-7f));
+  const V c456 = add(mul(like(x, 0x1.41fce0p-13f), f2), c45);
+  const V p = add(mul(like(x, 0x1.62e430p-1f), f), mul(f2, add(mul(f2, c456), c23)));
+  const V scale = from_bits(shift_left<23>(bits(rounded)));
+  const V denominator = add(mul(scale, p), add(scale, like(x, 1.0f)));
+  const V large = sub(like(x, 1.0f), div(like(x, 2.0f), denominator));
 
   // A cube that would be denormal changes nothing; a denormal result becomes 0.
-  const F32 base = zero_if(lt(a, broadcast(0x1p-40f)), a);
-  const F32 u = mul(base, base);
-  F32 q = add(mul(broadcast(0x1.09f5b8p-6f), u), broadcast(-0x1.ae9d06p-5f));
-  q = add(mul(q, u), broadcast(0x1.10c650p-3f));
-  q = add(mul(q, u), broadcast(-0x1.555422p-2f));
-  const F32 small = add(flush_denormals(a), mul(mul(base, u), q));
+  const V base = zero_if(lt(a, like(x, 0x1p-40f)), a);
+  const V u = mul(base, base);
+  V q = add(mul(like(x, 0x1.09f5b8p-6f), u), like(x, -0x1.ae9d06p-5f));
+  q = add(mul(q, u), like(x, 0x1.10c650p-3f));
+  q = add(mul(q, u), like(x, -0x1.555422p-2f));
+  const V small = add(flush_denormals(a), mul(mul(base, u), q));
 
-  const F32 magnitude = select(gt(a, broadcast(kTanhSplit)), large, small);
-  const I32 sign = bit_and(bits(x), broadcast_i32(INT32_MIN));
+  const V magnitude = select(gt(a, like(x, kTanhSplit)), large, small);
+  const auto sign = bit_and(bits(x), like(bits(x), INT32_MIN));
   return from_bits(bit_or(bits(magnitude), sign));
 }
 

@@ -51,6 +51,11 @@ GRUCORE_NOINLINE F32 apply(const Activation& activation, F32 x) {
   return x;
 }
 
+template <class T>
+GRUCORE_INLINE Pair<T> apply(const Activation& activation, const Pair<T>& x) {
+  return {apply(activation, x.first), apply(activation, x.second)};
+}
+
 }  // namespace
 }  // namespace GRUCORE_ISA
 }  // namespace detail

@@ -58,30 +58,122 @@ struct GatherRow {
   }
 };
 
-GRUCORE_INLINE F32 blend(F32 z, F32 h, F32 n) {
-  return flush_denormals(add(mul(z, h), mul(sub(broadcast(1.0f), z), n)));
+template <class V>
+GRUCORE_INLINE V blend(const V& z, const V& h, const V& n) {
+  return flush_denormals(add(mul(z, h), mul(sub(like(z, 1.0f), z), n)));
 }
 
-GRUCORE_INLINE F32 gate_of(const CellArgs& args, F32 x) {
-  return args.is_standard ? sigmoid_f32(x) : apply(args.gate, x);
+template <class V>
+GRUCORE_INLINE V gate_of(const CellActivations& activations, const V& x) {
+  return activations.is_standard ? sigmoid_f32(x) : apply(activations.gate, x);
 }
-GRUCORE_INLINE F32 candidate_of(const CellArgs& args, F32 x) {
-  return args.is_standard ? tanh_f32(x) : apply(args.candidate, x);
+template <class V>
+GRUCORE_INLINE V candidate_of(const CellActivations& activations, const V& x) {
+  return activations.is_standard ? tanh_f32(x) : apply(activations.candidate, x);
 }
 
-struct ResetAfterRow {
+// h' of the reset-after cell, of one vector of units or of pairs.
+template <class V>
+GRUCORE_INLINE V cell_of(const CellActivations& activations, const V& reset, const V& update, const V& candidate,
+                         const V& recurrent, const V& h) {
+  const V r = gate_of(activations, reset);
+  const V z = gate_of(activations, update);
+  return blend(z, h, candidate_of(activations, add(candidate, mul(r, recurrent))));
+}
+
+// The chains of some vectors of units, and their h; calls, so that the activations do not stand in every tile.
+template <int kCount>
+struct CellVectors {
+  F32 reset[kCount], update[kCount], candidate[kCount], recurrent[kCount], h[kCount];
+};
+
+GRUCORE_NOINLINE F32 cell_of_vector(const CellActivations& activations, F32 reset, F32 update, F32 candidate,
+                                    F32 recurrent, F32 h) {
+  return cell_of(activations, reset, update, candidate, recurrent, h);
+}
+template <class V>
+GRUCORE_NOINLINE void cell_of_some(const CellActivations& activations, const F32* reset, const F32* update,
+                                   const F32* candidate, const F32* recurrent, F32* h) {
+  put(h, cell_of(activations, take<V>(reset), take<V>(update), take<V>(candidate), take<V>(recurrent), take<V>(h)));
+}
+
+// h' in place of h, so many vectors at once as hide each other's latency.
+template <int kCount>
+GRUCORE_INLINE void cells_of(const CellActivations& activations, CellVectors<kCount>& of) {
+  constexpr int kFours = kVectorsInStep == 4 ? kCount / 4 * 4 : 0;
+  GRUCORE_UNROLL(1)
+  for (int i = 0; i < kFours; i += 4) {
+    cell_of_some<Pair<Pair<F32>>>(activations, of.reset + i, of.update + i, of.candidate + i, of.recurrent + i,
+                                  of.h + i);
+  }
+  constexpr int kTwos = kVectorsInStep == 4 ? kCount / 2 * 2 : 0;
+  if constexpr (kTwos > kFours) {
+    cell_of_some<Pair<F32>>(activations, of.reset + kFours, of.update + kFours, of.candidate + kFours,
+                            of.recurrent + kFours, of.h + kFours);
+  }
+  GRUCORE_UNROLL(1)
+  for (int i = kTwos; i < kCount; ++i) {
+    of.h[i] = cell_of_vector(activations, of.reset[i], of.update[i], of.candidate[i], of.recurrent[i], of.h[i]);
+  }
+}
+
+// Collects vectors of units until there are enough for a call. `kParts`: the products stand alone, in args.recurrent.y
+// and, where there is one of the input, in args.input.y; else the chains are whole, in args.cell.sums.
+template <bool kParts>
+struct ResetAfterCells {
+  const PanelStepArgs& step;
   const CellArgs& args;
-  size_t row;
+  CellVectors<kVectorsInStep> vectors;
+  Place places[kVectorsInStep];
+  float* outs[kVectorsInStep];
+  int count;
 
-  GRUCORE_INLINE void at(const Place& place) const {
+  GRUCORE_INLINE explicit ResetAfterCells(const PanelStepArgs& of) : step(of), args(of.cell), count(0) {}
+
+  GRUCORE_INLINE void at(size_t row, const Place& place) {
     const float* sums = args.sums.data + row * args.sums.stride;
-    const float* input_n = row_of(args.input_n, row) + place.gate(args.input_n.gates, args.input_n.gate);
-    const F32 r = gate_of(args, load_place(sums + place.gate(3, 0), place));
-    const F32 z = gate_of(args, load_place(sums + place.gate(3, 1), place));
-    const F32 recurrent = load_place(sums + place.gate(3, 2), place);
-    const F32 n = candidate_of(args, add(load_place(input_n, place), mul(r, recurrent)));
-    const F32 h = load_place(args.h.data + row * args.h.stride + place.unit(), place);
-    store_place(args.out.data + row * args.out.stride + place.unit(), blend(z, h, n), place);
+    const float* input = step.input.y.data + row * step.input.y.stride;
+    F32 reset = load_place(sums + place.gate(3, 0), place);
+    F32 update = load_place(sums + place.gate(3, 1), place);
+    F32 recurrent = load_place(sums + place.gate(3, 2), place);
+    F32 candidate = load_place(input + place.gate(3, 2), place);
+    if (kParts) {
+      F32 input_reset = load_place(input + place.gate(3, 0), place);
+      F32 input_update = load_place(input + place.gate(3, 1), place);
+      if (step.input.weights) {
+        input_reset = add(load_place(step.bias + place.gate(4, 0), place), input_reset);
+        input_update = add(load_place(step.bias + place.gate(4, 1), place), input_update);
+        candidate = add(load_place(step.bias + place.gate(4, 2), place), candidate);
+      }
+      reset = add(input_reset, reset);
+      update = add(input_update, update);
+      recurrent = add(load_place(step.bias + place.gate(4, 3), place), recurrent);
+    }
+    vectors.reset[count] = reset;
+    vectors.update[count] = update;
+    vectors.recurrent[count] = recurrent;
+    vectors.candidate[count] = candidate;
+    vectors.h[count] = load_place(args.h.data + row * args.h.stride + place.unit(), place);
+    outs[count] = args.out.data + row * args.out.stride + place.unit();
+    places[count] = place;
+    if (++count == kVectorsInStep) {
+      cells_of(args.activations, vectors);
+      store_all();
+    }
+  }
+  GRUCORE_INLINE void finish() {
+    GRUCORE_UNROLL(1)
+    for (int i = 0; i < count; ++i) {
+      vectors.h[i] = cell_of_vector(args.activations, vectors.reset[i], vectors.update[i], vectors.candidate[i],
+                                    vectors.recurrent[i], vectors.h[i]);
+    }
+    store_all();
+  }
+
+ private:
+  GRUCORE_INLINE void store_all() {
+    for (int i = 0; i < count; ++i) store_place(outs[i], vectors.h[i], places[i]);
+    count = 0;
   }
 };
 
@@ -91,8 +183,8 @@ struct ResetRow {
 
   GRUCORE_INLINE void at(const Place& place) const {
     const float* sums = args.sums.data + row * args.sums.stride;
-    const F32 r = gate_of(args, load_place(sums + place.gate(2, 0), place));
-    const F32 z = gate_of(args, load_place(sums + place.gate(2, 1), place));
+    const F32 r = gate_of(args.activations, load_place(sums + place.gate(2, 0), place));
+    const F32 z = gate_of(args.activations, load_place(sums + place.gate(2, 1), place));
     const F32 h = load_place(args.h.data + row * args.h.stride + place.unit(), place);
     store_place(args.out.data + row * args.out.stride + place.unit(), flush_denormals(mul(r, h)), place);
     store_place(args.update.data + row * args.update.stride + place.unit(), z, place);
@@ -105,7 +197,7 @@ struct CandidateRow {
 
   GRUCORE_INLINE void at(const Place& place) const {
     const float* input_n = row_of(args.input_n, row) + place.gate(args.input_n.gates, args.input_n.gate);
-    const F32 n = candidate_of(args, load_place(input_n, place));
+    const F32 n = candidate_of(args.activations, load_place(input_n, place));
     const F32 z = load_place(args.update.data + row * args.update.stride + place.unit(), place);
     const F32 h = load_place(args.h.data + row * args.h.stride + place.unit(), place);
     store_place(args.out.data + row * args.out.stride + place.unit(), blend(z, h, n), place);
@@ -117,6 +209,21 @@ GRUCORE_INLINE void for_each_row(const Args& args, uint32_t first, uint32_t pane
   for (uint32_t i = 0; i < args.rows.count; ++i) {
     for_each_place(args.units, first, panels, Row{args, row_at(args.rows, i)});
   }
+}
+template <bool kParts>
+struct ResetAfterRow {
+  ResetAfterCells<kParts>& cells;
+  size_t row;
+
+  GRUCORE_INLINE void at(const Place& place) const { cells.at(row, place); }
+};
+template <bool kParts>
+GRUCORE_INLINE void reset_after(const PanelStepArgs& args, uint32_t first, uint32_t panels) {
+  ResetAfterCells<kParts> cells(args);
+  for (uint32_t i = 0; i < args.cell.rows.count; ++i) {
+    for_each_place(args.cell.units, first, panels, ResetAfterRow<kParts>{cells, row_at(args.cell.rows, i)});
+  }
+  cells.finish();
 }
 GRUCORE_INLINE uint32_t panels_of(uint32_t units) { return (units + kPanel - 1) / kPanel; }
 
@@ -138,7 +245,7 @@ struct PanelGroup {
 template <class Products>
 GRUCORE_INLINE void step_panels(const PanelStepArgs& args) {
   const uint32_t units = args.cell.units;
-  const bool has_input = args.input.weights.data != nullptr;
+  const bool has_input = args.input.weights != nullptr;
   const Matrix& projected = args.input.y;
   const GatherArgs input = {
       {{args.bias, 0, 4, 0}, {args.bias, 0, 4, 1}, {args.bias, 0, 4, 2}}, 3, units, projected, args.cell.rows};
@@ -153,7 +260,7 @@ GRUCORE_INLINE void step_panels(const PanelStepArgs& args) {
     }
     for_each_row<GatherRow>(recurrent, group.first, group.panels);
     Products::run(args.recurrent, group.first, group.panels);
-    for_each_row<ResetAfterRow>(args.cell, group.first, group.panels);
+    reset_after<false>(args, group.first, group.panels);
   }
 }
 
@@ -161,8 +268,8 @@ GRUCORE_INLINE void step_panels(const PanelStepArgs& args) {
 template <class Products>
 GRUCORE_INLINE void multiply_panels(const ProductArgs& args) {
   using Group = PanelGroup<Products::kPanels>;
-  for (uint32_t i = 0; i < Group::count(args.weights.rows); ++i) {
-    const Group group = Group::at(args.weights.rows, i, args.backwards);
+  for (uint32_t i = 0; i < Group::count(args.weights->rows); ++i) {
+    const Group group = Group::at(args.weights->rows, i, args.backwards);
     Products::run(args, group.first, group.panels);
   }
 }

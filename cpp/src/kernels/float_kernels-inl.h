@@ -4,6 +4,8 @@
 
 #include "kernels/sizes-inl.h"
 
+#include "kernels/pairs-inl.h"
+
 #include "kernels/activations-inl.h"
 #include "kernels/functions-inl.h"
 

@@ -14,7 +14,7 @@ constexpr int kFloatVectors = kStepVectors > 1 ? 3 : 1;
 
 template <class Weight, int kPanels, int kVectors, int kLast, int kRows>
 GRUCORE_INLINE void float_tile(const ProductArgs& args, uint32_t row, uint32_t lane, int lanes, uint32_t first) {
-  const PackedWeights& weights = args.weights;
+  const PackedWeights& weights = *args.weights;
   const size_t inputs = weights.inputs;
   const size_t pitch = size_t{panel_width(weights.rows, row)} * weights.gates;
   const size_t before = size_t{row} * weights.gates;
@@ -81,7 +81,7 @@ GRUCORE_NOINLINE void float_rows(const ProductArgs& args, uint32_t row, uint32_t
 template <class Weight>
 GRUCORE_NOINLINE void float_panel(const ProductArgs& args, uint32_t row) {
   constexpr uint32_t kWide = kFloatVectors * kLanes;
-  const uint32_t rows = panel_width(args.weights.rows, row) * args.weights.gates;
+  const uint32_t rows = panel_width(args.weights->rows, row) * args.weights->gates;
   uint32_t lane = 0;
   for (; rows - lane >= kWide; lane += kWide) float_rows<Weight, 1, kFloatVectors, kLanes>(args, row, lane, kLanes);
   while (lane < rows) {
@@ -102,8 +102,8 @@ struct FloatPanels {
 
   static GRUCORE_INLINE void run(const ProductArgs& args, uint32_t row, uint32_t panels) {
     constexpr int kAtOnce = static_cast<int>(kPanels);
-    const uint32_t whole = kPanel * args.weights.gates;
-    const bool are_whole = panels == kPanels && args.weights.rows - row >= kPanels * kPanel;
+    const uint32_t whole = kPanel * args.weights->gates;
+    const bool are_whole = panels == kPanels && args.weights->rows - row >= kPanels * kPanel;
     if (kPanels > 1 && are_whole && args.rows.count < static_cast<uint32_t>(kBlockRows)) {
       uint32_t lane = 0;
       if (whole % (kFloatVectors * kLanes) == 0) {
@@ -123,7 +123,7 @@ struct AnyFloatPanels {
   static constexpr uint32_t kPanels = FloatPanels<float>::kPanels;
   static GRUCORE_NOINLINE void run(const ProductArgs& args, uint32_t row, uint32_t panels) {
 #if !defined(GRUCORE_ONLY_FLOAT32)
-    if (args.weights.kind == WeightKind::kFloat16) return FloatPanels<uint16_t>::run(args, row, panels);
+    if (args.weights->kind == WeightKind::kFloat16) return FloatPanels<uint16_t>::run(args, row, panels);
 #endif
     FloatPanels<float>::run(args, row, panels);
   }

@@ -31,38 +31,26 @@ GRUCORE_INLINE void input_sums(Sums<3, kRows, kPanels, kVectors>& sums, const Gr
   for (int r = 0; r < kRows; ++r) {
     x[r] = args.x.data + rows[r] * args.x.stride;
     GRUCORE_UNROLL(4)
-    for (int g = 0; g < 3; ++g) set_gate<kLast>(sums, g, r, args.bias, bias_gates, g, piece);
+    for (int g = 0; g < 3; ++g) set_gate<kLast>(sums, g, r, args.cell->bias, bias_gates, g, piece);
   }
-  accumulate<kLast>(sums, args.weight_ih, piece, x);
+  accumulate<kLast>(sums, args.cell->weight_ih, piece, x);
 }
 
 template <int kGates, int kRows, int kPanels, int kVectors>
-GRUCORE_INLINE void copy_gate(Sums<kGates, kRows, kPanels, kVectors>& sums, int to,
-                              F32 (&lanes)[kRows][kPanels][kVectors]) {
+GRUCORE_INLINE void copy_gate(Sums<kGates, kRows, kPanels, kVectors>& sums, int to, F32* vectors) {
   GRUCORE_UNROLL(8)
   for (int r = 0; r < kRows; ++r) {
     GRUCORE_UNROLL(8)
     for (int p = 0; p < kPanels; ++p) {
       GRUCORE_UNROLL(4)
-      for (int v = 0; v < kVectors; ++v) lanes[r][p][v] = sums.at[r][p][v][to];
+      for (int v = 0; v < kVectors; ++v) vectors[(r * kPanels + p) * kVectors + v] = sums.at[r][p][v][to];
     }
   }
 }
 
-GRUCORE_INLINE F32 gate(const GruArgs& args, F32 x) { return args.is_standard ? sigmoid_f32(x) : apply(args.gate, x); }
-GRUCORE_INLINE F32 candidate_of(const GruArgs& args, F32 x) {
-  return args.is_standard ? tanh_f32(x) : apply(args.candidate, x);
-}
-
-// A call, so that the activations do not stand in every tile.
-GRUCORE_NOINLINE F32 cell_of(const GruArgs& args, F32 reset, F32 update, F32 candidate, F32 recurrent, F32 h) {
-  const F32 r = gate(args, reset);
-  const F32 z = gate(args, update);
-  return blend(z, h, candidate_of(args, add(candidate, mul(r, recurrent))));
-}
-GRUCORE_NOINLINE F32 gate_of_tile(const GruArgs& args, F32 x) { return gate(args, x); }
+GRUCORE_NOINLINE F32 gate_of_tile(const GruArgs& args, F32 x) { return gate_of(args.cell->activations, x); }
 GRUCORE_NOINLINE F32 candidate_of_tile(const GruArgs& args, F32 z, F32 h, F32 x) {
-  return blend(z, h, candidate_of(args, x));
+  return blend(z, h, candidate_of(args.cell->activations, x));
 }
 
 template <int kRows>
@@ -75,42 +63,41 @@ struct ResetAfterTile {
     uint32_t rows[kRows];
     const float* h[kRows];
     Sums<3, kRows, kPanels, kVectors> sums;
-    F32 candidate[kRows][kPanels][kVectors];
+    CellVectors<kRows * kPanels * kVectors> vectors;
     GRUCORE_UNROLL(8)
     for (int r = 0; r < kRows; ++r) {
       rows[r] = row_at(args.rows, first + static_cast<uint32_t>(r));
       h[r] = args.h.data + rows[r] * args.h.stride;
     }
     input_sums<kLast>(sums, args, 4, piece, rows);
-    copy_gate(sums, 2, candidate);
+    copy_gate(sums, 2, vectors.candidate);
     GRUCORE_UNROLL(8)
-    for (int r = 0; r < kRows; ++r) set_gate<kLast>(sums, 2, r, args.bias, 4, 3, piece);
-    accumulate<kLast>(sums, args.weight_hh, piece, h);
+    for (int r = 0; r < kRows; ++r) set_gate<kLast>(sums, 2, r, args.cell->bias, 4, 3, piece);
+    accumulate<kLast>(sums, args.cell->weight_hh, piece, h);
 
-    F32 reset[kRows][kPanels][kVectors], update[kRows][kPanels][kVectors], recurrent[kRows][kPanels][kVectors];
-    copy_gate(sums, 0, reset);
-    copy_gate(sums, 1, update);
-    copy_gate(sums, 2, recurrent);
+    copy_gate(sums, 0, vectors.reset);
+    copy_gate(sums, 1, vectors.update);
+    copy_gate(sums, 2, vectors.recurrent);
+    const size_t from = piece.row + piece.lane;
+    F32* vector = vectors.h;
     GRUCORE_UNROLL(1)
     for (int r = 0; r < kRows; ++r) {
-      float* out = args.out.data + rows[r] * args.out.stride + piece.row + piece.lane;
-      const float* before = h[r] + piece.row + piece.lane;
       GRUCORE_UNROLL(1)
-      for (int p = 0; p < kPanels; ++p) {
-        for (int v = 0; v < kVectors; ++v) {
-          const size_t at = static_cast<size_t>(p) * kPanel + static_cast<size_t>(v) * kLanes;
-          const F32 h_before = load_vector<kLast, kVectors>(before + at, v, piece);
-          const F32 h_after =
-              cell_of(args, reset[r][p][v], update[r][p][v], candidate[r][p][v], recurrent[r][p][v], h_before);
-          store_vector<kLast, kVectors>(out + at, h_after, v, piece);
-        }
-      }
+      for (int v = 0; v < kPanels * kVectors; ++v) *vector++ = load(h[r] + from + v * kLanes);
+    }
+    cells_of(args.cell->activations, vectors);
+    vector = vectors.h;
+    GRUCORE_UNROLL(1)
+    for (int r = 0; r < kRows; ++r) {
+      float* out = args.out.data + rows[r] * args.out.stride + from;
+      GRUCORE_UNROLL(1)
+      for (int v = 0; v < kPanels * kVectors; ++v) store(out + v * kLanes, *vector++);
     }
   }
 };
 
 // A row of scratch: r * h, then z, then the chain of n, this far apart.
-GRUCORE_INLINE size_t scratch_part(const GruArgs& args) { return round_up(args.weight_hh.rows, kPanel); }
+GRUCORE_INLINE size_t scratch_part(const GruArgs& args) { return round_up(args.cell->weight_hh.rows, kPanel); }
 
 template <int kRows>
 struct ResetBeforeGates {
@@ -142,12 +129,12 @@ struct ResetBeforeGates {
         }
       }
     }
-    copy_gate(input, 2, candidate);
-    accumulate<kLast>(sums, args.weight_hh, piece, h);
+    copy_gate(input, 2, &candidate[0][0][0]);
+    accumulate<kLast>(sums, args.cell->weight_hh, piece, h);
 
     F32 reset[kRows][kPanels][kVectors], update[kRows][kPanels][kVectors];
-    copy_gate(sums, 0, reset);
-    copy_gate(sums, 1, update);
+    copy_gate(sums, 0, &reset[0][0][0]);
+    copy_gate(sums, 1, &update[0][0][0]);
     GRUCORE_UNROLL(1)
     for (int r = 0; r < kRows; ++r) {
       float* scratch = args.scratch.data + rows[r] * args.scratch.stride + piece.row + piece.lane;
@@ -184,10 +171,10 @@ struct ResetBeforeCandidate {
       gated[r] = args.scratch.data + rows[r] * args.scratch.stride;
       set_gate<kLast>(sums, 0, r, gated[r] + 2 * hidden, 1, 0, piece);
     }
-    accumulate<kLast>(sums, args.weight_hn, piece, gated);
+    accumulate<kLast>(sums, args.cell->weight_hn, piece, gated);
 
     F32 candidate[kRows][kPanels][kVectors];
-    copy_gate(sums, 0, candidate);
+    copy_gate(sums, 0, &candidate[0][0][0]);
     GRUCORE_UNROLL(1)
     for (int r = 0; r < kRows; ++r) {
       const size_t from = piece.row + piece.lane;
@@ -208,10 +195,10 @@ struct ResetBeforeCandidate {
 };
 
 void gru_step(const GruArgs& args) {
-  const uint32_t units = args.weight_hh.rows;
+  const uint32_t units = args.cell->weight_hh.rows;
   const uint32_t count = args.rows.count;
   const uint32_t grouped = grouped_rows(count);
-  if (args.weight_hn.data) {
+  if (args.cell->weight_hn.data) {
     if (grouped) {
       for_each_vector(units, RowGroups<GruArgs, ResetBeforeGates>{args, grouped});
       for_each_vector(units, RowGroups<GruArgs, ResetBeforeCandidate>{args, grouped});

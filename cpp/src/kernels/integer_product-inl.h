@@ -56,13 +56,12 @@ GRUCORE_INLINE int32_t correction(int32_t sum, uint32_t offset) {
 
 // sums[r][v] = P of docs/numerics.md, int8.
 template <int kBits, int kVectors, int kLast, int kRows>
-GRUCORE_INLINE void sum_blocks(const PackedWeights& weights, const Strip& strip, const Segment (&x)[kRows],
-                               F32 (&sums)[kRows][kVectors]) {
+GRUCORE_INLINE void sum_blocks(const PackedWeights& weights, const Strip& strip, const unsigned char* w,
+                               const Segment (&x)[kRows], F32 (&sums)[kRows][kVectors]) {
   constexpr int kInFlight = kDotsInFlight / (kVectors * Dots<kBits>::kRegisters);
   constexpr int kChains = kRows > 1 || kInFlight < 1 ? 1 : kInFlight > 8 ? 8 : kInFlight;
   const size_t plane = quantized_plane(weights);
   const uint32_t fours = (weights.inputs + 3) / 4;
-  const unsigned char* w = strip.weights;
   size_t q = 0;
   for (uint32_t block = 0; q < fours; ++block) {
     const size_t end = fours - q < kBlockInputs / 4 ? fours : q + kBlockInputs / 4;
@@ -116,13 +115,11 @@ GRUCORE_INLINE void sum_blocks(const PackedWeights& weights, const Strip& strip,
 
 // The same of int4.
 template <int kBits, int kVectors, int kLast, int kRows>
-GRUCORE_INLINE void sum_groups_of(const PackedWeights& weights, const Strip& strip, const Segment (&x)[kRows],
-                                  F32 (&sums)[kRows][kVectors]) {
+GRUCORE_INLINE void sum_groups_of(const PackedWeights& weights, const Strip& strip, const unsigned char* w,
+                                  const uint16_t* scale, const Segment (&x)[kRows], F32 (&sums)[kRows][kVectors]) {
   constexpr uint32_t kNibbleOffset = 8;
   const size_t plane = quantized_plane(weights);
   const uint32_t eights = (weights.inputs + 7) / 8;
-  const unsigned char* w = strip.weights;
-  const uint16_t* scale = strip.group_scale;
   size_t q = 0;
   for (uint32_t group = 0; q < eights; ++group) {
     const size_t end = eights - q < kGroupInputs / 8 ? eights : q + kGroupInputs / 8;
@@ -171,7 +168,7 @@ GRUCORE_INLINE void sum_groups_of(const PackedWeights& weights, const Strip& str
 
 template <WeightKind kKind, int kBits, int kVectors, int kLast, int kRows>
 GRUCORE_INLINE void integer_tile(const ProductArgs& args, const Strip& strip, uint32_t first) {
-  const PackedWeights& weights = args.weights;
+  const PackedWeights& weights = *args.weights;
   float* y[kRows];
   Segment x[kRows];
   GRUCORE_UNROLL(8)
@@ -181,7 +178,8 @@ GRUCORE_INLINE void integer_tile(const ProductArgs& args, const Strip& strip, ui
     x[r].header = args.quantized.data + row * args.quantized.stride;
     x[r].values = x[r].header + quantized_header(weights);
   }
-  Strip segment = strip;
+  const unsigned char* w = strip.weights;
+  const uint16_t* group_scale = strip.group_scale;
   for (uint32_t s = 0; s < weights.segments; ++s) {
     F32 sums[kRows][kVectors];
     GRUCORE_UNROLL(8)
@@ -190,12 +188,12 @@ GRUCORE_INLINE void integer_tile(const ProductArgs& args, const Strip& strip, ui
       for (int v = 0; v < kVectors; ++v) sums[r][v] = zero();
     }
     if constexpr (kKind == WeightKind::kInt8) {
-      sum_blocks<kBits, kVectors, kLast>(weights, segment, x, sums);
-      segment.weights += size_t{padded_inputs(kKind, weights.inputs)} / 4 * strip.pitch;
+      sum_blocks<kBits, kVectors, kLast>(weights, strip, w, x, sums);
+      w += size_t{padded_inputs(kKind, weights.inputs)} / 4 * strip.pitch;
     } else {
-      sum_groups_of<kBits, kVectors, kLast>(weights, segment, x, sums);
-      segment.weights += size_t{padded_inputs(kKind, weights.inputs)} / 8 * strip.pitch;
-      segment.group_scale += sum_groups(weights) * strip.scale_pitch;
+      sum_groups_of<kBits, kVectors, kLast>(weights, strip, w, group_scale, x, sums);
+      w += size_t{padded_inputs(kKind, weights.inputs)} / 8 * strip.pitch;
+      group_scale += sum_groups(weights) * strip.scale_pitch;
     }
     GRUCORE_UNROLL(8)
     for (int r = 0; r < kRows; ++r) {
@@ -207,7 +205,8 @@ GRUCORE_INLINE void integer_tile(const ProductArgs& args, const Strip& strip, ui
           product = mul(product, load_strip<kLast>(strip.scale + v * kLanes, strip.lanes));
         }
         float* const to = y[r] + v * kLanes;
-        store_strip<kLast>(to, add(load_strip<kLast>(to, strip.lanes), product), strip.lanes);
+        if (!args.overwrites) product = add(load_strip<kLast>(to, strip.lanes), product);
+        store_strip<kLast>(to, product, strip.lanes);
       }
       x[r].header += quantized_segment(weights);
       x[r].values += quantized_segment(weights);
@@ -229,7 +228,7 @@ template <WeightKind kKind, int kBits>
 struct IntegerPanels {
   static GRUCORE_INLINE void run(const ProductArgs& args, uint32_t row) {
     constexpr uint32_t kWide = kIntegerVectors * kLanes;
-    const PackedWeights& weights = args.weights;
+    const PackedWeights& weights = *args.weights;
     const size_t groups = size_t{padded_inputs(kKind, weights.inputs)} / (kKind == WeightKind::kInt8 ? 4 : 8);
     const size_t scale_groups = size_t{sum_groups(weights)} * weights.segments;
     const uint32_t rows = panel_width(weights.rows, row) * weights.gates;
@@ -263,7 +262,7 @@ struct IntegerPanels {
 template <WeightKind kKind>
 GRUCORE_NOINLINE void integer_panel(const ProductArgs& args, uint32_t row, uint32_t panels) {
   for (uint32_t i = 0; i < panels; ++i) {
-    if (args.weights.activation_bits == 8) {
+    if (args.weights->activation_bits == 8) {
       IntegerPanels<kKind, 8>::run(args, row + i * kPanel);
     } else {
       IntegerPanels<kKind, 16>::run(args, row + i * kPanel);
@@ -277,7 +276,7 @@ constexpr uint32_t kIntegerPanels = 16;
 struct AnyIntegerPanels {
   static constexpr uint32_t kPanels = kIntegerPanels;
   static GRUCORE_INLINE void run(const ProductArgs& args, uint32_t row, uint32_t panels) {
-    if (args.weights.kind == WeightKind::kInt8) {
+    if (args.weights->kind == WeightKind::kInt8) {
       integer_panel<WeightKind::kInt8>(args, row, panels);
     } else {
       integer_panel<WeightKind::kInt4>(args, row, panels);
@@ -285,8 +284,28 @@ struct AnyIntegerPanels {
   }
 };
 
-void integer_product(const ProductArgs& args) { multiply_panels<AnyIntegerPanels>(args); }
-void integer_panel_step(const PanelStepArgs& args) { step_panels<AnyIntegerPanels>(args); }
+// Both products of some panels, then their cells, which add what the products begin with: so an addition less is done
+// in memory, and in the same order.
+GRUCORE_INLINE void step_integer_panels(const PanelStepArgs& args) {
+  using Group = PanelGroup<kIntegerPanels>;
+  const uint32_t units = args.cell.units;
+  for (uint32_t i = 0; i < Group::count(units); ++i) {
+    const Group group = Group::at(units, i, args.backwards);
+    if (args.input.weights) AnyIntegerPanels::run(args.input, group.first, group.panels);
+    AnyIntegerPanels::run(args.recurrent, group.first, group.panels);
+    reset_after<true>(args, group.first, group.panels);
+  }
+}
+
+void integer_product(const ProductArgs& args) {
+  quantize(args);
+  multiply_panels<AnyIntegerPanels>(args);
+}
+void integer_panel_step(const PanelStepArgs& args) {
+  if (args.input.weights) quantize(args.input);
+  quantize(args.recurrent);
+  step_integer_panels(args);
+}
 
 }  // namespace
 }  // namespace GRUCORE_ISA

@@ -7,9 +7,9 @@ namespace GRUCORE_ISA {
 
 extern const IntegerKernels kIntegerKernels;
 #if defined(GRUCORE_ONLY_FLOAT32)
-const IntegerKernels kIntegerKernels = {nullptr, nullptr, nullptr};  // the loader refuses what would need them
+const IntegerKernels kIntegerKernels = {nullptr, nullptr};  // the loader refuses what would need them
 #else
-const IntegerKernels kIntegerKernels = {quantize, integer_product, integer_panel_step};
+const IntegerKernels kIntegerKernels = {integer_product, integer_panel_step};
 #endif
 
 }  // namespace GRUCORE_ISA

@@ -76,23 +76,32 @@ struct MatmulArgs {
   Rows rows;
 };
 
-// One step of a GRU cell for each of the rows. The input enters as x, or as `projected`: bias and input
-// product, panel by panel, gate by gate, where that is not null.
-struct GruArgs {
+struct CellActivations {
+  Activation gate;       // of r and z
+  Activation candidate;  // of n
+  bool is_standard;      // sigmoid and tanh
+};
+
+// What is the same at every step of a GRU with float32 weights.
+struct GruCell {
   PanelWeights weight_ih;  // 3 gates
   PanelWeights weight_hh;  // 3 gates; reset-before: 2 gates
   PanelWeights weight_hn;  // reset-before: 1 gate; else data is null
   const float* bias;       // reset-after: 4 gates; reset-before: 3
-  Activation gate;         // of r and z
-  Activation candidate;    // of n
-  bool is_standard;        // sigmoid and tanh
-  bool backwards;          // last panel first
+  CellActivations activations;
+};
+
+// One step of it for each of the rows. The input enters as x, or as `projected`: bias and input product, panel by
+// panel, gate by gate, where that is not null.
+struct GruArgs {
+  const GruCell* cell;
   ConstMatrix x;
   ConstMatrix projected;
   ConstMatrix h;
   Matrix out;      // does not overlap h
   Matrix scratch;  // reset-before: rows of 3 times the padded hidden size
   Rows rows;
+  bool backwards;  // last panel first
 };
 
 // Weights in panel16 of any dtype, for products that are added to what stands in y already.
@@ -109,30 +118,23 @@ struct PackedWeights {
   uint32_t segments;  // taps of a convolution, each with activations of its own scale; else 1
 };
 
-// Activations as a kernel table's integer products want them: for each row `stride` bytes, written by its
-// `quantize`, private to the table.
+// Activations as a kernel table's integer products want them: for each row `stride` bytes, private to the table.
 struct QuantizedRows {
   unsigned char* data;
   size_t stride;
 };
 
-struct QuantizeArgs {
-  PackedWeights weights;  // that will be multiplied
-  float range;            // fixed; 0: the largest |x|, but at least `least`
-  float least;
-  ConstMatrix x;  // segments * inputs floats a row
-  QuantizedRows to;
-  Rows rows;
-};
-
-// y += weights * x for each of the rows; y[row] is panel by panel, gate by gate.
+// y += weights * x for each of the rows; y[row] is panel by panel, gate by gate. Integer products quantize x first.
 struct ProductArgs {
-  PackedWeights weights;
-  ConstMatrix x;            // of float weights
-  QuantizedRows quantized;  // of integer weights
+  const PackedWeights* weights;
+  float range;              // of x, where it is fixed; 0: the largest |x|, but at least `least`
+  float least;
+  ConstMatrix x;            // segments * inputs floats a row
+  QuantizedRows quantized;  // x as integers: scratch of integer products
   Matrix y;
   Rows rows;
-  bool backwards;  // last panel first: what was read last is in the caches still
+  bool backwards;   // last panel first: what was read last is in the caches still
+  bool overwrites;  // y = weights * x, of one segment; integer products only
 };
 
 // Where a gate's values come from: gate `gate` of rows with `gates` gates; stride 0: one row for all.
@@ -154,9 +156,7 @@ struct GatherArgs {
 
 // A GRU cell after its products. Chains of r, z and (reset-after) the recurrent n stand in `sums`, panel by panel.
 struct CellArgs {
-  Activation gate;
-  Activation candidate;
-  bool is_standard;
+  CellActivations activations;
   uint32_t units;
   GateSource input_n;  // reset-after: chain of n from the input; reset-before: the whole chain of n
   Matrix sums;
@@ -168,7 +168,7 @@ struct CellArgs {
 
 // One step of the reset-after cell, panel by panel: the input product of a panel, its recurrent product, its cell.
 struct PanelStepArgs {
-  ProductArgs input;      // y: the chains after the input; weights.data null: they are there already
+  ProductArgs input;      // y: the chains after the input; weights null: they are there already
   ProductArgs recurrent;  // y: cell.sums
   const float* bias;      // panel16 of 4 gates
   CellArgs cell;
@@ -201,7 +201,6 @@ struct FloatKernels {
 };
 
 struct IntegerKernels {
-  void (*quantize)(const QuantizeArgs& args);
   void (*product)(const ProductArgs& args);       // int8 and int4 weights
   void (*panel_step)(const PanelStepArgs& args);  // of these
 };

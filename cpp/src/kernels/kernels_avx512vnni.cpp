@@ -20,6 +20,8 @@ GRUCORE_TARGET_BEGIN("avx512f,avx512bw,avx512vl,avx512dq,avx512vnni,avx2,fma,f16
 #include "kernels/bytes_avx512.h"
 #include "kernels/strips-inl.h"
 
+#include "kernels/pairs-inl.h"
+
 #include "kernels/activations-inl.h"
 #include "kernels/functions-inl.h"
 

@@ -20,6 +20,8 @@ GRUCORE_TARGET_BEGIN("avx2,fma,f16c,avxvnni")
 #include "kernels/bytes_avx2.h"
 #include "kernels/strips-inl.h"
 
+#include "kernels/pairs-inl.h"
+
 #include "kernels/activations-inl.h"
 #include "kernels/functions-inl.h"
 

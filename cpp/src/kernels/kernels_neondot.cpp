@@ -20,6 +20,8 @@ GRUCORE_TARGET_BEGIN("arch=armv8.2-a+dotprod")
 #include "kernels/bytes_neon.h"
 #include "kernels/strips-inl.h"
 
+#include "kernels/pairs-inl.h"
+
 #include "kernels/activations-inl.h"
 #include "kernels/functions-inl.h"
 

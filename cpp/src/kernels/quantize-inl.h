@@ -14,17 +14,17 @@ struct Scaling {
   float scale, inverse;
 };
 
-GRUCORE_INLINE Scaling scaling_of(const QuantizeArgs& args, const float* x) {
+GRUCORE_INLINE Scaling scaling_of(const ProductArgs& args, const float* x) {
   F32 most = zero();
   Mask bad = lt(most, most);
   uint32_t i = 0;
-  for (; i + kLanes <= args.weights.inputs; i += kLanes) {
+  for (; i + kLanes <= args.weights->inputs; i += kLanes) {
     const F32 values = load(x + i);
     most = max(most, abs(values));
     bad = mask_or(bad, is_nonfinite(values));
   }
-  if (i < args.weights.inputs) {
-    const F32 values = load_n(x + i, static_cast<int>(args.weights.inputs - i));
+  if (i < args.weights->inputs) {
+    const F32 values = load_n(x + i, static_cast<int>(args.weights->inputs - i));
     most = max(most, abs(values));
     bad = mask_or(bad, is_nonfinite(values));
   }
@@ -32,7 +32,7 @@ GRUCORE_INLINE Scaling scaling_of(const QuantizeArgs& args, const float* x) {
   float range = args.range > 0 ? args.range : max_lanes(most);
   if (range < args.least) range = args.least;
   if (range < kLeastRange) return {0.0f, 0.0f};
-  const float levels = args.weights.activation_bits == 8 ? 127.0f : 16383.0f;
+  const float levels = args.weights->activation_bits == 8 ? 127.0f : 16383.0f;
   return {range / levels, levels / range};
 }
 
@@ -52,20 +52,20 @@ GRUCORE_INLINE I32 quantize_lanes(F32 x, F32 inverse, unsigned char* upper, unsi
 }
 
 template <int kBits>
-GRUCORE_INLINE void quantize_segment(const QuantizeArgs& args, const float* x, unsigned char* to) {
-  const uint32_t count = args.weights.inputs;
+GRUCORE_INLINE void quantize_segment(const ProductArgs& args, const float* x, unsigned char* to) {
+  const uint32_t count = args.weights->inputs;
   const Scaling scaling = scaling_of(args, x);
-  unsigned char* const upper = to + quantized_header(args.weights);
-  unsigned char* const lower = upper + quantized_plane(args.weights);
+  unsigned char* const upper = to + quantized_header(*args.weights);
+  unsigned char* const lower = upper + quantized_plane(*args.weights);
   __builtin_memcpy(to, &scaling.scale, sizeof scaling.scale);
-  const uint32_t sums = sum_groups(args.weights);
+  const uint32_t sums = sum_groups(*args.weights);
   if (scaling.inverse == 0.0f) {
     __builtin_memset(to + 4, 0, 4 * sums);
-    __builtin_memset(upper, 0, quantized_plane(args.weights) * (kBits / 8));
+    __builtin_memset(upper, 0, quantized_plane(*args.weights) * (kBits / 8));
     return;
   }
   const F32 inverse = broadcast(scaling.inverse);
-  const uint32_t group = args.weights.kind == WeightKind::kInt8 ? kBlockInputs : kGroupInputs;
+  const uint32_t group = args.weights->kind == WeightKind::kInt8 ? kBlockInputs : kGroupInputs;
   for (uint32_t g = 0; g < sums; ++g) {
     I32 sum = broadcast_i32(0);
     const uint32_t end = count - g * group < group ? count : (g + 1) * group;
@@ -84,19 +84,19 @@ GRUCORE_INLINE void quantize_segment(const QuantizeArgs& args, const float* x, u
 }
 
 template <int kBits>
-GRUCORE_INLINE void quantize_rows(const QuantizeArgs& args) {
-  const size_t segment = quantized_segment(args.weights);
+GRUCORE_INLINE void quantize_rows(const ProductArgs& args) {
+  const size_t segment = quantized_segment(*args.weights);
   for (uint32_t i = 0; i < args.rows.count; ++i) {
     const size_t row = args.rows.index ? args.rows.index[i] : i;
-    for (uint32_t s = 0; s < args.weights.segments; ++s) {
-      quantize_segment<kBits>(args, args.x.data + row * args.x.stride + size_t{s} * args.weights.inputs,
-                              args.to.data + row * args.to.stride + s * segment);
+    for (uint32_t s = 0; s < args.weights->segments; ++s) {
+      quantize_segment<kBits>(args, args.x.data + row * args.x.stride + size_t{s} * args.weights->inputs,
+                              args.quantized.data + row * args.quantized.stride + s * segment);
     }
   }
 }
 
-void quantize(const QuantizeArgs& args) {
-  if (args.weights.activation_bits == 8) {
+void quantize(const ProductArgs& args) {
+  if (args.weights->activation_bits == 8) {
     quantize_rows<8>(args);
   } else {
     quantize_rows<16>(args);

@@ -6,6 +6,7 @@ namespace detail {
 namespace GRUCORE_ISA {
 namespace {
 
+// `to` has room for whole vectors, as rows of the engine have.
 bool copy_in(float* to, const float* from, size_t count) {
   Mask bad = is_nonfinite(zero());
   size_t i = 0;
@@ -18,7 +19,7 @@ bool copy_in(float* to, const float* from, size_t count) {
   if (left) {
     const F32 x = load_n(from + i, left);
     bad = mask_or(bad, is_nonfinite(x));
-    store_n(to + i, flush_denormals(x), left);
+    store(to + i, flush_denormals(x));
   }
   return any(bad);
 }

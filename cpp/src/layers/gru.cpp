@@ -50,7 +50,10 @@ Status parse_tensors(const NodeSource& source, bool reset_before, GruParams* par
   PanelWeights bias;
   params->bias_gates = reset_before ? 3 : 4;
   GRUCORE_TRY(source.panels(Role::kBias, params->bias_gates, hidden, 0, &bias));
-  params->bias = bias.data;
+  params->cell.weight_ih = as_panels(params->weight_ih);
+  params->cell.weight_hh = as_panels(params->weight_hh);
+  params->cell.weight_hn = as_panels(params->weight_hn);
+  params->cell.bias = bias.data;
   return has_initial ? source.vector(Role::kInitialState, hidden, &params->initial_state) : Status::kOk;
 }
 
@@ -67,8 +70,11 @@ Status parse(const NodeSource& source, void* out) {
   GRUCORE_TRY(source.attribute(0, 1, &cell));
   GRUCORE_TRY(source.attribute(1, 1, &direction));
   GRUCORE_TRY(source.attribute(2, params.is_masked ? 1 : 0, &masked_output));
-  GRUCORE_TRY(source.activation(3, kGateActivationCount, &params.gate));
-  GRUCORE_TRY(source.activation(6, kGateActivationCount, &params.candidate));
+  CellActivations& activations = params.cell.activations;
+  GRUCORE_TRY(source.activation(3, kGateActivationCount, &activations.gate));
+  GRUCORE_TRY(source.activation(6, kGateActivationCount, &activations.candidate));
+  activations.is_standard = activations.gate.code == ActivationCode::kSigmoid &&
+                            activations.candidate.code == ActivationCode::kTanh;
   params.reverse = direction == 1;
   params.masked_is_zero = masked_output == 1;
   GRUCORE_TRY(parse_tensors(source, cell == 1, &params));
@@ -94,23 +100,22 @@ uint64_t scratch_floats(const void* params, const KernelTable& table, uint32_t b
 }
 
 // h = the new state, for the rows that took part.
-void keep(const NodeMemory& memory, const Matrix& out, uint32_t hidden, const Rows& rows) {
+void keep(const NodeMemory& memory, const float* out, size_t stride, uint32_t hidden, const Rows& rows) {
   for (uint32_t i = 0; i < rows.count; ++i) {
     const uint32_t row = row_of(rows, i);
-    memcpy(memory.state + row * memory.state_stride, out.data + row * out.stride,
-           round_up(hidden, kPanel) * sizeof(float));
+    memcpy(memory.state + row * memory.state_stride, out + row * stride, round_up(hidden, kPanel) * sizeof(float));
   }
 }
 
 // The rows of one frame that the mask lets through; the others get their outputs here.
-Rows pass_mask(const GruParams& p, const NodeMemory& memory, const float* mask, size_t mask_stride, const Matrix& out,
+Rows pass_mask(const GruParams& p, const NodeMemory& memory, const ValueBuffer& mask, size_t first, const Matrix& out,
                const Rows& rows, uint32_t* list) {
   uint32_t count = 0;
   const size_t bytes = size_t{p.weight_hh.rows} * sizeof(float);
   for (uint32_t i = 0; i < rows.count; ++i) {
     const uint32_t row = row_of(rows, i);
     uint32_t open;
-    memcpy(&open, mask + row * mask_stride, sizeof open);
+    memcpy(&open, mask.data + (first + row) * mask.stride, sizeof open);
     if (open) {
       list[count++] = row;
     } else if (p.masked_is_zero) {
@@ -122,23 +127,39 @@ Rows pass_mask(const GruParams& p, const NodeMemory& memory, const float* mask, 
   return {list, count};
 }
 
-void step_fused(const GruParams& p, const KernelTable& table, const GruFrame& frame) {
-  GruArgs args = {};
-  args.weight_ih = as_panels(p.weight_ih);
-  args.weight_hh = as_panels(p.weight_hh);
-  args.weight_hn = as_panels(p.weight_hn);
-  args.bias = p.bias;
-  args.gate = p.gate;
-  args.candidate = p.candidate;
-  args.is_standard = is_standard(p);
-  args.backwards = frame.backwards;
-  args.x = frame.x;
-  if (frame.is_projected) args.projected = {frame.projected.data, frame.projected.stride};
-  args.h = frame.h;
-  args.out = frame.out;
-  args.scratch = {frame.cell, projected_stride(p)};
-  args.rows = frame.rows;
-  table.floats->gru_step(args);
+// All frames of a block. While all rows take part, a step reads the states where the step before has written them;
+// they come home when some rows are left out, and at the end.
+template <class Steps>
+void run_frames(const GruBlock& block, const Node& node, const NodeMemory& memory, const Block& of) {
+  const GruParams& p = block.p;
+  Steps steps(block);
+  const Rows everyone = {nullptr, block.batch};
+  float* away = nullptr;  // where the states are, if not in memory.state
+  for (uint32_t i = 0; i < block.frames; ++i) {
+    const uint32_t frame = p.reverse ? block.frames - 1 - i : i;
+    const size_t first = size_t{frame} * block.batch;
+    float* const out = block.y.data + first * block.y.stride;
+    const Rows* rows = &of.in.at[frame];
+    Rows open;
+    if (p.is_masked) {
+      open = pass_mask(p, memory, of.values[node.inputs[1]], first, {out, block.y.stride}, *rows,
+                       reinterpret_cast<uint32_t*>(memory.scratch + block.at.rows));
+      rows = &open;
+    }
+    const bool is_everyone = rows->index == nullptr;
+    if (away && !is_everyone) {
+      keep(memory, away, block.y.stride, p.weight_hh.rows, everyone);
+      away = nullptr;
+    }
+    steps.step({first, away ? away : memory.state, away ? block.y.stride : memory.state_stride, out, rows,
+                (of.pass + i) % 2 != 0});
+    if (is_everyone) {
+      away = out;
+    } else {
+      keep(memory, out, block.y.stride, p.weight_hh.rows, *rows);
+    }
+  }
+  if (away) keep(memory, away, block.y.stride, p.weight_hh.rows, everyone);
 }
 
 void run(const Node& node, const NodeMemory& memory, const Block& block) {
@@ -146,36 +167,20 @@ void run(const Node& node, const NodeMemory& memory, const Block& block) {
   const ValueBuffer& x = block.values[node.inputs[0]];
   const ValueBuffer& y = block.values[node.output];
   const bool fused = is_fused(p, *block.table);
-  const GruScratch at = lay_out(p, fused, block.batch, block.frames);
-  GruFrame step = {};
-  step.x = {x.data, x.stride};
-  step.projected = {memory.scratch + at.projected, projected_stride(p)};
-  step.is_projected = block.frames > 1 || !(fused || projects_in_step(p));
-  step.h = {memory.state, memory.state_stride};
-  step.batch = block.batch;
-  step.cell = memory.scratch + at.cell;
-  step.input_product = memory.scratch + at.input_product;
-  step.state_product = memory.scratch + at.state_product;
-  step.rows = block.in.all;
-  if (step.is_projected) project(p, *block.table, step);
-  for (uint32_t i = 0; i < block.frames; ++i) {
-    const uint32_t frame = p.reverse ? block.frames - 1 - i : i;
-    const size_t first = size_t{frame} * block.batch;
-    step.projected.data = memory.scratch + at.projected + first * projected_stride(p);
-    step.out = {y.data + first * y.stride, y.stride};
-    step.rows = block.in.at[frame];
-    step.backwards = (block.pass + i) % 2 != 0;
-    if (p.is_masked) {
-      const ValueBuffer& mask = block.values[node.inputs[1]];
-      step.rows = pass_mask(p, memory, mask.data + first * mask.stride, mask.stride, step.out, step.rows,
-                            reinterpret_cast<uint32_t*>(memory.scratch + at.rows));
-    }
-    if (fused) {
-      step_fused(p, *block.table, step);
-    } else {
-      step_mixed(p, *block.table, step);
-    }
-    keep(memory, step.out, p.weight_hh.rows, step.rows);
+  const GruBlock of = {p,
+                       *block.table,
+                       {x.data, x.stride},
+                       {y.data, y.stride},
+                       memory.state_stride,
+                       memory.scratch,
+                       lay_out(p, fused, block.batch, block.frames),
+                       block.batch,
+                       block.frames,
+                       block.in.all};
+  if (fused) {
+    run_frames<FusedSteps>(of, node, memory, block);
+  } else {
+    run_frames<MixedSteps>(of, node, memory, block);
   }
 }
 
@@ -193,6 +198,32 @@ constexpr LayerKind make() {
 }
 
 }  // namespace
+
+FusedSteps::FusedSteps(const GruBlock& block) : table_(block.table), projected_(nullptr) {
+  if (block.frames > 1) {
+    project(block);
+    projected_ = block.scratch + block.at.projected;
+  }
+  args_.cell = &block.p.cell;
+  args_.x.data = block.x.data;
+  args_.x.stride = block.x.stride;
+  args_.projected.data = nullptr;
+  args_.projected.stride = projected_stride(block.p);
+  args_.out.stride = block.y.stride;
+  args_.scratch.data = block.scratch + block.at.cell;
+  args_.scratch.stride = projected_stride(block.p);
+}
+
+void FusedSteps::step(const GruFrame& frame) {
+  if (projected_) args_.projected.data = projected_ + frame.row * args_.projected.stride;
+  args_.h.data = frame.h;
+  args_.h.stride = frame.h_stride;
+  args_.out.data = frame.out;
+  args_.rows.index = frame.rows->index;
+  args_.rows.count = frame.rows->count;
+  args_.backwards = frame.backwards;
+  table_.floats->gru_step(args_);
+}
 
 GruScratch lay_out(const GruParams& p, bool fused, uint32_t batch, uint32_t frames) {
   const uint64_t rows = uint64_t{batch} * frames;

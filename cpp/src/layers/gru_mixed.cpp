@@ -1,5 +1,4 @@
-// The GRU with weights of any dtype, each matrix of its own: products that continue the chains in memory, and the
-// cell. Float32 weights have a kernel that keeps the chains in registers.
+// The GRU with weights of any dtype.
 // SPDX-License-Identifier: Apache-2.0
 #include "layers/gru.h"
 
@@ -10,79 +9,116 @@ namespace {
 
 constexpr float kLeastStateRange = 1.0f;
 
-Product input_product(const GruParams& p, const GruFrame& frame) {
-  return {p.weight_ih, frame.x, p.input_range, 0.0f, frame.projected, frame.rows, frame.input_product, frame.backwards};
-}
-Product state_product(const GruFrame& frame, const PackedWeights& weights, const ConstMatrix& h, const Matrix& y) {
-  return {weights, h, 0.0f, kLeastStateRange, y, frame.rows, frame.state_product, frame.backwards};
+GateSource projected_gate(const Matrix& projected, uint32_t gate) {
+  return {projected.data, projected.stride, 3, gate};
 }
 
-GateSource projected_gate(const GruFrame& frame, uint32_t gate) {
-  return {frame.projected.data, frame.projected.stride, 3, gate};
+// Where the products stand and what they take; x and rows are for the caller.
+void set_product(const PackedWeights& weights, float* scratch, ProductArgs* args) {
+  args->weights = &weights;
+  args->range = 0.0f;
+  args->least = kLeastStateRange;
+  args->quantized.data = reinterpret_cast<unsigned char*>(scratch);
+  args->quantized.stride = quantized_stride(weights);
+  args->backwards = false;
+  args->overwrites = false;
 }
-
-CellArgs cell_args(const GruParams& p, const GruFrame& frame) {
-  CellArgs args = {};
-  args.gate = p.gate;
-  args.candidate = p.candidate;
-  args.is_standard = is_standard(p);
-  args.units = p.weight_hh.rows;
-  args.sums = {frame.cell, projected_stride(p)};
-  args.h = frame.h;
-  args.out = frame.out;
-  args.rows = frame.rows;
-  return args;
-}
-
-void step_reset_after(const GruParams& p, const KernelTable& table, const GruFrame& frame) {
-  PanelStepArgs args;
-  args.cell = cell_args(p, frame);
-  args.cell.input_n = projected_gate(frame, 2);
-  args.bias = p.bias;
-  args.backwards = frame.backwards;
-  args.input = {};
-  args.input.y = frame.projected;
-  if (!frame.is_projected) args.input = prepare(table, input_product(p, frame));
-  args.recurrent = prepare(table, state_product(frame, p.weight_hh, frame.h, args.cell.sums));
-  if (is_integer(p.weight_hh.kind)) {
-    table.integers->panel_step(args);
-  } else {
-    table.floats->panel_step(args);
-  }
-}
-
-void step_reset_before(const GruParams& p, const KernelTable& table, const GruFrame& frame) {
-  CellArgs args = cell_args(p, frame);
-  const size_t stride = gate_stride(p), part = size_t{frame.batch} * stride;
-  float* const after_sums = frame.cell + size_t{frame.batch} * projected_stride(p);
-  const Matrix gated = {after_sums, stride}, candidate = {after_sums + part, stride};
-  args.update = {after_sums + 2 * part, stride};
-  table.floats->gather(
-      {{projected_gate(frame, 0), projected_gate(frame, 1), {}}, 2, args.units, args.sums, frame.rows});
-  multiply(table, state_product(frame, p.weight_hh, frame.h, args.sums));
-  args.out = gated;
-  table.floats->cell_reset(args);
-  table.floats->gather({{projected_gate(frame, 2), {}, {}}, 1, args.units, candidate, frame.rows});
-  multiply(table, state_product(frame, p.weight_hn, {gated.data, gated.stride}, candidate));
-  args.input_n = {candidate.data, candidate.stride, 1, 0};
-  args.out = frame.out;
-  table.floats->cell_candidate(args);
+void set_input_product(const GruBlock& block, float* y, ProductArgs* args) {
+  set_product(block.p.weight_ih, block.scratch + block.at.input_product, args);
+  args->range = block.p.input_range;
+  args->least = 0.0f;
+  args->x.data = block.x.data;
+  args->x.stride = block.x.stride;
+  args->y.data = y;
+  args->y.stride = projected_stride(block.p);
 }
 
 }  // namespace
 
-void project(const GruParams& p, const KernelTable& table, const GruFrame& block) {
-  const auto bias = [&](uint32_t gate) { return GateSource{p.bias, 0, p.bias_gates, gate}; };
-  table.floats->gather({{bias(0), bias(1), bias(2)}, 3, p.weight_hh.rows, block.projected, block.rows});
-  multiply(table, input_product(p, block));
+void project(const GruBlock& block) {
+  const GruParams& p = block.p;
+  const auto bias = [&](uint32_t gate) { return GateSource{p.cell.bias, 0, p.bias_gates, gate}; };
+  const Matrix projected = {block.scratch + block.at.projected, projected_stride(p)};
+  block.table.floats->gather({{bias(0), bias(1), bias(2)}, 3, p.weight_hh.rows, projected, block.all});
+  ProductArgs args;
+  set_input_product(block, projected.data, &args);
+  args.rows = block.all;
+  multiply(block.table, args);
 }
 
-void step_mixed(const GruParams& p, const KernelTable& table, const GruFrame& frame) {
-  if (p.weight_hn.data) {
-    step_reset_before(p, table, frame);
+MixedSteps::MixedSteps(const GruBlock& block)
+    : block_(block),
+      projected_(block.scratch + block.at.projected),
+      is_integer_(is_integer(block.p.weight_hh.kind)) {
+  const GruParams& p = block.p;
+  const bool has_input = block.frames == 1 && projects_in_step(p);
+  if (!has_input) project(block);
+  set_input_product(block, projected_, &args_.input);
+  if (!has_input) args_.input.weights = nullptr;
+  args_.input.overwrites = is_integer_;
+  set_product(p.weight_hh, block.scratch + block.at.state_product, &args_.recurrent);
+  args_.recurrent.overwrites = is_integer_;
+  args_.recurrent.y.data = block.scratch + block.at.cell;
+  args_.recurrent.y.stride = projected_stride(p);
+  args_.bias = p.cell.bias;
+  args_.cell.activations = p.cell.activations;
+  args_.cell.units = p.weight_hh.rows;
+  args_.cell.sums.data = args_.recurrent.y.data;
+  args_.cell.sums.stride = args_.recurrent.y.stride;
+  args_.cell.out.stride = block.y.stride;
+}
+
+void MixedSteps::step(const GruFrame& frame) {
+  args_.input.y.data = projected_ + frame.row * args_.input.y.stride;
+  args_.cell.h.data = frame.h;
+  args_.cell.h.stride = frame.h_stride;
+  if (block_.p.weight_hn.data) return step_reset_before(frame);
+  args_.input.rows.index = frame.rows->index;
+  args_.input.rows.count = frame.rows->count;
+  args_.recurrent.x.data = frame.h;
+  args_.recurrent.x.stride = frame.h_stride;
+  args_.recurrent.rows.index = frame.rows->index;
+  args_.recurrent.rows.count = frame.rows->count;
+  args_.cell.out.data = frame.out;
+  args_.cell.rows.index = frame.rows->index;
+  args_.cell.rows.count = frame.rows->count;
+  args_.backwards = frame.backwards;
+  if (is_integer_) {
+    block_.table.integers->panel_step(args_);
   } else {
-    step_reset_after(p, table, frame);
+    block_.table.floats->panel_step(args_);
   }
+}
+
+void MixedSteps::step_reset_before(const GruFrame& frame) {
+  const GruParams& p = block_.p;
+  const KernelTable& table = block_.table;
+  const Rows& rows = *frame.rows;
+  const size_t stride = gate_stride(p), part = size_t{block_.batch} * stride;
+  float* const after_sums = args_.cell.sums.data + size_t{block_.batch} * projected_stride(p);
+  const Matrix projected = {args_.input.y.data, args_.input.y.stride};
+  const Matrix gated = {after_sums, stride}, candidate = {after_sums + part, stride};
+  CellArgs& cell = args_.cell;
+  cell.update = {after_sums + 2 * part, stride};
+  cell.rows = rows;
+  table.floats->gather({{projected_gate(projected, 0), projected_gate(projected, 1), {}}, 2, cell.units, cell.sums, rows});
+  multiply_states(p.weight_hh, cell.h, cell.sums, rows);
+  cell.out = gated;
+  table.floats->cell_reset(cell);
+  table.floats->gather({{projected_gate(projected, 2), {}, {}}, 1, cell.units, candidate, rows});
+  multiply_states(p.weight_hn, {gated.data, gated.stride}, candidate, rows);
+  cell.input_n = {candidate.data, candidate.stride, 1, 0};
+  cell.out = {frame.out, block_.y.stride};
+  table.floats->cell_candidate(cell);
+}
+
+void MixedSteps::multiply_states(const PackedWeights& weights, const ConstMatrix& x, const Matrix& y, const Rows& rows) {
+  ProductArgs args;
+  set_product(weights, block_.scratch + block_.at.state_product, &args);
+  args.x = x;
+  args.y = y;
+  args.rows = rows;
+  multiply(block_.table, args);
 }
 
 }  // namespace detail

@@ -129,22 +129,11 @@ PackedWeights group_of(const PackedWeights& weights, uint32_t group) {
 }
 
 uint64_t product_scratch(const PackedWeights& weights, uint64_t rows) {
-  return is_integer(weights.kind) ? rows * quantized_segment(weights) * weights.segments / sizeof(float) : 0;
+  return rows * quantized_stride(weights) / sizeof(float);
 }
 
-ProductArgs prepare(const KernelTable& table, const Product& product) {
-  const PackedWeights& weights = product.weights;
-  ProductArgs args = {weights, product.x, {}, product.y, product.rows, product.backwards};
-  if (is_integer(weights.kind)) {
-    args.quantized = {reinterpret_cast<unsigned char*>(product.scratch), quantized_segment(weights) * weights.segments};
-    table.integers->quantize({weights, product.range, product.least, product.x, args.quantized, product.rows});
-  }
-  return args;
-}
-
-void multiply(const KernelTable& table, const Product& product) {
-  const ProductArgs args = prepare(table, product);
-  if (is_integer(product.weights.kind)) {
+void multiply(const KernelTable& table, const ProductArgs& args) {
+  if (is_integer(args.weights->kind)) {
     table.integers->product(args);
   } else {
     table.floats->product(args);
@@ -159,7 +148,8 @@ void multiply_and_activate(const KernelTable& table, const BiasedProduct& produc
     return;
   }
   table.floats->gather({{{product.bias, 0, 1, 0}, {}, {}}, 1, weights.rows, y, rows});
-  multiply(table, {weights, x, product.input_range, 0.0f, y, rows, product.scratch, false});
+  const QuantizedRows quantized = {reinterpret_cast<unsigned char*>(product.scratch), quantized_stride(weights)};
+  multiply(table, {&weights, product.input_range, 0.0f, x, quantized, y, rows, false, false});
   for (uint32_t i = 0; i < rows.count; ++i) {
     float* const row = y.data + row_of(rows, i) * y.stride;
     table.floats->activate(product.activation, nullptr, row, row, weights.rows);

@@ -40,20 +40,13 @@ PackedWeights group_of(const PackedWeights& weights, uint32_t group);
 // Floats of scratch that the products of `rows` rows need.
 uint64_t product_scratch(const PackedWeights& weights, uint64_t rows);
 
-// y += weights * x for the rows. range and least are those of QuantizeArgs.
-struct Product {
-  const PackedWeights& weights;
-  ConstMatrix x;
-  float range;
-  float least;
-  Matrix y;
-  Rows rows;
-  float* scratch;
-  bool backwards;  // last panel first
-};
-// Quantizes x where the weights want it; what is left is for a kernel.
-ProductArgs prepare(const KernelTable& table, const Product& product);
-void multiply(const KernelTable& table, const Product& product);
+// Bytes of a row there.
+inline size_t quantized_stride(const PackedWeights& weights) {
+  return is_integer(weights.kind) ? quantized_segment(weights) * weights.segments : 0;
+}
+
+// y += weights * x
+void multiply(const KernelTable& table, const ProductArgs& args);
 
 // y = activation(bias + weights * x): the dense layer and the convolution.
 struct BiasedProduct {
