@@ -144,10 +144,10 @@ struct ResetBeforeGates {
         for (int v = 0; v < kVectors; ++v) {
           const size_t at = static_cast<size_t>(p) * kPanel + static_cast<size_t>(v) * kLanes;
           const F32 gated =
-              mul(gate_of_tile(args, reset[r][p][v]), load_vector<kLast, kVectors>(before + at, v, piece));
-          store_vector<kLast, kVectors>(scratch + at, flush_denormals(gated), v, piece);
-          store_vector<kLast, kVectors>(scratch + hidden + at, gate_of_tile(args, update[r][p][v]), v, piece);
-          store_vector<kLast, kVectors>(scratch + 2 * hidden + at, candidate[r][p][v], v, piece);
+              mul(gate_of_tile(args, reset[r][p][v]), load(before + at));
+          store(scratch + at, flush_denormals(gated));
+          store(scratch + hidden + at, gate_of_tile(args, update[r][p][v]));
+          store(scratch + 2 * hidden + at, candidate[r][p][v]);
         }
       }
     }
@@ -185,9 +185,9 @@ struct ResetBeforeCandidate {
       for (int p = 0; p < kPanels; ++p) {
         for (int v = 0; v < kVectors; ++v) {
           const size_t at = static_cast<size_t>(p) * kPanel + static_cast<size_t>(v) * kLanes;
-          const F32 z = load_vector<kLast, kVectors>(update + at, v, piece);
-          const F32 h_before = load_vector<kLast, kVectors>(before + at, v, piece);
-          store_vector<kLast, kVectors>(out + at, candidate_of_tile(args, z, h_before, candidate[r][p][v]), v, piece);
+          const F32 z = load(update + at);
+          const F32 h_before = load(before + at);
+          store(out + at, candidate_of_tile(args, z, h_before, candidate[r][p][v]));
         }
       }
     }

@@ -41,8 +41,7 @@ struct MatmulTile {
         for (int v = 0; v < kVectors; ++v) {
           F32 value = done[r][p][v];
           if (args.activation.code != ActivationCode::kLinear) value = apply(args.activation, value);
-          store_vector<kLast, kVectors>(y[r] + static_cast<size_t>(p) * kPanel + v * kLanes, flush_denormals(value), v,
-                                        piece);
+          store(y[r] + static_cast<size_t>(p) * kPanel + v * kLanes, flush_denormals(value));
         }
       }
     }

@@ -7,40 +7,36 @@ namespace detail {
 namespace GRUCORE_ISA {
 namespace {
 
-// A piece of the outputs: `panels` neighbouring panels of `width` rows from row `row`, and in each of
-// them some vectors from lane `lane`.
+// A piece of the outputs: neighbouring panels from row `row`, and in each of them some vectors from lane `lane`.
 struct Piece {
   uint32_t row;
-  uint32_t width;
+  uint32_t width;  // of the last panel; the others have kPanel rows
   uint32_t lane;
-  uint32_t last;  // lanes of a panel's last vector, where kLast is kAnyLanes
+  uint32_t last;  // lanes of the last vector, where kLast is kAnyLanes
 };
 
 // Sums of kRows rows of activations over kPanels panels, kVectors vectors in each, kGates gates.
-// The last vector of a panel has kLast lanes.
+// The last vector of the last panel has kLast lanes.
 template <int kGates, int kRows, int kPanels, int kVectors>
 struct Sums {
   F32 at[kRows][kPanels][kVectors][kGates];
 };
 
-template <int kLast, int kVectors>
-GRUCORE_INLINE F32 load_vector(const float* p, int v, const Piece& piece) {
+// Vector v of panel p of a piece of kPanels panels.
+template <int kLast, int kPanels, int kVectors>
+GRUCORE_INLINE F32 load_vector(const float* from, int p, int v, const Piece& piece) {
+  const bool is_last = p == kPanels - 1 && v == kVectors - 1;
   if constexpr (kLast == kAnyLanes) {
-    return load_n(p, static_cast<int>(piece.last));
+    return is_last ? load_n(from, static_cast<int>(piece.last)) : load(from);
   } else {
-    return v == kVectors - 1 ? load_lanes<kLast>(p) : load(p);
+    return is_last ? load_lanes<kLast>(from) : load(from);
   }
 }
 
-template <int kLast, int kVectors>
-GRUCORE_INLINE void store_vector(float* p, F32 value, int v, const Piece& piece) {
-  if constexpr (kLast == kAnyLanes) {
-    store_n(p, value, static_cast<int>(piece.last));
-  } else if (v == kVectors - 1) {
-    store_lanes<kLast>(p, value);
-  } else {
-    store(p, value);
-  }
+// Floats from one gate of panel p to the next: only the last one may be narrower than the others.
+template <int kPanels>
+GRUCORE_INLINE size_t width_of(int p, const Piece& piece) {
+  return p == kPanels - 1 ? piece.width : kPanel;
 }
 
 // sums += weights * x, inputs ascending: one chain of mul_add per output (contract: docs/numerics.md).
@@ -48,7 +44,6 @@ template <int kLast, int kGates, int kRows, int kPanels, int kVectors>
 GRUCORE_INLINE void accumulate(Sums<kGates, kRows, kPanels, kVectors>& sums, const PanelWeights& weights,
                                const Piece& piece, const float* const (&x)[kRows]) {
   const size_t inputs = weights.inputs;
-  const size_t width = piece.width;
   const float* w[kPanels];
   GRUCORE_UNROLL(4)
   for (int p = 0; p < kPanels; ++p) {
@@ -63,7 +58,8 @@ GRUCORE_INLINE void accumulate(Sums<kGates, kRows, kPanels, kVectors>& sums, con
       for (int g = 0; g < kGates; ++g) {
         GRUCORE_UNROLL(4)
         for (int v = 0; v < kVectors; ++v) {
-          weight[g][v] = load_vector<kLast, kVectors>(w[p] + static_cast<size_t>(g) * width + v * kLanes, v, piece);
+          const float* from = w[p] + static_cast<size_t>(g) * width_of<kPanels>(p, piece) + v * kLanes;
+          weight[g][v] = load_vector<kLast, kPanels, kVectors>(from, p, v, piece);
         }
       }
       GRUCORE_UNROLL(8)
@@ -75,7 +71,7 @@ GRUCORE_INLINE void accumulate(Sums<kGates, kRows, kPanels, kVectors>& sums, con
           for (int v = 0; v < kVectors; ++v) sums.at[r][p][v][g] = mul_add(weight[g][v], xk, sums.at[r][p][v][g]);
         }
       }
-      w[p] += kGates * width;
+      w[p] += kGates * width_of<kPanels>(p, piece);
     }
   }
 }
@@ -87,9 +83,11 @@ GRUCORE_INLINE void set_gate(Sums<kGates, kRows, kPanels, kVectors>& sums, int t
   GRUCORE_UNROLL(8)
   for (int p = 0; p < kPanels; ++p) {
     const float* from = values + (piece.row + static_cast<size_t>(p) * kPanel) * gates +
-                        gate * static_cast<size_t>(piece.width) + piece.lane;
+                        gate * width_of<kPanels>(p, piece) + piece.lane;
     GRUCORE_UNROLL(4)
-    for (int v = 0; v < kVectors; ++v) sums.at[r][p][v][to] = load_vector<kLast, kVectors>(from + v * kLanes, v, piece);
+    for (int v = 0; v < kVectors; ++v) {
+      sums.at[r][p][v][to] = load_vector<kLast, kPanels, kVectors>(from + v * kLanes, p, v, piece);
+    }
   }
 }
 
@@ -164,11 +162,50 @@ GRUCORE_INLINE void for_each_panel(uint32_t rows, bool backwards, const Op& op) 
   }
 }
 
+// Where masks cost nothing: threes and fours of panels, the last panel whole or not. Three or four keep the multipliers
+// busy; fewer wait for their own sums.
+struct TileSizes {
+  uint32_t panels, threes, count;
+
+  GRUCORE_INLINE explicit TileSizes(uint32_t rows) : panels((rows + kPanel - 1) / kPanel) {
+    threes = panels == 5 ? 1 : (4 - panels % 4) % 4;
+    if (threes * 3 > panels) threes = 0;
+    count = threes + (panels - threes * 3 + 3) / 4;
+  }
+  GRUCORE_INLINE uint32_t first(uint32_t i) const { return i < threes ? i * 3 : i * 4 - threes; }
+};
+template <class Op>
+GRUCORE_INLINE void for_each_tile(uint32_t rows, bool backwards, const Op& op) {
+  const TileSizes sizes(rows);
+  GRUCORE_UNROLL(1)
+  for (uint32_t i = 0; i < sizes.count; ++i) {
+    const uint32_t at = backwards ? sizes.count - 1 - i : i;
+    const uint32_t first = sizes.first(at);
+    const uint32_t row = first * kPanel;
+    if (at + 1 == sizes.count) {
+      const uint32_t width = padded_rows(rows - (sizes.panels - 1) * kPanel);
+      const Piece piece = {row, width, 0, width};
+      switch (sizes.panels - first) {
+        case 1: op.template tile<1, 1, kAnyLanes>(piece); break;
+        case 2: op.template tile<2, 1, kAnyLanes>(piece); break;
+        case 3: op.template tile<3, 1, kAnyLanes>(piece); break;
+        default: op.template tile<4, 1, kAnyLanes>(piece); break;
+      }
+    } else if (at < sizes.threes) {
+      op.template tile<3, 1, kLanes>(Piece{row, kPanel, 0, 0});
+    } else {
+      op.template tile<4, 1, kLanes>(Piece{row, kPanel, 0, 0});
+    }
+  }
+}
+
 // For a single row: the widest pieces that kMost vectors allow.
 template <int kMost, class Op>
 GRUCORE_INLINE void for_each_piece(uint32_t rows, bool backwards, const Op& op) {
   if constexpr (kMost < kPanelVectors) {
     for_each_vector(rows, op);
+  } else if constexpr (kHasMasks && kMost == 4) {
+    for_each_tile(rows, backwards, op);
   } else {
     for_each_panel<kMost>(rows, backwards, op);
   }
