@@ -138,15 +138,8 @@ struct ResetAfterCells {
     F32 recurrent = load_place(sums + place.gate(3, 2), place);
     F32 candidate = load_place(input + place.gate(3, 2), place);
     if (kParts) {
-      F32 input_reset = load_place(input + place.gate(3, 0), place);
-      F32 input_update = load_place(input + place.gate(3, 1), place);
-      if (step.input.weights) {
-        input_reset = add(load_place(step.bias + place.gate(4, 0), place), input_reset);
-        input_update = add(load_place(step.bias + place.gate(4, 1), place), input_update);
-        candidate = add(load_place(step.bias + place.gate(4, 2), place), candidate);
-      }
-      reset = add(input_reset, reset);
-      update = add(input_update, update);
+      reset = add(load_place(input + place.gate(3, 0), place), reset);
+      update = add(load_place(input + place.gate(3, 1), place), update);
       recurrent = add(load_place(step.bias + place.gate(4, 3), place), recurrent);
     }
     vectors.reset[count] = reset;
@@ -245,19 +238,23 @@ struct PanelGroup {
 template <class Products>
 GRUCORE_INLINE void step_panels(const PanelStepArgs& args) {
   const uint32_t units = args.cell.units;
-  const bool has_input = args.input.weights != nullptr;
-  const Matrix& projected = args.input.y;
-  const GatherArgs input = {
-      {{args.bias, 0, 4, 0}, {args.bias, 0, 4, 1}, {args.bias, 0, 4, 2}}, 3, units, projected, args.cell.rows};
-  const GateSource r = {projected.data, projected.stride, 3, 0}, z = {projected.data, projected.stride, 3, 1};
-  const GatherArgs recurrent = {{r, z, {args.bias, 0, 4, 3}}, 3, units, args.recurrent.y, args.cell.rows};
+  GatherArgs recurrent;
+  for (uint32_t g = 0; g < 3; ++g) {
+    recurrent.from[g].data = g < 2 ? args.input.y.data : args.bias;
+    recurrent.from[g].stride = g < 2 ? args.input.y.stride : 0;
+    recurrent.from[g].gates = g < 2 ? 3 : 4;
+    recurrent.from[g].gate = g < 2 ? g : 3;
+  }
+  recurrent.gates = 3;
+  recurrent.units = units;
+  recurrent.y.data = args.recurrent.y.data;
+  recurrent.y.stride = args.recurrent.y.stride;
+  recurrent.rows.index = args.cell.rows.index;
+  recurrent.rows.count = args.cell.rows.count;
   using Group = PanelGroup<Products::kPanels>;
   for (uint32_t i = 0; i < Group::count(units); ++i) {
     const Group group = Group::at(units, i, args.backwards);
-    if (has_input) {
-      for_each_row<GatherRow>(input, group.first, group.panels);
-      Products::run(args.input, group.first, group.panels);
-    }
+    if (args.input.weights) Products::run(args.input, group.first, group.panels);
     for_each_row<GatherRow>(recurrent, group.first, group.panels);
     Products::run(args.recurrent, group.first, group.panels);
     reset_after<false>(args, group.first, group.panels);

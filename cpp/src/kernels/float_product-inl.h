@@ -1,7 +1,7 @@
 // y += weights * x for float32 and float16 weights. Included once per instruction set, inside its target region.
 //
 // A panel's gates lie side by side along k, so that a panel of G gates and w rows is one of G * w rows. Each sum is
-// the chain that stands in y, continued with one multiply-add for each input, ascending (docs/numerics.md).
+// the bias or the chain that stands in y, continued with one multiply-add for each input, ascending (docs/numerics.md).
 // SPDX-License-Identifier: Apache-2.0
 
 namespace grucore {
@@ -18,6 +18,7 @@ GRUCORE_INLINE void float_tile(const ProductArgs& args, uint32_t row, uint32_t l
   const size_t inputs = weights.inputs;
   const size_t pitch = size_t{panel_width(weights.rows, row)} * weights.gates;
   const size_t before = size_t{row} * weights.gates;
+  const size_t start_pitch = args.bias ? size_t{kPanel} * args.bias_gates : pitch;
   const Weight* w[kPanels];
   const float* x[kRows];
   float* y[kRows];
@@ -31,11 +32,12 @@ GRUCORE_INLINE void float_tile(const ProductArgs& args, uint32_t row, uint32_t l
     const size_t at = row_at(args.rows, first + static_cast<uint32_t>(r));
     x[r] = args.x.data + at * args.x.stride;
     y[r] = args.y.data + at * args.y.stride + before + lane;
+    const float* start = args.bias ? args.bias + size_t{row} * args.bias_gates + lane : y[r];
     GRUCORE_UNROLL(8)
     for (int p = 0; p < kPanels; ++p) {
       GRUCORE_UNROLL(8)
       for (int v = 0; v < kVectors; ++v) {
-        sums[r][p][v] = load_strip<kLast>(y[r] + static_cast<size_t>(p) * pitch + v * kLanes, lanes);
+        sums[r][p][v] = load_strip<kLast>(start + static_cast<size_t>(p) * start_pitch + v * kLanes, lanes);
       }
     }
   }

@@ -18,6 +18,7 @@ struct Strip {
   const uint16_t* group_scale;   // int4: of these rows in the first group of inputs
   size_t scale_pitch;            // to the next group of inputs
   uint32_t at;                   // in a row of y
+  const float* bias;             // of these rows; or null
   int lanes;                     // where kLast is kAnyLanes
 };
 
@@ -205,7 +206,7 @@ GRUCORE_INLINE void integer_tile(const ProductArgs& args, const Strip& strip, ui
           product = mul(product, load_strip<kLast>(strip.scale + v * kLanes, strip.lanes));
         }
         float* const to = y[r] + v * kLanes;
-        if (!args.overwrites) product = add(load_strip<kLast>(to, strip.lanes), product);
+        if (!args.overwrites) product = add(load_strip<kLast>(s == 0 && strip.bias ? strip.bias + v * kLanes : to, strip.lanes), product);
         store_strip<kLast>(to, product, strip.lanes);
       }
       x[r].header += quantized_segment(weights);
@@ -240,6 +241,7 @@ struct IntegerPanels {
     strip.group_scale = static_cast<const uint16_t*>(weights.scale) + before * scale_groups;
     strip.scale_pitch = rows;
     strip.at = static_cast<uint32_t>(before);
+    strip.bias = args.bias ? args.bias + size_t{row} * args.bias_gates : nullptr;
     for (uint32_t left = rows; left > 0;) {
       const uint32_t lanes = left >= kWide ? kWide : left < static_cast<uint32_t>(kLanes) ? left : kLanes;
       strip.lanes = static_cast<int>(lanes);
@@ -254,6 +256,7 @@ struct IntegerPanels {
       strip.scale += lanes;
       strip.group_scale += lanes;
       strip.at += lanes;
+      if (strip.bias) strip.bias += lanes;
       left -= lanes;
     }
   }

@@ -124,9 +124,12 @@ struct QuantizedRows {
   size_t stride;
 };
 
-// y += weights * x for each of the rows; y[row] is panel by panel, gate by gate. Integer products quantize x first.
+// y = bias + weights * x, or y += weights * x, for each of the rows; y[row] is panel by panel, gate by gate. Integer
+// products quantize x first.
 struct ProductArgs {
   const PackedWeights* weights;
+  const float* bias;        // panel16 of bias_gates gates, the first of which are those of y; null: y += weights * x
+  uint32_t bias_gates;
   float range;              // of x, where it is fixed; 0: the largest |x|, but at least `least`
   float least;
   ConstMatrix x;            // segments * inputs floats a row
@@ -134,7 +137,7 @@ struct ProductArgs {
   Matrix y;
   Rows rows;
   bool backwards;   // last panel first: what was read last is in the caches still
-  bool overwrites;  // y = weights * x, of one segment; integer products only
+  bool overwrites;  // y = weights * x, of one segment, without a bias; integer products only
 };
 
 // Where a gate's values come from: gate `gate` of rows with `gates` gates; stride 0: one row for all.

@@ -16,6 +16,8 @@ GateSource projected_gate(const Matrix& projected, uint32_t gate) {
 // Where the products stand and what they take; x and rows are for the caller.
 void set_product(const PackedWeights& weights, float* scratch, ProductArgs* args) {
   args->weights = &weights;
+  args->bias = nullptr;
+  args->bias_gates = 0;
   args->range = 0.0f;
   args->least = kLeastStateRange;
   args->quantized.data = reinterpret_cast<unsigned char*>(scratch);
@@ -25,6 +27,8 @@ void set_product(const PackedWeights& weights, float* scratch, ProductArgs* args
 }
 void set_input_product(const GruBlock& block, float* y, ProductArgs* args) {
   set_product(block.p.weight_ih, block.scratch + block.at.input_product, args);
+  args->bias = block.p.cell.bias;
+  args->bias_gates = block.p.bias_gates;
   args->range = block.p.input_range;
   args->least = 0.0f;
   args->x.data = block.x.data;
@@ -36,12 +40,8 @@ void set_input_product(const GruBlock& block, float* y, ProductArgs* args) {
 }  // namespace
 
 void project(const GruBlock& block) {
-  const GruParams& p = block.p;
-  const auto bias = [&](uint32_t gate) { return GateSource{p.cell.bias, 0, p.bias_gates, gate}; };
-  const Matrix projected = {block.scratch + block.at.projected, projected_stride(p)};
-  block.table.floats->gather({{bias(0), bias(1), bias(2)}, 3, p.weight_hh.rows, projected, block.all});
   ProductArgs args;
-  set_input_product(block, projected.data, &args);
+  set_input_product(block, block.scratch + block.at.projected, &args);
   args.rows = block.all;
   multiply(block.table, args);
 }
@@ -55,7 +55,6 @@ MixedSteps::MixedSteps(const GruBlock& block)
   if (!has_input) project(block);
   set_input_product(block, projected_, &args_.input);
   if (!has_input) args_.input.weights = nullptr;
-  args_.input.overwrites = is_integer_;
   set_product(p.weight_hh, block.scratch + block.at.state_product, &args_.recurrent);
   args_.recurrent.overwrites = is_integer_;
   args_.recurrent.y.data = block.scratch + block.at.cell;

@@ -147,9 +147,8 @@ void multiply_and_activate(const KernelTable& table, const BiasedProduct& produc
     table.floats->matmul({as_panels(weights), product.bias, product.activation, x, y, rows});
     return;
   }
-  table.floats->gather({{{product.bias, 0, 1, 0}, {}, {}}, 1, weights.rows, y, rows});
   const QuantizedRows quantized = {reinterpret_cast<unsigned char*>(product.scratch), quantized_stride(weights)};
-  multiply(table, {&weights, product.input_range, 0.0f, x, quantized, y, rows, false, false});
+  multiply(table, {&weights, product.bias, 1, product.input_range, 0.0f, x, quantized, y, rows, false, false});
   for (uint32_t i = 0; i < rows.count; ++i) {
     float* const row = y.data + row_of(rows, i) * y.stride;
     table.floats->activate(product.activation, nullptr, row, row, weights.rows);
