@@ -194,6 +194,12 @@ struct ResetBeforeCandidate {
   }
 };
 
+// Bytes of weights that a step reads for one panel.
+GRUCORE_INLINE size_t panel_bytes(const GruArgs& args, size_t gates) {
+  const size_t inputs = args.projected.data ? 0 : args.cell->weight_ih.inputs;
+  return kPanel * sizeof(float) * (3 * inputs + gates * args.cell->weight_hh.inputs);
+}
+
 void gru_step(const GruArgs& args) {
   const uint32_t units = args.cell->weight_hh.rows;
   const uint32_t count = args.rows.count;
@@ -204,13 +210,14 @@ void gru_step(const GruArgs& args) {
       for_each_vector(units, RowGroups<GruArgs, ResetBeforeCandidate>{args, grouped});
     }
     for (uint32_t i = grouped; i < count; ++i) {
-      for_each_piece<kStepVectors>(units, args.backwards, ResetBeforeGates<1>{args, i});
-      for_each_piece<kStepVectors>(units, args.backwards, ResetBeforeCandidate<1>{args, i});
+      for_each_piece<kStepVectors>(units, panel_bytes(args, 2), args.backwards, ResetBeforeGates<1>{args, i});
+      for_each_piece<kStepVectors>(units, 0, args.backwards, ResetBeforeCandidate<1>{args, i});
     }
   } else {
     if (grouped) for_each_vector(units, RowGroups<GruArgs, ResetAfterTile>{args, grouped});
-    for (uint32_t i = grouped; i < count; ++i)
-      for_each_piece<kStepVectors>(units, args.backwards, ResetAfterTile<1>{args, i});
+    for (uint32_t i = grouped; i < count; ++i) {
+      for_each_piece<kStepVectors>(units, panel_bytes(args, 3), args.backwards, ResetAfterTile<1>{args, i});
+    }
   }
 }
 

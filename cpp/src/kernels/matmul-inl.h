@@ -54,7 +54,7 @@ void matmul(const MatmulArgs& args) {
   const uint32_t count = args.rows.count;
   const uint32_t grouped = grouped_rows(count);
   if (grouped) for_each_vector(outputs, RowGroups<MatmulArgs, MatmulTile>{args, grouped});
-  for (uint32_t i = grouped; i < count; ++i) for_each_piece<kMost>(outputs, false, MatmulTile<1>{args, i});
+  for (uint32_t i = grouped; i < count; ++i) for_each_piece<kMost>(outputs, 0, false, MatmulTile<1>{args, i});
 }
 
 }  // namespace

@@ -162,50 +162,56 @@ GRUCORE_INLINE void for_each_panel(uint32_t rows, bool backwards, const Op& op) 
   }
 }
 
-// Where masks cost nothing: threes and fours of panels, the last panel whole or not. Three or four keep the multipliers
-// busy; fewer wait for their own sums.
-struct TileSizes {
-  uint32_t panels, threes, count;
-
-  GRUCORE_INLINE explicit TileSizes(uint32_t rows) : panels((rows + kPanel - 1) / kPanel) {
-    threes = panels == 5 ? 1 : (4 - panels % 4) % 4;
-    if (threes * 3 > panels) threes = 0;
-    count = threes + (panels - threes * 3 + 3) / 4;
+// Where masks cost nothing: tiles of three and four panels, the last panel whole or not. Three or four keep the
+// multipliers busy; fewer wait for their own sums. Pairs, where all panels together are too much for a first cache and
+// a pair is not: what one step reads last, the next one reads first, going the other way.
+class TileSizes {
+ public:
+  GRUCORE_INLINE TileSizes(uint32_t rows, size_t panel_bytes) : panels_((rows + kPanel - 1) / kPanel) {
+    are_pairs_ = panels_ * panel_bytes > kFirstCache && 2 * panel_bytes <= kFirstCache;
+    threes_ = panels_ == 5 ? 1 : (4 - panels_ % 4) % 4;
+    if (threes_ * 3 > panels_) threes_ = 0;
   }
-  GRUCORE_INLINE uint32_t first(uint32_t i) const { return i < threes ? i * 3 : i * 4 - threes; }
+  GRUCORE_INLINE uint32_t count() const {
+    return are_pairs_ ? (panels_ + 1) / 2 : threes_ + (panels_ - threes_ * 3 + 3) / 4;
+  }
+  GRUCORE_INLINE uint32_t first(uint32_t i) const {
+    return are_pairs_ ? i * 2 : i < threes_ ? i * 3 : i * 4 - threes_;
+  }
+
+ private:
+  static constexpr size_t kFirstCache = 48 * 1024;
+  uint32_t panels_, threes_;
+  bool are_pairs_;
 };
 template <class Op>
-GRUCORE_INLINE void for_each_tile(uint32_t rows, bool backwards, const Op& op) {
-  const TileSizes sizes(rows);
+GRUCORE_INLINE void for_each_tile(uint32_t rows, size_t panel_bytes, bool backwards, const Op& op) {
+  const TileSizes sizes(rows, panel_bytes);
+  const uint32_t count = sizes.count();
   GRUCORE_UNROLL(1)
-  for (uint32_t i = 0; i < sizes.count; ++i) {
-    const uint32_t at = backwards ? sizes.count - 1 - i : i;
-    const uint32_t first = sizes.first(at);
-    const uint32_t row = first * kPanel;
-    if (at + 1 == sizes.count) {
-      const uint32_t width = padded_rows(rows - (sizes.panels - 1) * kPanel);
-      const Piece piece = {row, width, 0, width};
-      switch (sizes.panels - first) {
-        case 1: op.template tile<1, 1, kAnyLanes>(piece); break;
-        case 2: op.template tile<2, 1, kAnyLanes>(piece); break;
-        case 3: op.template tile<3, 1, kAnyLanes>(piece); break;
-        default: op.template tile<4, 1, kAnyLanes>(piece); break;
-      }
-    } else if (at < sizes.threes) {
-      op.template tile<3, 1, kLanes>(Piece{row, kPanel, 0, 0});
-    } else {
-      op.template tile<4, 1, kLanes>(Piece{row, kPanel, 0, 0});
+  for (uint32_t i = 0; i < count; ++i) {
+    const uint32_t at = backwards ? count - 1 - i : i;
+    const uint32_t row = sizes.first(at) * kPanel;
+    const uint32_t end = at + 1 == count ? rows : sizes.first(at + 1) * kPanel;
+    const uint32_t panels = (end - row + kPanel - 1) / kPanel;
+    const uint32_t width = padded_rows(end - row) - (panels - 1) * kPanel;
+    const Piece piece = {row, width, 0, width};
+    switch (panels) {
+      case 1: op.template tile<1, 1, kAnyLanes>(piece); break;
+      case 2: op.template tile<2, 1, kAnyLanes>(piece); break;
+      case 3: op.template tile<3, 1, kAnyLanes>(piece); break;
+      default: op.template tile<4, 1, kAnyLanes>(piece); break;
     }
   }
 }
 
 // For a single row: the widest pieces that kMost vectors allow.
 template <int kMost, class Op>
-GRUCORE_INLINE void for_each_piece(uint32_t rows, bool backwards, const Op& op) {
+GRUCORE_INLINE void for_each_piece(uint32_t rows, size_t panel_bytes, bool backwards, const Op& op) {
   if constexpr (kMost < kPanelVectors) {
     for_each_vector(rows, op);
   } else if constexpr (kHasMasks && kMost == 4) {
-    for_each_tile(rows, backwards, op);
+    for_each_tile(rows, panel_bytes, backwards, op);
   } else {
     for_each_panel<kMost>(rows, backwards, op);
   }
