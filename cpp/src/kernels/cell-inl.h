@@ -18,8 +18,9 @@ struct Place {
   }
 };
 
+template <bool kWhole = false>
 GRUCORE_INLINE F32 load_place(const float* p, const Place& place) {
-  return place.lanes == kLanes ? load(p) : load_n(p, place.lanes);
+  return kWhole || place.lanes == kLanes ? load(p) : load_n(p, place.lanes);
 }
 GRUCORE_INLINE void store_place(float* p, F32 value, const Place& place) {
   if (place.lanes == kLanes) {
@@ -131,24 +132,11 @@ struct ResetAfterCells {
   GRUCORE_INLINE explicit ResetAfterCells(const PanelStepArgs& of) : step(of), args(of.cell), count(0) {}
 
   GRUCORE_INLINE void at(size_t row, const Place& place) {
-    const float* sums = args.sums.data + row * args.sums.stride;
-    const float* input = step.input.y.data + row * step.input.y.stride;
-    F32 reset = load_place(sums + place.gate(3, 0), place);
-    F32 update = load_place(sums + place.gate(3, 1), place);
-    F32 recurrent = load_place(sums + place.gate(3, 2), place);
-    F32 candidate = load_place(input + place.gate(3, 2), place);
-    if (kParts) {
-      reset = add(load_place(input + place.gate(3, 0), place), reset);
-      update = add(load_place(input + place.gate(3, 1), place), update);
-      recurrent = add(load_place(step.bias + place.gate(4, 3), place), recurrent);
+    if (place.lanes == kLanes) {
+      collect<true>(row, place);
+    } else {
+      collect<false>(row, place);
     }
-    vectors.reset[count] = reset;
-    vectors.update[count] = update;
-    vectors.recurrent[count] = recurrent;
-    vectors.candidate[count] = candidate;
-    vectors.h[count] = load_place(args.h.data + row * args.h.stride + place.unit(), place);
-    outs[count] = args.out.data + row * args.out.stride + place.unit();
-    places[count] = place;
     if (++count == kVectorsInStep) {
       cells_of(args.activations, vectors);
       store_all();
@@ -164,6 +152,29 @@ struct ResetAfterCells {
   }
 
  private:
+  template <bool kWhole>
+  GRUCORE_INLINE void collect(size_t row, const Place& place) {
+    const size_t in_panel = place.gate(3, 0), in_bias = place.gate(4, 0);
+    const uint32_t width = place.width;
+    const float* sums = args.sums.data + row * args.sums.stride + in_panel;
+    const float* input = step.input.y.data + row * step.input.y.stride + in_panel;
+    const float* h = args.h.data + row * args.h.stride + place.unit();
+    F32 reset = load_place<kWhole>(sums, place);
+    F32 update = load_place<kWhole>(sums + width, place);
+    F32 recurrent = load_place<kWhole>(sums + 2 * width, place);
+    if (kParts) {
+      reset = add(load_place<kWhole>(input, place), reset);
+      update = add(load_place<kWhole>(input + width, place), update);
+      recurrent = add(load_place<kWhole>(step.bias + in_bias + 3 * width, place), recurrent);
+    }
+    vectors.reset[count] = reset;
+    vectors.update[count] = update;
+    vectors.recurrent[count] = recurrent;
+    vectors.candidate[count] = load_place<kWhole>(input + 2 * width, place);
+    vectors.h[count] = load_place<kWhole>(h, place);
+    outs[count] = args.out.data + row * args.out.stride + place.unit();
+    places[count] = place;
+  }
   GRUCORE_INLINE void store_all() {
     for (int i = 0; i < count; ++i) store_place(outs[i], vectors.h[i], places[i]);
     count = 0;

@@ -273,11 +273,9 @@ GRUCORE_NOINLINE void integer_panel(const ProductArgs& args, uint32_t row, uint3
   }
 }
 
-// So many at once in a step, that the latency of one cell hides behind others.
-constexpr uint32_t kIntegerPanels = 16;
 
 struct AnyIntegerPanels {
-  static constexpr uint32_t kPanels = kIntegerPanels;
+  static constexpr uint32_t kPanels = 16;  // so many that the latency of one cell hides behind others
   static GRUCORE_INLINE void run(const ProductArgs& args, uint32_t row, uint32_t panels) {
     if (args.weights->kind == WeightKind::kInt8) {
       integer_panel<WeightKind::kInt8>(args, row, panels);
@@ -290,8 +288,8 @@ struct AnyIntegerPanels {
 // Both products of some panels, then their cells, which add what the products begin with: so an addition less is done
 // in memory, and in the same order.
 GRUCORE_INLINE void step_integer_panels(const PanelStepArgs& args) {
-  using Group = PanelGroup<kIntegerPanels>;
   const uint32_t units = args.cell.units;
+  using Group = PanelGroup<AnyIntegerPanels::kPanels>;
   for (uint32_t i = 0; i < Group::count(units); ++i) {
     const Group group = Group::at(units, i, args.backwards);
     if (args.input.weights) AnyIntegerPanels::run(args.input, group.first, group.panels);

@@ -234,8 +234,8 @@ static constexpr uint32_t padded_inputs(WeightKind kind, uint32_t inputs) {
   return kind == WeightKind::kInt8 ? round_up(inputs, 4) : kind == WeightKind::kInt4 ? round_up(inputs, 8) : inputs;
 }
 static constexpr uint32_t sum_groups(const PackedWeights& w) {
-  const uint32_t group = w.kind == WeightKind::kInt8 ? kBlockInputs : kGroupInputs;
-  return (w.inputs + group - 1) / group;
+  return w.kind == WeightKind::kInt8 ? (w.inputs + kBlockInputs - 1) / kBlockInputs  // by shifts
+                                     : (w.inputs + kGroupInputs - 1) / kGroupInputs;
 }
 // A quantized segment: its scale, the sum of each group of activations, padded to 64 bytes; then a byte for
 // each activation, padded to 64; with 16 bits the upper bytes, then the lower ones.
