@@ -37,8 +37,8 @@ void run(const Node& node, const NodeMemory&, const Block& block) {
   const ActivationParams& p = node.as<ActivationParams>();
   const ValueBuffer& x = block.values[node.inputs[0]];
   const ValueBuffer& y = block.values[node.output];
-  for (uint32_t i = 0; i < block.in.all.count; ++i) {
-    const size_t row = row_of(block.in.all, i);
+  for (uint32_t i = 0; i < block.in.all->count; ++i) {
+    const size_t row = row_of(*block.in.all, i);
     block.table->floats->activate(p.activation, p.slope, y.data + row * y.stride, x.data + row * x.stride, x.features);
   }
 }

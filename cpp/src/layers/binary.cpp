@@ -33,8 +33,8 @@ void run(const Node& node, const NodeMemory&, const Block& block) {
   const ValueBuffer& a = block.values[node.inputs[0]];
   const ValueBuffer& b = block.values[node.inputs[1]];
   const ValueBuffer& y = block.values[node.output];
-  for (uint32_t i = 0; i < block.in.all.count; ++i) {
-    const size_t row = row_of(block.in.all, i);
+  for (uint32_t i = 0; i < block.in.all->count; ++i) {
+    const size_t row = row_of(*block.in.all, i);
     block.table->floats->binary(p.op, y.data + row * y.stride, a.data + row * a.stride, b.data + row * b.stride,
                                 y.features);
   }

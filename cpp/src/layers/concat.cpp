@@ -27,8 +27,8 @@ void run(const Node& node, const NodeMemory&, const Block& block) {
   for (uint32_t i = 0; i < node.input_count; ++i) {
     const ValueBuffer& x = block.values[node.inputs[i]];
     const size_t bytes = size_t{x.features} * sizeof(float);
-    for (uint32_t r = 0; r < block.in.all.count; ++r) {
-      const size_t row = row_of(block.in.all, r);
+    for (uint32_t r = 0; r < block.in.all->count; ++r) {
+      const size_t row = row_of(*block.in.all, r);
       memcpy(y.data + row * y.stride + column, x.data + row * x.stride, bytes);
     }
     column += x.features;

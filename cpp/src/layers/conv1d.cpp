@@ -138,10 +138,10 @@ void multiply(const ConvParams& p, const Scratch& at, const NodeMemory& memory, 
                                    memory.scratch + at.product};
     const ConstMatrix windows = {memory.scratch + at.windows + g * at.window_stride, at.window_stride * p.groups};
     const Matrix out = p.groups > 1 ? Matrix{memory.scratch + at.outputs, at.output_stride} : Matrix{y.data, y.stride};
-    multiply_and_activate(*block.table, product, windows, out, block.out.all);
+    multiply_and_activate(*block.table, product, windows, out, *block.out.all);
     if (p.groups == 1) return;
-    for (uint32_t i = 0; i < block.out.all.count; ++i) {
-      const size_t row = row_of(block.out.all, i);
+    for (uint32_t i = 0; i < block.out.all->count; ++i) {
+      const size_t row = row_of(*block.out.all, i);
       memcpy(y.data + row * y.stride + size_t{g} * p.weight.rows, out.data + row * out.stride,
              size_t{p.weight.rows} * sizeof(float));
     }

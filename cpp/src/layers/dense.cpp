@@ -46,7 +46,7 @@ void run(const Node& node, const NodeMemory& memory, const Block& block) {
   const ValueBuffer& x = block.values[node.inputs[0]];
   const ValueBuffer& y = block.values[node.output];
   const BiasedProduct product = {p.weight, p.bias, p.activation, p.input_range, memory.scratch};
-  multiply_and_activate(*block.table, product, {x.data, x.stride}, {y.data, y.stride}, block.in.all);
+  multiply_and_activate(*block.table, product, {x.data, x.stride}, {y.data, y.stride}, *block.in.all);
 }
 
 constexpr LayerKind make() {

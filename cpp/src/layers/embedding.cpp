@@ -67,8 +67,8 @@ void run(const Node& node, const NodeMemory&, const Block& block) {
   const ValueBuffer& x = block.values[node.inputs[0]];
   const ValueBuffer& y = block.values[node.output];
   const size_t bytes = size_t{p.width} * sizeof(float);
-  for (uint32_t i = 0; i < block.in.all.count; ++i) {
-    const size_t row = row_of(block.in.all, i);
+  for (uint32_t i = 0; i < block.in.all->count; ++i) {
+    const size_t row = row_of(*block.in.all, i);
     for (uint32_t f = 0; f < x.features; ++f) {
       uint32_t id;  // a negative one is out of range too
       memcpy(&id, x.data + row * x.stride + f, sizeof id);

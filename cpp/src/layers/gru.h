@@ -47,7 +47,7 @@ struct GruBlock {
   GruScratch at;
   uint32_t batch;
   uint32_t frames;
-  const Rows& all;  // of the block
+  const Rows* all;  // of the block
 };
 
 // One frame of it. Steps write few of their arguments anew and copy no struct: a load that spans two stores waits

@@ -42,7 +42,7 @@ void set_input_product(const GruBlock& block, float* y, ProductArgs* args) {
 void project(const GruBlock& block) {
   ProductArgs args;
   set_input_product(block, block.scratch + block.at.projected, &args);
-  args.rows = block.all;
+  args.rows = *block.all;
   multiply(block.table, args);
 }
 

@@ -78,8 +78,8 @@ struct ValueBuffer {
 // Which rows have a value at which frames of a block: not all where sequences have ended, a frame is held,
 // or the value's clock does not tick.
 struct Timetable {
-  const Rows* at;  // of each frame: rows of the batch
-  Rows all;        // of the whole block: frame * batch + row
+  const Rows* at;   // of each frame: rows of the batch
+  const Rows* all;  // of the whole block: frame * batch + row
 };
 
 // What a node works on: `frames` frames of every row.

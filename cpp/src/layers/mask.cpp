@@ -46,8 +46,8 @@ void run(const Node& node, const NodeMemory&, const Block& block) {
   const MaskParams& p = node.as<MaskParams>();
   const ValueBuffer& x = block.values[node.inputs[0]];
   const ValueBuffer& y = block.values[node.output];
-  for (uint32_t i = 0; i < block.in.all.count; ++i) {
-    const size_t row = row_of(block.in.all, i);
+  for (uint32_t i = 0; i < block.in.all->count; ++i) {
+    const size_t row = row_of(*block.in.all, i);
     const uint32_t open = differs(p, x.data + row * x.stride, x.features) ? 1 : 0;
     memcpy(y.data + row * y.stride, &open, sizeof open);
   }

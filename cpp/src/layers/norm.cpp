@@ -80,8 +80,8 @@ void run(const Node& node, const NodeMemory&, const Block& block) {
   const NormParams& p = node.as<NormParams>();
   const ValueBuffer& x = block.values[node.inputs[0]];
   const ValueBuffer& y = block.values[node.output];
-  for (uint32_t i = 0; i < block.in.all.count; ++i) {
-    const size_t row = row_of(block.in.all, i);
+  for (uint32_t i = 0; i < block.in.all->count; ++i) {
+    const size_t row = row_of(*block.in.all, i);
     kRow(p, *block.table->floats, y.data + row * y.stride, x.data + row * x.stride, x.features);
   }
 }

@@ -36,8 +36,8 @@ void run(const Node& node, const NodeMemory&, const Block& block) {
   const SelectParams& p = node.as<SelectParams>();
   const ValueBuffer& x = block.values[node.inputs[0]];
   const ValueBuffer& y = block.values[node.output];
-  for (uint32_t i = 0; i < block.in.all.count; ++i) {
-    const size_t row = row_of(block.in.all, i);
+  for (uint32_t i = 0; i < block.in.all->count; ++i) {
+    const size_t row = row_of(*block.in.all, i);
     const float* from = x.data + row * x.stride;
     float* to = y.data + row * y.stride;
     for (uint32_t f = 0; f < y.features; ++f) {

@@ -50,10 +50,10 @@ void set_timetables(Stream* stream, const Rows& taking) {
     }
     Rows* rows = stream->rows_at + size_t{c} * stream->block;
     *rows = {count == stream->batch ? nullptr : list, count};
-    stream->timetables[c] = {rows, *rows};
+    stream->timetables[c] = {rows, rows};
   }
   stream->rows_at[0] = taking;
-  stream->timetables[0] = {stream->rows_at, taking};
+  stream->timetables[0] = {stream->rows_at, stream->rows_at};
 }
 
 struct Given {
@@ -79,15 +79,16 @@ Given give_out(const Stream* stream, void* const* outputs, const Rows& rows) {
   return given;
 }
 
-uint64_t step_some(Stream* stream, const void* const* inputs, void* const* outputs, const Rows& rows) {
+uint64_t step_some(Stream* stream, const void* const* inputs, void* const* outputs, Rows rows) {
   const Model& model = *stream->model;
   if (model.first_unstreamable != kNone) return 0;
   const FloatMode mode;
-  Rows taking = rows;
+  Rows taking;
+  taking.index = rows.index;
+  taking.count = rows.count;
   const bool bad = take_rows_in(stream, inputs, rows, &taking);
   if (model.clock_count == 1) {
-    const Timetable now = {&taking, taking};
-    const Block work = {model.table, stream->values, stream->batch, 1, stream->pass++, now, now};
+    const Block work = {model.table, stream->values, stream->batch, 1, stream->pass++, {&taking, &taking}, {&taking, &taking}};
     for (uint32_t i = 0; i < model.node_count; ++i) model.nodes[i].kind->run(model.nodes[i], stream->nodes[i], work);
   } else {
     set_timetables(stream, taking);

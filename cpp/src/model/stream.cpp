@@ -39,6 +39,7 @@ Stream* carve_stream(const Model* model, const StreamOptions& options, Arena* ar
   NodeMemory* nodes = arena->take<NodeMemory>(model->node_count);
   Timetable* timetables = arena->take<Timetable>(clocks);
   Rows* rows_at = arena->take<Rows>(uint64_t{clocks} * options.block);
+  Rows* rows_of_block = arena->take<Rows>(clocks);
   uint32_t* row_lists = arena->take<uint32_t>(clocks * rows);
   uint32_t* block_rows = arena->take<uint32_t>(clocks * rows);
   uint64_t* frames_seen = arena->take<uint64_t>(options.batch);
@@ -59,7 +60,7 @@ Stream* carve_stream(const Model* model, const StreamOptions& options, Arena* ar
     if (!measuring) values[i] = {data, padded(value.features), value.features};
   }
   if (!measuring) {
-    *stream = {model, values,     nodes,         timetables,    rows_at, row_lists, block_rows,       frames_seen,
+    *stream = {model, values, nodes, timetables, rows_at, rows_of_block, row_lists, block_rows, frames_seen,
                fates, last_fates, options.batch, options.block, 0,       0,         options.nonfinite};
   }
   return stream;
@@ -101,7 +102,8 @@ void collect_rows(Stream* stream, uint32_t first, uint32_t frames) {
       }
       rows_at[frame] = {count == batch ? nullptr : list, count};
     }
-    stream->timetables[c] = {rows_at, {taken == frames * batch ? nullptr : all, taken}};
+    stream->rows_of_block[c] = {taken == frames * batch ? nullptr : all, taken};
+    stream->timetables[c] = {rows_at, &stream->rows_of_block[c]};
   }
 }
 
@@ -120,7 +122,7 @@ void run_frame_nodes(Stream* stream, uint32_t frames) {
 
 void run_sequence_nodes(const Stream* stream, const Rows& rows) {
   const Model& model = *stream->model;
-  const Timetable once = {&rows, rows};
+  const Timetable once = {&rows, &rows};
   const Block work = {model.table, stream->values, stream->batch, 1, 0, once, once};
   for (uint32_t i = 0; i < model.node_count; ++i) {
     const Node& node = model.nodes[i];

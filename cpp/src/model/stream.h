@@ -27,6 +27,7 @@ struct Stream {
   detail::NodeMemory* nodes;      // of each node
   detail::Timetable* timetables;  // of each clock, for the block at hand
   detail::Rows* rows_at;          // (clock, block)
+  detail::Rows* rows_of_block;    // (clock)
   uint32_t* row_lists;            // (clock, block, batch): rows of the batch that take part, where not all do
   uint32_t* block_rows;           // (clock, block x batch): the same as rows of a block
   uint64_t* frames_seen;          // (batch): since the start of the stream
