@@ -108,80 +108,104 @@ void keep(const NodeMemory& memory, const float* out, size_t stride, uint32_t hi
 }
 
 // The rows of one frame that the mask lets through; the others get their outputs here.
-Rows pass_mask(const GruParams& p, const NodeMemory& memory, const ValueBuffer& mask, size_t first, const Matrix& out,
-               const Rows& rows, uint32_t* list) {
+Rows pass_mask(const GruPlan& plan, const NodeMemory& memory, size_t first, float* out, const Rows& rows) {
+  const GruParams& p = *plan.params;
   uint32_t count = 0;
   const size_t bytes = size_t{p.weight_hh.rows} * sizeof(float);
   for (uint32_t i = 0; i < rows.count; ++i) {
     const uint32_t row = row_of(rows, i);
     uint32_t open;
-    memcpy(&open, mask.data + (first + row) * mask.stride, sizeof open);
+    memcpy(&open, plan.mask->data + (first + row) * plan.mask->stride, sizeof open);
     if (open) {
-      list[count++] = row;
+      plan.rows[count++] = row;
     } else if (p.masked_is_zero) {
-      memset(out.data + row * out.stride, 0, bytes);
+      memset(out + row * plan.y.stride, 0, bytes);
     } else {
-      memcpy(out.data + row * out.stride, memory.state + row * memory.state_stride, bytes);
+      memcpy(out + row * plan.y.stride, memory.state + row * memory.state_stride, bytes);
     }
   }
-  return {list, count};
+  return {plan.rows, count};
+}
+
+void plan(const Node& node, const NodeMemory& memory, const StreamShape& shape) {
+  const GruParams& p = node.as<GruParams>();
+  GruPlan& plan = *static_cast<GruPlan*>(memory.plan);
+  const ValueBuffer& x = shape.values[node.inputs[0]];
+  const ValueBuffer& y = shape.values[node.output];
+  plan.params = &p;
+  plan.table = shape.table;
+  plan.mask = p.is_masked ? &shape.values[node.inputs[1]] : nullptr;
+  plan.y = {y.data, y.stride};
+  plan.batch = shape.batch;
+  plan.is_fused = is_fused(p, *shape.table);
+  const GruScratch at = lay_out(p, plan.is_fused, shape.batch, shape.frames);
+  plan.projected = memory.scratch + at.projected;
+  plan.cell = memory.scratch + at.cell;
+  plan.rows = reinterpret_cast<uint32_t*>(memory.scratch + at.rows);
+  plan.state_product = memory.scratch + at.state_product;
+  GruArgs& args = plan.whole;
+  args.cell = &p.cell;
+  args.x = {x.data, x.stride};
+  args.projected = {nullptr, projected_stride(p)};
+  args.out = {nullptr, y.stride};
+  args.scratch = {plan.cell, projected_stride(p)};
+  plan_mixed({x.data, x.stride}, memory.scratch + at.input_product, &plan);
+}
+
+void begin(GruPlan* plan, uint32_t frames, const Rows& all) {
+  if (!plan->is_fused) return begin_mixed(plan, frames, all);
+  plan->whole.projected.data = nullptr;
+  if (frames == 1) return;
+  project(plan, all);
+  plan->whole.projected.data = plan->projected;
+}
+
+void step(GruPlan* plan, const GruFrame& frame) {
+  if (!plan->is_fused) return step_mixed(plan, frame);
+  GruArgs& args = plan->whole;
+  if (args.projected.data) args.projected.data = plan->projected + frame.row * args.projected.stride;
+  args.h.data = frame.h;
+  args.h.stride = frame.h_stride;
+  args.out.data = frame.out;
+  args.rows.index = frame.rows->index;
+  args.rows.count = frame.rows->count;
+  args.backwards = frame.backwards;
+  plan->table->floats->gru_step(args);
 }
 
 // All frames of a block. While all rows take part, a step reads the states where the step before has written them;
 // they come home when some rows are left out, and at the end.
-template <class Steps>
-void run_frames(const GruBlock& block, const Node& node, const NodeMemory& memory, const Block& of) {
-  const GruParams& p = block.p;
-  Steps steps(block);
-  const Rows everyone = {nullptr, block.batch};
+void run(const Node&, const NodeMemory& memory, const Block& block) {
+  GruPlan& plan = *static_cast<GruPlan*>(memory.plan);
+  const GruParams& p = *plan.params;
+  const size_t stride = plan.y.stride;
+  const uint32_t hidden = p.weight_hh.rows;
+  const Rows everyone = {nullptr, plan.batch};
   float* away = nullptr;  // where the states are, if not in memory.state
+  begin(&plan, block.frames, *block.in.all);
   for (uint32_t i = 0; i < block.frames; ++i) {
     const uint32_t frame = p.reverse ? block.frames - 1 - i : i;
-    const size_t first = size_t{frame} * block.batch;
-    float* const out = block.y.data + first * block.y.stride;
-    const Rows* rows = &of.in.at[frame];
+    const size_t first = size_t{frame} * plan.batch;
+    float* const out = plan.y.data + first * stride;
+    const Rows* rows = &block.in.at[frame];
     Rows open;
-    if (p.is_masked) {
-      open = pass_mask(p, memory, of.values[node.inputs[1]], first, {out, block.y.stride}, *rows,
-                       reinterpret_cast<uint32_t*>(memory.scratch + block.at.rows));
+    if (plan.mask) {
+      open = pass_mask(plan, memory, first, out, *rows);
       rows = &open;
     }
-    const bool is_everyone = rows->index == nullptr;
-    if (away && !is_everyone) {
-      keep(memory, away, block.y.stride, p.weight_hh.rows, everyone);
+    if (away && rows->index) {
+      keep(memory, away, stride, hidden, everyone);
       away = nullptr;
     }
-    steps.step({first, away ? away : memory.state, away ? block.y.stride : memory.state_stride, out, rows,
-                (of.pass + i) % 2 != 0});
-    if (is_everyone) {
-      away = out;
+    const bool backwards = (block.pass + i) % 2 != 0;
+    step(&plan, {first, away ? away : memory.state, away ? stride : memory.state_stride, out, rows, backwards});
+    if (rows->index) {
+      keep(memory, out, stride, hidden, *rows);
     } else {
-      keep(memory, out, block.y.stride, p.weight_hh.rows, *rows);
+      away = out;
     }
   }
-  if (away) keep(memory, away, block.y.stride, p.weight_hh.rows, everyone);
-}
-
-void run(const Node& node, const NodeMemory& memory, const Block& block) {
-  const GruParams& p = node.as<GruParams>();
-  const ValueBuffer& x = block.values[node.inputs[0]];
-  const ValueBuffer& y = block.values[node.output];
-  const bool fused = is_fused(p, *block.table);
-  const GruBlock of = {p,
-                       *block.table,
-                       {x.data, x.stride},
-                       {y.data, y.stride},
-                       memory.state_stride,
-                       memory.scratch,
-                       lay_out(p, fused, block.batch, block.frames),
-                       block.batch,
-                       block.frames,
-                       block.in.all};
-  if (fused) {
-    run_frames<FusedSteps>(of, node, memory, block);
-  } else {
-    run_frames<MixedSteps>(of, node, memory, block);
-  }
+  if (away) keep(memory, away, stride, hidden, everyone);
 }
 
 constexpr LayerKind make() {
@@ -192,38 +216,14 @@ constexpr LayerKind make() {
   kind.state_size = state_size;
   kind.initial_state = initial_state;
   kind.scratch_floats = scratch_floats;
+  kind.plan_bytes = sizeof(GruPlan);
+  kind.plan = plan;
   kind.state_suffix = ".h";
   kind.state_is_public = true;
   return kind;
 }
 
 }  // namespace
-
-FusedSteps::FusedSteps(const GruBlock& block) : table_(block.table), projected_(nullptr) {
-  if (block.frames > 1) {
-    project(block);
-    projected_ = block.scratch + block.at.projected;
-  }
-  args_.cell = &block.p.cell;
-  args_.x.data = block.x.data;
-  args_.x.stride = block.x.stride;
-  args_.projected.data = nullptr;
-  args_.projected.stride = projected_stride(block.p);
-  args_.out.stride = block.y.stride;
-  args_.scratch.data = block.scratch + block.at.cell;
-  args_.scratch.stride = projected_stride(block.p);
-}
-
-void FusedSteps::step(const GruFrame& frame) {
-  if (projected_) args_.projected.data = projected_ + frame.row * args_.projected.stride;
-  args_.h.data = frame.h;
-  args_.h.stride = frame.h_stride;
-  args_.out.data = frame.out;
-  args_.rows.index = frame.rows->index;
-  args_.rows.count = frame.rows->count;
-  args_.backwards = frame.backwards;
-  table_.floats->gru_step(args_);
-}
 
 GruScratch lay_out(const GruParams& p, bool fused, uint32_t batch, uint32_t frames) {
   const uint64_t rows = uint64_t{batch} * frames;

@@ -36,22 +36,24 @@ struct GruScratch {
 };
 GruScratch lay_out(const GruParams& p, bool fused, uint32_t batch, uint32_t frames);
 
-// What the steps of a block share.
-struct GruBlock {
-  const GruParams& p;
-  const KernelTable& table;
-  ConstMatrix x;
+// What the steps of a stream share. Steps write few of these arguments anew and copy no struct: a load that spans two
+// stores waits until both have left the processor, and with them all that went before.
+struct GruPlan {
+  const GruParams* params;
+  const KernelTable* table;
+  const ValueBuffer* mask;  // null: none
   Matrix y;
-  size_t state_stride;
-  float* scratch;
-  GruScratch at;
+  float* projected;  // the chains after the inputs of a block
+  float* cell;       // what a step keeps between its products
+  uint32_t* rows;    // that a mask leaves
+  float* state_product;
   uint32_t batch;
-  uint32_t frames;
-  const Rows* all;  // of the block
+  bool is_fused;
+  GruArgs whole;         // of one kernel
+  PanelStepArgs pieces;  // of products and cells; of the fused way its input product alone
 };
 
-// One frame of it. Steps write few of their arguments anew and copy no struct: a load that spans two stores waits
-// until both have left the processor, and with them all that went before.
+// One frame of a block.
 struct GruFrame {
   size_t row;  // of the block, where the frame starts
   const float* h;
@@ -61,41 +63,13 @@ struct GruFrame {
   bool backwards;  // last panel first
 };
 
-// With float32 weights, a kernel that keeps the chains in registers.
-class FusedSteps {
- public:
-  explicit FusedSteps(const GruBlock& block);
-  void step(const GruFrame& frame);
-
- private:
-  const KernelTable& table_;
-  float* projected_;  // of the block; null: a step does the input product
-  GruArgs args_;
-};
+// The chains after the inputs of all rows of a block.
+void project(GruPlan* plan, const Rows& all);
 
 // With weights of any dtype, each matrix of its own: products that continue the chains in memory, and the cell.
-class MixedSteps {
- public:
-  explicit MixedSteps(const GruBlock& block);
-  void step(const GruFrame& frame);
-
- private:
-  void step_reset_before(const GruFrame& frame);
-  void multiply_states(const PackedWeights& weights, const ConstMatrix& x, const Matrix& y, const Rows& rows);
-
-  const GruBlock& block_;
-  float* projected_;
-  bool is_integer_;
-  PanelStepArgs args_;
-};
-
-// The chains after the inputs of all rows of a block, into its scratch.
-void project(const GruBlock& block);
-
-// Whether MixedSteps does the input product of a single frame itself: where one kernel table's file has both.
-inline bool projects_in_step(const GruParams& p) {
-  return !p.weight_hn.data && is_integer(p.weight_ih.kind) == is_integer(p.weight_hh.kind);
-}
+void plan_mixed(const ConstMatrix& x, float* input_product, GruPlan* plan);
+void begin_mixed(GruPlan* plan, uint32_t frames, const Rows& all);
+void step_mixed(GruPlan* plan, const GruFrame& frame);
 
 }  // namespace detail
 }  // namespace grucore

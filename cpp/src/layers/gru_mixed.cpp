@@ -9,115 +9,121 @@ namespace {
 
 constexpr float kLeastStateRange = 1.0f;
 
-GateSource projected_gate(const Matrix& projected, uint32_t gate) {
-  return {projected.data, projected.stride, 3, gate};
+// Whether a step on a single frame does its input product itself: where one kernel table's file has both.
+bool projects_in_step(const GruParams& p) {
+  return !p.weight_hn.data && is_integer(p.weight_ih.kind) == is_integer(p.weight_hh.kind);
 }
 
-// Where the products stand and what they take; x and rows are for the caller.
+// A product of states; x, y and rows are for the caller.
 void set_product(const PackedWeights& weights, float* scratch, ProductArgs* args) {
   args->weights = &weights;
   args->bias = nullptr;
   args->bias_gates = 0;
   args->range = 0.0f;
   args->least = kLeastStateRange;
-  args->quantized.data = reinterpret_cast<unsigned char*>(scratch);
-  args->quantized.stride = quantized_stride(weights);
+  args->quantized = {reinterpret_cast<unsigned char*>(scratch), quantized_stride(weights)};
   args->backwards = false;
   args->overwrites = false;
 }
-void set_input_product(const GruBlock& block, float* y, ProductArgs* args) {
-  set_product(block.p.weight_ih, block.scratch + block.at.input_product, args);
-  args->bias = block.p.cell.bias;
-  args->bias_gates = block.p.bias_gates;
-  args->range = block.p.input_range;
-  args->least = 0.0f;
-  args->x.data = block.x.data;
-  args->x.stride = block.x.stride;
-  args->y.data = y;
-  args->y.stride = projected_stride(block.p);
+
+void multiply_states(const GruPlan& plan, const PackedWeights& weights, const ConstMatrix& x, const Matrix& y,
+                     const Rows& rows) {
+  ProductArgs args;
+  set_product(weights, plan.state_product, &args);
+  args.x = x;
+  args.y = y;
+  args.rows = rows;
+  multiply(*plan.table, args);
+}
+
+GateSource projected_gate(const Matrix& projected, uint32_t gate) {
+  return {projected.data, projected.stride, 3, gate};
+}
+
+void step_reset_before(GruPlan* plan, const GruFrame& frame) {
+  const GruParams& p = *plan->params;
+  const FloatKernels& floats = *plan->table->floats;
+  const Rows& rows = *frame.rows;
+  const size_t stride = gate_stride(p), part = size_t{plan->batch} * stride;
+  const Matrix projected = {plan->projected + frame.row * projected_stride(p), projected_stride(p)};
+  const Matrix sums = {plan->cell, projected_stride(p)};
+  float* const after_sums = plan->cell + size_t{plan->batch} * projected_stride(p);
+  const Matrix gated = {after_sums, stride}, candidate = {after_sums + part, stride};
+  CellArgs& cell = plan->pieces.cell;
+  cell.h = {frame.h, frame.h_stride};
+  cell.update = {after_sums + 2 * part, stride};
+  cell.rows = rows;
+  floats.gather({{projected_gate(projected, 0), projected_gate(projected, 1), {}}, 2, cell.units, sums, rows});
+  multiply_states(*plan, p.weight_hh, cell.h, sums, rows);
+  cell.out = gated;
+  floats.cell_reset(cell);
+  floats.gather({{projected_gate(projected, 2), {}, {}}, 1, cell.units, candidate, rows});
+  multiply_states(*plan, p.weight_hn, {gated.data, gated.stride}, candidate, rows);
+  cell.input_n = {candidate.data, candidate.stride, 1, 0};
+  cell.out = {frame.out, plan->y.stride};
+  floats.cell_candidate(cell);
 }
 
 }  // namespace
 
-void project(const GruBlock& block) {
-  ProductArgs args;
-  set_input_product(block, block.scratch + block.at.projected, &args);
-  args.rows = *block.all;
-  multiply(block.table, args);
+void project(GruPlan* plan, const Rows& all) {
+  ProductArgs& input = plan->pieces.input;
+  input.weights = &plan->params->weight_ih;
+  input.y.data = plan->projected;
+  input.rows = all;
+  multiply(*plan->table, input);
 }
 
-MixedSteps::MixedSteps(const GruBlock& block)
-    : block_(block),
-      projected_(block.scratch + block.at.projected),
-      is_integer_(is_integer(block.p.weight_hh.kind)) {
-  const GruParams& p = block.p;
-  const bool has_input = block.frames == 1 && projects_in_step(p);
-  if (!has_input) project(block);
-  set_input_product(block, projected_, &args_.input);
-  if (!has_input) args_.input.weights = nullptr;
-  set_product(p.weight_hh, block.scratch + block.at.state_product, &args_.recurrent);
-  args_.recurrent.overwrites = is_integer_;
-  args_.recurrent.y.data = block.scratch + block.at.cell;
-  args_.recurrent.y.stride = projected_stride(p);
-  args_.bias = p.cell.bias;
-  args_.cell.activations = p.cell.activations;
-  args_.cell.units = p.weight_hh.rows;
-  args_.cell.sums.data = args_.recurrent.y.data;
-  args_.cell.sums.stride = args_.recurrent.y.stride;
-  args_.cell.out.stride = block.y.stride;
+void plan_mixed(const ConstMatrix& x, float* input_product, GruPlan* plan) {
+  const GruParams& p = *plan->params;
+  PanelStepArgs& args = plan->pieces;
+  set_product(p.weight_ih, input_product, &args.input);
+  args.input.bias = p.cell.bias;
+  args.input.bias_gates = p.bias_gates;
+  args.input.range = p.input_range;
+  args.input.least = 0.0f;
+  args.input.x = x;
+  args.input.y = {plan->projected, projected_stride(p)};
+  set_product(p.weight_hh, plan->state_product, &args.recurrent);
+  args.recurrent.overwrites = is_integer(p.weight_hh.kind);
+  args.recurrent.y = {plan->cell, projected_stride(p)};
+  args.bias = p.cell.bias;
+  args.cell.activations = p.cell.activations;
+  args.cell.units = p.weight_hh.rows;
+  args.cell.sums = args.recurrent.y;
+  args.cell.out.stride = plan->y.stride;
 }
 
-void MixedSteps::step(const GruFrame& frame) {
-  args_.input.y.data = projected_ + frame.row * args_.input.y.stride;
-  args_.cell.h.data = frame.h;
-  args_.cell.h.stride = frame.h_stride;
-  if (block_.p.weight_hn.data) return step_reset_before(frame);
-  args_.input.rows.index = frame.rows->index;
-  args_.input.rows.count = frame.rows->count;
-  args_.recurrent.x.data = frame.h;
-  args_.recurrent.x.stride = frame.h_stride;
-  args_.recurrent.rows.index = frame.rows->index;
-  args_.recurrent.rows.count = frame.rows->count;
-  args_.cell.out.data = frame.out;
-  args_.cell.rows.index = frame.rows->index;
-  args_.cell.rows.count = frame.rows->count;
-  args_.backwards = frame.backwards;
-  if (is_integer_) {
-    block_.table.integers->panel_step(args_);
+void begin_mixed(GruPlan* plan, uint32_t frames, const Rows& all) {
+  plan->pieces.input.weights = &plan->params->weight_ih;
+  if (frames == 1 && projects_in_step(*plan->params)) return;
+  project(plan, all);
+  plan->pieces.input.weights = nullptr;
+}
+
+void step_mixed(GruPlan* plan, const GruFrame& frame) {
+  const GruParams& p = *plan->params;
+  if (p.weight_hn.data) return step_reset_before(plan, frame);
+  PanelStepArgs& args = plan->pieces;
+  const Rows* const rows = frame.rows;
+  args.input.y.data = plan->projected + frame.row * args.input.y.stride;
+  args.input.rows.index = rows->index;
+  args.input.rows.count = rows->count;
+  args.recurrent.x.data = frame.h;
+  args.recurrent.x.stride = frame.h_stride;
+  args.recurrent.rows.index = rows->index;
+  args.recurrent.rows.count = rows->count;
+  args.cell.h.data = frame.h;
+  args.cell.h.stride = frame.h_stride;
+  args.cell.out.data = frame.out;
+  args.cell.rows.index = rows->index;
+  args.cell.rows.count = rows->count;
+  args.backwards = frame.backwards;
+  if (is_integer(p.weight_hh.kind)) {
+    plan->table->integers->panel_step(args);
   } else {
-    block_.table.floats->panel_step(args_);
+    plan->table->floats->panel_step(args);
   }
-}
-
-void MixedSteps::step_reset_before(const GruFrame& frame) {
-  const GruParams& p = block_.p;
-  const KernelTable& table = block_.table;
-  const Rows& rows = *frame.rows;
-  const size_t stride = gate_stride(p), part = size_t{block_.batch} * stride;
-  float* const after_sums = args_.cell.sums.data + size_t{block_.batch} * projected_stride(p);
-  const Matrix projected = {args_.input.y.data, args_.input.y.stride};
-  const Matrix gated = {after_sums, stride}, candidate = {after_sums + part, stride};
-  CellArgs& cell = args_.cell;
-  cell.update = {after_sums + 2 * part, stride};
-  cell.rows = rows;
-  table.floats->gather({{projected_gate(projected, 0), projected_gate(projected, 1), {}}, 2, cell.units, cell.sums, rows});
-  multiply_states(p.weight_hh, cell.h, cell.sums, rows);
-  cell.out = gated;
-  table.floats->cell_reset(cell);
-  table.floats->gather({{projected_gate(projected, 2), {}, {}}, 1, cell.units, candidate, rows});
-  multiply_states(p.weight_hn, {gated.data, gated.stride}, candidate, rows);
-  cell.input_n = {candidate.data, candidate.stride, 1, 0};
-  cell.out = {frame.out, block_.y.stride};
-  table.floats->cell_candidate(cell);
-}
-
-void MixedSteps::multiply_states(const PackedWeights& weights, const ConstMatrix& x, const Matrix& y, const Rows& rows) {
-  ProductArgs args;
-  set_product(weights, block_.scratch + block_.at.state_product, &args);
-  args.x = x;
-  args.y = y;
-  args.rows = rows;
-  multiply(block_.table, args);
 }
 
 }  // namespace detail

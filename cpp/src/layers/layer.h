@@ -97,6 +97,15 @@ struct NodeMemory {
   float* state;  // (batch, state_stride)
   size_t state_stride;
   float* scratch;
+  void* plan;
+};
+
+// What the blocks of a stream share.
+struct StreamShape {
+  const KernelTable* table;
+  const ValueBuffer* values;
+  uint32_t batch;
+  uint32_t frames;  // of a block, at most
 };
 
 struct LayerKind {
@@ -114,6 +123,9 @@ struct LayerKind {
   const float* (*initial_state)(const void* params) = nullptr;  // state_size floats; null: zeros
   // Floats of scratch for a block of so many frames and rows; in 64 bits against overflow.
   uint64_t (*scratch_floats)(const void* params, const KernelTable& table, uint32_t batch, uint32_t frames) = nullptr;
+  // What a block would else work out anew: memory.plan, of so many bytes, written once for a stream.
+  size_t plan_bytes = 0;
+  void (*plan)(const Node& node, const NodeMemory& memory, const StreamShape& shape) = nullptr;
   const char* state_suffix = nullptr;  // of "<node><suffix>"
   bool state_is_public = false;
 };

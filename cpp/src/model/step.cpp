@@ -79,17 +79,46 @@ Given give_out(const Stream* stream, void* const* outputs, const Rows& rows) {
   return given;
 }
 
+void run_nodes(Stream* stream, const Rows* rows) {
+  const Model& model = *stream->model;
+  const Block work = {model.table, stream->values, stream->batch, 1, stream->pass++, {rows, rows}, {rows, rows}};
+  for (uint32_t i = 0; i < model.node_count; ++i) model.nodes[i].kind->run(model.nodes[i], stream->nodes[i], work);
+}
+
+// Of a small model everything around its layers counts.
+uint64_t step_plain(Stream* stream, const float* x, float* y, const Rows& rows) {
+  const Model& model = *stream->model;
+  const FloatKernels& floats = *model.table->floats;
+  const ValueBuffer& in = stream->values[model.inputs[0]];
+  const ValueBuffer& out = stream->values[model.outputs[0]];
+  uint32_t bad = 0;
+  for (uint32_t i = 0; i < rows.count; ++i) {
+    const size_t row = row_of(rows, i);
+    if (floats.copy_in(in.data + row * in.stride, x + row * in.features, in.features)) bad |= kFlagNonfiniteInput;
+  }
+  run_nodes(stream, &rows);
+  for (uint32_t i = 0; i < rows.count; ++i) {
+    const size_t row = row_of(rows, i);
+    if (floats.copy_out(y + row * out.features, out.data + row * out.stride, out.features)) bad |= kFlagNonfiniteOutput;
+    ++stream->frames_seen[row];
+  }
+  stream->flags |= bad;
+  return rows.count ? 1 : 0;
+}
+
 uint64_t step_some(Stream* stream, const void* const* inputs, void* const* outputs, Rows rows) {
   const Model& model = *stream->model;
   if (model.first_unstreamable != kNone) return 0;
   const FloatMode mode;
+  if (stream->is_plain) {
+    return step_plain(stream, static_cast<const float*>(inputs[0]), static_cast<float*>(outputs[0]), rows);
+  }
   Rows taking;
   taking.index = rows.index;
   taking.count = rows.count;
   const bool bad = take_rows_in(stream, inputs, rows, &taking);
   if (model.clock_count == 1) {
-    const Block work = {model.table, stream->values, stream->batch, 1, stream->pass++, {&taking, &taking}, {&taking, &taking}};
-    for (uint32_t i = 0; i < model.node_count; ++i) model.nodes[i].kind->run(model.nodes[i], stream->nodes[i], work);
+    run_nodes(stream, &taking);
   } else {
     set_timetables(stream, taking);
     run_frame_nodes(stream, 1);

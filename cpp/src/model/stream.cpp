@@ -31,6 +31,14 @@ uint64_t floats_of(const Value& value, const StreamOptions& options) {
   return rows * padded(value.features);
 }
 
+// One input and one output, of floats, with a value at every frame.
+bool is_plain(const Model& model, Nonfinite nonfinite) {
+  return model.first_unstreamable == kNone && model.clock_count == 1 && model.input_count == 1 &&
+         model.output_count == 1 && nonfinite == Nonfinite::kPropagate &&
+         model.values[model.inputs[0]].dtype == Dtype::kFloat32 &&
+         model.values[model.outputs[0]].dtype == Dtype::kFloat32;
+}
+
 Stream* carve_stream(const Model* model, const StreamOptions& options, Arena* arena, bool measuring) {
   const uint64_t rows = uint64_t{options.batch} * options.block;
   const uint32_t clocks = model->clock_count;
@@ -52,7 +60,8 @@ Stream* carve_stream(const Model* model, const StreamOptions& options, Arena* ar
     float* scratch = arena->take<float>(
         node.kind->scratch_floats ? node.kind->scratch_floats(node.params, *model->table, options.batch, options.block)
                                   : 0);
-    if (!measuring) nodes[i] = {state, stride, scratch};
+    unsigned char* plan = arena->take<unsigned char>(node.kind->plan_bytes);
+    if (!measuring) nodes[i] = {state, stride, scratch, plan};
   }
   for (uint32_t i = 0; i < model->value_count; ++i) {
     const Value& value = model->values[i];
@@ -61,9 +70,18 @@ Stream* carve_stream(const Model* model, const StreamOptions& options, Arena* ar
   }
   if (!measuring) {
     *stream = {model, values, nodes, timetables, rows_at, rows_of_block, row_lists, block_rows, frames_seen,
-               fates, last_fates, options.batch, options.block, 0,       0,         options.nonfinite};
+               fates, last_fates, options.batch, options.block, 0, 0, options.nonfinite, is_plain(*model, options.nonfinite)};
   }
   return stream;
+}
+
+void plan_nodes(const Stream* stream) {
+  const Model& model = *stream->model;
+  const StreamShape shape = {model.table, stream->values, stream->batch, stream->block};
+  for (uint32_t i = 0; i < model.node_count; ++i) {
+    const LayerKind& kind = *model.nodes[i].kind;
+    if (kind.plan) kind.plan(model.nodes[i], stream->nodes[i], shape);
+  }
 }
 
 void clear_row(const Stream* stream, uint32_t row) {
@@ -154,6 +172,7 @@ Status init_stream(const Model* model, const StreamOptions& options, void* memor
   memset(memory, 0, plan.bytes);
   detail::Arena arena(memory);
   Stream* stream = detail::carve_stream(model, options, &arena, false);
+  detail::plan_nodes(stream);
   reset(stream);
   *out = stream;
   return Status::kOk;

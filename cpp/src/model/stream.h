@@ -38,6 +38,7 @@ struct Stream {
   uint32_t flags;
   uint32_t pass;  // blocks so far
   Nonfinite nonfinite;
+  bool is_plain;  // steps have a short way
 };
 
 namespace detail {
