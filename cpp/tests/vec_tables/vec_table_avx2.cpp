@@ -11,6 +11,8 @@
 GRUCORE_TARGET_BEGIN("avx2,fma,f16c")
 #include "kernels/vec_avx2.h"
 
+#include "kernels/pairs-inl.h"
+
 #include "kernels/activations-inl.h"
 #include "kernels/functions-inl.h"
 

@@ -11,6 +11,8 @@
 GRUCORE_TARGET_BEGIN("avx512f,avx512bw,avx512vl,avx512dq,fma,avx2,f16c")
 #include "kernels/vec_avx512.h"
 
+#include "kernels/pairs-inl.h"
+
 #include "kernels/activations-inl.h"
 #include "kernels/functions-inl.h"
 

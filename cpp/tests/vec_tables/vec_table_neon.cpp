@@ -10,6 +10,8 @@
 #define GRUCORE_ISA neon
 #include "kernels/vec_neon.h"
 
+#include "kernels/pairs-inl.h"
+
 #include "kernels/activations-inl.h"
 #include "kernels/functions-inl.h"
 

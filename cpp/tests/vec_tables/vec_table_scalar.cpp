@@ -8,6 +8,8 @@
 #define GRUCORE_FUSED 1
 #include "kernels/vec_scalar.h"
 
+#include "kernels/pairs-inl.h"
+
 #include "kernels/activations-inl.h"
 #include "kernels/functions-inl.h"
 

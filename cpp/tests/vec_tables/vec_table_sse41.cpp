@@ -11,6 +11,8 @@
 GRUCORE_TARGET_BEGIN("sse4.1")
 #include "kernels/vec_sse41.h"
 
+#include "kernels/pairs-inl.h"
+
 #include "kernels/activations-inl.h"
 #include "kernels/functions-inl.h"
 
