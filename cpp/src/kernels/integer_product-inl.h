@@ -61,7 +61,7 @@ GRUCORE_INLINE void sum_blocks(const PackedWeights& weights, const Strip& strip,
                                const Segment (&x)[kRows], F32 (&sums)[kRows][kVectors]) {
   constexpr int kInFlight = kDotsInFlight / (kVectors * Dots<kBits>::kRegisters);
   constexpr int kChains = kRows > 1 || kInFlight < 1 ? 1 : kInFlight > 8 ? 8 : kInFlight;
-  const size_t plane = quantized_plane(weights);
+  const size_t plane = weights.plane;
   const uint32_t fours = (weights.inputs + 3) / 4;
   size_t q = 0;
   for (uint32_t block = 0; q < fours; ++block) {
@@ -119,7 +119,7 @@ template <int kBits, int kVectors, int kLast, int kRows>
 GRUCORE_INLINE void sum_groups_of(const PackedWeights& weights, const Strip& strip, const unsigned char* w,
                                   const uint16_t* scale, const Segment (&x)[kRows], F32 (&sums)[kRows][kVectors]) {
   constexpr uint32_t kNibbleOffset = 8;
-  const size_t plane = quantized_plane(weights);
+  const size_t plane = weights.plane;
   const uint32_t eights = (weights.inputs + 7) / 8;
   size_t q = 0;
   for (uint32_t group = 0; q < eights; ++group) {
@@ -177,7 +177,7 @@ GRUCORE_INLINE void integer_tile(const ProductArgs& args, const Strip& strip, ui
     const size_t row = row_at(args.rows, first + static_cast<uint32_t>(r));
     y[r] = args.y.data + row * args.y.stride + strip.at;
     x[r].header = args.quantized.data + row * args.quantized.stride;
-    x[r].values = x[r].header + quantized_header(weights);
+    x[r].values = x[r].header + weights.header;
   }
   const unsigned char* w = strip.weights;
   const uint16_t* group_scale = strip.group_scale;
@@ -194,7 +194,7 @@ GRUCORE_INLINE void integer_tile(const ProductArgs& args, const Strip& strip, ui
     } else {
       sum_groups_of<kBits, kVectors, kLast>(weights, strip, w, group_scale, x, sums);
       w += size_t{padded_inputs(kKind, weights.inputs)} / 8 * strip.pitch;
-      group_scale += sum_groups(weights) * strip.scale_pitch;
+      group_scale += weights.sums * strip.scale_pitch;
     }
     GRUCORE_UNROLL(8)
     for (int r = 0; r < kRows; ++r) {
@@ -209,8 +209,8 @@ GRUCORE_INLINE void integer_tile(const ProductArgs& args, const Strip& strip, ui
         if (!args.overwrites) product = add(load_strip<kLast>(s == 0 && strip.bias ? strip.bias + v * kLanes : to, strip.lanes), product);
         store_strip<kLast>(to, product, strip.lanes);
       }
-      x[r].header += quantized_segment(weights);
-      x[r].values += quantized_segment(weights);
+      x[r].header += weights.segment_bytes;
+      x[r].values += weights.segment_bytes;
     }
   }
 }
@@ -225,63 +225,60 @@ GRUCORE_NOINLINE void all_rows(const ProductArgs& args, const Strip& strip) {
   for (; i < args.rows.count; ++i) integer_tile<kKind, kBits, kVectors, kLast, 1>(args, strip, i);
 }
 
+// `lanes` rows of the panel that starts at row `row`, from lane `lane` on.
+template <WeightKind kKind>
+GRUCORE_INLINE Strip strip_of(const ProductArgs& args, uint32_t row, uint32_t width, uint32_t lane, uint32_t lanes) {
+  const PackedWeights& weights = *args.weights;
+  const size_t before = size_t{row} * weights.gates;
+  const size_t bytes_of_row = size_t{padded_inputs(kKind, weights.inputs)} * weights.segments;
+  Strip strip;
+  strip.pitch = size_t{width} * 4;
+  strip.at = static_cast<uint32_t>(before + lane);
+  strip.lanes = static_cast<int>(lanes);
+  strip.bias = args.bias ? args.bias + size_t{row} * args.bias_gates + lane : nullptr;
+  strip.weights = static_cast<const unsigned char*>(weights.data) + size_t{lane} * 4;
+  if constexpr (kKind == WeightKind::kInt8) {
+    strip.weights += before * bytes_of_row;
+    strip.scale = static_cast<const float*>(weights.scale) + before + lane;
+  } else {
+    strip.weights += before * bytes_of_row / 2;
+    strip.group_scale =
+        static_cast<const uint16_t*>(weights.scale) + before * weights.sums * weights.segments + lane;
+    strip.scale_pitch = width;
+  }
+  return strip;
+}
+
 template <WeightKind kKind, int kBits>
-struct IntegerPanels {
-  static GRUCORE_INLINE void run(const ProductArgs& args, uint32_t row) {
-    constexpr uint32_t kWide = kIntegerVectors * kLanes;
-    const PackedWeights& weights = *args.weights;
-    const size_t groups = size_t{padded_inputs(kKind, weights.inputs)} / (kKind == WeightKind::kInt8 ? 4 : 8);
-    const size_t scale_groups = size_t{sum_groups(weights)} * weights.segments;
-    const uint32_t rows = panel_width(weights.rows, row) * weights.gates;
-    const size_t before = size_t{row} * weights.gates;
-    Strip strip;
-    strip.weights = static_cast<const unsigned char*>(weights.data) + before * groups * weights.segments * 4;
-    strip.pitch = size_t{rows} * 4;
-    strip.scale = static_cast<const float*>(weights.scale) + before;
-    strip.group_scale = static_cast<const uint16_t*>(weights.scale) + before * scale_groups;
-    strip.scale_pitch = rows;
-    strip.at = static_cast<uint32_t>(before);
-    strip.bias = args.bias ? args.bias + size_t{row} * args.bias_gates : nullptr;
-    for (uint32_t left = rows; left > 0;) {
-      const uint32_t lanes = left >= kWide ? kWide : left < static_cast<uint32_t>(kLanes) ? left : kLanes;
-      strip.lanes = static_cast<int>(lanes);
-      if (lanes == kWide) {
-        all_rows<kKind, kBits, kIntegerVectors, kLanes>(args, strip);
-      } else if (kHasMasks || lanes == static_cast<uint32_t>(kLanes)) {
+GRUCORE_NOINLINE void integer_panels(const ProductArgs& args, uint32_t row, uint32_t panels) {
+  constexpr uint32_t kOne = kLanes, kWide = kIntegerVectors * kLanes;
+  for (uint32_t i = 0; i < panels; ++i, row += kPanel) {
+    const uint32_t width = panel_width(args.weights->rows, row) * args.weights->gates;
+    uint32_t lane = 0;
+    for (; width - lane >= kWide; lane += kWide) {
+      all_rows<kKind, kBits, kIntegerVectors, kLanes>(args, strip_of<kKind>(args, row, width, lane, kOne));
+    }
+    while (lane < width) {
+      const uint32_t lanes = width - lane < kOne ? width - lane : kOne;
+      const Strip strip = strip_of<kKind>(args, row, width, lane, lanes);
+      if (kHasMasks || lanes == kOne) {
         all_rows<kKind, kBits, 1, kHasMasks ? kAnyLanes : kLanes>(args, strip);
       } else {
         all_rows<kKind, kBits, 1, 4>(args, strip);
       }
-      strip.weights += size_t{lanes} * 4;
-      strip.scale += lanes;
-      strip.group_scale += lanes;
-      strip.at += lanes;
-      if (strip.bias) strip.bias += lanes;
-      left -= lanes;
-    }
-  }
-};
-
-template <WeightKind kKind>
-GRUCORE_NOINLINE void integer_panel(const ProductArgs& args, uint32_t row, uint32_t panels) {
-  for (uint32_t i = 0; i < panels; ++i) {
-    if (args.weights->activation_bits == 8) {
-      IntegerPanels<kKind, 8>::run(args, row + i * kPanel);
-    } else {
-      IntegerPanels<kKind, 16>::run(args, row + i * kPanel);
+      lane += lanes;
     }
   }
 }
 
-
 struct AnyIntegerPanels {
   static constexpr uint32_t kPanels = 16;  // so many that the latency of one cell hides behind others
   static GRUCORE_INLINE void run(const ProductArgs& args, uint32_t row, uint32_t panels) {
-    if (args.weights->kind == WeightKind::kInt8) {
-      integer_panel<WeightKind::kInt8>(args, row, panels);
-    } else {
-      integer_panel<WeightKind::kInt4>(args, row, panels);
-    }
+    const bool is_int8 = args.weights->kind == WeightKind::kInt8, is_narrow = args.weights->activation_bits == 8;
+    const auto kernel = is_int8 ? is_narrow ? integer_panels<WeightKind::kInt8, 8> : integer_panels<WeightKind::kInt8, 16>
+                        : is_narrow ? integer_panels<WeightKind::kInt4, 8>
+                                    : integer_panels<WeightKind::kInt4, 16>;
+    kernel(args, row, panels);
   }
 };
 

@@ -116,6 +116,11 @@ struct PackedWeights {
   uint32_t rows;      // of one gate
   uint32_t inputs;    // of one segment
   uint32_t segments;  // taps of a convolution, each with activations of its own scale; else 1
+  // Of integer weights, here so that no step works them out:
+  uint32_t sums;           // groups of inputs in a segment, each summed as integers
+  uint32_t header;         // bytes of a quantized segment: its scale and the sum of each group's activations,
+  uint32_t plane;          // then a byte for each activation; with 16 bits the upper bytes, then the lower ones
+  uint32_t segment_bytes;  // all of it
 };
 
 // Activations as a kernel table's integer products want them: for each row `stride` bytes, private to the table.
@@ -233,16 +238,9 @@ static constexpr bool is_integer(WeightKind kind) { return kind == WeightKind::k
 static constexpr uint32_t padded_inputs(WeightKind kind, uint32_t inputs) {
   return kind == WeightKind::kInt8 ? round_up(inputs, 4) : kind == WeightKind::kInt4 ? round_up(inputs, 8) : inputs;
 }
-static constexpr uint32_t sum_groups(const PackedWeights& w) {
-  return w.kind == WeightKind::kInt8 ? (w.inputs + kBlockInputs - 1) / kBlockInputs  // by shifts
-                                     : (w.inputs + kGroupInputs - 1) / kGroupInputs;
-}
-// A quantized segment: its scale, the sum of each group of activations, padded to 64 bytes; then a byte for
-// each activation, padded to 64; with 16 bits the upper bytes, then the lower ones.
-static constexpr size_t quantized_header(const PackedWeights& w) { return round_up(4 + 4 * sum_groups(w), 64); }
-static constexpr size_t quantized_plane(const PackedWeights& w) { return round_up(w.inputs, 64); }
-static constexpr size_t quantized_segment(const PackedWeights& w) {
-  return quantized_header(w) + quantized_plane(w) * (w.activation_bits / 8);
+static constexpr uint32_t sums_of(WeightKind kind, uint32_t inputs) {
+  return kind == WeightKind::kInt8 ? (inputs + kBlockInputs - 1) / kBlockInputs
+                                   : (inputs + kGroupInputs - 1) / kGroupInputs;
 }
 
 }  // namespace detail

@@ -184,6 +184,15 @@ class TileSizes {
   uint32_t panels_, threes_;
   bool are_pairs_;
 };
+template <int kLast, class Op>
+GRUCORE_INLINE void tile_of(uint32_t panels, const Piece& piece, const Op& op) {
+  switch (panels) {
+    case 1: op.template tile<1, 1, kLast>(piece); break;
+    case 2: op.template tile<2, 1, kLast>(piece); break;
+    case 3: op.template tile<3, 1, kLast>(piece); break;
+    default: op.template tile<4, 1, kLast>(piece); break;
+  }
+}
 template <class Op>
 GRUCORE_INLINE void for_each_tile(uint32_t rows, size_t panel_bytes, bool backwards, const Op& op) {
   const TileSizes sizes(rows, panel_bytes);
@@ -195,12 +204,10 @@ GRUCORE_INLINE void for_each_tile(uint32_t rows, size_t panel_bytes, bool backwa
     const uint32_t end = at + 1 == count ? rows : sizes.first(at + 1) * kPanel;
     const uint32_t panels = (end - row + kPanel - 1) / kPanel;
     const uint32_t width = padded_rows(end - row) - (panels - 1) * kPanel;
-    const Piece piece = {row, width, 0, width};
-    switch (panels) {
-      case 1: op.template tile<1, 1, kAnyLanes>(piece); break;
-      case 2: op.template tile<2, 1, kAnyLanes>(piece); break;
-      case 3: op.template tile<3, 1, kAnyLanes>(piece); break;
-      default: op.template tile<4, 1, kAnyLanes>(piece); break;
+    if (width == kPanel) {
+      tile_of<kLanes>(panels, {row, kPanel, 0, 0}, op);
+    } else {
+      tile_of<kAnyLanes>(panels, {row, width, 0, width}, op);
     }
   }
 }

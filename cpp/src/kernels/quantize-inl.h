@@ -14,17 +14,18 @@ struct Scaling {
   float scale, inverse;
 };
 
-GRUCORE_INLINE Scaling scaling_of(const ProductArgs& args, const float* x) {
+template <int kBits>
+GRUCORE_INLINE Scaling scaling_of(const ProductArgs& args, const float* x, uint32_t count) {
   F32 most = zero();
   Mask bad = lt(most, most);
   uint32_t i = 0;
-  for (; i + kLanes <= args.weights->inputs; i += kLanes) {
+  for (; i + kLanes <= count; i += kLanes) {
     const F32 values = load(x + i);
     most = max(most, abs(values));
     bad = mask_or(bad, is_nonfinite(values));
   }
-  if (i < args.weights->inputs) {
-    const F32 values = load_n(x + i, static_cast<int>(args.weights->inputs - i));
+  if (i < count) {
+    const F32 values = load_n(x + i, static_cast<int>(count - i));
     most = max(most, abs(values));
     bad = mask_or(bad, is_nonfinite(values));
   }
@@ -32,8 +33,8 @@ GRUCORE_INLINE Scaling scaling_of(const ProductArgs& args, const float* x) {
   float range = args.range > 0 ? args.range : max_lanes(most);
   if (range < args.least) range = args.least;
   if (range < kLeastRange) return {0.0f, 0.0f};
-  const float levels = args.weights->activation_bits == 8 ? 127.0f : 16383.0f;
-  return {range / levels, levels / range};
+  constexpr float kLevels = kBits == 8 ? 127.0f : 16383.0f;
+  return {range / kLevels, kLevels / range};
 }
 
 template <int kBits>
@@ -51,51 +52,59 @@ GRUCORE_INLINE I32 quantize_lanes(F32 x, F32 inverse, unsigned char* upper, unsi
   return q;
 }
 
+// The integers of one group, with zeros up to the end of its last group of weights; returns their sum.
+template <int kBits>
+GRUCORE_INLINE int32_t quantize_group(const float* x, uint32_t count, F32 inverse, unsigned char* upper,
+                                      unsigned char* lower) {
+  I32 sum = broadcast_i32(0);
+  uint32_t i = 0;
+  for (; i + kLanes <= count; i += kLanes) {
+    sum = add(sum, quantize_lanes<kBits>(load(x + i), inverse, upper + i, lower + i));
+  }
+  for (; i < round_up(count, 8); i += kLanes) {
+    const int left = count > i ? static_cast<int>(count - i) : 0;
+    sum = add(sum, quantize_lanes<kBits>(load_n(x + i, left), inverse, upper + i, lower + i));
+  }
+  return sum_lanes(sum);
+}
+
 template <int kBits>
 GRUCORE_INLINE void quantize_segment(const ProductArgs& args, const float* x, unsigned char* to) {
-  const uint32_t count = args.weights->inputs;
-  const Scaling scaling = scaling_of(args, x);
-  unsigned char* const upper = to + quantized_header(*args.weights);
-  unsigned char* const lower = upper + quantized_plane(*args.weights);
+  const PackedWeights& weights = *args.weights;
+  const uint32_t count = weights.inputs;
+  const Scaling scaling = scaling_of<kBits>(args, x, count);
+  unsigned char* upper = to + weights.header;
   __builtin_memcpy(to, &scaling.scale, sizeof scaling.scale);
-  const uint32_t sums = sum_groups(*args.weights);
   if (scaling.inverse == 0.0f) {
-    __builtin_memset(to + 4, 0, 4 * sums);
-    __builtin_memset(upper, 0, quantized_plane(*args.weights) * (kBits / 8));
+    __builtin_memset(to + 4, 0, 4 * weights.sums);
+    __builtin_memset(upper, 0, weights.segment_bytes - weights.header);
     return;
   }
   const F32 inverse = broadcast(scaling.inverse);
-  const uint32_t group = args.weights->kind == WeightKind::kInt8 ? kBlockInputs : kGroupInputs;
-  for (uint32_t g = 0; g < sums; ++g) {
-    I32 sum = broadcast_i32(0);
-    const uint32_t end = count - g * group < group ? count : (g + 1) * group;
-    uint32_t i = g * group;
-    for (; i + kLanes <= end; i += kLanes) {
-      sum = add(sum, quantize_lanes<kBits>(load(x + i), inverse, upper + i, lower + i));
-    }
-    // The rest, and zeros up to the end of its last group of weights.
-    for (; i < round_up(end, 8); i += kLanes) {
-      const int left = end > i ? static_cast<int>(end - i) : 0;
-      sum = add(sum, quantize_lanes<kBits>(load_n(x + i, left), inverse, upper + i, lower + i));
-    }
-    const int32_t total = sum_lanes(sum);
-    __builtin_memcpy(to + 4 + 4 * g, &total, sizeof total);
+  const uint32_t group = weights.kind == WeightKind::kInt8 ? kBlockInputs : kGroupInputs;
+  unsigned char* sums = to;
+  for (uint32_t first = 0; first < count; first += group, upper += group) {
+    const uint32_t left = count - first;
+    const int32_t sum =
+        quantize_group<kBits>(x + first, left < group ? left : group, inverse, upper, upper + weights.plane);
+    __builtin_memcpy(sums += 4, &sum, sizeof sum);
   }
 }
 
 template <int kBits>
 GRUCORE_INLINE void quantize_rows(const ProductArgs& args) {
-  const size_t segment = quantized_segment(*args.weights);
+  const PackedWeights& weights = *args.weights;
   for (uint32_t i = 0; i < args.rows.count; ++i) {
-    const size_t row = args.rows.index ? args.rows.index[i] : i;
-    for (uint32_t s = 0; s < args.weights->segments; ++s) {
-      quantize_segment<kBits>(args, args.x.data + row * args.x.stride + size_t{s} * args.weights->inputs,
-                              args.quantized.data + row * args.quantized.stride + s * segment);
+    const size_t row = row_at(args.rows, i);
+    const float* x = args.x.data + row * args.x.stride;
+    unsigned char* to = args.quantized.data + row * args.quantized.stride;
+    for (uint32_t s = 0; s < weights.segments; ++s, x += weights.inputs, to += weights.segment_bytes) {
+      quantize_segment<kBits>(args, x, to);
     }
   }
 }
 
-void quantize(const ProductArgs& args) {
+GRUCORE_NOINLINE void quantize(const ProductArgs& args) {
   if (args.weights->activation_bits == 8) {
     quantize_rows<8>(args);
   } else {

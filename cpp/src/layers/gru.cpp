@@ -50,10 +50,7 @@ Status parse_tensors(const NodeSource& source, bool reset_before, GruParams* par
   PanelWeights bias;
   params->bias_gates = reset_before ? 3 : 4;
   GRUCORE_TRY(source.panels(Role::kBias, params->bias_gates, hidden, 0, &bias));
-  params->cell.weight_ih = as_panels(params->weight_ih);
-  params->cell.weight_hh = as_panels(params->weight_hh);
-  params->cell.weight_hn = as_panels(params->weight_hn);
-  params->cell.bias = bias.data;
+  params->bias = bias.data;
   return has_initial ? source.vector(Role::kInitialState, hidden, &params->initial_state) : Status::kOk;
 }
 
@@ -70,7 +67,7 @@ Status parse(const NodeSource& source, void* out) {
   GRUCORE_TRY(source.attribute(0, 1, &cell));
   GRUCORE_TRY(source.attribute(1, 1, &direction));
   GRUCORE_TRY(source.attribute(2, params.is_masked ? 1 : 0, &masked_output));
-  CellActivations& activations = params.cell.activations;
+  CellActivations& activations = params.activations;
   GRUCORE_TRY(source.activation(3, kGateActivationCount, &activations.gate));
   GRUCORE_TRY(source.activation(6, kGateActivationCount, &activations.candidate));
   activations.is_standard = activations.gate.code == ActivationCode::kSigmoid &&
@@ -140,15 +137,16 @@ void plan(const Node& node, const NodeMemory& memory, const StreamShape& shape) 
   plan.is_fused = is_fused(p, *shape.table);
   const GruScratch at = lay_out(p, plan.is_fused, shape.batch, shape.frames);
   plan.projected = memory.scratch + at.projected;
-  plan.cell = memory.scratch + at.cell;
+  plan.between = memory.scratch + at.cell;
   plan.rows = reinterpret_cast<uint32_t*>(memory.scratch + at.rows);
   plan.state_product = memory.scratch + at.state_product;
   GruArgs& args = plan.whole;
-  args.cell = &p.cell;
+  plan.cell = {as_panels(p.weight_ih), as_panels(p.weight_hh), as_panels(p.weight_hn), p.bias, p.activations};
+  args.cell = &plan.cell;
   args.x = {x.data, x.stride};
   args.projected = {nullptr, projected_stride(p)};
   args.out = {nullptr, y.stride};
-  args.scratch = {plan.cell, projected_stride(p)};
+  args.scratch = {plan.between, projected_stride(p)};
   plan_mixed({x.data, x.stride}, memory.scratch + at.input_product, &plan);
 }
 
@@ -180,6 +178,12 @@ void run(const Node&, const NodeMemory& memory, const Block& block) {
   const GruParams& p = *plan.params;
   const size_t stride = plan.y.stride;
   const uint32_t hidden = p.weight_hh.rows;
+  if (block.frames == 1 && !plan.mask) {
+    const Rows& rows = block.in.at[0];
+    begin(&plan, 1, rows);
+    step(&plan, {0, memory.state, memory.state_stride, plan.y.data, &rows, block.pass % 2 != 0});
+    return keep(memory, plan.y.data, stride, hidden, rows);
+  }
   const Rows everyone = {nullptr, plan.batch};
   float* away = nullptr;  // where the states are, if not in memory.state
   begin(&plan, block.frames, *block.in.all);

@@ -9,11 +9,12 @@ namespace grucore {
 namespace detail {
 
 struct GruParams {
-  GruCell cell;  // as kernels want it that take nothing but float32
   PackedWeights weight_ih;
   PackedWeights weight_hh;
   PackedWeights weight_hn;  // reset-before, of the kind of weight_hh; else data is null
+  const float* bias;
   const float* initial_state;
+  CellActivations activations;
   uint32_t bias_gates;
   float input_range;
   bool reverse;
@@ -44,12 +45,13 @@ struct GruPlan {
   const ValueBuffer* mask;  // null: none
   Matrix y;
   float* projected;  // the chains after the inputs of a block
-  float* cell;       // what a step keeps between its products
+  float* between;    // what a step keeps between its products
   uint32_t* rows;    // that a mask leaves
   float* state_product;
   uint32_t batch;
   bool is_fused;
-  GruArgs whole;         // of one kernel
+  GruCell cell;
+  GruArgs whole;         // of one kernel, with that cell
   PanelStepArgs pieces;  // of products and cells; of the fused way its input product alone
 };
 

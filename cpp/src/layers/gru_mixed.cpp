@@ -46,8 +46,8 @@ void step_reset_before(GruPlan* plan, const GruFrame& frame) {
   const Rows& rows = *frame.rows;
   const size_t stride = gate_stride(p), part = size_t{plan->batch} * stride;
   const Matrix projected = {plan->projected + frame.row * projected_stride(p), projected_stride(p)};
-  const Matrix sums = {plan->cell, projected_stride(p)};
-  float* const after_sums = plan->cell + size_t{plan->batch} * projected_stride(p);
+  const Matrix sums = {plan->between, projected_stride(p)};
+  float* const after_sums = plan->between + size_t{plan->batch} * projected_stride(p);
   const Matrix gated = {after_sums, stride}, candidate = {after_sums + part, stride};
   CellArgs& cell = plan->pieces.cell;
   cell.h = {frame.h, frame.h_stride};
@@ -78,7 +78,7 @@ void plan_mixed(const ConstMatrix& x, float* input_product, GruPlan* plan) {
   const GruParams& p = *plan->params;
   PanelStepArgs& args = plan->pieces;
   set_product(p.weight_ih, input_product, &args.input);
-  args.input.bias = p.cell.bias;
+  args.input.bias = p.bias;
   args.input.bias_gates = p.bias_gates;
   args.input.range = p.input_range;
   args.input.least = 0.0f;
@@ -86,9 +86,9 @@ void plan_mixed(const ConstMatrix& x, float* input_product, GruPlan* plan) {
   args.input.y = {plan->projected, projected_stride(p)};
   set_product(p.weight_hh, plan->state_product, &args.recurrent);
   args.recurrent.overwrites = is_integer(p.weight_hh.kind);
-  args.recurrent.y = {plan->cell, projected_stride(p)};
-  args.bias = p.cell.bias;
-  args.cell.activations = p.cell.activations;
+  args.recurrent.y = {plan->between, projected_stride(p)};
+  args.bias = p.bias;
+  args.cell.activations = p.activations;
   args.cell.units = p.weight_hh.rows;
   args.cell.sums = args.recurrent.y;
   args.cell.out.stride = plan->y.stride;

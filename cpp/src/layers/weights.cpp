@@ -56,7 +56,7 @@ Status parse_scale(const NodeSource& source, Role role, const WeightShape& shape
                                    is_int8 ? 1 : 2));
   GRUCORE_TRY(expect_panels(source, *tensor, shape));
   if (!is_int8) {
-    GRUCORE_TRY(expect(source, *tensor, 20, tensor->shape[1], uint64_t{sum_groups(*out)} * segments_of(shape)));
+    GRUCORE_TRY(expect(source, *tensor, 20, tensor->shape[1], uint64_t{out->sums} * segments_of(shape)));
   }
   out->scale = tensor->data;
   if (is_int8) {
@@ -89,6 +89,11 @@ Status parse_weights(const NodeSource& source, const WeightRoles& roles, const W
   ++*tensors;
   if (!is_integer(out->kind)) return Status::kOk;
   out->activation_bits = tensor->params[3];
+  constexpr uint32_t kLine = 64;
+  out->sums = sums_of(out->kind, out->inputs);
+  out->header = round_up(4 + 4 * out->sums, kLine);
+  out->plane = round_up(out->inputs, kLine);
+  out->segment_bytes = out->header + out->plane * (out->activation_bits / 8);
   ++*tensors;
   return parse_scale(source, roles.scale, shape, out);
 }
@@ -122,7 +127,7 @@ PackedWeights group_of(const PackedWeights& weights, uint32_t group) {
       break;
     case WeightKind::kInt4:
       result.data = data + elements / 2;
-      result.scale = scale + rows * sum_groups(weights) * weights.segments * 2;
+      result.scale = scale + rows * weights.sums * weights.segments * 2;
       break;
   }
   return result;

@@ -42,7 +42,7 @@ uint64_t product_scratch(const PackedWeights& weights, uint64_t rows);
 
 // Bytes of a row there.
 inline size_t quantized_stride(const PackedWeights& weights) {
-  return is_integer(weights.kind) ? quantized_segment(weights) * weights.segments : 0;
+  return size_t{weights.segment_bytes} * weights.segments;
 }
 
 // y += weights * x
