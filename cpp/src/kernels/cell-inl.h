@@ -245,7 +245,7 @@ struct PanelGroup {
   }
 };
 
-// Products::run(args, first, panels) multiplies some panels, at most Products::kPanels of them.
+// Products::run(args, first, panels, backwards) multiplies some panels, at most Products::kPanels of them.
 template <class Products>
 GRUCORE_INLINE void step_panels(const PanelStepArgs& args) {
   const uint32_t units = args.cell.units;
@@ -265,9 +265,9 @@ GRUCORE_INLINE void step_panels(const PanelStepArgs& args) {
   using Group = PanelGroup<Products::kPanels>;
   for (uint32_t i = 0; i < Group::count(units); ++i) {
     const Group group = Group::at(units, i, args.backwards);
-    if (args.input.weights) Products::run(args.input, group.first, group.panels);
+    if (args.input.weights) Products::run(args.input, group.first, group.panels, args.backwards);
     for_each_row<GatherRow>(recurrent, group.first, group.panels);
-    Products::run(args.recurrent, group.first, group.panels);
+    Products::run(args.recurrent, group.first, group.panels, args.backwards);
     reset_after<false>(args, group.first, group.panels);
   }
 }
@@ -278,7 +278,7 @@ GRUCORE_INLINE void multiply_panels(const ProductArgs& args) {
   using Group = PanelGroup<Products::kPanels>;
   for (uint32_t i = 0; i < Group::count(args.weights->rows); ++i) {
     const Group group = Group::at(args.weights->rows, i, args.backwards);
-    Products::run(args, group.first, group.panels);
+    Products::run(args, group.first, group.panels, args.backwards);
   }
 }
 

@@ -123,7 +123,7 @@ struct FloatPanels {
 
 struct AnyFloatPanels {
   static constexpr uint32_t kPanels = FloatPanels<float>::kPanels;
-  static GRUCORE_NOINLINE void run(const ProductArgs& args, uint32_t row, uint32_t panels) {
+  static GRUCORE_NOINLINE void run(const ProductArgs& args, uint32_t row, uint32_t panels, bool) {
 #if !defined(GRUCORE_ONLY_FLOAT32)
     if (args.weights->kind == WeightKind::kFloat16) return FloatPanels<uint16_t>::run(args, row, panels);
 #endif

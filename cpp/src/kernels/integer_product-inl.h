@@ -250,9 +250,10 @@ GRUCORE_INLINE Strip strip_of(const ProductArgs& args, uint32_t row, uint32_t wi
 }
 
 template <WeightKind kKind, int kBits>
-GRUCORE_NOINLINE void integer_panels(const ProductArgs& args, uint32_t row, uint32_t panels) {
+GRUCORE_NOINLINE void integer_panels(const ProductArgs& args, uint32_t first, uint32_t panels, bool backwards) {
   constexpr uint32_t kOne = kLanes, kWide = kIntegerVectors * kLanes;
-  for (uint32_t i = 0; i < panels; ++i, row += kPanel) {
+  for (uint32_t i = 0; i < panels; ++i) {
+    const uint32_t row = first + (backwards ? panels - 1 - i : i) * kPanel;
     const uint32_t width = panel_width(args.weights->rows, row) * args.weights->gates;
     uint32_t lane = 0;
     for (; width - lane >= kWide; lane += kWide) {
@@ -273,12 +274,12 @@ GRUCORE_NOINLINE void integer_panels(const ProductArgs& args, uint32_t row, uint
 
 struct AnyIntegerPanels {
   static constexpr uint32_t kPanels = 16;  // so many that the latency of one cell hides behind others
-  static GRUCORE_INLINE void run(const ProductArgs& args, uint32_t row, uint32_t panels) {
+  static GRUCORE_INLINE void run(const ProductArgs& args, uint32_t first, uint32_t panels, bool backwards) {
     const bool is_int8 = args.weights->kind == WeightKind::kInt8, is_narrow = args.weights->activation_bits == 8;
     const auto kernel = is_int8 ? is_narrow ? integer_panels<WeightKind::kInt8, 8> : integer_panels<WeightKind::kInt8, 16>
                         : is_narrow ? integer_panels<WeightKind::kInt4, 8>
                                     : integer_panels<WeightKind::kInt4, 16>;
-    kernel(args, row, panels);
+    kernel(args, first, panels, backwards);
   }
 };
 
@@ -289,8 +290,9 @@ GRUCORE_INLINE void step_integer_panels(const PanelStepArgs& args) {
   using Group = PanelGroup<AnyIntegerPanels::kPanels>;
   for (uint32_t i = 0; i < Group::count(units); ++i) {
     const Group group = Group::at(units, i, args.backwards);
-    if (args.input.weights) AnyIntegerPanels::run(args.input, group.first, group.panels);
-    AnyIntegerPanels::run(args.recurrent, group.first, group.panels);
+    if (args.backwards) AnyIntegerPanels::run(args.recurrent, group.first, group.panels, true);
+    if (args.input.weights) AnyIntegerPanels::run(args.input, group.first, group.panels, args.backwards);
+    if (!args.backwards) AnyIntegerPanels::run(args.recurrent, group.first, group.panels, false);
     reset_after<true>(args, group.first, group.panels);
   }
 }
