@@ -85,7 +85,17 @@ GRUCORE_INLINE V cell_of(const CellActivations& activations, const V& reset, con
 // The chains of some vectors of units, and their h; calls, so that the activations do not stand in every tile.
 template <int kCount>
 struct CellVectors {
-  F32 reset[kCount], update[kCount], candidate[kCount], recurrent[kCount], h[kCount];
+  // Four at once take less time than three one after the other.
+  static constexpr int kRoom = kVectorsInStep == 4 && kCount % 4 == 3 ? kCount + 1 : kCount;
+  F32 reset[kRoom], update[kRoom], candidate[kRoom], recurrent[kRoom], h[kRoom];
+
+  GRUCORE_INLINE void repeat(int from, int to) {
+    reset[to] = reset[from];
+    update[to] = update[from];
+    candidate[to] = candidate[from];
+    recurrent[to] = recurrent[from];
+    h[to] = h[from];
+  }
 };
 
 GRUCORE_NOINLINE F32 cell_of_vector(const CellActivations& activations, F32 reset, F32 update, F32 candidate,
@@ -98,24 +108,27 @@ GRUCORE_NOINLINE void cell_of_some(const CellActivations& activations, const F32
   put(h, cell_of(activations, take<V>(reset), take<V>(update), take<V>(candidate), take<V>(recurrent), take<V>(h)));
 }
 
+template <class V, int kCount>
+GRUCORE_INLINE void cells_from(const CellActivations& activations, CellVectors<kCount>& of, int i) {
+  cell_of_some<V>(activations, of.reset + i, of.update + i, of.candidate + i, of.recurrent + i, of.h + i);
+}
+template <int kCount>
+GRUCORE_INLINE void cell_at(const CellActivations& activations, CellVectors<kCount>& of, int i) {
+  of.h[i] = cell_of_vector(activations, of.reset[i], of.update[i], of.candidate[i], of.recurrent[i], of.h[i]);
+}
+
 // h' in place of h, so many vectors at once as hide each other's latency.
 template <int kCount>
 GRUCORE_INLINE void cells_of(const CellActivations& activations, CellVectors<kCount>& of) {
-  constexpr int kFours = kVectorsInStep == 4 ? kCount / 4 * 4 : 0;
+  constexpr int kRoom = CellVectors<kCount>::kRoom;
+  constexpr int kFours = kVectorsInStep == 4 ? kRoom / 4 * 4 : 0;
+  constexpr int kTwos = kVectorsInStep == 4 ? kRoom / 2 * 2 : 0;
+  if constexpr (kRoom > kCount) of.repeat(0, kCount);
   GRUCORE_UNROLL(1)
-  for (int i = 0; i < kFours; i += 4) {
-    cell_of_some<Pair<Pair<F32>>>(activations, of.reset + i, of.update + i, of.candidate + i, of.recurrent + i,
-                                  of.h + i);
-  }
-  constexpr int kTwos = kVectorsInStep == 4 ? kCount / 2 * 2 : 0;
-  if constexpr (kTwos > kFours) {
-    cell_of_some<Pair<F32>>(activations, of.reset + kFours, of.update + kFours, of.candidate + kFours,
-                            of.recurrent + kFours, of.h + kFours);
-  }
+  for (int i = 0; i < kFours; i += 4) cells_from<Pair<Pair<F32>>>(activations, of, i);
+  if constexpr (kTwos > kFours) cells_from<Pair<F32>>(activations, of, kFours);
   GRUCORE_UNROLL(1)
-  for (int i = kTwos; i < kCount; ++i) {
-    of.h[i] = cell_of_vector(activations, of.reset[i], of.update[i], of.candidate[i], of.recurrent[i], of.h[i]);
-  }
+  for (int i = kTwos; i < kRoom; ++i) cell_at(activations, of, i);
 }
 
 // Collects vectors of units until there are enough for a call. `kParts`: the products stand alone, in args.recurrent.y
@@ -144,10 +157,7 @@ struct ResetAfterCells {
   }
   GRUCORE_INLINE void finish() {
     GRUCORE_UNROLL(1)
-    for (int i = 0; i < count; ++i) {
-      vectors.h[i] = cell_of_vector(args.activations, vectors.reset[i], vectors.update[i], vectors.candidate[i],
-                                    vectors.recurrent[i], vectors.h[i]);
-    }
+    for (int i = 0; i < count; ++i) cell_at(args.activations, vectors, i);
     store_all();
   }
 
