@@ -29,7 +29,7 @@ GRUCORE_INLINE void float_tile(const ProductArgs& args, uint32_t row, uint32_t l
   }
   GRUCORE_UNROLL(8)
   for (int r = 0; r < kRows; ++r) {
-    const size_t at = row_at(args.rows, first + static_cast<uint32_t>(r));
+    const size_t at = row_in_group(args.rows, first, r);
     x[r] = args.x.data + at * args.x.stride;
     y[r] = args.y.data + at * args.y.stride + before + lane;
     const float* start = args.bias ? args.bias + size_t{row} * args.bias_gates + lane : y[r];
@@ -73,10 +73,12 @@ template <class Weight, int kPanels, int kVectors, int kLast>
 GRUCORE_NOINLINE void float_rows(const ProductArgs& args, uint32_t row, uint32_t lane, int lanes) {
   constexpr int kRows = kPanels > 1 || kBlockRows * kVectors > 24 ? 1 : kBlockRows;
   uint32_t i = 0;
-  for (; kRows > 1 && args.rows.count - i >= static_cast<uint32_t>(kRows); i += kRows) {
+  const uint32_t count = args.rows.count;
+  // A group half full takes no more time than its rows alone.
+  for (; kRows > 1 && i < count && (count - i) * 2 >= static_cast<uint32_t>(kRows); i += kRows) {
     float_tile<Weight, kPanels, kVectors, kLast, kRows>(args, row, lane, lanes, i);
   }
-  for (; i < args.rows.count; ++i) float_tile<Weight, kPanels, kVectors, kLast, 1>(args, row, lane, lanes, i);
+  for (; i < count; ++i) float_tile<Weight, kPanels, kVectors, kLast, 1>(args, row, lane, lanes, i);
 }
 
 // One panel.

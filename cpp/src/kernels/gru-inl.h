@@ -66,7 +66,7 @@ struct ResetAfterTile {
     CellVectors<kRows * kPanels * kVectors> vectors;
     GRUCORE_UNROLL(8)
     for (int r = 0; r < kRows; ++r) {
-      rows[r] = row_at(args.rows, first + static_cast<uint32_t>(r));
+      rows[r] = row_in_group(args.rows, first, r);
       h[r] = args.h.data + rows[r] * args.h.stride;
     }
     input_sums<kLast>(sums, args, 4, piece, rows);
@@ -114,7 +114,7 @@ struct ResetBeforeGates {
     F32 candidate[kRows][kPanels][kVectors];
     GRUCORE_UNROLL(8)
     for (int r = 0; r < kRows; ++r) {
-      rows[r] = row_at(args.rows, first + static_cast<uint32_t>(r));
+      rows[r] = row_in_group(args.rows, first, r);
       h[r] = args.h.data + rows[r] * args.h.stride;
     }
     input_sums<kLast>(input, args, 3, piece, rows);
@@ -167,7 +167,7 @@ struct ResetBeforeCandidate {
     Sums<1, kRows, kPanels, kVectors> sums;
     GRUCORE_UNROLL(8)
     for (int r = 0; r < kRows; ++r) {
-      rows[r] = row_at(args.rows, first + static_cast<uint32_t>(r));
+      rows[r] = row_in_group(args.rows, first, r);
       gated[r] = args.scratch.data + rows[r] * args.scratch.stride;
       set_gate<kLast>(sums, 0, r, gated[r] + 2 * hidden, 1, 0, piece);
     }
@@ -201,21 +201,22 @@ GRUCORE_INLINE size_t panel_bytes(const GruArgs& args, size_t gates) {
 }
 
 void gru_step(const GruArgs& args) {
+  constexpr size_t kNear = 256 * 1024;
   const uint32_t units = args.cell->weight_hh.rows;
   const uint32_t count = args.rows.count;
-  const uint32_t grouped = grouped_rows(count);
+  const Grouping grouping(count, units / kPanel * panel_bytes(args, 3) > kNear);
   if (args.cell->weight_hn.data) {
-    if (grouped) {
-      for_each_vector(units, RowGroups<GruArgs, ResetBeforeGates>{args, grouped});
-      for_each_vector(units, RowGroups<GruArgs, ResetBeforeCandidate>{args, grouped});
+    if (grouping.in_groups) {
+      for_each_vector(units, RowGroups<GruArgs, ResetBeforeGates>{args, grouping});
+      for_each_vector(units, RowGroups<GruArgs, ResetBeforeCandidate>{args, grouping});
     }
-    for (uint32_t i = grouped; i < count; ++i) {
+    for (uint32_t i = grouping.in_groups; i < count; ++i) {
       for_each_piece<kStepVectors>(units, panel_bytes(args, 2), args.backwards, ResetBeforeGates<1>{args, i});
       for_each_piece<kStepVectors>(units, 0, args.backwards, ResetBeforeCandidate<1>{args, i});
     }
   } else {
-    if (grouped) for_each_vector(units, RowGroups<GruArgs, ResetAfterTile>{args, grouped});
-    for (uint32_t i = grouped; i < count; ++i) {
+    if (grouping.in_groups) for_each_vector(units, RowGroups<GruArgs, ResetAfterTile>{args, grouping});
+    for (uint32_t i = grouping.in_groups; i < count; ++i) {
       for_each_piece<kStepVectors>(units, panel_bytes(args, 3), args.backwards, ResetAfterTile<1>{args, i});
     }
   }

@@ -174,7 +174,7 @@ GRUCORE_INLINE void integer_tile(const ProductArgs& args, const Strip& strip, ui
   Segment x[kRows];
   GRUCORE_UNROLL(8)
   for (int r = 0; r < kRows; ++r) {
-    const size_t row = row_at(args.rows, first + static_cast<uint32_t>(r));
+    const size_t row = row_in_group(args.rows, first, r);
     y[r] = args.y.data + row * args.y.stride + strip.at;
     x[r].header = args.quantized.data + row * args.quantized.stride;
     x[r].values = x[r].header + weights.header;
@@ -218,11 +218,14 @@ GRUCORE_INLINE void integer_tile(const ProductArgs& args, const Strip& strip, ui
 template <WeightKind kKind, int kBits, int kVectors, int kLast>
 GRUCORE_NOINLINE void all_rows(const ProductArgs& args, const Strip& strip) {
   constexpr int kRows = kBits == 8 || kIntegerRows == 1 ? kIntegerRows : kIntegerRows / 2;
+  const uint32_t count = args.rows.count;
+  // Twice the same row is no harm where nothing is added to what stands there.
+  const bool pads = args.overwrites || (args.bias && args.weights->segments == 1);
   uint32_t i = 0;
-  for (; args.rows.count - i >= static_cast<uint32_t>(kRows) && kRows > 1; i += kRows) {
+  for (; kRows > 1 && i < count && count - i >= (pads ? 2 : static_cast<uint32_t>(kRows)); i += kRows) {
     integer_tile<kKind, kBits, kVectors, kLast, kRows>(args, strip, i);
   }
-  for (; i < args.rows.count; ++i) integer_tile<kKind, kBits, kVectors, kLast, 1>(args, strip, i);
+  for (; i < count; ++i) integer_tile<kKind, kBits, kVectors, kLast, 1>(args, strip, i);
 }
 
 // `lanes` rows of the panel that starts at row `row`, from lane `lane` on.

@@ -19,7 +19,7 @@ struct MatmulTile {
     float* y[kRows];
     GRUCORE_UNROLL(8)
     for (int r = 0; r < kRows; ++r) {
-      const size_t row = row_at(args.rows, first + static_cast<uint32_t>(r));
+      const size_t row = row_in_group(args.rows, first, r);
       x[r] = args.x.data + row * args.x.stride;
       y[r] = args.y.data + row * args.y.stride + piece.row + piece.lane;
       set_gate<kLast>(sums, 0, r, args.bias, 1, 0, piece);
@@ -52,9 +52,11 @@ void matmul(const MatmulArgs& args) {
   constexpr int kMost = kStepVectors > 1 ? 2 * kStepVectors : 1;
   const uint32_t outputs = args.weights.rows;
   const uint32_t count = args.rows.count;
-  const uint32_t grouped = grouped_rows(count);
-  if (grouped) for_each_vector(outputs, RowGroups<MatmulArgs, MatmulTile>{args, grouped});
-  for (uint32_t i = grouped; i < count; ++i) for_each_piece<kMost>(outputs, 0, false, MatmulTile<1>{args, i});
+  const Grouping grouping(count, false);
+  if (grouping.in_groups) for_each_vector(outputs, RowGroups<MatmulArgs, MatmulTile>{args, grouping});
+  for (uint32_t i = grouping.in_groups; i < count; ++i) {
+    for_each_piece<kMost>(outputs, 0, false, MatmulTile<1>{args, i});
+  }
 }
 
 }  // namespace

@@ -224,19 +224,37 @@ GRUCORE_INLINE void for_each_piece(uint32_t rows, size_t panel_bytes, bool backw
   }
 }
 
-// Rows that go through the kernels in groups of kBlockRows; the rest goes one by one.
-GRUCORE_INLINE uint32_t grouped_rows(uint32_t count) { return kBlockRows > 1 ? count / kBlockRows * kBlockRows : 0; }
+// Rows go through the kernels in groups, so that one pass over the weights serves several; a group may be short of
+// some rows, whose places its last row takes. A row that is left goes alone.
+struct Grouping {
+  uint32_t in_blocks;  // in groups of kBlockRows
+  uint32_t in_groups;  // and of half as many, where they are eight
 
-// All groups of rows under each piece in turn, so that its weights are read from far away once.
+  // `is_far`: the weights are not in a near cache, so that reading them costs more than some products in vain.
+  GRUCORE_INLINE Grouping(uint32_t count, bool is_far) : in_blocks(0), in_groups(0) {
+    if (kBlockRows == 1) return;
+    constexpr uint32_t kMost = kBlockRows, kHalf = kMost == 8 ? 4 : kMost;
+    in_blocks = count / kMost * kMost;
+    const uint32_t left = count - in_blocks;
+    if (kMost > kHalf && (left > kHalf + 1 || (left == kHalf + 1 && is_far))) in_blocks = count;
+    in_groups = in_blocks;
+    if (count - in_blocks > 1) in_groups += count - in_blocks < kHalf ? count - in_blocks : kHalf;
+  }
+};
+// All groups under each piece in turn, so that its weights are read from far away once.
 template <class Args, template <int> class Tile>
 struct RowGroups {
   const Args& args;
-  uint32_t count;
+  const Grouping& grouping;
 
   template <int kPanels, int kVectors, int kLast>
   GRUCORE_INLINE void tile(const Piece& piece) const {
-    for (uint32_t first = 0; first < count; first += kBlockRows) {
+    uint32_t first = 0;
+    for (; first < grouping.in_blocks; first += kBlockRows) {
       Tile<kBlockRows>{args, first}.template tile<kPanels, kVectors, kLast>(piece);
+    }
+    if (grouping.in_blocks < grouping.in_groups) {
+      Tile<kBlockRows == 8 ? 4 : kBlockRows>{args, grouping.in_blocks}.template tile<kPanels, kVectors, kLast>(piece);
     }
   }
 };

@@ -38,6 +38,12 @@ GRUCORE_INLINE void store_strip(float* p, F32 value, int lanes) {
 
 GRUCORE_INLINE uint32_t row_at(const Rows& rows, uint32_t i) { return rows.index ? rows.index[i] : i; }
 
+// Row r of a group of rows that starts at `first`: past the end the last row again.
+GRUCORE_INLINE uint32_t row_in_group(const Rows& rows, uint32_t first, int r) {
+  const uint32_t i = first + static_cast<uint32_t>(r);
+  return row_at(rows, i < rows.count ? i : rows.count - 1);
+}
+
 // Width of the panel that starts at `row`.
 GRUCORE_INLINE uint32_t panel_width(uint32_t rows, uint32_t row) {
   return rows - row < kPanel ? padded_rows(rows - row) : kPanel;
