@@ -29,7 +29,9 @@ GRUCORE_INLINE V expm1_reduced(const V& r) {
 
 // The low half of n*ln(2). What is added keeps r*r of a tiny x from being denormal and changes no result.
 template <class V>
-GRUCORE_INLINE V ln2_low_times(const V& n) { return add(mul(n, like(n, kLn2Low)), like(n, 0x1p-55f)); }
+GRUCORE_INLINE V ln2_low_times(const V& n) {
+  return add(mul(n, like(n, kLn2Low)), like(n, 0x1p-55f));
+}
 
 // exp(x); from kExpOverflow on infinity, below kExpMin 0.
 GRUCORE_INLINE F32 exp_f32(F32 x) {

@@ -143,8 +143,7 @@ struct ResetBeforeGates {
       for (int p = 0; p < kPanels; ++p) {
         for (int v = 0; v < kVectors; ++v) {
           const size_t at = static_cast<size_t>(p) * kPanel + static_cast<size_t>(v) * kLanes;
-          const F32 gated =
-              mul(gate_of_tile(args, reset[r][p][v]), load(before + at));
+          const F32 gated = mul(gate_of_tile(args, reset[r][p][v]), load(before + at));
           store(scratch + at, flush_denormals(gated));
           store(scratch + hidden + at, gate_of_tile(args, update[r][p][v]));
           store(scratch + 2 * hidden + at, candidate[r][p][v]);

@@ -206,7 +206,8 @@ GRUCORE_INLINE void integer_tile(const ProductArgs& args, const Strip& strip, ui
           product = mul(product, load_strip<kLast>(strip.scale + v * kLanes, strip.lanes));
         }
         float* const to = y[r] + v * kLanes;
-        if (!args.overwrites) product = add(load_strip<kLast>(s == 0 && strip.bias ? strip.bias + v * kLanes : to, strip.lanes), product);
+        if (!args.overwrites)
+          product = add(load_strip<kLast>(s == 0 && strip.bias ? strip.bias + v * kLanes : to, strip.lanes), product);
         store_strip<kLast>(to, product, strip.lanes);
       }
       x[r].header += weights.segment_bytes;
@@ -245,8 +246,7 @@ GRUCORE_INLINE Strip strip_of(const ProductArgs& args, uint32_t row, uint32_t wi
     strip.scale = static_cast<const float*>(weights.scale) + before + lane;
   } else {
     strip.weights += before * bytes_of_row / 2;
-    strip.group_scale =
-        static_cast<const uint16_t*>(weights.scale) + before * weights.sums * weights.segments + lane;
+    strip.group_scale = static_cast<const uint16_t*>(weights.scale) + before * weights.sums * weights.segments + lane;
     strip.scale_pitch = width;
   }
   return strip;
@@ -279,7 +279,8 @@ struct AnyIntegerPanels {
   static constexpr uint32_t kPanels = 16;  // so many that the latency of one cell hides behind others
   static GRUCORE_INLINE void run(const ProductArgs& args, uint32_t first, uint32_t panels, bool backwards) {
     const bool is_int8 = args.weights->kind == WeightKind::kInt8, is_narrow = args.weights->activation_bits == 8;
-    const auto kernel = is_int8 ? is_narrow ? integer_panels<WeightKind::kInt8, 8> : integer_panels<WeightKind::kInt8, 16>
+    const auto kernel = is_int8
+                            ? is_narrow ? integer_panels<WeightKind::kInt8, 8> : integer_panels<WeightKind::kInt8, 16>
                         : is_narrow ? integer_panels<WeightKind::kInt4, 8>
                                     : integer_panels<WeightKind::kInt4, 16>;
     kernel(args, first, panels, backwards);

@@ -133,9 +133,9 @@ struct QuantizedRows {
 // products quantize x first.
 struct ProductArgs {
   const PackedWeights* weights;
-  const float* bias;        // panel16 of bias_gates gates, the first of which are those of y; null: y += weights * x
+  const float* bias;  // panel16 of bias_gates gates, the first of which are those of y; null: y += weights * x
   uint32_t bias_gates;
-  float range;              // of x, where it is fixed; 0: the largest |x|, but at least `least`
+  float range;  // of x, where it is fixed; 0: the largest |x|, but at least `least`
   float least;
   ConstMatrix x;            // segments * inputs floats a row
   QuantizedRows quantized;  // x as integers: scratch of integer products

@@ -47,15 +47,15 @@ GRUCORE_INLINE Pair<T> like(const Pair<T>& x, Value value) {
   return {like(x.first, value), like(x.second, value)};
 }
 
-#define GRUCORE_OF_PAIR(op)                                                   \
-  template <class T>                                                          \
-  GRUCORE_INLINE auto op(const Pair<T>& a)->Pair<decltype(op(a.first))> {     \
-    return {op(a.first), op(a.second)};                                       \
+#define GRUCORE_OF_PAIR(op)                                                 \
+  template <class T>                                                        \
+  GRUCORE_INLINE auto op(const Pair<T>& a) -> Pair<decltype(op(a.first))> { \
+    return {op(a.first), op(a.second)};                                     \
   }
-#define GRUCORE_OF_PAIRS(op)                                                                             \
-  template <class T, class U>                                                                            \
-  GRUCORE_INLINE auto op(const Pair<T>& a, const Pair<U>& b)->Pair<decltype(op(a.first, b.first))> {     \
-    return {op(a.first, b.first), op(a.second, b.second)};                                               \
+#define GRUCORE_OF_PAIRS(op)                                                                           \
+  template <class T, class U>                                                                          \
+  GRUCORE_INLINE auto op(const Pair<T>& a, const Pair<U>& b) -> Pair<decltype(op(a.first, b.first))> { \
+    return {op(a.first, b.first), op(a.second, b.second)};                                             \
   }
 GRUCORE_OF_PAIR(abs)
 GRUCORE_OF_PAIR(bits)

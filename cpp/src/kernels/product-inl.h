@@ -175,9 +175,7 @@ class TileSizes {
   GRUCORE_INLINE uint32_t count() const {
     return are_pairs_ ? (panels_ + 1) / 2 : threes_ + (panels_ - threes_ * 3 + 3) / 4;
   }
-  GRUCORE_INLINE uint32_t first(uint32_t i) const {
-    return are_pairs_ ? i * 2 : i < threes_ ? i * 3 : i * 4 - threes_;
-  }
+  GRUCORE_INLINE uint32_t first(uint32_t i) const { return are_pairs_ ? i * 2 : i < threes_ ? i * 3 : i * 4 - threes_; }
 
  private:
   static constexpr size_t kFirstCache = 48 * 1024;

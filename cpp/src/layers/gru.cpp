@@ -70,8 +70,8 @@ Status parse(const NodeSource& source, void* out) {
   CellActivations& activations = params.activations;
   GRUCORE_TRY(source.activation(3, kGateActivationCount, &activations.gate));
   GRUCORE_TRY(source.activation(6, kGateActivationCount, &activations.candidate));
-  activations.is_standard = activations.gate.code == ActivationCode::kSigmoid &&
-                            activations.candidate.code == ActivationCode::kTanh;
+  activations.is_standard =
+      activations.gate.code == ActivationCode::kSigmoid && activations.candidate.code == ActivationCode::kTanh;
   params.reverse = direction == 1;
   params.masked_is_zero = masked_output == 1;
   GRUCORE_TRY(parse_tensors(source, cell == 1, &params));

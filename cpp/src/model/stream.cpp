@@ -69,8 +69,23 @@ Stream* carve_stream(const Model* model, const StreamOptions& options, Arena* ar
     if (!measuring) values[i] = {data, padded(value.features), value.features};
   }
   if (!measuring) {
-    *stream = {model, values, nodes, timetables, rows_at, rows_of_block, row_lists, block_rows, frames_seen,
-               fates, last_fates, options.batch, options.block, 0, 0, options.nonfinite, is_plain(*model, options.nonfinite)};
+    *stream = {model,
+               values,
+               nodes,
+               timetables,
+               rows_at,
+               rows_of_block,
+               row_lists,
+               block_rows,
+               frames_seen,
+               fates,
+               last_fates,
+               options.batch,
+               options.block,
+               0,
+               0,
+               options.nonfinite,
+               is_plain(*model, options.nonfinite)};
   }
   return stream;
 }
