@@ -163,12 +163,13 @@ GRUCORE_INLINE void for_each_panel(uint32_t rows, bool backwards, const Op& op) 
 }
 
 // Where masks cost nothing: tiles of three and four panels, the last panel whole or not. Three or four keep the
-// multipliers busy; fewer wait for their own sums. Pairs, where all panels together are too much for a first cache and
-// a pair is not: what one step reads last, the next one reads first, going the other way.
+// multipliers busy; fewer wait for their own sums. Pairs, where reading takes longer than that: what one step reads
+// last, the next one reads first, going the other way, and a smaller tile is more likely to be in a cache still.
 class TileSizes {
  public:
   GRUCORE_INLINE TileSizes(uint32_t rows, size_t panel_bytes) : panels_((rows + kPanel - 1) / kPanel) {
-    are_pairs_ = panels_ * panel_bytes > kFirstCache && 2 * panel_bytes <= kFirstCache;
+    const size_t bytes = panels_ * panel_bytes;
+    are_pairs_ = bytes > kManyBytes || (bytes > kFirstCache && 2 * panel_bytes <= kFirstCache);
     threes_ = panels_ == 5 ? 1 : (4 - panels_ % 4) % 4;
     if (threes_ * 3 > panels_) threes_ = 0;
   }
@@ -178,7 +179,7 @@ class TileSizes {
   GRUCORE_INLINE uint32_t first(uint32_t i) const { return are_pairs_ ? i * 2 : i < threes_ ? i * 3 : i * 4 - threes_; }
 
  private:
-  static constexpr size_t kFirstCache = 48 * 1024;
+  static constexpr size_t kFirstCache = 48 * 1024, kManyBytes = 256 * 1024;
   uint32_t panels_, threes_;
   bool are_pairs_;
 };
