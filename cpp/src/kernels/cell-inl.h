@@ -131,8 +131,8 @@ GRUCORE_INLINE void cells_of(const CellActivations& activations, CellVectors<kCo
   for (int i = kTwos; i < kRoom; ++i) cell_at(activations, of, i);
 }
 
-// Collects vectors of units until there are enough for a call. `kParts`: the products stand alone, in args.recurrent.y
-// and, where there is one of the input, in args.input.y; else the chains are whole, in args.cell.sums.
+// Collects vectors of units until there are enough for a call. The chains after the input stand in step.input.y; those
+// after the states in cell.sums, of kParts without what they begin with, which is added here.
 template <bool kParts>
 struct ResetAfterCells {
   const PanelStepArgs& step;

@@ -45,7 +45,7 @@ inline size_t quantized_stride(const PackedWeights& weights) {
   return size_t{weights.segment_bytes} * weights.segments;
 }
 
-// y += weights * x
+// y = bias + weights * x, or y += weights * x, by the kernels for these weights.
 void multiply(const KernelTable& table, const ProductArgs& args);
 
 // y = activation(bias + weights * x): the dense layer and the convolution.
