@@ -60,38 +60,60 @@ struct ResetAfterTile {
 
   template <int kPanels, int kVectors, int kLast>
   GRUCORE_INLINE void tile(const Piece& piece) const {
+    CellVectors<kRows * kPanels * kVectors> vectors;
+    chains<kPanels, kVectors, kLast>(piece, vectors, 0);
+    cells_of(args.cell->activations, vectors);
+    store_states<kPanels * kVectors>(piece, vectors.h);
+  }
+
+  // Two pairs of panels one after the other, their cells together.
+  GRUCORE_INLINE void two_pairs(const Piece& piece, const Piece& other) const {
+    CellVectors<4> vectors;
+    chains<2, 1, kLanes>(piece, vectors, 0);
+    chains<2, 1, kLanes>(other, vectors, 2);
+    cells_of(args.cell->activations, vectors);
+    store_states<2>(piece, vectors.h);
+    store_states<2>(other, vectors.h + 2);
+  }
+
+ private:
+  GRUCORE_INLINE uint32_t row(int r) const { return row_in_group(args.rows, first, r); }
+
+  // What the cells of a piece begin with, into vectors[at...].
+  template <int kPanels, int kVectors, int kLast, int kCount>
+  GRUCORE_INLINE void chains(const Piece& piece, CellVectors<kCount>& vectors, int at) const {
     uint32_t rows[kRows];
     const float* h[kRows];
     Sums<3, kRows, kPanels, kVectors> sums;
-    CellVectors<kRows * kPanels * kVectors> vectors;
     GRUCORE_UNROLL(8)
     for (int r = 0; r < kRows; ++r) {
-      rows[r] = row_in_group(args.rows, first, r);
+      rows[r] = row(r);
       h[r] = args.h.data + rows[r] * args.h.stride;
     }
     input_sums<kLast>(sums, args, 4, piece, rows);
-    copy_gate(sums, 2, vectors.candidate);
+    copy_gate(sums, 2, vectors.candidate + at);
     GRUCORE_UNROLL(8)
     for (int r = 0; r < kRows; ++r) set_gate<kLast>(sums, 2, r, args.cell->bias, 4, 3, piece);
     accumulate<kLast>(sums, args.cell->weight_hh, piece, h);
 
-    copy_gate(sums, 0, vectors.reset);
-    copy_gate(sums, 1, vectors.update);
-    copy_gate(sums, 2, vectors.recurrent);
-    const size_t from = piece.row + piece.lane;
-    F32* vector = vectors.h;
+    copy_gate(sums, 0, vectors.reset + at);
+    copy_gate(sums, 1, vectors.update + at);
+    copy_gate(sums, 2, vectors.recurrent + at);
+    F32* before = vectors.h + at;
     GRUCORE_UNROLL(1)
     for (int r = 0; r < kRows; ++r) {
       GRUCORE_UNROLL(1)
-      for (int v = 0; v < kPanels * kVectors; ++v) *vector++ = load(h[r] + from + v * kLanes);
+      for (int v = 0; v < kPanels * kVectors; ++v) *before++ = load(h[r] + piece.row + piece.lane + v * kLanes);
     }
-    cells_of(args.cell->activations, vectors);
-    vector = vectors.h;
+  }
+
+  template <int kVectors>
+  GRUCORE_INLINE void store_states(const Piece& piece, const F32* states) const {
     GRUCORE_UNROLL(1)
     for (int r = 0; r < kRows; ++r) {
-      float* out = args.out.data + rows[r] * args.out.stride + from;
+      float* out = args.out.data + row(r) * args.out.stride + piece.row + piece.lane;
       GRUCORE_UNROLL(1)
-      for (int v = 0; v < kPanels * kVectors; ++v) store(out + v * kLanes, *vector++);
+      for (int v = 0; v < kVectors; ++v) store(out + v * kLanes, *states++);
     }
   }
 };
@@ -104,6 +126,10 @@ struct ResetBeforeGates {
   const GruArgs& args;
   uint32_t first;
 
+  GRUCORE_INLINE void two_pairs(const Piece& piece, const Piece& other) const {
+    tile<2, 1, kLanes>(piece);
+    tile<2, 1, kLanes>(other);
+  }
   template <int kPanels, int kVectors, int kLast>
   GRUCORE_INLINE void tile(const Piece& piece) const {
     const size_t hidden = scratch_part(args);
@@ -158,6 +184,10 @@ struct ResetBeforeCandidate {
   const GruArgs& args;
   uint32_t first;
 
+  GRUCORE_INLINE void two_pairs(const Piece& piece, const Piece& other) const {
+    tile<2, 1, kLanes>(piece);
+    tile<2, 1, kLanes>(other);
+  }
   template <int kPanels, int kVectors, int kLast>
   GRUCORE_INLINE void tile(const Piece& piece) const {
     const size_t hidden = scratch_part(args);

@@ -163,26 +163,25 @@ GRUCORE_INLINE void for_each_panel(uint32_t rows, bool backwards, const Op& op) 
 }
 
 // Where masks cost nothing: tiles of three and four panels, the last panel whole or not. Three or four keep the
-// multipliers busy; fewer wait for their own sums. Pairs, where reading takes longer than that: what one step reads
-// last, the next one reads first, going the other way, and a smaller tile is more likely to be in a cache still.
-class TileSizes {
- public:
-  GRUCORE_INLINE TileSizes(uint32_t rows, size_t panel_bytes) : panels_((rows + kPanel - 1) / kPanel) {
-    const size_t bytes = panels_ * panel_bytes;
-    are_pairs_ = bytes > kManyBytes || (bytes > kFirstCache && 2 * panel_bytes <= kFirstCache);
-    threes_ = panels_ == 5 ? 1 : (4 - panels_ % 4) % 4;
-    if (threes_ * 3 > panels_) threes_ = 0;
-  }
-  GRUCORE_INLINE uint32_t count() const {
-    return are_pairs_ ? (panels_ + 1) / 2 : threes_ + (panels_ - threes_ * 3 + 3) / 4;
-  }
-  GRUCORE_INLINE uint32_t first(uint32_t i) const { return are_pairs_ ? i * 2 : i < threes_ ? i * 3 : i * 4 - threes_; }
+// multipliers busy; fewer wait for their own sums.
+struct TileSizes {
+  uint32_t threes, count;
 
- private:
-  static constexpr size_t kFirstCache = 48 * 1024, kManyBytes = 256 * 1024;
-  uint32_t panels_, threes_;
-  bool are_pairs_;
+  GRUCORE_INLINE explicit TileSizes(uint32_t panels) : threes(panels == 5 ? 1 : (4 - panels % 4) % 4) {
+    if (threes * 3 > panels) threes = 0;
+    count = threes + (panels - threes * 3 + 3) / 4;
+  }
+  GRUCORE_INLINE uint32_t first(uint32_t i) const { return i < threes ? i * 3 : i * 4 - threes; }
 };
+
+// Whether reading the weights takes longer than multiplying. A tile is two panels then: what one step reads last, the
+// next one reads first, going the other way, and a smaller tile is more likely to be in a cache still.
+GRUCORE_INLINE bool are_far(uint32_t rows, size_t panel_bytes) {
+  constexpr size_t kFirstCache = 48 * 1024, kMany = 256 * 1024;
+  const size_t bytes = (rows + kPanel - 1) / kPanel * panel_bytes;
+  return bytes > kMany || (bytes > kFirstCache && 2 * panel_bytes <= kFirstCache);
+}
+
 template <int kLast, class Op>
 GRUCORE_INLINE void tile_of(uint32_t panels, const Piece& piece, const Op& op) {
   switch (panels) {
@@ -192,21 +191,34 @@ GRUCORE_INLINE void tile_of(uint32_t panels, const Piece& piece, const Op& op) {
     default: op.template tile<4, 1, kLast>(piece); break;
   }
 }
+// The rows from `row` up to `end`, at most four panels.
+template <class Op>
+GRUCORE_INLINE void tile_between(uint32_t row, uint32_t end, const Op& op) {
+  const uint32_t panels = (end - row + kPanel - 1) / kPanel;
+  const uint32_t width = padded_rows(end - row) - (panels - 1) * kPanel;
+  if (width == kPanel) {
+    tile_of<kLanes>(panels, {row, kPanel, 0, 0}, op);
+  } else {
+    tile_of<kAnyLanes>(panels, {row, width, 0, width}, op);
+  }
+}
+
+// Calls op.tile, and op.two_pairs where the weights are far, for every four whole panels.
 template <class Op>
 GRUCORE_INLINE void for_each_tile(uint32_t rows, size_t panel_bytes, bool backwards, const Op& op) {
-  const TileSizes sizes(rows, panel_bytes);
-  const uint32_t count = sizes.count();
+  constexpr uint32_t kFour = 4 * kPanel;
+  const uint32_t fours = are_far(rows, panel_bytes) ? rows / kFour : 0;
+  const TileSizes sizes((rows - fours * kFour + kPanel - 1) / kPanel);
+  const uint32_t count = fours + sizes.count;
   GRUCORE_UNROLL(1)
   for (uint32_t i = 0; i < count; ++i) {
     const uint32_t at = backwards ? count - 1 - i : i;
-    const uint32_t row = sizes.first(at) * kPanel;
-    const uint32_t end = at + 1 == count ? rows : sizes.first(at + 1) * kPanel;
-    const uint32_t panels = (end - row + kPanel - 1) / kPanel;
-    const uint32_t width = padded_rows(end - row) - (panels - 1) * kPanel;
-    if (width == kPanel) {
-      tile_of<kLanes>(panels, {row, kPanel, 0, 0}, op);
+    if (at < fours) {
+      const Piece low = {at * kFour, kPanel, 0, 0}, high = {at * kFour + 2 * kPanel, kPanel, 0, 0};
+      op.two_pairs(backwards ? high : low, backwards ? low : high);
     } else {
-      tile_of<kAnyLanes>(panels, {row, width, 0, width}, op);
+      const uint32_t row = fours * kFour + sizes.first(at - fours) * kPanel;
+      tile_between(row, at + 1 == count ? rows : fours * kFour + sizes.first(at - fours + 1) * kPanel, op);
     }
   }
 }
