@@ -124,7 +124,7 @@ def _plain(rows: list[list[str]]) -> Iterator[str]:
         yield "  ".join([first, *rest])
 
 
-def _markdown(rows: list[list[str]]) -> Iterator[str]:
+def as_markdown(rows: list[list[str]]) -> Iterator[str]:
     header, *body = rows
     for row in (header, ["---"] * len(header), *body):
         yield "| " + " | ".join(row) + " |"
@@ -132,7 +132,7 @@ def _markdown(rows: list[list[str]]) -> Iterator[str]:
 
 def show(report: dict[str, Any], *, markdown: bool = False, statistic: str = "us_min") -> None:
     """Print everything."""
-    form = _markdown if markdown else _plain
+    form = as_markdown if markdown else _plain
     described = report["machine"]
     loads = [at[0] for one in report["workloads"].values() for at in one.get("load", []) if at]
     busy = f", load {min(loads):.1f} to {max(loads):.1f}" if loads else ""

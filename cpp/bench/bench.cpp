@@ -19,12 +19,13 @@ namespace {
 
 constexpr const char* kHelp =
     "bench [--isa NAME] [--weights KIND] [--activations 8|16] [--only S1,Q3,...] [--rounds N] [--chunk-us N]\n"
-    "      [--json] [--reset-before]\n"
+    "      [--json] [--reset-before] [--steps N]\n"
     "KIND: float32 (the default), float16, int8, int4; activations of the last two, 16 unless said.\n"
     "S: one frame a call, state carried; Q: a sequence of 100 frames; BHxN: a batch of N sequences;\n"
     "S3x1000: one frame of 1,000 streams.\n"
     "Interleaves, round after round: the engine, a pure read of the same weights, multiply-adds in registers\n"
-    "and a fixed loop. Figures are microseconds: the best round, and the median.\n";
+    "and a fixed loop. Figures are microseconds: the best round, and the median.\n"
+    "--steps N calls the engine N times and times nothing: for what counts instructions.\n";
 
 struct Workload {
   const char* name;
@@ -60,6 +61,7 @@ struct Options {
   uint32_t rounds = 60;
   double chunk_us = 3000;
   bool json = false, reset_before = false;
+  uint32_t steps = 0;
   textbook::Kind kind = textbook::Kind::kFloat32;
   const char* kind_name = "float32";
   uint32_t activations = 16;
@@ -185,6 +187,10 @@ void measure(const Workload& work, const Options& options) {
       {[&] { grucore_bench::keep(multiply_rounds(kMultiplyRounds)); }},
       {[&] { grucore_bench::keep(grucore_bench::fixed_loop(kLoopRounds)); }},
   };
+  if (options.steps) {
+    for (uint32_t i = 0; i < options.steps; ++i) timed[0].call();
+    return;
+  }
   for (Timed& one : timed) one.calibrate(options.chunk_us);
   for (uint32_t round = 0; round < options.rounds; ++round) {
     for (Timed& one : timed) one.rounds.push_back(one.once() / one.repeats);
@@ -260,6 +266,8 @@ Options parse(int argc, char** argv) {
       options.only = argv[++i];
     } else if (is("--rounds") && has_value) {
       options.rounds = static_cast<uint32_t>(std::max(1L, strtol(argv[++i], nullptr, 10)));
+    } else if (is("--steps") && has_value) {
+      options.steps = static_cast<uint32_t>(strtol(argv[++i], nullptr, 10));
     } else if (is("--chunk-us") && has_value) {
       options.chunk_us = strtod(argv[++i], nullptr);
     } else {
@@ -274,7 +282,7 @@ Options parse(int argc, char** argv) {
 
 int main(int argc, char** argv) {
   const Options options = parse(argc, argv);
-  if (!options.json) {
+  if (!options.json && !options.steps) {
     printf("isa %s, weights %s, best of %u rounds; times in us, limit from this run's own reads and multiply-adds\n",
            grucore::isa_name(options.isa), options.kind_name, options.rounds);
     printf("%-8s %10s %10s %10s %7s %10s %8s %8s %8s %8s\n", "", "best", "median", "limit", "x limit", "read", "Gmac/s",

@@ -55,6 +55,7 @@ GRUCORE_NOINLINE F32 candidate_of_tile(const GruArgs& args, F32 z, F32 h, F32 x)
 
 template <int kRows>
 struct ResetAfterTile {
+  static constexpr bool kHasManyTiles = true;
   const GruArgs& args;
   uint32_t first;
 
@@ -123,13 +124,10 @@ GRUCORE_INLINE size_t scratch_part(const GruArgs& args) { return round_up(args.c
 
 template <int kRows>
 struct ResetBeforeGates {
+  static constexpr bool kHasManyTiles = false;
   const GruArgs& args;
   uint32_t first;
 
-  GRUCORE_INLINE void two_pairs(const Piece& piece, const Piece& other) const {
-    tile<2, 1, kLanes>(piece);
-    tile<2, 1, kLanes>(other);
-  }
   template <int kPanels, int kVectors, int kLast>
   GRUCORE_INLINE void tile(const Piece& piece) const {
     const size_t hidden = scratch_part(args);
@@ -181,13 +179,10 @@ struct ResetBeforeGates {
 
 template <int kRows>
 struct ResetBeforeCandidate {
+  static constexpr bool kHasManyTiles = false;
   const GruArgs& args;
   uint32_t first;
 
-  GRUCORE_INLINE void two_pairs(const Piece& piece, const Piece& other) const {
-    tile<2, 1, kLanes>(piece);
-    tile<2, 1, kLanes>(other);
-  }
   template <int kPanels, int kVectors, int kLast>
   GRUCORE_INLINE void tile(const Piece& piece) const {
     const size_t hidden = scratch_part(args);

@@ -196,30 +196,32 @@ template <class Op>
 GRUCORE_INLINE void tile_between(uint32_t row, uint32_t end, const Op& op) {
   const uint32_t panels = (end - row + kPanel - 1) / kPanel;
   const uint32_t width = padded_rows(end - row) - (panels - 1) * kPanel;
-  if (width == kPanel) {
-    tile_of<kLanes>(panels, {row, kPanel, 0, 0}, op);
-  } else {
-    tile_of<kAnyLanes>(panels, {row, width, 0, width}, op);
+  if constexpr (Op::kHasManyTiles) {
+    if (width == kPanel) return tile_of<kLanes>(panels, {row, kPanel, 0, 0}, op);
   }
+  tile_of<kAnyLanes>(panels, {row, width, 0, width}, op);
 }
 
-// Calls op.tile, and op.two_pairs where the weights are far, for every four whole panels.
+// Op::kHasManyTiles: code of its own for whole panels, which is a little faster, and, where the weights are far, for
+// two pairs of panels; code is not small.
 template <class Op>
 GRUCORE_INLINE void for_each_tile(uint32_t rows, size_t panel_bytes, bool backwards, const Op& op) {
   constexpr uint32_t kFour = 4 * kPanel;
-  const uint32_t fours = are_far(rows, panel_bytes) ? rows / kFour : 0;
+  const uint32_t fours = Op::kHasManyTiles && are_far(rows, panel_bytes) ? rows / kFour : 0;
   const TileSizes sizes((rows - fours * kFour + kPanel - 1) / kPanel);
   const uint32_t count = fours + sizes.count;
   GRUCORE_UNROLL(1)
   for (uint32_t i = 0; i < count; ++i) {
     const uint32_t at = backwards ? count - 1 - i : i;
-    if (at < fours) {
-      const Piece low = {at * kFour, kPanel, 0, 0}, high = {at * kFour + 2 * kPanel, kPanel, 0, 0};
-      op.two_pairs(backwards ? high : low, backwards ? low : high);
-    } else {
-      const uint32_t row = fours * kFour + sizes.first(at - fours) * kPanel;
-      tile_between(row, at + 1 == count ? rows : fours * kFour + sizes.first(at - fours + 1) * kPanel, op);
+    if constexpr (Op::kHasManyTiles) {
+      if (at < fours) {
+        const Piece low = {at * kFour, kPanel, 0, 0}, high = {at * kFour + 2 * kPanel, kPanel, 0, 0};
+        op.two_pairs(backwards ? high : low, backwards ? low : high);
+        continue;
+      }
     }
+    const uint32_t row = fours * kFour + sizes.first(at - fours) * kPanel;
+    tile_between(row, at + 1 == count ? rows : fours * kFour + sizes.first(at - fours + 1) * kPanel, op);
   }
 }
 
@@ -247,9 +249,10 @@ struct Grouping {
     constexpr uint32_t kMost = kBlockRows, kHalf = kMost == 8 ? 4 : kMost;
     in_blocks = count / kMost * kMost;
     const uint32_t left = count - in_blocks;
-    if (kMost > kHalf && (left > kHalf + 1 || (left == kHalf + 1 && is_far))) in_blocks = count;
+    const bool fills = kMost > kHalf ? left > kHalf + 1 || (left == kHalf + 1 && is_far) : left > 1;
+    if (fills) in_blocks = count;
     in_groups = in_blocks;
-    if (count - in_blocks > 1) in_groups += count - in_blocks < kHalf ? count - in_blocks : kHalf;
+    if (kMost > kHalf && count - in_blocks > 1) in_groups += count - in_blocks < kHalf ? count - in_blocks : kHalf;
   }
 };
 // All groups under each piece in turn, so that its weights are read from far away once.
@@ -264,8 +267,9 @@ struct RowGroups {
     for (; first < grouping.in_blocks; first += kBlockRows) {
       Tile<kBlockRows>{args, first}.template tile<kPanels, kVectors, kLast>(piece);
     }
-    if (grouping.in_blocks < grouping.in_groups) {
-      Tile<kBlockRows == 8 ? 4 : kBlockRows>{args, grouping.in_blocks}.template tile<kPanels, kVectors, kLast>(piece);
+    if constexpr (kBlockRows == 8) {
+      if (grouping.in_blocks == grouping.in_groups) return;
+      Tile<4>{args, grouping.in_blocks}.template tile<kPanels, kVectors, kLast>(piece);
     }
   }
 };
