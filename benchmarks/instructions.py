@@ -41,7 +41,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--bench", type=Path, default=Path("cpp/build/aarch64-qemu/bench/bench"))
     parser.add_argument("--runner", default="qemu-aarch64-static", help="default: %(default)s")
-    parser.add_argument("--workload", default="S1,S2,S3,S4,S5", help="streaming ones; default: %(default)s")
+    parser.add_argument("--workload", default="S1,S2,S3", help="streaming ones; default: %(default)s")
     args = parser.parse_args()
     workloads = args.workload.split(",")
     rows: list[list[str]] = []

@@ -170,6 +170,12 @@ GRUCORE_INLINE void sum_groups_of(const PackedWeights& weights, const Strip& str
 template <WeightKind kKind, int kBits, int kVectors, int kLast, int kRows>
 GRUCORE_INLINE void integer_tile(const ProductArgs& args, const Strip& strip, uint32_t first) {
   const PackedWeights& weights = *args.weights;
+  // Read before anything is written, which might be these for all that a compiler knows.
+  const uint32_t segments = weights.segments, segment_bytes = weights.segment_bytes;
+  const bool adds = !args.overwrites;
+  const int lanes = strip.lanes;
+  const float* const scales = strip.scale;
+  const float* start = strip.bias;  // null: what stands in y
   float* y[kRows];
   Segment x[kRows];
   GRUCORE_UNROLL(8)
@@ -181,7 +187,7 @@ GRUCORE_INLINE void integer_tile(const ProductArgs& args, const Strip& strip, ui
   }
   const unsigned char* w = strip.weights;
   const uint16_t* group_scale = strip.group_scale;
-  for (uint32_t s = 0; s < weights.segments; ++s) {
+  for (uint32_t s = 0;;) {
     F32 sums[kRows][kVectors];
     GRUCORE_UNROLL(8)
     for (int r = 0; r < kRows; ++r) {
@@ -190,28 +196,40 @@ GRUCORE_INLINE void integer_tile(const ProductArgs& args, const Strip& strip, ui
     }
     if constexpr (kKind == WeightKind::kInt8) {
       sum_blocks<kBits, kVectors, kLast>(weights, strip, w, x, sums);
-      w += size_t{padded_inputs(kKind, weights.inputs)} / 4 * strip.pitch;
     } else {
       sum_groups_of<kBits, kVectors, kLast>(weights, strip, w, group_scale, x, sums);
-      w += size_t{padded_inputs(kKind, weights.inputs)} / 8 * strip.pitch;
-      group_scale += weights.sums * strip.scale_pitch;
     }
     GRUCORE_UNROLL(8)
     for (int r = 0; r < kRows; ++r) {
       const F32 scale = broadcast(x[r].scale());
       GRUCORE_UNROLL(4)
       for (int v = 0; v < kVectors; ++v) {
-        F32 product = mul(sums[r][v], scale);
+        sums[r][v] = mul(sums[r][v], scale);
         if constexpr (kKind == WeightKind::kInt8) {
-          product = mul(product, load_strip<kLast>(strip.scale + v * kLanes, strip.lanes));
+          sums[r][v] = mul(sums[r][v], load_strip<kLast>(scales + v * kLanes, lanes));
         }
-        float* const to = y[r] + v * kLanes;
-        if (!args.overwrites)
-          product = add(load_strip<kLast>(s == 0 && strip.bias ? strip.bias + v * kLanes : to, strip.lanes), product);
-        store_strip<kLast>(to, product, strip.lanes);
       }
-      x[r].header += weights.segment_bytes;
-      x[r].values += weights.segment_bytes;
+    }
+    GRUCORE_UNROLL(8)
+    for (int r = 0; r < kRows; ++r) {
+      if (adds) {
+        const float* const from = start ? start : y[r];
+        GRUCORE_UNROLL(4)
+        for (int v = 0; v < kVectors; ++v) {
+          sums[r][v] = add(load_strip<kLast>(from + v * kLanes, lanes), sums[r][v]);
+        }
+      }
+      GRUCORE_UNROLL(4)
+      for (int v = 0; v < kVectors; ++v) store_strip<kLast>(y[r] + v * kLanes, sums[r][v], lanes);
+    }
+    if (++s == segments) return;
+    start = nullptr;
+    w += size_t{padded_inputs(kKind, weights.inputs)} / (kKind == WeightKind::kInt8 ? 4 : 8) * strip.pitch;
+    if constexpr (kKind == WeightKind::kInt4) group_scale += weights.sums * strip.scale_pitch;
+    GRUCORE_UNROLL(8)
+    for (int r = 0; r < kRows; ++r) {
+      x[r].header += segment_bytes;
+      x[r].values += segment_bytes;
     }
   }
 }
