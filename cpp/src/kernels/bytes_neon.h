@@ -6,8 +6,8 @@ namespace grucore::detail::GRUCORE_ISA {
 namespace {
 
 constexpr int kWeightOffset = 0;
-constexpr int kIntegerRows = 4;
-constexpr int kIntegerVectors = 3;
+constexpr int kIntegerRows = 2;
+constexpr int kIntegerVectors = 12;
 
 struct I8 {
   int8x16_t v;

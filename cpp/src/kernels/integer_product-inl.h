@@ -72,21 +72,22 @@ GRUCORE_INLINE void sum_blocks(const PackedWeights& weights, const Strip& strip,
       GRUCORE_UNROLL(8)
       for (int r = 0; r < kRows; ++r) {
         const int32_t start = c == 0 ? correction(x[r].sum(block), kWeightOffset) : 0;
-        GRUCORE_UNROLL(4)
+        GRUCORE_UNROLL(12)
         for (int v = 0; v < kVectors; ++v) dots[c][r][v] = dots_from<kBits>(start);
       }
     }
     for (; q + kChains <= end; q += kChains) {
       GRUCORE_UNROLL(8)
       for (int c = 0; c < kChains; ++c) {
-        I8 bytes[kVectors];
-        GRUCORE_UNROLL(4)
-        for (int v = 0; v < kVectors; ++v) bytes[v] = biased(load_weights<kLast>(strip, w + v * 4 * kLanes));
+        Four<kBits> four[kRows];
         GRUCORE_UNROLL(8)
-        for (int r = 0; r < kRows; ++r) {
-          const Four<kBits> four = load_four<kBits>(x[r].values + 4 * (q + static_cast<size_t>(c)), plane);
-          GRUCORE_UNROLL(4)
-          for (int v = 0; v < kVectors; ++v) add_products(dots[c][r][v], bytes[v], four);
+        for (int r = 0; r < kRows; ++r)
+          four[r] = load_four<kBits>(x[r].values + 4 * (q + static_cast<size_t>(c)), plane);
+        GRUCORE_UNROLL(12)
+        for (int v = 0; v < kVectors; ++v) {
+          const I8 bytes = biased(load_weights<kLast>(strip, w + v * 4 * kLanes));
+          GRUCORE_UNROLL(8)
+          for (int r = 0; r < kRows; ++r) add_products(dots[c][r][v], bytes, four[r]);
         }
         w += strip.pitch;
       }
@@ -95,7 +96,7 @@ GRUCORE_INLINE void sum_blocks(const PackedWeights& weights, const Strip& strip,
       GRUCORE_UNROLL(8)
       for (int r = 0; r < kRows; ++r) {
         const Four<kBits> four = load_four<kBits>(x[r].values + 4 * q, plane);
-        GRUCORE_UNROLL(4)
+        GRUCORE_UNROLL(12)
         for (int v = 0; v < kVectors; ++v) {
           add_products(dots[0][r][v], biased(load_weights<kLast>(strip, w + v * 4 * kLanes)), four);
         }
@@ -104,7 +105,7 @@ GRUCORE_INLINE void sum_blocks(const PackedWeights& weights, const Strip& strip,
     }
     GRUCORE_UNROLL(8)
     for (int r = 0; r < kRows; ++r) {
-      GRUCORE_UNROLL(4)
+      GRUCORE_UNROLL(12)
       for (int v = 0; v < kVectors; ++v) {
         GRUCORE_UNROLL(8)
         for (int c = 1; c < kChains; ++c) join(dots[0][r][v], dots[c][r][v]);
@@ -128,7 +129,7 @@ GRUCORE_INLINE void sum_groups_of(const PackedWeights& weights, const Strip& str
     GRUCORE_UNROLL(8)
     for (int r = 0; r < kRows; ++r) {
       const int32_t start = correction(x[r].sum(group), kNibbleOffset);
-      GRUCORE_UNROLL(4)
+      GRUCORE_UNROLL(12)
       for (int v = 0; v < kVectors; ++v) {
         dots[0][r][v] = dots_from<kBits>(start);
         dots[1][r][v] = dots_from<kBits>(0);
@@ -136,7 +137,7 @@ GRUCORE_INLINE void sum_groups_of(const PackedWeights& weights, const Strip& str
     }
     for (; q < end; ++q) {
       I8 low[kVectors], high[kVectors];
-      GRUCORE_UNROLL(4)
+      GRUCORE_UNROLL(12)
       for (int v = 0; v < kVectors; ++v) {
         const I8 nibbles = flip_nibbles(load_weights<kLast>(strip, w + v * 4 * kLanes));
         low[v] = low_nibbles(nibbles);
@@ -146,7 +147,7 @@ GRUCORE_INLINE void sum_groups_of(const PackedWeights& weights, const Strip& str
       for (int r = 0; r < kRows; ++r) {
         const Four<kBits> first = load_four<kBits>(x[r].values + 8 * q, plane);
         const Four<kBits> second = load_four<kBits>(x[r].values + 8 * q + 4, plane);
-        GRUCORE_UNROLL(4)
+        GRUCORE_UNROLL(12)
         for (int v = 0; v < kVectors; ++v) {
           add_nibble_products(dots[0][r][v], low[v], first);
           add_nibble_products(dots[1][r][v], high[v], second);
@@ -154,7 +155,7 @@ GRUCORE_INLINE void sum_groups_of(const PackedWeights& weights, const Strip& str
       }
       w += strip.pitch;
     }
-    GRUCORE_UNROLL(4)
+    GRUCORE_UNROLL(12)
     for (int v = 0; v < kVectors; ++v) {
       const F32 of_group = load_strip<kLast>(scale + v * kLanes, strip.lanes);
       GRUCORE_UNROLL(8)
@@ -191,7 +192,7 @@ GRUCORE_INLINE void integer_tile(const ProductArgs& args, const Strip& strip, ui
     F32 sums[kRows][kVectors];
     GRUCORE_UNROLL(8)
     for (int r = 0; r < kRows; ++r) {
-      GRUCORE_UNROLL(4)
+      GRUCORE_UNROLL(12)
       for (int v = 0; v < kVectors; ++v) sums[r][v] = zero();
     }
     if constexpr (kKind == WeightKind::kInt8) {
@@ -202,7 +203,7 @@ GRUCORE_INLINE void integer_tile(const ProductArgs& args, const Strip& strip, ui
     GRUCORE_UNROLL(8)
     for (int r = 0; r < kRows; ++r) {
       const F32 scale = broadcast(x[r].scale());
-      GRUCORE_UNROLL(4)
+      GRUCORE_UNROLL(12)
       for (int v = 0; v < kVectors; ++v) {
         sums[r][v] = mul(sums[r][v], scale);
         if constexpr (kKind == WeightKind::kInt8) {
@@ -214,12 +215,12 @@ GRUCORE_INLINE void integer_tile(const ProductArgs& args, const Strip& strip, ui
     for (int r = 0; r < kRows; ++r) {
       if (adds) {
         const float* const from = start ? start : y[r];
-        GRUCORE_UNROLL(4)
+        GRUCORE_UNROLL(12)
         for (int v = 0; v < kVectors; ++v) {
           sums[r][v] = add(load_strip<kLast>(from + v * kLanes, lanes), sums[r][v]);
         }
       }
-      GRUCORE_UNROLL(4)
+      GRUCORE_UNROLL(12)
       for (int v = 0; v < kVectors; ++v) store_strip<kLast>(y[r] + v * kLanes, sums[r][v], lanes);
     }
     if (++s == segments) return;
