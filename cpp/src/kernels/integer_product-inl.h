@@ -168,8 +168,41 @@ GRUCORE_INLINE void sum_groups_of(const PackedWeights& weights, const Strip& str
   }
 }
 
-template <WeightKind kKind, int kBits, int kVectors, int kLast, int kRows>
-GRUCORE_INLINE void integer_tile(const ProductArgs& args, const Strip& strip, uint32_t first) {
+// Where kRows rows of activations and results stand.
+template <int kRows>
+struct TileRows {
+  float* y[kRows];
+  Segment x[kRows];
+
+  GRUCORE_INLINE TileRows(const ProductArgs& args, const Strip& strip, uint32_t first) {
+    GRUCORE_UNROLL(8)
+    for (int r = 0; r < kRows; ++r) {
+      const size_t row = row_in_group(args.rows, first, r);
+      y[r] = args.y.data + row * args.y.stride + strip.at;
+      x[r].header = args.quantized.data + row * args.quantized.stride;
+      x[r].values = x[r].header + args.weights->header;
+    }
+  }
+  GRUCORE_INLINE void next_segment(uint32_t bytes) {
+    GRUCORE_UNROLL(8)
+    for (int r = 0; r < kRows; ++r) {
+      x[r].header += bytes;
+      x[r].values += bytes;
+    }
+  }
+};
+
+template <int kRows, int kVectors>
+GRUCORE_INLINE void set_zero(F32 (&sums)[kRows][kVectors]) {
+  GRUCORE_UNROLL(8)
+  for (int r = 0; r < kRows; ++r) {
+    GRUCORE_UNROLL(12)
+    for (int v = 0; v < kVectors; ++v) sums[r][v] = zero();
+  }
+}
+
+template <int kBits, int kVectors, int kLast, int kRows>
+GRUCORE_INLINE void int8_tile(const ProductArgs& args, const Strip& strip, uint32_t first) {
   const PackedWeights& weights = *args.weights;
   // Read before anything is written, which might be these for all that a compiler knows.
   const uint32_t segments = weights.segments, segment_bytes = weights.segment_bytes;
@@ -177,61 +210,75 @@ GRUCORE_INLINE void integer_tile(const ProductArgs& args, const Strip& strip, ui
   const int lanes = strip.lanes;
   const float* const scales = strip.scale;
   const float* start = strip.bias;  // null: what stands in y
-  float* y[kRows];
-  Segment x[kRows];
-  GRUCORE_UNROLL(8)
-  for (int r = 0; r < kRows; ++r) {
-    const size_t row = row_in_group(args.rows, first, r);
-    y[r] = args.y.data + row * args.y.stride + strip.at;
-    x[r].header = args.quantized.data + row * args.quantized.stride;
-    x[r].values = x[r].header + weights.header;
-  }
+  TileRows<kRows> rows(args, strip, first);
   const unsigned char* w = strip.weights;
-  const uint16_t* group_scale = strip.group_scale;
   for (uint32_t s = 0;;) {
     F32 sums[kRows][kVectors];
+    set_zero(sums);
+    sum_blocks<kBits, kVectors, kLast>(weights, strip, w, rows.x, sums);
     GRUCORE_UNROLL(8)
     for (int r = 0; r < kRows; ++r) {
-      GRUCORE_UNROLL(12)
-      for (int v = 0; v < kVectors; ++v) sums[r][v] = zero();
-    }
-    if constexpr (kKind == WeightKind::kInt8) {
-      sum_blocks<kBits, kVectors, kLast>(weights, strip, w, x, sums);
-    } else {
-      sum_groups_of<kBits, kVectors, kLast>(weights, strip, w, group_scale, x, sums);
-    }
-    GRUCORE_UNROLL(8)
-    for (int r = 0; r < kRows; ++r) {
-      const F32 scale = broadcast(x[r].scale());
+      const F32 scale = broadcast(rows.x[r].scale());
       GRUCORE_UNROLL(12)
       for (int v = 0; v < kVectors; ++v) {
-        sums[r][v] = mul(sums[r][v], scale);
-        if constexpr (kKind == WeightKind::kInt8) {
-          sums[r][v] = mul(sums[r][v], load_strip<kLast>(scales + v * kLanes, lanes));
-        }
+        sums[r][v] = mul(mul(sums[r][v], scale), load_strip<kLast>(scales + v * kLanes, lanes));
       }
     }
     GRUCORE_UNROLL(8)
     for (int r = 0; r < kRows; ++r) {
       if (adds) {
-        const float* const from = start ? start : y[r];
+        const float* const from = start ? start : rows.y[r];
         GRUCORE_UNROLL(12)
         for (int v = 0; v < kVectors; ++v) {
           sums[r][v] = add(load_strip<kLast>(from + v * kLanes, lanes), sums[r][v]);
         }
       }
       GRUCORE_UNROLL(12)
-      for (int v = 0; v < kVectors; ++v) store_strip<kLast>(y[r] + v * kLanes, sums[r][v], lanes);
+      for (int v = 0; v < kVectors; ++v) store_strip<kLast>(rows.y[r] + v * kLanes, sums[r][v], lanes);
     }
     if (++s == segments) return;
     start = nullptr;
-    w += size_t{padded_inputs(kKind, weights.inputs)} / (kKind == WeightKind::kInt8 ? 4 : 8) * strip.pitch;
-    if constexpr (kKind == WeightKind::kInt4) group_scale += weights.sums * strip.scale_pitch;
+    w += size_t{padded_inputs(WeightKind::kInt8, weights.inputs)} / 4 * strip.pitch;
+    rows.next_segment(segment_bytes);
+  }
+}
+
+// Its groups are short, and leave no register for what int8_tile keeps: it reads its arguments again instead.
+template <int kBits, int kVectors, int kLast, int kRows>
+GRUCORE_INLINE void int4_tile(const ProductArgs& args, const Strip& strip, uint32_t first) {
+  const PackedWeights& weights = *args.weights;
+  TileRows<kRows> rows(args, strip, first);
+  const unsigned char* w = strip.weights;
+  const uint16_t* group_scale = strip.group_scale;
+  for (uint32_t s = 0; s < weights.segments; ++s) {
+    F32 sums[kRows][kVectors];
+    set_zero(sums);
+    sum_groups_of<kBits, kVectors, kLast>(weights, strip, w, group_scale, rows.x, sums);
+    w += size_t{padded_inputs(WeightKind::kInt4, weights.inputs)} / 8 * strip.pitch;
+    group_scale += weights.sums * strip.scale_pitch;
     GRUCORE_UNROLL(8)
     for (int r = 0; r < kRows; ++r) {
-      x[r].header += segment_bytes;
-      x[r].values += segment_bytes;
+      const F32 scale = broadcast(rows.x[r].scale());
+      GRUCORE_UNROLL(12)
+      for (int v = 0; v < kVectors; ++v) {
+        float* const to = rows.y[r] + v * kLanes;
+        F32 product = mul(sums[r][v], scale);
+        if (!args.overwrites) {
+          product = add(load_strip<kLast>(s == 0 && strip.bias ? strip.bias + v * kLanes : to, strip.lanes), product);
+        }
+        store_strip<kLast>(to, product, strip.lanes);
+      }
     }
+    rows.next_segment(weights.segment_bytes);
+  }
+}
+
+template <WeightKind kKind, int kBits, int kVectors, int kLast, int kRows>
+GRUCORE_INLINE void integer_tile(const ProductArgs& args, const Strip& strip, uint32_t first) {
+  if constexpr (kKind == WeightKind::kInt8) {
+    int8_tile<kBits, kVectors, kLast, kRows>(args, strip, first);
+  } else {
+    int4_tile<kBits, kVectors, kLast, kRows>(args, strip, first);
   }
 }
 
