@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Instructions of one step on another processor, counted under qemu: what can be said of speed where none is at hand.
+"""Instructions of one step on another processor, counted under qemu.
 
-Wants the engine's benchmark built for that processor (cmake --preset aarch64-qemu in cpp/) and qemu-user. Counts are
-exact for one compiler; instructions are not time, and the ratio between two tables is no ratio of speeds.
+What can be said of speed where no such processor is at hand. Wants the engine's benchmark built for
+it (`cmake --preset aarch64-qemu` in cpp/) and qemu-user. Counts are exact for one compiler;
+instructions are no time, and the ratio of two tables is not that of their speeds.
 """
 
 from __future__ import annotations
@@ -13,15 +14,21 @@ from pathlib import Path
 
 from tables import as_markdown
 
-FEW, MANY = 2, 4  # runs that differ in their steps alone: panels go forth in one and back in the next
+# Runs that differ in their steps alone; panels go forth in one step and back in the next.
+FEW, MANY = 2, 4
 MARK = b"Trace "  # begins qemu's line for a block
-TABLES = {"float32": ("neon", "scalar"), "float16": ("neon", "scalar"), "int8": ("neondot", "neon", "scalar")}
+TABLES = {
+    "float32": ("neon", "scalar"),
+    "float16": ("neon", "scalar"),
+    "int8": ("neondot", "neon", "scalar"),
+}
 
 
 def count(runner: str, bench: Path, options: list[str], steps: int) -> int:
     """Instructions of a whole run: one line of qemu's log for each, at one instruction a block."""
-    command = [runner, "-singlestep", "-d", "exec,nochain", "-D", "/dev/stdout", str(bench), *options]
-    process = subprocess.Popen([*command, "--steps", str(steps)], stdout=subprocess.PIPE)
+    log = ["-singlestep", "-d", "exec,nochain", "-D", "/dev/stdout"]
+    command = [runner, *log, str(bench), *options, "--steps", str(steps)]
+    process = subprocess.Popen(command, stdout=subprocess.PIPE)
     assert process.stdout is not None
     lines, rest = 0, b""
     while chunk := process.stdout.read(1 << 20):
@@ -38,10 +45,14 @@ def of_a_step(runner: str, bench: Path, options: list[str]) -> int:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--bench", type=Path, default=Path("cpp/build/aarch64-qemu/bench/bench"))
     parser.add_argument("--runner", default="qemu-aarch64-static", help="default: %(default)s")
-    parser.add_argument("--workload", default="S1,S2,S3", help="streaming ones; default: %(default)s")
+    parser.add_argument(
+        "--workload", default="S1,S2,S3", help="streaming ones; default: %(default)s"
+    )
     args = parser.parse_args()
     workloads = args.workload.split(",")
     rows: list[list[str]] = []
@@ -49,11 +60,15 @@ def main() -> None:
         counts: dict[str, list[int]] = {}
         for table in tables:
             options = ["--isa", table, "--weights", weights, "--activations", "8", "--only"]
-            counts[table] = [of_a_step(args.runner, args.bench, [*options, workload]) for workload in workloads]
+            counts[table] = [
+                of_a_step(args.runner, args.bench, [*options, workload]) for workload in workloads
+            ]
             rows.append([f"{weights}, {table}", *(f"{n:,}" for n in counts[table])])
             print(f"{weights}, {table} counted", flush=True)
         best = counts[tables[0]]
-        ratios = [f"{scalar / fast:.1f}" for fast, scalar in zip(best, counts["scalar"], strict=True)]
+        ratios = [
+            f"{scalar / fast:.1f}" for fast, scalar in zip(best, counts["scalar"], strict=True)
+        ]
         rows.append([f"{weights}, scalar / {tables[0]}", *ratios])
     print(*as_markdown([["instructions a step", *workloads], *rows]), sep="\n")
 
