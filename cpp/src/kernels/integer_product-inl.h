@@ -282,6 +282,11 @@ GRUCORE_INLINE void integer_tile(const ProductArgs& args, const Strip& strip, ui
   }
 }
 
+// A call of its own: what several rows need would be saved and restored for one.
+template <WeightKind kKind, int kBits, int kVectors, int kLast>
+GRUCORE_NOINLINE void one_row(const ProductArgs& args, const Strip& strip, uint32_t row) {
+  integer_tile<kKind, kBits, kVectors, kLast, 1>(args, strip, row);
+}
 template <WeightKind kKind, int kBits, int kVectors, int kLast>
 GRUCORE_NOINLINE void all_rows(const ProductArgs& args, const Strip& strip) {
   constexpr int kRows = kBits == 8 || kIntegerRows == 1 ? kIntegerRows : kIntegerRows / 2;
@@ -289,10 +294,20 @@ GRUCORE_NOINLINE void all_rows(const ProductArgs& args, const Strip& strip) {
   // Twice the same row is no harm where nothing is added to what stands there.
   const bool pads = args.overwrites || (args.bias && args.weights->segments == 1);
   uint32_t i = 0;
-  for (; kRows > 1 && i < count && count - i >= (pads ? 2 : static_cast<uint32_t>(kRows)); i += kRows) {
-    integer_tile<kKind, kBits, kVectors, kLast, kRows>(args, strip, i);
+  if constexpr (kRows > 1) {
+    for (; i < count && count - i >= (pads ? 2 : static_cast<uint32_t>(kRows)); i += kRows) {
+      integer_tile<kKind, kBits, kVectors, kLast, kRows>(args, strip, i);
+    }
   }
-  for (; i < count; ++i) integer_tile<kKind, kBits, kVectors, kLast, 1>(args, strip, i);
+  for (; i < count; ++i) one_row<kKind, kBits, kVectors, kLast>(args, strip, i);
+}
+template <WeightKind kKind, int kBits, int kVectors, int kLast>
+GRUCORE_INLINE void rows_of_strip(const ProductArgs& args, const Strip& strip) {
+  if (args.rows.count == 1) {
+    one_row<kKind, kBits, kVectors, kLast>(args, strip, 0);
+  } else {
+    all_rows<kKind, kBits, kVectors, kLast>(args, strip);
+  }
 }
 
 // `lanes` rows of the panel that starts at row `row`, from lane `lane` on.
@@ -326,15 +341,15 @@ GRUCORE_NOINLINE void integer_panels(const ProductArgs& args, uint32_t first, ui
     const uint32_t width = panel_width(args.weights->rows, row) * args.weights->gates;
     uint32_t lane = 0;
     for (; width - lane >= kWide; lane += kWide) {
-      all_rows<kKind, kBits, kIntegerVectors, kLanes>(args, strip_of<kKind>(args, row, width, lane, kOne));
+      rows_of_strip<kKind, kBits, kIntegerVectors, kLanes>(args, strip_of<kKind>(args, row, width, lane, kOne));
     }
     while (lane < width) {
       const uint32_t lanes = width - lane < kOne ? width - lane : kOne;
       const Strip strip = strip_of<kKind>(args, row, width, lane, lanes);
       if (kHasMasks || lanes == kOne) {
-        all_rows<kKind, kBits, 1, kHasMasks ? kAnyLanes : kLanes>(args, strip);
+        rows_of_strip<kKind, kBits, 1, kHasMasks ? kAnyLanes : kLanes>(args, strip);
       } else {
-        all_rows<kKind, kBits, 1, 4>(args, strip);
+        rows_of_strip<kKind, kBits, 1, 4>(args, strip);
       }
       lane += lanes;
     }
