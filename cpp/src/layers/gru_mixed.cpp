@@ -14,7 +14,7 @@ bool projects_in_step(const GruParams& p) {
   return !p.weight_hn.data && is_integer(p.weight_ih.kind) == is_integer(p.weight_hh.kind);
 }
 
-// A product of states; x, y and rows are for the caller.
+// A product of states, first panel first; x, y and rows are for the caller.
 void set_product(const PackedWeights& weights, float* scratch, ProductArgs* args) {
   args->weights = &weights;
   args->bias = nullptr;
@@ -26,13 +26,14 @@ void set_product(const PackedWeights& weights, float* scratch, ProductArgs* args
   args->overwrites = false;
 }
 
-void multiply_states(const GruPlan& plan, const PackedWeights& weights, const ConstMatrix& x, const Matrix& y,
-                     const Rows& rows) {
+void multiply_states(const GruPlan& plan, const GruFrame& frame, const PackedWeights& weights, const ConstMatrix& x,
+                     const Matrix& y) {
   ProductArgs args;
   set_product(weights, plan.state_product, &args);
   args.x = x;
   args.y = y;
-  args.rows = rows;
+  args.rows = *frame.rows;
+  args.backwards = frame.backwards;
   multiply(*plan.table, args);
 }
 
@@ -54,11 +55,11 @@ void step_reset_before(GruPlan* plan, const GruFrame& frame) {
   cell.update = {after_sums + 2 * part, stride};
   cell.rows = rows;
   floats.gather({{projected_gate(projected, 0), projected_gate(projected, 1), {}}, 2, cell.units, sums, rows});
-  multiply_states(*plan, p.weight_hh, cell.h, sums, rows);
+  multiply_states(*plan, frame, p.weight_hh, cell.h, sums);
   cell.out = gated;
   floats.cell_reset(cell);
   floats.gather({{projected_gate(projected, 2), {}, {}}, 1, cell.units, candidate, rows});
-  multiply_states(*plan, p.weight_hn, {gated.data, gated.stride}, candidate, rows);
+  multiply_states(*plan, frame, p.weight_hn, {gated.data, gated.stride}, candidate);
   cell.input_n = {candidate.data, candidate.stride, 1, 0};
   cell.out = {frame.out, plan->y.stride};
   floats.cell_candidate(cell);
