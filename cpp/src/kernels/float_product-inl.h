@@ -1,4 +1,5 @@
-// y += weights * x for float32 and float16 weights. Included once per instruction set, inside its target region.
+// y = bias + weights * x, or y += weights * x, for float32 and float16 weights. Included once per instruction set,
+// inside its target region.
 //
 // A panel's gates lie side by side along k, so that a panel of G gates and w rows is one of G * w rows. Each sum is
 // the bias or the chain that stands in y, continued with one multiply-add for each input, ascending (docs/numerics.md).

@@ -53,11 +53,19 @@ GRUCORE_NOINLINE F32 candidate_of_tile(const GruArgs& args, F32 z, F32 h, F32 x)
   return blend(z, h, candidate_of(args.cell->activations, x));
 }
 
+// Bytes of weights that a step reads for one panel.
+GRUCORE_INLINE size_t bytes_of_panel(const GruArgs& args) {
+  const size_t inputs = args.projected.data ? 0 : args.cell->weight_ih.inputs;
+  return 3 * kPanel * sizeof(float) * (inputs + args.cell->weight_hh.inputs);
+}
+
 template <int kRows>
 struct ResetAfterTile {
   static constexpr bool kHasManyTiles = true;
   const GruArgs& args;
   uint32_t first;
+
+  GRUCORE_INLINE size_t panel_bytes() const { return bytes_of_panel(args); }
 
   template <int kPanels, int kVectors, int kLast>
   GRUCORE_INLINE void tile(const Piece& piece) const {
@@ -218,30 +226,23 @@ struct ResetBeforeCandidate {
   }
 };
 
-// Bytes of weights that a step reads for one panel.
-GRUCORE_INLINE size_t panel_bytes(const GruArgs& args, size_t gates) {
-  const size_t inputs = args.projected.data ? 0 : args.cell->weight_ih.inputs;
-  return kPanel * sizeof(float) * (3 * inputs + gates * args.cell->weight_hh.inputs);
-}
-
 void gru_step(const GruArgs& args) {
-  constexpr size_t kNear = 256 * 1024;
   const uint32_t units = args.cell->weight_hh.rows;
   const uint32_t count = args.rows.count;
-  const Grouping grouping(count, units / kPanel * panel_bytes(args, 3) > kNear);
+  const Grouping grouping(count, units / kPanel * bytes_of_panel(args) > kManyBytes);
   if (args.cell->weight_hn.data) {
     if (grouping.in_groups) {
       for_each_vector(units, RowGroups<GruArgs, ResetBeforeGates>{args, grouping});
       for_each_vector(units, RowGroups<GruArgs, ResetBeforeCandidate>{args, grouping});
     }
     for (uint32_t i = grouping.in_groups; i < count; ++i) {
-      for_each_piece<kStepVectors>(units, panel_bytes(args, 2), args.backwards, ResetBeforeGates<1>{args, i});
-      for_each_piece<kStepVectors>(units, 0, args.backwards, ResetBeforeCandidate<1>{args, i});
+      for_each_piece<kStepVectors>(units, args.backwards, ResetBeforeGates<1>{args, i});
+      for_each_piece<kStepVectors>(units, args.backwards, ResetBeforeCandidate<1>{args, i});
     }
   } else {
     if (grouping.in_groups) for_each_vector(units, RowGroups<GruArgs, ResetAfterTile>{args, grouping});
     for (uint32_t i = grouping.in_groups; i < count; ++i) {
-      for_each_piece<kStepVectors>(units, panel_bytes(args, 3), args.backwards, ResetAfterTile<1>{args, i});
+      for_each_piece<kStepVectors>(units, args.backwards, ResetAfterTile<1>{args, i});
     }
   }
 }

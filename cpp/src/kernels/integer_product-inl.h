@@ -1,4 +1,5 @@
-// y += weights * x for int8 and int4 weights. Included once per instruction set, inside its target region.
+// y = bias + weights * x, or y += weights * x, for int8 and int4 weights. Included once per instruction set, inside its
+// target region.
 //
 // A panel's gates lie side by side along k, so that a panel of G gates and w rows is one of G * w rows. Each lane
 // has one row; sums are exact, so that they may be split; they become floats per block of inputs (int8) or per

@@ -166,7 +166,7 @@ struct GatherArgs {
 struct CellArgs {
   CellActivations activations;
   uint32_t units;
-  GateSource input_n;  // reset-after: chain of n from the input; reset-before: the whole chain of n
+  GateSource input_n;  // reset-before: the chain of n; reset-after has it in PanelStepArgs::input
   Matrix sums;
   ConstMatrix h;
   Matrix out;     // h'; of the first half of reset-before r * h

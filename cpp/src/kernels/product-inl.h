@@ -176,10 +176,10 @@ struct TileSizes {
 
 // Whether reading the weights takes longer than multiplying. A tile is two panels then: what one step reads last, the
 // next one reads first, going the other way, and a smaller tile is more likely to be in a cache still.
+constexpr size_t kFirstCache = 48 * 1024, kManyBytes = 256 * 1024;
 GRUCORE_INLINE bool are_far(uint32_t rows, size_t panel_bytes) {
-  constexpr size_t kFirstCache = 48 * 1024, kMany = 256 * 1024;
   const size_t bytes = (rows + kPanel - 1) / kPanel * panel_bytes;
-  return bytes > kMany || (bytes > kFirstCache && 2 * panel_bytes <= kFirstCache);
+  return bytes > kManyBytes || (bytes > kFirstCache && 2 * panel_bytes <= kFirstCache);
 }
 
 template <int kLast, class Op>
@@ -205,9 +205,10 @@ GRUCORE_INLINE void tile_between(uint32_t row, uint32_t end, const Op& op) {
 // Op::kHasManyTiles: code of its own for whole panels, which is a little faster, and, where the weights are far, for
 // two pairs of panels; code is not small.
 template <class Op>
-GRUCORE_INLINE void for_each_tile(uint32_t rows, size_t panel_bytes, bool backwards, const Op& op) {
+GRUCORE_INLINE void for_each_tile(uint32_t rows, bool backwards, const Op& op) {
   constexpr uint32_t kFour = 4 * kPanel;
-  const uint32_t fours = Op::kHasManyTiles && are_far(rows, panel_bytes) ? rows / kFour : 0;
+  uint32_t fours = 0;
+  if constexpr (Op::kHasManyTiles) fours = are_far(rows, op.panel_bytes()) ? rows / kFour : 0;
   const TileSizes sizes((rows - fours * kFour + kPanel - 1) / kPanel);
   const uint32_t count = fours + sizes.count;
   GRUCORE_UNROLL(1)
@@ -227,11 +228,11 @@ GRUCORE_INLINE void for_each_tile(uint32_t rows, size_t panel_bytes, bool backwa
 
 // For a single row: the widest pieces that kMost vectors allow.
 template <int kMost, class Op>
-GRUCORE_INLINE void for_each_piece(uint32_t rows, size_t panel_bytes, bool backwards, const Op& op) {
+GRUCORE_INLINE void for_each_piece(uint32_t rows, bool backwards, const Op& op) {
   if constexpr (kMost < kPanelVectors) {
     for_each_vector(rows, op);
   } else if constexpr (kHasMasks && kMost == 4) {
-    for_each_tile(rows, panel_bytes, backwards, op);
+    for_each_tile(rows, backwards, op);
   } else {
     for_each_panel<kMost>(rows, backwards, op);
   }
