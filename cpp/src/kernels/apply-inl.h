@@ -51,8 +51,8 @@ GRUCORE_NOINLINE F32 apply(const Activation& activation, F32 x) {
   return x;
 }
 
-template <class T>
-GRUCORE_INLINE Pair<T> apply(const Activation& activation, const Pair<T>& x) {
+template <class A, class B>
+GRUCORE_INLINE Pair<A, B> apply(const Activation& activation, const Pair<A, B>& x) {
   return {apply(activation, x.first), apply(activation, x.second)};
 }
 

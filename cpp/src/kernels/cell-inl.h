@@ -82,20 +82,13 @@ GRUCORE_INLINE V cell_of(const CellActivations& activations, const V& reset, con
   return blend(z, h, candidate_of(activations, add(candidate, mul(r, recurrent))));
 }
 
-// The chains of some vectors of units, and their h; calls, so that the activations do not stand in every tile.
+// The chains of some vectors of units, and where their h and h' stand, padding included; calls, so that the activations
+// do not stand in every tile.
 template <int kCount>
 struct CellVectors {
-  // Four at once take less time than three one after the other.
-  static constexpr int kRoom = kVectorsInStep == 4 && kCount % 4 == 3 ? kCount + 1 : kCount;
-  F32 reset[kRoom], update[kRoom], candidate[kRoom], recurrent[kRoom], h[kRoom];
-
-  GRUCORE_INLINE void repeat(int from, int to) {
-    reset[to] = reset[from];
-    update[to] = update[from];
-    candidate[to] = candidate[from];
-    recurrent[to] = recurrent[from];
-    h[to] = h[from];
-  }
+  F32 reset[kCount], update[kCount], candidate[kCount], recurrent[kCount];
+  const float* h[kCount];
+  float* out[kCount];
 };
 
 GRUCORE_NOINLINE F32 cell_of_vector(const CellActivations& activations, F32 reset, F32 update, F32 candidate,
@@ -104,31 +97,38 @@ GRUCORE_NOINLINE F32 cell_of_vector(const CellActivations& activations, F32 rese
 }
 template <class V>
 GRUCORE_NOINLINE void cell_of_some(const CellActivations& activations, const F32* reset, const F32* update,
-                                   const F32* candidate, const F32* recurrent, F32* h) {
-  put(h, cell_of(activations, take<V>(reset), take<V>(update), take<V>(candidate), take<V>(recurrent), take<V>(h)));
+                                   const F32* candidate, const F32* recurrent, const float* const* h,
+                                   float* const* out) {
+  using Of = Vectors<V>;
+  Of::store_to(out, cell_of(activations, Of::take(reset), Of::take(update), Of::take(candidate), Of::take(recurrent),
+                            Of::load_from(h)));
 }
 
 template <class V, int kCount>
-GRUCORE_INLINE void cells_from(const CellActivations& activations, CellVectors<kCount>& of, int i) {
-  cell_of_some<V>(activations, of.reset + i, of.update + i, of.candidate + i, of.recurrent + i, of.h + i);
+GRUCORE_INLINE void cells_from(const CellActivations& activations, const CellVectors<kCount>& of, int i) {
+  cell_of_some<V>(activations, of.reset + i, of.update + i, of.candidate + i, of.recurrent + i, of.h + i, of.out + i);
 }
 template <int kCount>
-GRUCORE_INLINE void cell_at(const CellActivations& activations, CellVectors<kCount>& of, int i) {
-  of.h[i] = cell_of_vector(activations, of.reset[i], of.update[i], of.candidate[i], of.recurrent[i], of.h[i]);
+GRUCORE_INLINE void cell_at(const CellActivations& activations, const CellVectors<kCount>& of, int i) {
+  store(of.out[i],
+        cell_of_vector(activations, of.reset[i], of.update[i], of.candidate[i], of.recurrent[i], load(of.h[i])));
 }
 
-// h' in place of h, so many vectors at once as hide each other's latency.
+// So many vectors at once as hide each other's latency.
 template <int kCount>
-GRUCORE_INLINE void cells_of(const CellActivations& activations, CellVectors<kCount>& of) {
-  constexpr int kRoom = CellVectors<kCount>::kRoom;
-  constexpr int kFours = kVectorsInStep == 4 ? kRoom / 4 * 4 : 0;
-  constexpr int kTwos = kVectorsInStep == 4 ? kRoom / 2 * 2 : 0;
-  if constexpr (kRoom > kCount) of.repeat(0, kCount);
+GRUCORE_INLINE void cells_of(const CellActivations& activations, const CellVectors<kCount>& of) {
+  using Two = Pair<F32>;
+  constexpr int kFours = kVectorsInStep == 4 ? kCount / 4 * 4 : 0, kLeft = kCount - kFours;
   GRUCORE_UNROLL(1)
-  for (int i = 0; i < kFours; i += 4) cells_from<Pair<Pair<F32>>>(activations, of, i);
-  if constexpr (kTwos > kFours) cells_from<Pair<F32>>(activations, of, kFours);
-  GRUCORE_UNROLL(1)
-  for (int i = kTwos; i < kRoom; ++i) cell_at(activations, of, i);
+  for (int i = 0; i < kFours; i += 4) cells_from<Pair<Two>>(activations, of, i);
+  if constexpr (kVectorsInStep == 4 && kLeft == 3) {
+    cells_from<Pair<Two, F32>>(activations, of, kFours);
+  } else if constexpr (kVectorsInStep == 4 && kLeft == 2) {
+    cells_from<Two>(activations, of, kFours);
+  } else {
+    GRUCORE_UNROLL(1)
+    for (int i = kFours; i < kCount; ++i) cell_at(activations, of, i);
+  }
 }
 
 // Collects vectors of units until there are enough for a call. The chains after the input stand in step.input.y; those
@@ -138,8 +138,6 @@ struct ResetAfterCells {
   const PanelStepArgs& step;
   const CellArgs& args;
   CellVectors<kVectorsInStep> vectors;
-  Place places[kVectorsInStep];
-  float* outs[kVectorsInStep];
   int count;
 
   GRUCORE_INLINE explicit ResetAfterCells(const PanelStepArgs& of) : step(of), args(of.cell), count(0) {}
@@ -152,13 +150,12 @@ struct ResetAfterCells {
     }
     if (++count == kVectorsInStep) {
       cells_of(args.activations, vectors);
-      store_all();
+      count = 0;
     }
   }
   GRUCORE_INLINE void finish() {
     GRUCORE_UNROLL(1)
     for (int i = 0; i < count; ++i) cell_at(args.activations, vectors, i);
-    store_all();
   }
 
  private:
@@ -168,7 +165,6 @@ struct ResetAfterCells {
     const uint32_t width = place.width;
     const float* sums = args.sums.data + row * args.sums.stride + in_panel;
     const float* input = step.input.y.data + row * step.input.y.stride + in_panel;
-    const float* h = args.h.data + row * args.h.stride + place.unit();
     F32 reset = load_place<kWhole>(sums, place);
     F32 update = load_place<kWhole>(sums + width, place);
     F32 recurrent = load_place<kWhole>(sums + 2 * width, place);
@@ -181,13 +177,8 @@ struct ResetAfterCells {
     vectors.update[count] = update;
     vectors.recurrent[count] = recurrent;
     vectors.candidate[count] = load_place<kWhole>(input + 2 * width, place);
-    vectors.h[count] = load_place<kWhole>(h, place);
-    outs[count] = args.out.data + row * args.out.stride + place.unit();
-    places[count] = place;
-  }
-  GRUCORE_INLINE void store_all() {
-    for (int i = 0; i < count; ++i) store_place(outs[i], vectors.h[i], places[i]);
-    count = 0;
+    vectors.h[count] = args.h.data + row * args.h.stride + place.unit();
+    vectors.out[count] = args.out.data + row * args.out.stride + place.unit();
   }
 };
 

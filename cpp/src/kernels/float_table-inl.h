@@ -3,10 +3,10 @@
 
 // Where speed matters less than size, float32 takes the way of the other weights.
 #if GRUCORE_FUSED_STEP
-#define GRUCORE_GRU_STEP gru_step
+#define GRUCORE_GRU_STEPS gru_steps
 #define GRUCORE_MATMUL matmul
 #else
-#define GRUCORE_GRU_STEP nullptr
+#define GRUCORE_GRU_STEPS nullptr
 #define GRUCORE_MATMUL nullptr
 #endif
 
@@ -15,7 +15,7 @@ namespace detail {
 namespace GRUCORE_ISA {
 
 extern const FloatKernels kFloatKernels;
-const FloatKernels kFloatKernels = {GRUCORE_MATMUL, GRUCORE_GRU_STEP, product, panel_step, gather,
+const FloatKernels kFloatKernels = {GRUCORE_MATMUL, GRUCORE_GRU_STEPS, product, panel_step, gather,
                                     cell_reset,     cell_candidate,   copy_in, copy_out,   activate,
                                     binary,         affine,           softmax, layer_norm};
 

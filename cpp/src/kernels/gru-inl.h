@@ -1,4 +1,4 @@
-// One step of the GRU cell. Included once per instruction set, inside its target region.
+// Steps of the GRU cell. Included once per instruction set, inside its target region.
 //
 //   r = sigmoid(b_r + W_r x + U_r h)      z = sigmoid(b_z + W_z x + U_z h)
 //   reset-after:   n = tanh((b_n + W_n x) + r * (c_n + U_n h))
@@ -13,14 +13,58 @@ namespace detail {
 namespace GRUCORE_ISA {
 namespace {
 
+// Where the values of kRows rows from `first` on stand at one frame.
+template <int kRows>
+struct FrameRows {
+  const GruArgs& args;
+  uint32_t first;
+
+  GRUCORE_INLINE uint32_t row(int r) const { return row_in_group(args.rows, first, r); }
+  GRUCORE_INLINE const float* x(int r) const { return args.x.data + row(r) * args.x.stride; }
+  GRUCORE_INLINE const float* projected(int r) const { return args.projected.data + row(r) * args.projected.stride; }
+  GRUCORE_INLINE const float* h(int r) const { return args.h.data + row(r) * args.h.stride; }
+  GRUCORE_INLINE float* out(int r) const { return args.out.data + row(r) * args.out.stride; }
+  GRUCORE_INLINE float* scratch(int r) const { return args.scratch.data + row(r) * args.scratch.stride; }
+};
+// Of a single row, worked out once for all of its frames.
+template <>
+struct FrameRows<1> {
+  const GruArgs& args;
+  const float *input_at, *h_at;
+  float *out_at, *scratch_at;
+  ptrdiff_t input_step, out_step;
+
+  GRUCORE_INLINE FrameRows(const GruArgs& of, uint32_t i) : args(of) {
+    const size_t row = row_at(args.rows, i);
+    const ConstMatrix& input = args.projected.data ? args.projected : args.x;
+    input_at = input.data + row * input.stride;
+    h_at = args.h.data + row * args.h.stride;
+    out_at = args.out.data + row * args.out.stride;
+    scratch_at = args.scratch.data + row * args.scratch.stride;
+    input_step = args.frame_rows * static_cast<ptrdiff_t>(input.stride);
+    out_step = args.frame_rows * static_cast<ptrdiff_t>(args.out.stride);
+  }
+  GRUCORE_INLINE void next_frame() {
+    input_at += input_step;
+    h_at = out_at;
+    out_at += out_step;
+  }
+  GRUCORE_INLINE const float* x(int) const { return input_at; }
+  GRUCORE_INLINE const float* projected(int) const { return input_at; }
+  GRUCORE_INLINE const float* h(int) const { return h_at; }
+  GRUCORE_INLINE float* out(int) const { return out_at; }
+  GRUCORE_INLINE float* scratch(int) const { return scratch_at; }
+};
+
 // The chains of r, z and n after the input: from `projected`, or bias and product here.
 template <int kLast, int kRows, int kPanels, int kVectors>
-GRUCORE_INLINE void input_sums(Sums<3, kRows, kPanels, kVectors>& sums, const GruArgs& args, uint32_t bias_gates,
-                               const Piece& piece, const uint32_t (&rows)[kRows]) {
+GRUCORE_INLINE void input_sums(Sums<3, kRows, kPanels, kVectors>& sums, const FrameRows<kRows>& rows,
+                               uint32_t bias_gates, const Piece& piece) {
+  const GruArgs& args = rows.args;
   if (args.projected.data) {
     GRUCORE_UNROLL(8)
     for (int r = 0; r < kRows; ++r) {
-      const float* projected = args.projected.data + rows[r] * args.projected.stride;
+      const float* projected = rows.projected(r);
       GRUCORE_UNROLL(4)
       for (int g = 0; g < 3; ++g) set_gate<kLast>(sums, g, r, projected, 3, g, piece);
     }
@@ -29,7 +73,7 @@ GRUCORE_INLINE void input_sums(Sums<3, kRows, kPanels, kVectors>& sums, const Gr
   const float* x[kRows];
   GRUCORE_UNROLL(8)
   for (int r = 0; r < kRows; ++r) {
-    x[r] = args.x.data + rows[r] * args.x.stride;
+    x[r] = rows.x(r);
     GRUCORE_UNROLL(4)
     for (int g = 0; g < 3; ++g) set_gate<kLast>(sums, g, r, args.cell->bias, bias_gates, g, piece);
   }
@@ -62,17 +106,15 @@ GRUCORE_INLINE size_t bytes_of_panel(const GruArgs& args) {
 template <int kRows>
 struct ResetAfterTile {
   static constexpr bool kHasManyTiles = true;
-  const GruArgs& args;
-  uint32_t first;
+  const FrameRows<kRows>& rows;
 
-  GRUCORE_INLINE size_t panel_bytes() const { return bytes_of_panel(args); }
+  GRUCORE_INLINE size_t panel_bytes() const { return bytes_of_panel(rows.args); }
 
   template <int kPanels, int kVectors, int kLast>
   GRUCORE_INLINE void tile(const Piece& piece) const {
     CellVectors<kRows * kPanels * kVectors> vectors;
     chains<kPanels, kVectors, kLast>(piece, vectors, 0);
-    cells_of(args.cell->activations, vectors);
-    store_states<kPanels * kVectors>(piece, vectors.h);
+    cells_of(rows.args.cell->activations, vectors);
   }
 
   // Two pairs of panels one after the other, their cells together.
@@ -80,49 +122,36 @@ struct ResetAfterTile {
     CellVectors<4> vectors;
     chains<2, 1, kLanes>(piece, vectors, 0);
     chains<2, 1, kLanes>(other, vectors, 2);
-    cells_of(args.cell->activations, vectors);
-    store_states<2>(piece, vectors.h);
-    store_states<2>(other, vectors.h + 2);
+    cells_of(rows.args.cell->activations, vectors);
   }
 
  private:
-  GRUCORE_INLINE uint32_t row(int r) const { return row_in_group(args.rows, first, r); }
-
   // What the cells of a piece begin with, into vectors[at...].
   template <int kPanels, int kVectors, int kLast, int kCount>
   GRUCORE_INLINE void chains(const Piece& piece, CellVectors<kCount>& vectors, int at) const {
-    uint32_t rows[kRows];
+    const GruCell& cell = *rows.args.cell;
     const float* h[kRows];
     Sums<3, kRows, kPanels, kVectors> sums;
     GRUCORE_UNROLL(8)
-    for (int r = 0; r < kRows; ++r) {
-      rows[r] = row(r);
-      h[r] = args.h.data + rows[r] * args.h.stride;
-    }
-    input_sums<kLast>(sums, args, 4, piece, rows);
+    for (int r = 0; r < kRows; ++r) h[r] = rows.h(r);
+    input_sums<kLast>(sums, rows, 4, piece);
     copy_gate(sums, 2, vectors.candidate + at);
     GRUCORE_UNROLL(8)
-    for (int r = 0; r < kRows; ++r) set_gate<kLast>(sums, 2, r, args.cell->bias, 4, 3, piece);
-    accumulate<kLast>(sums, args.cell->weight_hh, piece, h);
+    for (int r = 0; r < kRows; ++r) set_gate<kLast>(sums, 2, r, cell.bias, 4, 3, piece);
+    accumulate<kLast>(sums, cell.weight_hh, piece, h);
 
     copy_gate(sums, 0, vectors.reset + at);
     copy_gate(sums, 1, vectors.update + at);
     copy_gate(sums, 2, vectors.recurrent + at);
-    F32* before = vectors.h + at;
     GRUCORE_UNROLL(1)
     for (int r = 0; r < kRows; ++r) {
+      const float* before = h[r] + piece.row + piece.lane;
+      float* after = rows.out(r) + piece.row + piece.lane;
       GRUCORE_UNROLL(1)
-      for (int v = 0; v < kPanels * kVectors; ++v) *before++ = load(h[r] + piece.row + piece.lane + v * kLanes);
-    }
-  }
-
-  template <int kVectors>
-  GRUCORE_INLINE void store_states(const Piece& piece, const F32* states) const {
-    GRUCORE_UNROLL(1)
-    for (int r = 0; r < kRows; ++r) {
-      float* out = args.out.data + row(r) * args.out.stride + piece.row + piece.lane;
-      GRUCORE_UNROLL(1)
-      for (int v = 0; v < kVectors; ++v) store(out + v * kLanes, *states++);
+      for (int v = 0; v < kPanels * kVectors; ++v, ++at, before += kLanes, after += kLanes) {
+        vectors.h[at] = before;
+        vectors.out[at] = after;
+      }
     }
   }
 };
@@ -133,23 +162,19 @@ GRUCORE_INLINE size_t scratch_part(const GruArgs& args) { return round_up(args.c
 template <int kRows>
 struct ResetBeforeGates {
   static constexpr bool kHasManyTiles = false;
-  const GruArgs& args;
-  uint32_t first;
+  const FrameRows<kRows>& rows;
 
   template <int kPanels, int kVectors, int kLast>
   GRUCORE_INLINE void tile(const Piece& piece) const {
+    const GruArgs& args = rows.args;
     const size_t hidden = scratch_part(args);
-    uint32_t rows[kRows];
     const float* h[kRows];
     Sums<3, kRows, kPanels, kVectors> input;
     Sums<2, kRows, kPanels, kVectors> sums;
     F32 candidate[kRows][kPanels][kVectors];
     GRUCORE_UNROLL(8)
-    for (int r = 0; r < kRows; ++r) {
-      rows[r] = row_in_group(args.rows, first, r);
-      h[r] = args.h.data + rows[r] * args.h.stride;
-    }
-    input_sums<kLast>(input, args, 3, piece, rows);
+    for (int r = 0; r < kRows; ++r) h[r] = rows.h(r);
+    input_sums<kLast>(input, rows, 3, piece);
     GRUCORE_UNROLL(8)
     for (int r = 0; r < kRows; ++r) {
       GRUCORE_UNROLL(8)
@@ -169,7 +194,7 @@ struct ResetBeforeGates {
     copy_gate(sums, 1, &update[0][0][0]);
     GRUCORE_UNROLL(1)
     for (int r = 0; r < kRows; ++r) {
-      float* scratch = args.scratch.data + rows[r] * args.scratch.stride + piece.row + piece.lane;
+      float* scratch = rows.scratch(r) + piece.row + piece.lane;
       const float* before = h[r] + piece.row + piece.lane;
       GRUCORE_UNROLL(1)
       for (int p = 0; p < kPanels; ++p) {
@@ -188,19 +213,17 @@ struct ResetBeforeGates {
 template <int kRows>
 struct ResetBeforeCandidate {
   static constexpr bool kHasManyTiles = false;
-  const GruArgs& args;
-  uint32_t first;
+  const FrameRows<kRows>& rows;
 
   template <int kPanels, int kVectors, int kLast>
   GRUCORE_INLINE void tile(const Piece& piece) const {
+    const GruArgs& args = rows.args;
     const size_t hidden = scratch_part(args);
-    uint32_t rows[kRows];
     const float* gated[kRows];
     Sums<1, kRows, kPanels, kVectors> sums;
     GRUCORE_UNROLL(8)
     for (int r = 0; r < kRows; ++r) {
-      rows[r] = row_in_group(args.rows, first, r);
-      gated[r] = args.scratch.data + rows[r] * args.scratch.stride;
+      gated[r] = rows.scratch(r);
       set_gate<kLast>(sums, 0, r, gated[r] + 2 * hidden, 1, 0, piece);
     }
     accumulate<kLast>(sums, args.cell->weight_hn, piece, gated);
@@ -210,8 +233,8 @@ struct ResetBeforeCandidate {
     GRUCORE_UNROLL(1)
     for (int r = 0; r < kRows; ++r) {
       const size_t from = piece.row + piece.lane;
-      float* out = args.out.data + rows[r] * args.out.stride + from;
-      const float* before = args.h.data + rows[r] * args.h.stride + from;
+      float* out = rows.out(r) + from;
+      const float* before = rows.h(r) + from;
       const float* update = gated[r] + hidden + from;
       GRUCORE_UNROLL(1)
       for (int p = 0; p < kPanels; ++p) {
@@ -226,25 +249,79 @@ struct ResetBeforeCandidate {
   }
 };
 
-void gru_step(const GruArgs& args) {
-  const uint32_t units = args.cell->weight_hh.rows;
-  const uint32_t count = args.rows.count;
-  const Grouping grouping(count, units / kPanel * bytes_of_panel(args) > kManyBytes);
-  if (args.cell->weight_hn.data) {
-    if (grouping.in_groups) {
-      for_each_vector(units, RowGroups<GruArgs, ResetBeforeGates>{args, grouping});
-      for_each_vector(units, RowGroups<GruArgs, ResetBeforeCandidate>{args, grouping});
-    }
-    for (uint32_t i = grouping.in_groups; i < count; ++i) {
-      for_each_piece<kStepVectors>(units, args.backwards, ResetBeforeGates<1>{args, i});
-      for_each_piece<kStepVectors>(units, args.backwards, ResetBeforeCandidate<1>{args, i});
-    }
-  } else {
-    if (grouping.in_groups) for_each_vector(units, RowGroups<GruArgs, ResetAfterTile>{args, grouping});
-    for (uint32_t i = grouping.in_groups; i < count; ++i) {
-      for_each_piece<kStepVectors>(units, args.backwards, ResetAfterTile<1>{args, i});
-    }
+// Tiles of groups of rows at one frame.
+template <int kRows>
+struct ResetAfterGroup {
+  FrameRows<kRows> rows;
+
+  template <int kPanels, int kVectors, int kLast>
+  GRUCORE_INLINE void tile(const Piece& piece) const {
+    ResetAfterTile<kRows>{rows}.template tile<kPanels, kVectors, kLast>(piece);
   }
+};
+template <int kRows>
+struct ResetBeforeGatesGroup {
+  FrameRows<kRows> rows;
+
+  template <int kPanels, int kVectors, int kLast>
+  GRUCORE_INLINE void tile(const Piece& piece) const {
+    ResetBeforeGates<kRows>{rows}.template tile<kPanels, kVectors, kLast>(piece);
+  }
+};
+template <int kRows>
+struct ResetBeforeCandidateGroup {
+  FrameRows<kRows> rows;
+
+  template <int kPanels, int kVectors, int kLast>
+  GRUCORE_INLINE void tile(const Piece& piece) const {
+    ResetBeforeCandidate<kRows>{rows}.template tile<kPanels, kVectors, kLast>(piece);
+  }
+};
+
+GRUCORE_NOINLINE void steps_of_groups(const GruArgs& first, const Grouping& grouping) {
+  const uint32_t units = first.cell->weight_hh.rows;
+  GruArgs args = first;
+  for (uint32_t i = 0;; ++i) {
+    if (args.cell->weight_hn.data) {
+      for_each_vector(units, RowGroups<GruArgs, ResetBeforeGatesGroup>{args, grouping});
+      for_each_vector(units, RowGroups<GruArgs, ResetBeforeCandidateGroup>{args, grouping});
+    } else {
+      for_each_vector(units, RowGroups<GruArgs, ResetAfterGroup>{args, grouping});
+    }
+    if (i + 1 == first.frames) return;
+    ConstMatrix& input = args.projected.data ? args.projected : args.x;
+    input.data += args.frame_rows * static_cast<ptrdiff_t>(input.stride);
+    args.h.data = args.out.data;
+    args.h.stride = args.out.stride;
+    args.out.data += args.frame_rows * static_cast<ptrdiff_t>(args.out.stride);
+  }
+}
+
+GRUCORE_NOINLINE void steps_of_row(const GruArgs& args, uint32_t i) {
+  const uint32_t units = args.cell->weight_hh.rows;
+  const uint32_t frames = args.frames;
+  const bool is_reset_before = args.cell->weight_hn.data;
+  bool backwards = args.backwards;
+  FrameRows<1> rows(args, i);
+  for (uint32_t frame = 0;;) {
+    if (is_reset_before) {
+      for_each_piece<kStepVectors>(units, backwards, ResetBeforeGates<1>{rows});
+      for_each_piece<kStepVectors>(units, backwards, ResetBeforeCandidate<1>{rows});
+    } else {
+      for_each_piece<kStepVectors>(units, backwards, ResetAfterTile<1>{rows});
+    }
+    if (++frame == frames) return;
+    rows.next_frame();
+    backwards = !backwards;
+  }
+}
+
+void gru_steps(const GruArgs& args) {
+  if (args.rows.count == 1) return steps_of_row(args, 0);
+  const bool is_far = args.cell->weight_hh.rows / kPanel * bytes_of_panel(args) > kManyBytes;
+  const Grouping grouping(args.rows.count, is_far);
+  if (grouping.in_groups) steps_of_groups(args, grouping);
+  for (uint32_t i = grouping.in_groups; i < args.rows.count; ++i) steps_of_row(args, i);
 }
 
 }  // namespace

@@ -91,17 +91,19 @@ struct GruCell {
   CellActivations activations;
 };
 
-// One step of it for each of the rows. The input enters as x, or as `projected`: bias and input product, panel by
+// Steps of it for each of the rows. The input enters as x, or as `projected`: bias and input product, panel by
 // panel, gate by gate, where that is not null.
 struct GruArgs {
   const GruCell* cell;
   ConstMatrix x;
   ConstMatrix projected;
-  ConstMatrix h;
+  ConstMatrix h;   // of the first frame; every other one reads what the one before has written
   Matrix out;      // does not overlap h
   Matrix scratch;  // reset-before: rows of 3 times the padded hidden size
   Rows rows;
-  bool backwards;  // last panel first
+  uint32_t frames;
+  ptrdiff_t frame_rows;  // from a frame to the next one, of x, projected and out
+  bool backwards;        // last panel first; every other frame the other way round
 };
 
 // Weights in panel16 of any dtype, for products that are added to what stands in y already.
@@ -186,7 +188,7 @@ struct PanelStepArgs {
 struct FloatKernels {
   // Chains kept in registers, float32 only; null in tables that are to be small.
   void (*matmul)(const MatmulArgs& args);
-  void (*gru_step)(const GruArgs& args);
+  void (*gru_steps)(const GruArgs& args);
   // The same in pieces, for weights of other kinds; `product` takes float32 and float16 weights.
   void (*product)(const ProductArgs& args);
   void (*panel_step)(const PanelStepArgs& args);  // of these

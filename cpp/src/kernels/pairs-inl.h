@@ -1,13 +1,14 @@
-// Two vectors, or two pairs of them, through the same operations in step: the chains of each hide the latency of the
-// other, farther than a processor looks ahead. Included once per instruction set, inside its target region.
+// Two to four vectors, as pairs of vectors and of pairs, through the same operations in step: the chains of each hide
+// the latency of the others, farther than a processor looks ahead. Included once per instruction set, inside its target region.
 // SPDX-License-Identifier: Apache-2.0
 
 namespace grucore::detail::GRUCORE_ISA {
 namespace {
 
-template <class T>
+template <class A, class B = A>
 struct Pair {
-  T first, second;
+  A first;
+  B second;
 };
 
 // How many vectors keep a processor busy through an activation; one where lanes are plain C++.
@@ -17,45 +18,45 @@ constexpr int kVectorsInStep = 1;
 constexpr int kVectorsInStep = 4;
 #endif
 
-// Neighbours in memory.
+// Vectors from v on, and where vector i is to go.
 template <class V>
-struct Taken {
+struct Vectors {
   static constexpr int kCount = 1;
-  static GRUCORE_INLINE F32 from(const F32* v) { return *v; }
+  static GRUCORE_INLINE F32 take(const F32* v) { return *v; }
+  static GRUCORE_INLINE F32 load_from(const float* const* from) { return load(*from); }
+  static GRUCORE_INLINE void store_to(float* const* to, const F32& v) { store(*to, v); }
 };
-template <class T>
-struct Taken<Pair<T>> {
-  static constexpr int kCount = 2 * Taken<T>::kCount;
-  static GRUCORE_INLINE Pair<T> from(const F32* v) { return {Taken<T>::from(v), Taken<T>::from(v + kCount / 2)}; }
+template <class A, class B>
+struct Vectors<Pair<A, B>> {
+  static constexpr int kFirst = Vectors<A>::kCount, kCount = kFirst + Vectors<B>::kCount;
+  static GRUCORE_INLINE Pair<A, B> take(const F32* v) { return {Vectors<A>::take(v), Vectors<B>::take(v + kFirst)}; }
+  static GRUCORE_INLINE Pair<A, B> load_from(const float* const* from) {
+    return {Vectors<A>::load_from(from), Vectors<B>::load_from(from + kFirst)};
+  }
+  static GRUCORE_INLINE void store_to(float* const* to, const Pair<A, B>& v) {
+    Vectors<A>::store_to(to, v.first);
+    Vectors<B>::store_to(to + kFirst, v.second);
+  }
 };
-template <class V>
-GRUCORE_INLINE V take(const F32* v) {
-  return Taken<V>::from(v);
-}
-GRUCORE_INLINE void put(F32* to, F32 v) { *to = v; }
-template <class T>
-GRUCORE_INLINE void put(F32* to, const Pair<T>& v) {
-  put(to, v.first);
-  put(to + Taken<T>::kCount, v.second);
-}
 
 // A constant in every lane of what x is.
 GRUCORE_INLINE F32 like(F32, float value) { return broadcast(value); }
 GRUCORE_INLINE I32 like(I32, int32_t value) { return broadcast_i32(value); }
-template <class T, class Value>
-GRUCORE_INLINE Pair<T> like(const Pair<T>& x, Value value) {
+template <class A, class B, class Value>
+GRUCORE_INLINE Pair<A, B> like(const Pair<A, B>& x, Value value) {
   return {like(x.first, value), like(x.second, value)};
 }
 
-#define GRUCORE_OF_PAIR(op)                                                 \
-  template <class T>                                                        \
-  GRUCORE_INLINE auto op(const Pair<T>& a) -> Pair<decltype(op(a.first))> { \
-    return {op(a.first), op(a.second)};                                     \
+#define GRUCORE_OF_PAIR(op)                                                                              \
+  template <class A, class B>                                                                            \
+  GRUCORE_INLINE auto op(const Pair<A, B>& a) -> Pair<decltype(op(a.first)), decltype(op(a.second))> {   \
+    return {op(a.first), op(a.second)};                                                                  \
   }
-#define GRUCORE_OF_PAIRS(op)                                                                           \
-  template <class T, class U>                                                                          \
-  GRUCORE_INLINE auto op(const Pair<T>& a, const Pair<U>& b) -> Pair<decltype(op(a.first, b.first))> { \
-    return {op(a.first, b.first), op(a.second, b.second)};                                             \
+#define GRUCORE_OF_PAIRS(op)                                                                             \
+  template <class A, class B, class C, class D>                                                          \
+  GRUCORE_INLINE auto op(const Pair<A, B>& a, const Pair<C, D>& b)                                       \
+      -> Pair<decltype(op(a.first, b.first)), decltype(op(a.second, b.second))> {                        \
+    return {op(a.first, b.first), op(a.second, b.second)};                                               \
   }
 GRUCORE_OF_PAIR(abs)
 GRUCORE_OF_PAIR(bits)
@@ -75,12 +76,12 @@ GRUCORE_OF_PAIRS(bit_or)
 #undef GRUCORE_OF_PAIR
 #undef GRUCORE_OF_PAIRS
 
-template <class M, class T>
-GRUCORE_INLINE Pair<T> select(const Pair<M>& m, const Pair<T>& if_true, const Pair<T>& if_false) {
+template <class M, class N, class A, class B>
+GRUCORE_INLINE Pair<A, B> select(const Pair<M, N>& m, const Pair<A, B>& if_true, const Pair<A, B>& if_false) {
   return {select(m.first, if_true.first, if_false.first), select(m.second, if_true.second, if_false.second)};
 }
-template <int N, class T>
-GRUCORE_INLINE Pair<T> shift_left(const Pair<T>& a) {
+template <int N, class A, class B>
+GRUCORE_INLINE Pair<A, B> shift_left(const Pair<A, B>& a) {
   return {shift_left<N>(a.first), shift_left<N>(a.second)};
 }
 

@@ -134,6 +134,7 @@ void plan(const Node& node, const NodeMemory& memory, const StreamShape& shape) 
   plan.mask = p.is_masked ? &shape.values[node.inputs[1]] : nullptr;
   plan.y = {y.data, y.stride};
   plan.batch = shape.batch;
+  plan.frame_rows = p.reverse ? -static_cast<ptrdiff_t>(shape.batch) : static_cast<ptrdiff_t>(shape.batch);
   plan.is_fused = is_fused(p, *shape.table);
   const GruScratch at = lay_out(p, plan.is_fused, shape.batch, shape.frames);
   plan.projected = memory.scratch + at.projected;
@@ -143,17 +144,22 @@ void plan(const Node& node, const NodeMemory& memory, const StreamShape& shape) 
   GruArgs& args = plan.whole;
   plan.cell = {as_panels(p.weight_ih), as_panels(p.weight_hh), as_panels(p.weight_hn), p.bias, p.activations};
   args.cell = &plan.cell;
-  args.x = {x.data, x.stride};
+  plan.x = x.data;
+  args.x = {nullptr, x.stride};
   args.projected = {nullptr, projected_stride(p)};
   args.out = {nullptr, y.stride};
   args.scratch = {plan.between, projected_stride(p)};
+  args.frame_rows = plan.frame_rows;
   plan_mixed({x.data, x.stride}, memory.scratch + at.input_product, &plan);
 }
+
+// So few are multiplied in the step, while it waits for the states.
+constexpr uint32_t kFewInputs = 8;
 
 void begin(GruPlan* plan, uint32_t frames, const Rows& all) {
   if (!plan->is_fused) return begin_mixed(plan, frames, all);
   plan->whole.projected.data = nullptr;
-  if (frames == 1) return;
+  if (frames == 1 || plan->params->weight_ih.inputs <= kFewInputs) return;
   project(plan, all);
   plan->whole.projected.data = plan->projected;
 }
@@ -161,14 +167,19 @@ void begin(GruPlan* plan, uint32_t frames, const Rows& all) {
 void step(GruPlan* plan, const GruFrame& frame) {
   if (!plan->is_fused) return step_mixed(plan, frame);
   GruArgs& args = plan->whole;
-  if (args.projected.data) args.projected.data = plan->projected + frame.row * args.projected.stride;
+  if (args.projected.data) {
+    args.projected.data = plan->projected + frame.row * args.projected.stride;
+  } else {
+    args.x.data = plan->x + frame.row * args.x.stride;
+  }
   args.h.data = frame.h;
   args.h.stride = frame.h_stride;
   args.out.data = frame.out;
   args.rows.index = frame.rows->index;
   args.rows.count = frame.rows->count;
   args.backwards = frame.backwards;
-  plan->table->floats->gru_step(args);
+  args.frames = frame.count;
+  plan->table->floats->gru_steps(args);
 }
 
 // All frames of a block. While all rows take part, a step reads the states where the step before has written them;
@@ -181,12 +192,19 @@ void run(const Node&, const NodeMemory& memory, const Block& block) {
   if (block.frames == 1 && !plan.mask) {
     const Rows& rows = block.in.at[0];
     begin(&plan, 1, rows);
-    step(&plan, {0, memory.state, memory.state_stride, plan.y.data, &rows, block.pass % 2 != 0});
+    step(&plan, {0, memory.state, memory.state_stride, plan.y.data, &rows, 1, block.pass % 2 != 0});
     return keep(memory, plan.y.data, stride, hidden, rows);
   }
   const Rows everyone = {nullptr, plan.batch};
   float* away = nullptr;  // where the states are, if not in memory.state
   begin(&plan, block.frames, *block.in.all);
+  if (!plan.mask && !block.in.all->index) {
+    const size_t last = size_t{block.frames - 1} * plan.batch;
+    const size_t from = p.reverse ? last : 0, to = p.reverse ? 0 : last;
+    step(&plan, {from, memory.state, memory.state_stride, plan.y.data + from * stride, &everyone, block.frames,
+                 block.pass % 2 != 0});
+    return keep(memory, plan.y.data + to * stride, stride, hidden, everyone);
+  }
   for (uint32_t i = 0; i < block.frames; ++i) {
     const uint32_t frame = p.reverse ? block.frames - 1 - i : i;
     const size_t first = size_t{frame} * plan.batch;
@@ -202,7 +220,7 @@ void run(const Node&, const NodeMemory& memory, const Block& block) {
       away = nullptr;
     }
     const bool backwards = (block.pass + i) % 2 != 0;
-    step(&plan, {first, away ? away : memory.state, away ? stride : memory.state_stride, out, rows, backwards});
+    step(&plan, {first, away ? away : memory.state, away ? stride : memory.state_stride, out, rows, 1, backwards});
     if (rows->index) {
       keep(memory, out, stride, hidden, *rows);
     } else {

@@ -24,7 +24,7 @@ struct GruParams {
 };
 
 // Whether one kernel does a whole step.
-inline bool is_fused(const GruParams& p, const KernelTable& table) { return p.is_float32 && table.floats->gru_step; }
+inline bool is_fused(const GruParams& p, const KernelTable& table) { return p.is_float32 && table.floats->gru_steps; }
 
 // Floats of one gate of a row, and of three.
 inline size_t gate_stride(const GruParams& p) { return round_up(p.weight_hh.rows, kPanel); }
@@ -43,25 +43,28 @@ struct GruPlan {
   const GruParams* params;
   const KernelTable* table;
   const ValueBuffer* mask;  // null: none
+  const float* x;
   Matrix y;
   float* projected;  // the chains after the inputs of a block
   float* between;    // what a step keeps between its products
   uint32_t* rows;    // that a mask leaves
   float* state_product;
   uint32_t batch;
+  ptrdiff_t frame_rows;  // from a frame to the next one
   bool is_fused;
   GruCell cell;
   GruArgs whole;         // of one kernel, with that cell
   PanelStepArgs pieces;  // of products and cells; of the fused way its input product alone
 };
 
-// One frame of a block.
+// Frames of a block.
 struct GruFrame {
-  size_t row;  // of the block, where the frame starts
+  size_t row;  // of the block, where the first one starts
   const float* h;
   size_t h_stride;
   float* out;
   const Rows* rows;
+  uint32_t count;  // more than one: of all rows
   bool backwards;  // last panel first
 };
 

@@ -65,6 +65,29 @@ void step_reset_before(GruPlan* plan, const GruFrame& frame) {
   floats.cell_candidate(cell);
 }
 
+void step_reset_after(GruPlan* plan, const GruFrame& frame) {
+  PanelStepArgs& args = plan->pieces;
+  const Rows* const rows = frame.rows;
+  args.input.y.data = plan->projected + frame.row * args.input.y.stride;
+  args.input.rows.index = rows->index;
+  args.input.rows.count = rows->count;
+  args.recurrent.x.data = frame.h;
+  args.recurrent.x.stride = frame.h_stride;
+  args.recurrent.rows.index = rows->index;
+  args.recurrent.rows.count = rows->count;
+  args.cell.h.data = frame.h;
+  args.cell.h.stride = frame.h_stride;
+  args.cell.out.data = frame.out;
+  args.cell.rows.index = rows->index;
+  args.cell.rows.count = rows->count;
+  args.backwards = frame.backwards;
+  if (is_integer(plan->params->weight_hh.kind)) {
+    plan->table->integers->panel_step(args);
+  } else {
+    plan->table->floats->panel_step(args);
+  }
+}
+
 }  // namespace
 
 void project(GruPlan* plan, const Rows& all) {
@@ -102,28 +125,18 @@ void begin_mixed(GruPlan* plan, uint32_t frames, const Rows& all) {
   plan->pieces.input.weights = nullptr;
 }
 
-void step_mixed(GruPlan* plan, const GruFrame& frame) {
-  const GruParams& p = *plan->params;
-  if (p.weight_hn.data) return step_reset_before(plan, frame);
-  PanelStepArgs& args = plan->pieces;
-  const Rows* const rows = frame.rows;
-  args.input.y.data = plan->projected + frame.row * args.input.y.stride;
-  args.input.rows.index = rows->index;
-  args.input.rows.count = rows->count;
-  args.recurrent.x.data = frame.h;
-  args.recurrent.x.stride = frame.h_stride;
-  args.recurrent.rows.index = rows->index;
-  args.recurrent.rows.count = rows->count;
-  args.cell.h.data = frame.h;
-  args.cell.h.stride = frame.h_stride;
-  args.cell.out.data = frame.out;
-  args.cell.rows.index = rows->index;
-  args.cell.rows.count = rows->count;
-  args.backwards = frame.backwards;
-  if (is_integer(p.weight_hh.kind)) {
-    plan->table->integers->panel_step(args);
-  } else {
-    plan->table->floats->panel_step(args);
+void step_mixed(GruPlan* plan, const GruFrame& first) {
+  const auto step_once = plan->params->weight_hn.data ? step_reset_before : step_reset_after;
+  step_once(plan, first);
+  if (first.count == 1) return;
+  GruFrame frame = first;
+  for (uint32_t i = 1; i < first.count; ++i) {
+    frame.row += static_cast<size_t>(plan->frame_rows);
+    frame.h = frame.out;
+    frame.h_stride = plan->y.stride;
+    frame.out += plan->frame_rows * static_cast<ptrdiff_t>(plan->y.stride);
+    frame.backwards = !frame.backwards;
+    step_once(plan, frame);
   }
 }
 
