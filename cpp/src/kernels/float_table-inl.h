@@ -15,9 +15,9 @@ namespace detail {
 namespace GRUCORE_ISA {
 
 extern const FloatKernels kFloatKernels;
-const FloatKernels kFloatKernels = {GRUCORE_MATMUL, GRUCORE_GRU_STEPS, product, panel_step, gather,
-                                    cell_reset,     cell_candidate,   copy_in, copy_out,   activate,
-                                    binary,         affine,           softmax, layer_norm};
+const FloatKernels kFloatKernels = {GRUCORE_MATMUL, GRUCORE_GRU_STEPS, product,  panel_step, gather, cell_reset,
+                                    cell_candidate, copy_in,           copy_out, activate,   binary, affine,
+                                    softmax,        layer_norm};
 
 }  // namespace GRUCORE_ISA
 }  // namespace detail

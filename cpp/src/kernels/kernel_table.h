@@ -195,10 +195,10 @@ struct FloatKernels {
   void (*gather)(const GatherArgs& args);
   void (*cell_reset)(const CellArgs& args);      // reset-before: r * h and z
   void (*cell_candidate)(const CellArgs& args);  // reset-before: h'
-  // Copies with denormals made zero; true if a value was not finite.
-  bool (*copy_in)(float* to, const float* from, size_t count);
-  // Copies; true if a value was not finite.
-  bool (*copy_out)(float* to, const float* from, size_t count);
+  // Copies `rows` rows of `count` floats with denormals made zero; true if a value was not finite.
+  bool (*copy_in)(float* to, size_t to_stride, const float* from, size_t from_stride, size_t count, uint32_t rows);
+  // Copies them; true if a value was not finite.
+  bool (*copy_out)(float* to, size_t to_stride, const float* from, size_t from_stride, size_t count, uint32_t rows);
   // y[i] = activation(x[i]); slope[i] stands for alpha where slope is not null.
   void (*activate)(const Activation& activation, const float* slope, float* y, const float* x, size_t count);
   // y[i] = a[i] op b[i]

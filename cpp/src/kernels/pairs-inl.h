@@ -1,6 +1,6 @@
 // Two to four vectors, as pairs of vectors and of pairs, through the same operations in step: the chains of each hide
-// the latency of the others, farther than a processor looks ahead. Included once per instruction set, inside its target region.
-// SPDX-License-Identifier: Apache-2.0
+// the latency of the others, farther than a processor looks ahead. Included once per instruction set, inside its target
+// region. SPDX-License-Identifier: Apache-2.0
 
 namespace grucore::detail::GRUCORE_ISA {
 namespace {
@@ -47,16 +47,16 @@ GRUCORE_INLINE Pair<A, B> like(const Pair<A, B>& x, Value value) {
   return {like(x.first, value), like(x.second, value)};
 }
 
-#define GRUCORE_OF_PAIR(op)                                                                              \
-  template <class A, class B>                                                                            \
-  GRUCORE_INLINE auto op(const Pair<A, B>& a) -> Pair<decltype(op(a.first)), decltype(op(a.second))> {   \
-    return {op(a.first), op(a.second)};                                                                  \
+#define GRUCORE_OF_PAIR(op)                                                                            \
+  template <class A, class B>                                                                          \
+  GRUCORE_INLINE auto op(const Pair<A, B>& a) -> Pair<decltype(op(a.first)), decltype(op(a.second))> { \
+    return {op(a.first), op(a.second)};                                                                \
   }
-#define GRUCORE_OF_PAIRS(op)                                                                             \
-  template <class A, class B, class C, class D>                                                          \
-  GRUCORE_INLINE auto op(const Pair<A, B>& a, const Pair<C, D>& b)                                       \
-      -> Pair<decltype(op(a.first, b.first)), decltype(op(a.second, b.second))> {                        \
-    return {op(a.first, b.first), op(a.second, b.second)};                                               \
+#define GRUCORE_OF_PAIRS(op)                                                      \
+  template <class A, class B, class C, class D>                                   \
+  GRUCORE_INLINE auto op(const Pair<A, B>& a, const Pair<C, D>& b)                \
+      -> Pair<decltype(op(a.first, b.first)), decltype(op(a.second, b.second))> { \
+    return {op(a.first, b.first), op(a.second, b.second)};                        \
   }
 GRUCORE_OF_PAIR(abs)
 GRUCORE_OF_PAIR(bits)

@@ -6,37 +6,41 @@ namespace detail {
 namespace GRUCORE_ISA {
 namespace {
 
-// `to` has room for whole vectors, as rows of the engine have.
-bool copy_in(float* to, const float* from, size_t count) {
+// The rows of `to` have room for whole vectors, as those of the engine have.
+bool copy_in(float* to, size_t to_stride, const float* from, size_t from_stride, size_t count, uint32_t rows) {
   Mask bad = is_nonfinite(zero());
-  size_t i = 0;
-  for (; i + kLanes <= count; i += kLanes) {
-    const F32 x = load(from + i);
-    bad = mask_or(bad, is_nonfinite(x));
-    store(to + i, flush_denormals(x));
-  }
-  const int left = static_cast<int>(count - i);
-  if (left) {
-    const F32 x = load_n(from + i, left);
-    bad = mask_or(bad, is_nonfinite(x));
-    store(to + i, flush_denormals(x));
+  for (uint32_t row = 0; row < rows; ++row, to += to_stride, from += from_stride) {
+    size_t i = 0;
+    for (; i + kLanes <= count; i += kLanes) {
+      const F32 x = load(from + i);
+      bad = mask_or(bad, is_nonfinite(x));
+      store(to + i, flush_denormals(x));
+    }
+    const int left = static_cast<int>(count - i);
+    if (left) {
+      const F32 x = load_n(from + i, left);
+      bad = mask_or(bad, is_nonfinite(x));
+      store(to + i, flush_denormals(x));
+    }
   }
   return any(bad);
 }
 
-bool copy_out(float* to, const float* from, size_t count) {
+bool copy_out(float* to, size_t to_stride, const float* from, size_t from_stride, size_t count, uint32_t rows) {
   Mask bad = is_nonfinite(zero());
-  size_t i = 0;
-  for (; i + kLanes <= count; i += kLanes) {
-    const F32 x = load(from + i);
-    bad = mask_or(bad, is_nonfinite(x));
-    store(to + i, x);
-  }
-  const int left = static_cast<int>(count - i);
-  if (left) {
-    const F32 x = load_n(from + i, left);
-    bad = mask_or(bad, is_nonfinite(x));
-    store_n(to + i, x, left);
+  for (uint32_t row = 0; row < rows; ++row, to += to_stride, from += from_stride) {
+    size_t i = 0;
+    for (; i + kLanes <= count; i += kLanes) {
+      const F32 x = load(from + i);
+      bad = mask_or(bad, is_nonfinite(x));
+      store(to + i, x);
+    }
+    const int left = static_cast<int>(count - i);
+    if (left) {
+      const F32 x = load_n(from + i, left);
+      bad = mask_or(bad, is_nonfinite(x));
+      store_n(to + i, x, left);
+    }
   }
   return any(bad);
 }

@@ -88,6 +88,37 @@ void note_last(Stream* stream, const Part& part, const uint32_t* lengths) {
   }
 }
 
+// A block of a plain stream whose rows are all as long as the call.
+void run_plain(Stream* stream, const Part& part, const ConstSignal& input, const Signal& output) {
+  const Model& model = *stream->model;
+  const FloatKernels& floats = *model.table->floats;
+  const ValueBuffer& in = stream->values[model.inputs[0]];
+  const ValueBuffer& out = stream->values[model.outputs[0]];
+  const size_t batch = stream->batch;
+  uint32_t bad = 0;
+  for (size_t row = 0; row < batch; ++row) {
+    const float* from =
+        static_cast<const float*>(input.data) + row * input.row_stride + part.first * input.frame_stride;
+    if (floats.copy_in(in.data + row * in.stride, batch * in.stride, from, input.frame_stride, in.features,
+                       part.frames)) {
+      bad |= kFlagNonfiniteInput;
+    }
+  }
+  const Rows everyone = {nullptr, stream->batch};
+  for (uint32_t frame = 0; frame < part.frames; ++frame) stream->rows_at[frame] = everyone;
+  stream->rows_of_block[0] = {nullptr, part.frames * stream->batch};
+  stream->timetables[0] = {stream->rows_at, stream->rows_of_block};
+  run_frame_nodes(stream, part.frames);
+  for (size_t row = 0; row < batch; ++row) {
+    float* to = static_cast<float*>(output.data) + row * output.row_stride + part.first * output.frame_stride;
+    if (floats.copy_out(to, output.frame_stride, out.data + row * out.stride, batch * out.stride, out.features,
+                        part.frames)) {
+      bad |= kFlagNonfiniteOutput;
+    }
+  }
+  stream->flags |= bad;
+}
+
 }  // namespace
 }  // namespace detail
 
@@ -95,18 +126,26 @@ void run(Stream* stream, uint32_t frames, const ConstSignal* inputs, const Signa
          const uint32_t* lengths) noexcept {
   const detail::FloatMode mode;
   if (frames == 0) return;
+  const detail::Value& result = stream->model->values[stream->model->outputs[0]];
+  const bool is_plain = stream->is_plain && !lengths && result.rate != Rate::kSequence;
   detail::Part part = {0, 0};
   for (; part.first < frames; part.first += part.frames) {
     const uint32_t left = frames - part.first;
     part.frames = left < stream->block ? left : stream->block;
+    if (is_plain) {
+      detail::run_plain(stream, part, inputs[0], outputs[0]);
+      continue;
+    }
     detail::take_in(stream, part, inputs, lengths);
     detail::collect_rows(stream, part.first, part.frames);
     detail::run_frame_nodes(stream, part.frames);
     detail::give_out(stream, part, outputs);
     detail::note_last(stream, part, lengths);
   }
-  detail::run_sequence_nodes(stream, {nullptr, stream->batch});
-  detail::give_sequence_out(stream, outputs, lengths);
+  if (!is_plain) {
+    detail::run_sequence_nodes(stream, {nullptr, stream->batch});
+    detail::give_sequence_out(stream, outputs, lengths);
+  }
   for (uint32_t row = 0; row < stream->batch; ++row) stream->frames_seen[row] += lengths ? lengths[row] : frames;
 }
 

@@ -92,15 +92,30 @@ uint64_t step_plain(Stream* stream, const float* x, float* y, const Rows& rows) 
   const ValueBuffer& in = stream->values[model.inputs[0]];
   const ValueBuffer& out = stream->values[model.outputs[0]];
   uint32_t bad = 0;
-  for (uint32_t i = 0; i < rows.count; ++i) {
-    const size_t row = row_of(rows, i);
-    if (floats.copy_in(in.data + row * in.stride, x + row * in.features, in.features)) bad |= kFlagNonfiniteInput;
+  if (rows.index) {
+    for (uint32_t i = 0; i < rows.count; ++i) {
+      const size_t row = rows.index[i];
+      if (floats.copy_in(in.data + row * in.stride, 0, x + row * in.features, 0, in.features, 1)) {
+        bad |= kFlagNonfiniteInput;
+      }
+    }
+  } else if (floats.copy_in(in.data, in.stride, x, in.features, in.features, rows.count)) {
+    bad |= kFlagNonfiniteInput;
   }
   run_nodes(stream, &rows);
-  for (uint32_t i = 0; i < rows.count; ++i) {
-    const size_t row = row_of(rows, i);
-    if (floats.copy_out(y + row * out.features, out.data + row * out.stride, out.features)) bad |= kFlagNonfiniteOutput;
-    ++stream->frames_seen[row];
+  if (rows.index) {
+    for (uint32_t i = 0; i < rows.count; ++i) {
+      const size_t row = rows.index[i];
+      if (floats.copy_out(y + row * out.features, 0, out.data + row * out.stride, 0, out.features, 1)) {
+        bad |= kFlagNonfiniteOutput;
+      }
+      ++stream->frames_seen[row];
+    }
+  } else {
+    if (floats.copy_out(y, out.features, out.data, out.stride, out.features, rows.count)) {
+      bad |= kFlagNonfiniteOutput;
+    }
+    for (uint32_t row = 0; row < rows.count; ++row) ++stream->frames_seen[row];
   }
   stream->flags |= bad;
   return rows.count ? 1 : 0;

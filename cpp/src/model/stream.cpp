@@ -33,9 +33,8 @@ uint64_t floats_of(const Value& value, const StreamOptions& options) {
 
 // One input and one output, of floats, with a value at every frame.
 bool is_plain(const Model& model, Nonfinite nonfinite) {
-  return model.first_unstreamable == kNone && model.clock_count == 1 && model.input_count == 1 &&
-         model.output_count == 1 && nonfinite == Nonfinite::kPropagate &&
-         model.values[model.inputs[0]].dtype == Dtype::kFloat32 &&
+  return model.clock_count == 1 && model.input_count == 1 && model.output_count == 1 &&
+         nonfinite == Nonfinite::kPropagate && model.values[model.inputs[0]].dtype == Dtype::kFloat32 &&
          model.values[model.outputs[0]].dtype == Dtype::kFloat32;
 }
 
@@ -213,7 +212,7 @@ void set_state(Stream* stream, uint32_t state, uint32_t row, const float* values
   float* to = memory.state + row * memory.state_stride;
   memset(to, 0, memory.state_stride * sizeof(float));  // a NaN in the padding would stay there
   // The same border as an input's: denormals become zero.
-  (void)stream->model->table->floats->copy_in(to, values, stream->model->nodes[node].state_size);
+  (void)stream->model->table->floats->copy_in(to, 0, values, 0, stream->model->nodes[node].state_size, 1);
 }
 
 void copy_stream(const Stream* from, Stream* to) noexcept {

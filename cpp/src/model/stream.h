@@ -38,7 +38,7 @@ struct Stream {
   uint32_t flags;
   uint32_t pass;  // blocks so far
   Nonfinite nonfinite;
-  bool is_plain;  // steps have a short way
+  bool is_plain;  // steps and blocks have a short way
 };
 
 namespace detail {
@@ -59,7 +59,7 @@ inline bool bring_in(const Stream* stream, uint32_t i, size_t buffer_row, const 
   const ValueBuffer& buffer = stream->values[model.inputs[i]];
   float* to = buffer.data + buffer_row * buffer.stride;
   if (value.dtype == Dtype::kFloat32)
-    return model.table->floats->copy_in(to, static_cast<const float*>(from), value.features);
+    return model.table->floats->copy_in(to, 0, static_cast<const float*>(from), 0, value.features, 1);
   memcpy(to, from, size_t{value.features} * sizeof(int32_t));
   return false;
 }
@@ -74,7 +74,7 @@ inline bool give_row(const Stream* stream, const Value& value, const ValueBuffer
   const bool is_float = value.dtype == Dtype::kFloat32;
   if (fate == FrameFate::kTaken) {
     const float* row = buffer.data + from * buffer.stride;
-    if (is_float) return stream->model->table->floats->copy_out(to, row, value.features);
+    if (is_float) return stream->model->table->floats->copy_out(to, 0, row, 0, value.features, 1);
     memcpy(to, row, size_t{value.features} * sizeof(int32_t));
     return false;
   }
