@@ -198,6 +198,7 @@ GRUCORE_INLINE void tile_between(uint32_t row, uint32_t end, const Op& op) {
   const uint32_t width = padded_rows(end - row) - (panels - 1) * kPanel;
   if constexpr (Op::kHasManyTiles) {
     if (width == kPanel) return tile_of<kLanes>(panels, {row, kPanel, 0, 0}, op);
+    if (width == kPanel / 2) return tile_of<kPanel / 2>(panels, {row, kPanel / 2, 0, 0}, op);
   }
   tile_of<kAnyLanes>(panels, {row, width, 0, width}, op);
 }
