@@ -108,8 +108,6 @@ struct ResetAfterTile {
   static constexpr bool kHasManyTiles = true;
   const FrameRows<kRows>& rows;
 
-  GRUCORE_INLINE size_t panel_bytes() const { return bytes_of_panel(rows.args); }
-
   template <int kPanels, int kVectors, int kLast>
   GRUCORE_INLINE void tile(const Piece& piece) const {
     CellVectors<kRows * kPanels * kVectors> vectors;
@@ -303,12 +301,13 @@ GRUCORE_NOINLINE void steps_of_row(const GruArgs& args, uint32_t i) {
   const bool is_reset_before = args.cell->weight_hn.data;
   bool backwards = args.backwards;
   FrameRows<1> rows(args, i);
+  const Pieces<kStepVectors> pieces(units, !is_reset_before, bytes_of_panel(args));
   for (uint32_t frame = 0;;) {
     if (is_reset_before) {
-      for_each_piece<kStepVectors>(units, backwards, ResetBeforeGates<1>{rows});
-      for_each_piece<kStepVectors>(units, backwards, ResetBeforeCandidate<1>{rows});
+      pieces.each(backwards, ResetBeforeGates<1>{rows});
+      pieces.each(backwards, ResetBeforeCandidate<1>{rows});
     } else {
-      for_each_piece<kStepVectors>(units, backwards, ResetAfterTile<1>{rows});
+      pieces.each(backwards, ResetAfterTile<1>{rows});
     }
     if (++frame == frames) return;
     rows.next_frame();

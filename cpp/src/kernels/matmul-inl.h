@@ -55,7 +55,7 @@ void matmul(const MatmulArgs& args) {
   const Grouping grouping(count, false);
   if (grouping.in_groups) for_each_vector(outputs, RowGroups<MatmulArgs, MatmulTile>{args, grouping});
   for (uint32_t i = grouping.in_groups; i < count; ++i) {
-    for_each_piece<kMost>(outputs, false, MatmulTile<1>{args, i});
+    Pieces<kMost>(outputs, false, 0).each(false, MatmulTile<1>{args, i});
   }
 }
 

@@ -203,41 +203,55 @@ GRUCORE_INLINE void tile_between(uint32_t row, uint32_t end, const Op& op) {
   tile_of<kAnyLanes>(panels, {row, width, 0, width}, op);
 }
 
-// Op::kHasManyTiles: code of its own for whole panels, which is a little faster, and, where the weights are far, for
-// two pairs of panels; code is not small.
-template <class Op>
-GRUCORE_INLINE void for_each_tile(uint32_t rows, bool backwards, const Op& op) {
-  constexpr uint32_t kFour = 4 * kPanel;
-  uint32_t fours = 0;
-  if constexpr (Op::kHasManyTiles) fours = are_far(rows, op.panel_bytes()) ? rows / kFour : 0;
-  const TileSizes sizes((rows - fours * kFour + kPanel - 1) / kPanel);
-  const uint32_t count = fours + sizes.count;
-  GRUCORE_UNROLL(1)
-  for (uint32_t i = 0; i < count; ++i) {
-    const uint32_t at = backwards ? count - 1 - i : i;
-    if constexpr (Op::kHasManyTiles) {
-      if (at < fours) {
-        const Piece low = {at * kFour, kPanel, 0, 0}, high = {at * kFour + 2 * kPanel, kPanel, 0, 0};
-        op.two_pairs(backwards ? high : low, backwards ? low : high);
-        continue;
-      }
-    }
-    const uint32_t row = fours * kFour + sizes.first(at - fours) * kPanel;
-    tile_between(row, at + 1 == count ? rows : fours * kFour + sizes.first(at - fours + 1) * kPanel, op);
-  }
-}
+// The pieces of `rows` outputs for a single row of activations, as wide as kMost vectors allow.
+template <int kMost, bool kInTiles = kHasMasks && kMost == 4>
+struct Pieces {
+  uint32_t rows;
 
-// For a single row: the widest pieces that kMost vectors allow.
-template <int kMost, class Op>
-GRUCORE_INLINE void for_each_piece(uint32_t rows, bool backwards, const Op& op) {
-  if constexpr (kMost < kPanelVectors) {
-    for_each_vector(rows, op);
-  } else if constexpr (kHasMasks && kMost == 4) {
-    for_each_tile(rows, backwards, op);
-  } else {
-    for_each_panel<kMost>(rows, backwards, op);
+  GRUCORE_INLINE Pieces(uint32_t of, bool, size_t) : rows(of) {}
+
+  template <class Op>
+  GRUCORE_INLINE void each(bool backwards, const Op& op) const {
+    if constexpr (kMost < kPanelVectors) {
+      for_each_vector(rows, op);
+    } else {
+      for_each_panel<kMost>(rows, backwards, op);
+    }
   }
-}
+};
+
+// Op::kHasManyTiles: code of its own for whole panels and for half of the last one, which is a little faster, and for
+// two pairs of panels, where the weights are far; code is not small.
+template <int kMost>
+struct Pieces<kMost, true> {
+  static constexpr uint32_t kFour = 4 * kPanel;
+  uint32_t rows, fours;
+  TileSizes sizes;
+
+  // `panel_bytes`: of weights that are read for a panel.
+  GRUCORE_INLINE Pieces(uint32_t of, bool has_pairs, size_t panel_bytes)
+      : rows(of),
+        fours(has_pairs && are_far(of, panel_bytes) ? of / kFour : 0),
+        sizes((of - fours * kFour + kPanel - 1) / kPanel) {}
+
+  template <class Op>
+  GRUCORE_INLINE void each(bool backwards, const Op& op) const {
+    const uint32_t count = fours + sizes.count;
+    GRUCORE_UNROLL(1)
+    for (uint32_t i = 0; i < count; ++i) {
+      const uint32_t at = backwards ? count - 1 - i : i;
+      if constexpr (Op::kHasManyTiles) {
+        if (at < fours) {
+          const Piece low = {at * kFour, kPanel, 0, 0}, high = {at * kFour + 2 * kPanel, kPanel, 0, 0};
+          op.two_pairs(backwards ? high : low, backwards ? low : high);
+          continue;
+        }
+      }
+      const uint32_t row = fours * kFour + sizes.first(at - fours) * kPanel;
+      tile_between(row, at + 1 == count ? rows : fours * kFour + sizes.first(at - fours + 1) * kPanel, op);
+    }
+  }
+};
 
 // Rows go through the kernels in groups, so that one pass over the weights serves several; a group may be short of
 // some rows, whose places its last row takes. A row that is left goes alone.
