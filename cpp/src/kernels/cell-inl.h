@@ -154,8 +154,15 @@ struct ResetAfterCells {
     }
   }
   GRUCORE_INLINE void finish() {
+    int done = 0;
+    if constexpr (kVectorsInStep == 4) {
+      if (count >= 2) {
+        cells_from<Pair<F32>>(args.activations, vectors, 0);
+        done = 2;
+      }
+    }
     GRUCORE_UNROLL(1)
-    for (int i = 0; i < count; ++i) cell_at(args.activations, vectors, i);
+    for (int i = done; i < count; ++i) cell_at(args.activations, vectors, i);
   }
 
  private:
