@@ -131,6 +131,19 @@ GRUCORE_INLINE void cells_of(const CellActivations& activations, const CellVecto
   }
 }
 
+// Less than kVectorsInStep of them.
+GRUCORE_INLINE void finish_cells(const CellActivations& activations, const CellVectors<kVectorsInStep>& of, int count) {
+  int done = 0;
+  if constexpr (kVectorsInStep == 4) {
+    if (count >= 2) {
+      cells_from<Pair<F32>>(activations, of, 0);
+      done = 2;
+    }
+  }
+  GRUCORE_UNROLL(1)
+  for (int i = done; i < count; ++i) cell_at(activations, of, i);
+}
+
 // Collects vectors of units until there are enough for a call. The chains after the input stand in step.input.y; those
 // after the states in cell.sums, of kParts without what they begin with, which is added here.
 template <bool kParts>
@@ -154,15 +167,7 @@ struct ResetAfterCells {
     }
   }
   GRUCORE_INLINE void finish() {
-    int done = 0;
-    if constexpr (kVectorsInStep == 4) {
-      if (count >= 2) {
-        cells_from<Pair<F32>>(args.activations, vectors, 0);
-        done = 2;
-      }
-    }
-    GRUCORE_UNROLL(1)
-    for (int i = done; i < count; ++i) cell_at(args.activations, vectors, i);
+    finish_cells(args.activations, vectors, count);
   }
 
  private:

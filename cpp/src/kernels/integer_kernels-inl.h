@@ -7,3 +7,4 @@
 #include GRUCORE_DOTS
 
 #include "kernels/integer_product-inl.h"
+#include "kernels/integer_step-inl.h"

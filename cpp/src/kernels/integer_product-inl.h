@@ -23,6 +23,12 @@ struct Strip {
   int lanes;                     // where kLast is kAnyLanes
 };
 
+// From one vector of a strip to the next, in rows: where kLast is kAnyLanes, each of them has only `lanes`.
+template <int kLast>
+GRUCORE_INLINE size_t pitch_of(const Strip& strip) {
+  return kLast == kAnyLanes ? static_cast<size_t>(strip.lanes) : size_t{kLanes};
+}
+
 template <int kLast>
 GRUCORE_INLINE I8 load_weights(const Strip& strip, const unsigned char* p) {
   if constexpr (kLast == kLanes) {
@@ -86,7 +92,7 @@ GRUCORE_INLINE void sum_blocks(const PackedWeights& weights, const Strip& strip,
           four[r] = load_four<kBits>(x[r].values + 4 * (q + static_cast<size_t>(c)), plane);
         GRUCORE_UNROLL(12)
         for (int v = 0; v < kVectors; ++v) {
-          const I8 bytes = biased(load_weights<kLast>(strip, w + v * 4 * kLanes));
+          const I8 bytes = biased(load_weights<kLast>(strip, w + v * 4 * pitch_of<kLast>(strip)));
           GRUCORE_UNROLL(8)
           for (int r = 0; r < kRows; ++r) add_products(dots[c][r][v], bytes, four[r]);
         }
@@ -99,7 +105,8 @@ GRUCORE_INLINE void sum_blocks(const PackedWeights& weights, const Strip& strip,
         const Four<kBits> four = load_four<kBits>(x[r].values + 4 * q, plane);
         GRUCORE_UNROLL(12)
         for (int v = 0; v < kVectors; ++v) {
-          add_products(dots[0][r][v], biased(load_weights<kLast>(strip, w + v * 4 * kLanes)), four);
+          const unsigned char* const from = w + v * 4 * pitch_of<kLast>(strip);
+          add_products(dots[0][r][v], biased(load_weights<kLast>(strip, from)), four);
         }
       }
       w += strip.pitch;
@@ -169,6 +176,11 @@ GRUCORE_INLINE void sum_groups_of(const PackedWeights& weights, const Strip& str
   }
 }
 
+GRUCORE_INLINE Segment segment_of(const ProductArgs& args, size_t row) {
+  const unsigned char* const header = args.quantized.data + row * args.quantized.stride;
+  return {header, header + args.weights->header};
+}
+
 // Where kRows rows of activations and results stand.
 template <int kRows>
 struct TileRows {
@@ -180,8 +192,7 @@ struct TileRows {
     for (int r = 0; r < kRows; ++r) {
       const size_t row = row_in_group(args.rows, first, r);
       y[r] = args.y.data + row * args.y.stride + strip.at;
-      x[r].header = args.quantized.data + row * args.quantized.stride;
-      x[r].values = x[r].header + args.weights->header;
+      x[r] = segment_of(args, row);
     }
   }
   GRUCORE_INLINE void next_segment(uint32_t bytes) {
@@ -369,30 +380,10 @@ struct AnyIntegerPanels {
   }
 };
 
-// Both products of some panels, then their cells, which add what the products begin with: so an addition less is done
-// in memory, and in the same order.
-GRUCORE_INLINE void step_integer_panels(const PanelStepArgs& args) {
-  const uint32_t units = args.cell.units;
-  using Group = PanelGroup<AnyIntegerPanels::kPanels>;
-  for (uint32_t i = 0; i < Group::count(units); ++i) {
-    const Group group = Group::at(units, i, args.backwards);
-    if (args.backwards) AnyIntegerPanels::run(args.recurrent, group.first, group.panels, true);
-    if (args.input.weights) AnyIntegerPanels::run(args.input, group.first, group.panels, args.backwards);
-    if (!args.backwards) AnyIntegerPanels::run(args.recurrent, group.first, group.panels, false);
-    reset_after<true>(args, group.first, group.panels);
-  }
-}
-
 void integer_product(const ProductArgs& args) {
   quantize(args);
   multiply_panels<AnyIntegerPanels>(args);
 }
-void integer_panel_step(const PanelStepArgs& args) {
-  if (args.input.weights) quantize(args.input);
-  quantize(args.recurrent);
-  step_integer_panels(args);
-}
-
 }  // namespace
 }  // namespace GRUCORE_ISA
 }  // namespace detail

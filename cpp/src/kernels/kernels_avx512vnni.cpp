@@ -13,6 +13,7 @@
 #define GRUCORE_DOTS "kernels/dots_four-inl.h"
 #define GRUCORE_NUMERICS Numerics::kFused
 #define GRUCORE_HAS_DOT 1
+#define GRUCORE_FUSED_INTEGER_STEP 1
 
 GRUCORE_TARGET_BEGIN("avx512f,avx512bw,avx512vl,avx512dq,avx512vnni,avx2,fma,f16c")
 #include "kernels/vec_avx512.h"
