@@ -40,6 +40,22 @@ GRUCORE_INLINE void gate_sums(const PackedWeights& weights, const Strip& strip, 
   }
 }
 
+// GCC 12 runs out of registers where both products of rows of 16 bits stand in one function.
+template <int kBits, int kLast, int kRows>
+GRUCORE_NOINLINE void gate_sums_apart(const PackedWeights& weights, const Strip& strip, const Segment (&x)[kRows],
+                                      F32 (&sums)[kRows][3]) {
+  gate_sums<kBits, kLast>(weights, strip, x, sums);
+}
+template <int kBits, int kLast, int kRows>
+GRUCORE_INLINE void panel_sums(const PackedWeights& weights, const Strip& strip, const Segment (&x)[kRows],
+                               F32 (&sums)[kRows][3]) {
+  if constexpr (kBits == 8 || kRows == 1) {
+    gate_sums<kBits, kLast>(weights, strip, x, sums);
+  } else {
+    gate_sums_apart<kBits, kLast>(weights, strip, x, sums);
+  }
+}
+
 // A panel of a step: both products and what the cells begin with stay in registers.
 template <int kBits, int kLast, int kRows>
 GRUCORE_INLINE void collect_panel(const PanelStepArgs& step, uint32_t panel, uint32_t first,
@@ -57,7 +73,7 @@ GRUCORE_INLINE void collect_panel(const PanelStepArgs& step, uint32_t panel, uin
     const Strip strip = strip_of<WeightKind::kInt8>(step.input, panel, width * 3, 0, width);
     GRUCORE_UNROLL(8)
     for (int r = 0; r < kRows; ++r) x[r] = segment_of(step.input, rows[r]);
-    gate_sums<kBits, kLast>(*step.input.weights, strip, x, input);
+    panel_sums<kBits, kLast>(*step.input.weights, strip, x, input);
     GRUCORE_UNROLL(3)
     for (int g = 0; g < 3; ++g) {
       const F32 bias = load_strip<kLast>(strip.bias + g * pitch, lanes);
@@ -74,7 +90,7 @@ GRUCORE_INLINE void collect_panel(const PanelStepArgs& step, uint32_t panel, uin
   }
   GRUCORE_UNROLL(8)
   for (int r = 0; r < kRows; ++r) x[r] = segment_of(step.recurrent, rows[r]);
-  gate_sums<kBits, kLast>(*step.recurrent.weights, recurrent, x, sums);
+  panel_sums<kBits, kLast>(*step.recurrent.weights, recurrent, x, sums);
   const F32 bias = load_strip<kLast>(step.bias + size_t{panel} * 4 + 3 * pitch, lanes);
   GRUCORE_UNROLL(8)
   for (int r = 0; r < kRows; ++r) {

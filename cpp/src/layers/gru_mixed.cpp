@@ -69,6 +69,7 @@ void step_reset_after(GruPlan* plan, const GruFrame& frame) {
   PanelStepArgs& args = plan->pieces;
   const Rows* const rows = frame.rows;
   args.input.y.data = plan->projected + frame.row * args.input.y.stride;
+  args.input.x.data = plan->x + frame.row * args.input.x.stride;
   args.input.rows.index = rows->index;
   args.input.rows.count = rows->count;
   args.recurrent.x.data = frame.h;
@@ -120,7 +121,7 @@ void plan_mixed(const ConstMatrix& x, float* input_product, GruPlan* plan) {
 
 void begin_mixed(GruPlan* plan, uint32_t frames, const Rows& all) {
   plan->pieces.input.weights = &plan->params->weight_ih;
-  if (frames == 1 && projects_in_step(*plan->params)) return;
+  if ((frames == 1 || plan->batch >= 4) && projects_in_step(*plan->params)) return;
   project(plan, all);
   plan->pieces.input.weights = nullptr;
 }
