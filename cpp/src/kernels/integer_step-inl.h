@@ -56,92 +56,124 @@ GRUCORE_INLINE void panel_sums(const PackedWeights& weights, const Strip& strip,
   }
 }
 
-// A panel of a step: both products and what the cells begin with stay in registers.
-template <int kBits, int kLast, int kRows>
-GRUCORE_INLINE void collect_panel(const PanelStepArgs& step, uint32_t panel, uint32_t first,
-                                  CellVectors<kVectorsInStep>& cells, int at) {
-  const uint32_t width = panel_width(step.cell.units, panel);
-  const int lanes = static_cast<int>(width);
-  const Strip recurrent = strip_of<WeightKind::kInt8>(step.recurrent, panel, width * 3, 0, width);
-  const size_t pitch = pitch_of<kLast>(recurrent);
-  uint32_t rows[kRows];
-  Segment x[kRows];
-  F32 input[kRows][3], sums[kRows][3];
-  GRUCORE_UNROLL(8)
-  for (int r = 0; r < kRows; ++r) rows[r] = row_in_group(step.cell.rows, first, r);
-  if (step.input.weights) {
-    const Strip strip = strip_of<WeightKind::kInt8>(step.input, panel, width * 3, 0, width);
+// One of the products of a step, copied: for all that a compiler knows, a vector that is written might be its arguments.
+struct StepProduct {
+  PackedWeights weights;
+  const unsigned char* quantized;
+  size_t quantized_stride;
+  size_t panel_bytes;  // of weights
+
+  GRUCORE_INLINE StepProduct(const ProductArgs& args)
+      : weights(*args.weights),
+        quantized(args.quantized.data),
+        quantized_stride(args.quantized.stride),
+        panel_bytes(size_t{padded_inputs(WeightKind::kInt8, weights.inputs)} * 3 * kPanel) {}
+
+  // The panel from unit `panel` on, which `width` units have.
+  GRUCORE_INLINE Strip strip(uint32_t panel, uint32_t width) const {
+    Strip strip;
+    strip.weights = static_cast<const unsigned char*>(weights.data) + panel / kPanel * panel_bytes;
+    strip.scale = static_cast<const float*>(weights.scale) + size_t{panel} * 3;
+    strip.pitch = size_t{width} * 3 * 4;
+    strip.lanes = static_cast<int>(width);
+    return strip;
+  }
+  GRUCORE_INLINE Segment segment(size_t row) const {
+    const unsigned char* const header = quantized + row * quantized_stride;
+    return {header, header + weights.header};
+  }
+};
+
+// A step of some rows, panel by panel: what the cells begin with stays in registers.
+template <int kBits, int kRows>
+struct StepInRegisters {
+  const StepProduct input, recurrent;
+  const bool projects;  // the inputs, here
+  const ConstMatrix projected, h;
+  const Matrix out;
+  const Rows rows;
+  const float* const bias;
+  CellVectors<kVectorsInStep> cells;
+  int collected;
+
+  GRUCORE_INLINE StepInRegisters(const PanelStepArgs& args)
+      : input(args.input.weights ? args.input : args.recurrent),
+        recurrent(args.recurrent),
+        projects(args.input.weights != nullptr),
+        projected{args.input.y.data, args.input.y.stride},
+        h{args.cell.h.data, args.cell.h.stride},
+        out{args.cell.out.data, args.cell.out.stride},
+        rows{args.cell.rows.index, args.cell.rows.count},
+        bias(args.bias),
+        collected(0) {}
+
+  template <int kLast>
+  GRUCORE_INLINE void collect(uint32_t panel, uint32_t width, uint32_t first) {
+    const int lanes = static_cast<int>(width), at = collected;
+    const size_t pitch = kLast == kAnyLanes ? size_t{width} : size_t{kPanel};
+    const float* const start = bias + size_t{panel} * 4;
+    size_t row[kRows];
+    Segment x[kRows];
+    F32 chains[kRows][3], sums[kRows][3];
     GRUCORE_UNROLL(8)
-    for (int r = 0; r < kRows; ++r) x[r] = segment_of(step.input, rows[r]);
-    panel_sums<kBits, kLast>(*step.input.weights, strip, x, input);
-    GRUCORE_UNROLL(3)
-    for (int g = 0; g < 3; ++g) {
-      const F32 bias = load_strip<kLast>(strip.bias + g * pitch, lanes);
+    for (int r = 0; r < kRows; ++r) row[r] = row_in_group(rows, first, r);
+    if (projects) {
       GRUCORE_UNROLL(8)
-      for (int r = 0; r < kRows; ++r) input[r][g] = add(bias, input[r][g]);
+      for (int r = 0; r < kRows; ++r) x[r] = input.segment(row[r]);
+      panel_sums<kBits, kLast>(input.weights, input.strip(panel, width), x, chains);
+      GRUCORE_UNROLL(3)
+      for (int g = 0; g < 3; ++g) {
+        const F32 from = load_strip<kLast>(start + g * pitch, lanes);
+        GRUCORE_UNROLL(8)
+        for (int r = 0; r < kRows; ++r) chains[r][g] = add(from, chains[r][g]);
+      }
+    } else {
+      GRUCORE_UNROLL(8)
+      for (int r = 0; r < kRows; ++r) {
+        const float* from = projected.data + row[r] * projected.stride + size_t{panel} * 3;
+        GRUCORE_UNROLL(3)
+        for (int g = 0; g < 3; ++g) chains[r][g] = load_strip<kLast>(from + g * pitch, lanes);
+      }
     }
-  } else {
+    GRUCORE_UNROLL(8)
+    for (int r = 0; r < kRows; ++r) x[r] = recurrent.segment(row[r]);
+    panel_sums<kBits, kLast>(recurrent.weights, recurrent.strip(panel, width), x, sums);
+    const F32 from = load_strip<kLast>(start + 3 * pitch, lanes);
     GRUCORE_UNROLL(8)
     for (int r = 0; r < kRows; ++r) {
-      const float* from = step.input.y.data + rows[r] * step.input.y.stride + size_t{panel} * 3;
-      GRUCORE_UNROLL(3)
-      for (int g = 0; g < 3; ++g) input[r][g] = load_strip<kLast>(from + g * pitch, lanes);
+      cells.reset[at + r] = add(chains[r][0], sums[r][0]);
+      cells.update[at + r] = add(chains[r][1], sums[r][1]);
+      cells.candidate[at + r] = chains[r][2];
+      cells.recurrent[at + r] = add(from, sums[r][2]);
+      cells.h[at + r] = h.data + row[r] * h.stride + panel;
+      cells.out[at + r] = out.data + row[r] * out.stride + panel;
     }
+    collected += kRows;
   }
-  GRUCORE_UNROLL(8)
-  for (int r = 0; r < kRows; ++r) x[r] = segment_of(step.recurrent, rows[r]);
-  panel_sums<kBits, kLast>(*step.recurrent.weights, recurrent, x, sums);
-  const F32 bias = load_strip<kLast>(step.bias + size_t{panel} * 4 + 3 * pitch, lanes);
-  GRUCORE_UNROLL(8)
-  for (int r = 0; r < kRows; ++r) {
-    cells.reset[at + r] = add(input[r][0], sums[r][0]);
-    cells.update[at + r] = add(input[r][1], sums[r][1]);
-    cells.candidate[at + r] = input[r][2];
-    cells.recurrent[at + r] = add(bias, sums[r][2]);
-    cells.h[at + r] = step.cell.h.data + rows[r] * step.cell.h.stride + panel;
-    cells.out[at + r] = step.cell.out.data + rows[r] * step.cell.out.stride + panel;
-  }
-}
 
-template <int kBits, int kRows>
-GRUCORE_NOINLINE void collect(const PanelStepArgs& step, uint32_t panel, uint32_t first,
-                              CellVectors<kVectorsInStep>& cells, int at) {
-  if (step.cell.units - panel >= kPanel) {
-    collect_panel<kBits, kLanes, kRows>(step, panel, first, cells, at);
-  } else {
-    collect_panel<kBits, kAnyLanes, kRows>(step, panel, first, cells, at);
-  }
-}
-
-template <int kBits>
-GRUCORE_INLINE void step_in_registers(const PanelStepArgs& args) {
-  constexpr uint32_t kRows = kBits == 8 ? kIntegerRows : kIntegerRows / 2;
-  const uint32_t panels = panels_of(args.cell.units), count = args.cell.rows.count;
-  CellVectors<kVectorsInStep> cells;
-  uint32_t collected = 0;
-  for (uint32_t i = 0; i < panels; ++i) {
-    const uint32_t panel = (args.backwards ? panels - 1 - i : i) * kPanel;
-    for (uint32_t row = 0; row < count;) {
-      const bool is_single = count - row == 1;
-      if (is_single) {
-        collect<kBits, 1>(args, panel, row, cells, static_cast<int>(collected));
-      } else {
-        if (collected + kRows > kVectorsInStep) {
-          finish_cells(args.cell.activations, cells, static_cast<int>(collected));
-          collected = 0;
+  GRUCORE_INLINE void run(uint32_t units, bool backwards, const CellActivations& activations) {
+    const uint32_t panels = panels_of(units);
+    for (uint32_t i = 0; i < panels; ++i) {
+      const uint32_t panel = (backwards ? panels - 1 - i : i) * kPanel;
+      const uint32_t width = panel_width(units, panel);
+      for (uint32_t first = 0; first < rows.count; first += kRows) {
+        if (width == kPanel) {
+          collect<kLanes>(panel, width, first);
+        } else {
+          collect<kAnyLanes>(panel, width, first);
         }
-        collect<kBits, kRows>(args, panel, row, cells, static_cast<int>(collected));
-      }
-      const uint32_t took = is_single ? 1 : kRows;
-      row += took;
-      collected += took;
-      if (collected == kVectorsInStep) {
-        cells_of(args.cell.activations, cells);
+        if (collected < kVectorsInStep) continue;
+        cells_of(activations, cells);
         collected = 0;
       }
     }
+    finish_cells(activations, cells, collected);
   }
-  finish_cells(args.cell.activations, cells, static_cast<int>(collected));
+};
+
+template <int kBits, int kRows>
+GRUCORE_NOINLINE void step_in_registers(const PanelStepArgs& args) {
+  StepInRegisters<kBits, kRows>(args).run(args.cell.units, args.backwards, args.cell.activations);
 }
 
 // Whether both products of a step are of int8 weights, with activations of as many bits.
@@ -158,8 +190,11 @@ void integer_panel_step(const PanelStepArgs& args) {
   quantize(args.recurrent);
 #if GRUCORE_FUSED_INTEGER_STEP
   if (are_alike(args)) {
-    if (args.recurrent.weights->activation_bits == 8) return step_in_registers<8>(args);
-    return step_in_registers<16>(args);
+    const bool is_narrow = args.recurrent.weights->activation_bits == 8, is_single = args.cell.rows.count == 1;
+    const auto step = is_narrow ? is_single ? step_in_registers<8, 1> : step_in_registers<8, kIntegerRows>
+                      : is_single ? step_in_registers<16, 1>
+                                  : step_in_registers<16, kIntegerRows / 2>;
+    return step(args);
   }
 #endif
   step_integer_panels(args);
