@@ -131,13 +131,16 @@ GRUCORE_INLINE void cells_of(const CellActivations& activations, const CellVecto
   }
 }
 
-// Less than kVectorsInStep of them.
-GRUCORE_INLINE void finish_cells(const CellActivations& activations, const CellVectors<kVectorsInStep>& of, int count) {
+// The first `count` of them.
+template <int kCount>
+GRUCORE_INLINE void finish_cells(const CellActivations& activations, const CellVectors<kCount>& of, int count) {
   int done = 0;
   if constexpr (kVectorsInStep == 4) {
-    if (count >= 2) {
-      cells_from<Pair<F32>>(activations, of, 0);
-      done = 2;
+    GRUCORE_UNROLL(1)
+    for (; kCount > 4 && count - done >= 4; done += 4) cells_from<Pair<Pair<F32>>>(activations, of, done);
+    if (count - done >= 2) {
+      cells_from<Pair<F32>>(activations, of, done);
+      done += 2;
     }
   }
   GRUCORE_UNROLL(1)
@@ -166,9 +169,7 @@ struct ResetAfterCells {
       count = 0;
     }
   }
-  GRUCORE_INLINE void finish() {
-    finish_cells(args.activations, vectors, count);
-  }
+  GRUCORE_INLINE void finish() { finish_cells(args.activations, vectors, count); }
 
  private:
   template <bool kWhole>

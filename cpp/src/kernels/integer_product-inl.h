@@ -20,13 +20,14 @@ struct Strip {
   size_t scale_pitch;            // to the next group of inputs
   uint32_t at;                   // in a row of y
   const float* bias;             // of these rows; or null
+  size_t apart;                  // rows from one gate's vectors to the next gate's, where not all are neighbours
   int lanes;                     // where kLast is kAnyLanes
 };
 
-// From one vector of a strip to the next, in rows: where kLast is kAnyLanes, each of them has only `lanes`.
-template <int kLast>
-GRUCORE_INLINE size_t pitch_of(const Strip& strip) {
-  return kLast == kAnyLanes ? static_cast<size_t>(strip.lanes) : size_t{kLanes};
+// Where vector v of a strip stands, in rows: kSide vectors side by side, the next ones `apart` rows on.
+template <int kSide>
+GRUCORE_INLINE size_t vector_at(const Strip& strip, int v) {
+  return static_cast<size_t>(v / kSide) * strip.apart + static_cast<size_t>(v % kSide) * kLanes;
 }
 
 template <int kLast>
@@ -63,7 +64,7 @@ GRUCORE_INLINE int32_t correction(int32_t sum, uint32_t offset) {
 }
 
 // sums[r][v] = P of docs/numerics.md, int8.
-template <int kBits, int kVectors, int kLast, int kRows>
+template <int kBits, int kVectors, int kLast, int kRows, int kSide = kVectors>
 GRUCORE_INLINE void sum_blocks(const PackedWeights& weights, const Strip& strip, const unsigned char* w,
                                const Segment (&x)[kRows], F32 (&sums)[kRows][kVectors]) {
   constexpr int kInFlight = kDotsInFlight / (kVectors * Dots<kBits>::kRegisters);
@@ -92,7 +93,7 @@ GRUCORE_INLINE void sum_blocks(const PackedWeights& weights, const Strip& strip,
           four[r] = load_four<kBits>(x[r].values + 4 * (q + static_cast<size_t>(c)), plane);
         GRUCORE_UNROLL(12)
         for (int v = 0; v < kVectors; ++v) {
-          const I8 bytes = biased(load_weights<kLast>(strip, w + v * 4 * pitch_of<kLast>(strip)));
+          const I8 bytes = biased(load_weights<kLast>(strip, w + 4 * vector_at<kSide>(strip, v)));
           GRUCORE_UNROLL(8)
           for (int r = 0; r < kRows; ++r) add_products(dots[c][r][v], bytes, four[r]);
         }
@@ -105,7 +106,7 @@ GRUCORE_INLINE void sum_blocks(const PackedWeights& weights, const Strip& strip,
         const Four<kBits> four = load_four<kBits>(x[r].values + 4 * q, plane);
         GRUCORE_UNROLL(12)
         for (int v = 0; v < kVectors; ++v) {
-          const unsigned char* const from = w + v * 4 * pitch_of<kLast>(strip);
+          const unsigned char* const from = w + 4 * vector_at<kSide>(strip, v);
           add_products(dots[0][r][v], biased(load_weights<kLast>(strip, from)), four);
         }
       }

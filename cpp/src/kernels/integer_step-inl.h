@@ -23,40 +23,25 @@ GRUCORE_INLINE void step_integer_panels(const PanelStepArgs& args) {
 
 #if GRUCORE_FUSED_INTEGER_STEP
 
-// The gates' sums of a panel, for kRows rows, as floats: the product of docs/numerics.md.
-template <int kBits, int kLast, int kRows>
+// The three gates' sums of kSide vectors of units, for kRows rows, as floats: the product of docs/numerics.md.
+template <int kBits, int kSide, int kLast, int kRows>
 GRUCORE_INLINE void gate_sums(const PackedWeights& weights, const Strip& strip, const Segment (&x)[kRows],
-                              F32 (&sums)[kRows][3]) {
+                              F32 (&sums)[kRows][3 * kSide]) {
   set_zero(sums);
-  sum_blocks<kBits, 3, kLast>(weights, strip, strip.weights, x, sums);
+  sum_blocks<kBits, 3 * kSide, kLast, kRows, kSide>(weights, strip, strip.weights, x, sums);
   GRUCORE_UNROLL(8)
   for (int r = 0; r < kRows; ++r) {
     const F32 scale = broadcast(x[r].scale());
-    GRUCORE_UNROLL(3)
-    for (int g = 0; g < 3; ++g) {
-      const F32 of_row = load_strip<kLast>(strip.scale + g * pitch_of<kLast>(strip), strip.lanes);
-      sums[r][g] = mul(mul(sums[r][g], scale), of_row);
+    GRUCORE_UNROLL(12)
+    for (int v = 0; v < 3 * kSide; ++v) {
+      const F32 of_row = load_strip<kLast>(strip.scale + vector_at<kSide>(strip, v), strip.lanes);
+      sums[r][v] = mul(mul(sums[r][v], scale), of_row);
     }
   }
 }
 
-// GCC 12 runs out of registers where both products of rows of 16 bits stand in one function.
-template <int kBits, int kLast, int kRows>
-GRUCORE_NOINLINE void gate_sums_apart(const PackedWeights& weights, const Strip& strip, const Segment (&x)[kRows],
-                                      F32 (&sums)[kRows][3]) {
-  gate_sums<kBits, kLast>(weights, strip, x, sums);
-}
-template <int kBits, int kLast, int kRows>
-GRUCORE_INLINE void panel_sums(const PackedWeights& weights, const Strip& strip, const Segment (&x)[kRows],
-                               F32 (&sums)[kRows][3]) {
-  if constexpr (kBits == 8 || kRows == 1) {
-    gate_sums<kBits, kLast>(weights, strip, x, sums);
-  } else {
-    gate_sums_apart<kBits, kLast>(weights, strip, x, sums);
-  }
-}
-
-// One of the products of a step, copied: for all that a compiler knows, a vector that is written might be its arguments.
+// One of the products of a step, copied: for all that a compiler knows, a vector that is written might be its
+// arguments.
 struct StepProduct {
   PackedWeights weights;
   const unsigned char* quantized;
@@ -69,13 +54,14 @@ struct StepProduct {
         quantized_stride(args.quantized.stride),
         panel_bytes(size_t{padded_inputs(WeightKind::kInt8, weights.inputs)} * 3 * kPanel) {}
 
-  // The panel from unit `panel` on, which `width` units have.
-  GRUCORE_INLINE Strip strip(uint32_t panel, uint32_t width) const {
+  // Of the panel from unit `panel` on, which has `width` units, those from `lane` on.
+  GRUCORE_INLINE Strip strip(uint32_t panel, uint32_t width, uint32_t lane) const {
     Strip strip;
-    strip.weights = static_cast<const unsigned char*>(weights.data) + panel / kPanel * panel_bytes;
-    strip.scale = static_cast<const float*>(weights.scale) + size_t{panel} * 3;
+    strip.weights = static_cast<const unsigned char*>(weights.data) + panel / kPanel * panel_bytes + size_t{lane} * 4;
+    strip.scale = static_cast<const float*>(weights.scale) + size_t{panel} * 3 + lane;
     strip.pitch = size_t{width} * 3 * 4;
-    strip.lanes = static_cast<int>(width);
+    strip.apart = width;
+    strip.lanes = static_cast<int>(width - lane);
     return strip;
   }
   GRUCORE_INLINE Segment segment(size_t row) const {
@@ -87,13 +73,17 @@ struct StepProduct {
 // A step of some rows, panel by panel: what the cells begin with stays in registers.
 template <int kBits, int kRows>
 struct StepInRegisters {
+  // Vectors of units at once in a whole panel: as many as plain products take.
+  static constexpr int kSide = kIntegerVectors / 3;
+  static constexpr int kCells = kRows * kSide > kVectorsInStep ? kRows* kSide : kVectorsInStep;
+
   const StepProduct input, recurrent;
   const bool projects;  // the inputs, here
   const ConstMatrix projected, h;
   const Matrix out;
   const Rows rows;
   const float* const bias;
-  CellVectors<kVectorsInStep> cells;
+  CellVectors<kCells> cells;
   int collected;
 
   GRUCORE_INLINE StepInRegisters(const PanelStepArgs& args)
@@ -107,73 +97,115 @@ struct StepInRegisters {
         bias(args.bias),
         collected(0) {}
 
-  template <int kLast>
-  GRUCORE_INLINE void collect(uint32_t panel, uint32_t width, uint32_t first) {
-    const int lanes = static_cast<int>(width), at = collected;
-    const size_t pitch = kLast == kAnyLanes ? size_t{width} : size_t{kPanel};
-    const float* const start = bias + size_t{panel} * 4;
+  template <int kOf, int kLast>
+  GRUCORE_INLINE void collect(uint32_t panel, uint32_t width, uint32_t lane, uint32_t first) {
+    const Strip states = recurrent.strip(panel, width, lane);
+    const int lanes = states.lanes;
+    const float* const start = bias + size_t{panel} * 4 + lane;
     size_t row[kRows];
     Segment x[kRows];
-    F32 chains[kRows][3], sums[kRows][3];
+    F32 chains[kRows][3 * kOf], sums[kRows][3 * kOf];
     GRUCORE_UNROLL(8)
     for (int r = 0; r < kRows; ++r) row[r] = row_in_group(rows, first, r);
     if (projects) {
       GRUCORE_UNROLL(8)
       for (int r = 0; r < kRows; ++r) x[r] = input.segment(row[r]);
-      panel_sums<kBits, kLast>(input.weights, input.strip(panel, width), x, chains);
-      GRUCORE_UNROLL(3)
-      for (int g = 0; g < 3; ++g) {
-        const F32 from = load_strip<kLast>(start + g * pitch, lanes);
+      gate_sums<kBits, kOf, kLast>(input.weights, input.strip(panel, width, lane), x, chains);
+      GRUCORE_UNROLL(12)
+      for (int v = 0; v < 3 * kOf; ++v) {
+        const F32 from = load_strip<kLast>(start + vector_at<kOf>(states, v), lanes);
         GRUCORE_UNROLL(8)
-        for (int r = 0; r < kRows; ++r) chains[r][g] = add(from, chains[r][g]);
+        for (int r = 0; r < kRows; ++r) chains[r][v] = add(from, chains[r][v]);
       }
     } else {
       GRUCORE_UNROLL(8)
       for (int r = 0; r < kRows; ++r) {
-        const float* from = projected.data + row[r] * projected.stride + size_t{panel} * 3;
-        GRUCORE_UNROLL(3)
-        for (int g = 0; g < 3; ++g) chains[r][g] = load_strip<kLast>(from + g * pitch, lanes);
+        const float* from = projected.data + row[r] * projected.stride + size_t{panel} * 3 + lane;
+        GRUCORE_UNROLL(12)
+        for (int v = 0; v < 3 * kOf; ++v) chains[r][v] = load_strip<kLast>(from + vector_at<kOf>(states, v), lanes);
       }
     }
     GRUCORE_UNROLL(8)
     for (int r = 0; r < kRows; ++r) x[r] = recurrent.segment(row[r]);
-    panel_sums<kBits, kLast>(recurrent.weights, recurrent.strip(panel, width), x, sums);
-    const F32 from = load_strip<kLast>(start + 3 * pitch, lanes);
-    GRUCORE_UNROLL(8)
-    for (int r = 0; r < kRows; ++r) {
-      cells.reset[at + r] = add(chains[r][0], sums[r][0]);
-      cells.update[at + r] = add(chains[r][1], sums[r][1]);
-      cells.candidate[at + r] = chains[r][2];
-      cells.recurrent[at + r] = add(from, sums[r][2]);
-      cells.h[at + r] = h.data + row[r] * h.stride + panel;
-      cells.out[at + r] = out.data + row[r] * out.stride + panel;
-    }
-    collected += kRows;
-  }
-
-  GRUCORE_INLINE void run(uint32_t units, bool backwards, const CellActivations& activations) {
-    const uint32_t panels = panels_of(units);
-    for (uint32_t i = 0; i < panels; ++i) {
-      const uint32_t panel = (backwards ? panels - 1 - i : i) * kPanel;
-      const uint32_t width = panel_width(units, panel);
-      for (uint32_t first = 0; first < rows.count; first += kRows) {
-        if (width == kPanel) {
-          collect<kLanes>(panel, width, first);
-        } else {
-          collect<kAnyLanes>(panel, width, first);
-        }
-        if (collected < kVectorsInStep) continue;
-        cells_of(activations, cells);
-        collected = 0;
+    gate_sums<kBits, kOf, kLast>(recurrent.weights, states, x, sums);
+    GRUCORE_UNROLL(4)
+    for (int v = 0; v < kOf; ++v) {
+      const F32 from = load_strip<kLast>(start + vector_at<kOf>(states, 3 * kOf + v), lanes);
+      GRUCORE_UNROLL(8)
+      for (int r = 0; r < kRows; ++r) {
+        const size_t unit = size_t{panel} + lane + static_cast<size_t>(v) * kLanes;
+        cells.reset[collected] = add(chains[r][v], sums[r][v]);
+        cells.update[collected] = add(chains[r][kOf + v], sums[r][kOf + v]);
+        cells.candidate[collected] = chains[r][2 * kOf + v];
+        cells.recurrent[collected] = add(from, sums[r][2 * kOf + v]);
+        cells.h[collected] = h.data + row[r] * h.stride + unit;
+        cells.out[collected] = out.data + row[r] * out.stride + unit;
+        ++collected;
       }
     }
-    finish_cells(activations, cells, collected);
+  }
+
+  // Cells that are due: there may not be room for those of another group of rows.
+  GRUCORE_INLINE void work_off(const CellActivations& activations) {
+    if (collected + kRows * kSide <= kCells) return;
+    if (collected == kCells) {
+      cells_of(activations, cells);
+    } else {
+      finish_cells(activations, cells, collected);
+    }
+    collected = 0;
+  }
+
+  GRUCORE_INLINE void whole_panel(uint32_t panel, const CellActivations& activations) {
+    for (uint32_t first = 0; first < rows.count; first += kRows) {
+      GRUCORE_UNROLL(1)
+      for (uint32_t lane = 0; lane < kPanel; lane += kSide * kLanes) {
+        collect<kSide, kLanes>(panel, kPanel, lane, first);
+        work_off(activations);
+      }
+    }
+  }
+  GRUCORE_INLINE void narrow_panel(uint32_t panel, uint32_t width, const CellActivations& activations) {
+    for (uint32_t first = 0; first < rows.count; first += kRows) {
+      GRUCORE_UNROLL(1)
+      for (uint32_t lane = 0; lane < width; lane += kLanes) {
+        if (kHasMasks || width - lane < static_cast<uint32_t>(kLanes)) {
+          collect<1, kHasMasks ? kAnyLanes : 4>(panel, width, lane, first);
+        } else {
+          collect<1, kLanes>(panel, width, lane, first);
+        }
+        work_off(activations);
+      }
+    }
   }
 };
 
+// The panels from number `begin` to `end`.
 template <int kBits, int kRows>
-GRUCORE_NOINLINE void step_in_registers(const PanelStepArgs& args) {
-  StepInRegisters<kBits, kRows>(args).run(args.cell.units, args.backwards, args.cell.activations);
+GRUCORE_NOINLINE void step_in_registers(const PanelStepArgs& args, uint32_t begin, uint32_t end) {
+  constexpr bool kTakesNarrow = kHasMasks || kRows == 1;
+  const CellActivations& activations = args.cell.activations;
+  StepInRegisters<kBits, kRows> step(args);
+  for (uint32_t i = 0; i < end - begin; ++i) {
+    const uint32_t panel = (args.backwards ? end - 1 - i : begin + i) * kPanel;
+    const uint32_t width = kTakesNarrow ? panel_width(args.cell.units, panel) : kPanel;
+    if (width == kPanel) {
+      step.whole_panel(panel, activations);
+    } else {
+      step.narrow_panel(panel, width, activations);
+    }
+  }
+  finish_cells(activations, step.cells, step.collected);
+}
+
+// Several rows at once; one after the other in a narrow panel, where there are no masks: code is not small.
+template <int kBits, int kRows>
+GRUCORE_INLINE void step_of_rows(const PanelStepArgs& args) {
+  const uint32_t panels = panels_of(args.cell.units);
+  if (args.cell.rows.count == 1) return step_in_registers<kBits, 1>(args, 0, panels);
+  const uint32_t together = kHasMasks ? panels : args.cell.units / kPanel;
+  if (together) step_in_registers<kBits, kRows>(args, 0, together);
+  if (together < panels) step_in_registers<kBits, 1>(args, together, panels);
 }
 
 // Whether both products of a step are of int8 weights, with activations of as many bits.
@@ -190,11 +222,9 @@ void integer_panel_step(const PanelStepArgs& args) {
   quantize(args.recurrent);
 #if GRUCORE_FUSED_INTEGER_STEP
   if (are_alike(args)) {
-    const bool is_narrow = args.recurrent.weights->activation_bits == 8, is_single = args.cell.rows.count == 1;
-    const auto step = is_narrow ? is_single ? step_in_registers<8, 1> : step_in_registers<8, kIntegerRows>
-                      : is_single ? step_in_registers<16, 1>
-                                  : step_in_registers<16, kIntegerRows / 2>;
-    return step(args);
+    constexpr int kFew = kIntegerRows == 1 ? 1 : kIntegerRows / 2;  // where two bytes take two sums
+    if (args.recurrent.weights->activation_bits == 8) return step_of_rows<8, kIntegerRows>(args);
+    return step_of_rows<16, kFew>(args);
   }
 #endif
   step_integer_panels(args);

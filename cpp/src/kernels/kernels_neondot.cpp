@@ -12,6 +12,7 @@
 #define GRUCORE_INTEGER_ISA neondot
 #define GRUCORE_DOTS "kernels/dots_four-inl.h"
 #define GRUCORE_NUMERICS Numerics::kFused
+#define GRUCORE_FUSED_INTEGER_STEP 1
 #define GRUCORE_HAS_DOT 1
 
 GRUCORE_TARGET_BEGIN("arch=armv8.2-a+dotprod")

@@ -94,6 +94,7 @@ void step_reset_after(GruPlan* plan, const GruFrame& frame) {
 void project(GruPlan* plan, const Rows& all) {
   ProductArgs& input = plan->pieces.input;
   input.weights = &plan->params->weight_ih;
+  input.x.data = plan->x;
   input.y.data = plan->projected;
   input.rows = all;
   multiply(*plan->table, input);
