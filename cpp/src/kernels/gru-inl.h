@@ -250,6 +250,7 @@ struct ResetBeforeCandidate {
 // Tiles of groups of rows at one frame.
 template <int kRows>
 struct ResetAfterGroup {
+  static constexpr bool kHasManyTiles = true;
   FrameRows<kRows> rows;
 
   template <int kPanels, int kVectors, int kLast>
@@ -259,6 +260,7 @@ struct ResetAfterGroup {
 };
 template <int kRows>
 struct ResetBeforeGatesGroup {
+  static constexpr bool kHasManyTiles = false;
   FrameRows<kRows> rows;
 
   template <int kPanels, int kVectors, int kLast>
@@ -268,6 +270,7 @@ struct ResetBeforeGatesGroup {
 };
 template <int kRows>
 struct ResetBeforeCandidateGroup {
+  static constexpr bool kHasManyTiles = false;
   FrameRows<kRows> rows;
 
   template <int kPanels, int kVectors, int kLast>

@@ -9,6 +9,7 @@ namespace {
 
 template <int kRows>
 struct MatmulTile {
+  static constexpr bool kHasManyTiles = false;
   const MatmulArgs& args;
   uint32_t first;  // of args.rows
 

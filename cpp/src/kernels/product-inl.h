@@ -98,9 +98,10 @@ GRUCORE_INLINE void for_each_vector(uint32_t rows, const Op& op) {
     const uint32_t width = rows - row < kPanel ? padded_rows(rows - row) : kPanel;
     for (uint32_t lane = 0; lane < width; lane += kLanes) {
       const uint32_t left = width - lane;
-      const Piece piece = {row, width, lane, left};
-      if (left >= static_cast<uint32_t>(kLanes)) {
-        op.template tile<1, 1, kLanes>(piece);
+      const Piece piece = {row, width, lane, left < kLanes ? left : kLanes};
+      constexpr bool kHasWhole = !kHasMasks || Op::kHasManyTiles;
+      if (kHasWhole && left >= static_cast<uint32_t>(kLanes)) {
+        op.template tile<1, 1, kHasWhole ? kLanes : kAnyLanes>(piece);
       } else {
         op.template tile<1, 1, kHasMasks ? kAnyLanes : 4>(piece);
       }
@@ -271,9 +272,16 @@ struct Grouping {
     if (kMost > kHalf && count - in_blocks > 1) in_groups += count - in_blocks < kHalf ? count - in_blocks : kHalf;
   }
 };
-// All groups under each piece in turn, so that its weights are read from far away once.
+template <class Tile, int kPanels, int kVectors, int kLast>
+GRUCORE_NOINLINE void tile_apart(const Tile& tile, const Piece& piece) {
+  tile.template tile<kPanels, kVectors, kLast>(piece);
+}
+
+// All groups under each piece in turn, so that its weights are read from far away once. Code is not small: where there
+// are masks, whole vectors have some of their own only if the tile asks for it, and in groups of most rows.
 template <class Args, template <int> class Tile>
 struct RowGroups {
+  static constexpr bool kHasManyTiles = Tile<kBlockRows>::kHasManyTiles;
   const Args& args;
   const Grouping& grouping;
 
@@ -285,7 +293,8 @@ struct RowGroups {
     }
     if constexpr (kBlockRows == 8) {
       if (grouping.in_blocks == grouping.in_groups) return;
-      Tile<4>{args, grouping.in_blocks}.template tile<kPanels, kVectors, kLast>(piece);
+      constexpr int kMasked = kHasMasks ? kAnyLanes : kLast;
+      tile_apart<Tile<4>, kPanels, kVectors, kMasked>({args, grouping.in_blocks}, piece);
     }
   }
 };
