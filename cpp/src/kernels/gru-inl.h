@@ -30,24 +30,26 @@ struct FrameRows {
 template <>
 struct FrameRows<1> {
   const GruArgs& args;
+  const ConstMatrix& input;
   const float *input_at, *h_at;
   float *out_at, *scratch_at;
-  ptrdiff_t input_step, out_step;
 
-  GRUCORE_INLINE FrameRows(const GruArgs& of, uint32_t i) : args(of) {
+  GRUCORE_INLINE FrameRows(const GruArgs& of, uint32_t i) : args(of), input(of.projected.data ? of.projected : of.x) {
+    input_at = input.data;
+    h_at = args.h.data;
+    out_at = args.out.data;
+    scratch_at = args.scratch.data;
     const size_t row = row_at(args.rows, i);
-    const ConstMatrix& input = args.projected.data ? args.projected : args.x;
-    input_at = input.data + row * input.stride;
-    h_at = args.h.data + row * args.h.stride;
-    out_at = args.out.data + row * args.out.stride;
-    scratch_at = args.scratch.data + row * args.scratch.stride;
-    input_step = args.frame_rows * static_cast<ptrdiff_t>(input.stride);
-    out_step = args.frame_rows * static_cast<ptrdiff_t>(args.out.stride);
+    if (row == 0) return;
+    input_at += row * input.stride;
+    h_at += row * args.h.stride;
+    out_at += row * args.out.stride;
+    scratch_at += row * args.scratch.stride;
   }
   GRUCORE_INLINE void next_frame() {
-    input_at += input_step;
+    input_at += args.frame_rows * static_cast<ptrdiff_t>(input.stride);
     h_at = out_at;
-    out_at += out_step;
+    out_at += args.frame_rows * static_cast<ptrdiff_t>(args.out.stride);
   }
   GRUCORE_INLINE const float* x(int) const { return input_at; }
   GRUCORE_INLINE const float* projected(int) const { return input_at; }
