@@ -74,8 +74,9 @@ struct StepProduct {
 template <int kBits, int kRows>
 struct StepInRegisters {
   // Vectors of units at once in a whole panel: as many as plain products take.
-  static constexpr int kSide = kIntegerVectors / 3;
-  static constexpr int kCells = kRows * kSide > kVectorsInStep ? kRows* kSide : kVectorsInStep;
+  static constexpr int kAtOnce = kIntegerVectors / 3;
+  static constexpr int kTile = kRows * kAtOnce;
+  static constexpr int kCells = kTile > kVectorsInStep ? kTile : kVectorsInStep;
 
   const StepProduct input, recurrent;
   const bool projects;  // the inputs, here
@@ -97,23 +98,23 @@ struct StepInRegisters {
         bias(args.bias),
         collected(0) {}
 
-  template <int kOf, int kLast>
+  template <int kSide, int kLast>
   GRUCORE_INLINE void collect(uint32_t panel, uint32_t width, uint32_t lane, uint32_t first) {
     const Strip states = recurrent.strip(panel, width, lane);
     const int lanes = states.lanes;
     const float* const start = bias + size_t{panel} * 4 + lane;
     size_t row[kRows];
     Segment x[kRows];
-    F32 chains[kRows][3 * kOf], sums[kRows][3 * kOf];
+    F32 chains[kRows][3 * kSide], sums[kRows][3 * kSide];
     GRUCORE_UNROLL(8)
     for (int r = 0; r < kRows; ++r) row[r] = row_in_group(rows, first, r);
     if (projects) {
       GRUCORE_UNROLL(8)
       for (int r = 0; r < kRows; ++r) x[r] = input.segment(row[r]);
-      gate_sums<kBits, kOf, kLast>(input.weights, input.strip(panel, width, lane), x, chains);
+      gate_sums<kBits, kSide, kLast>(input.weights, input.strip(panel, width, lane), x, chains);
       GRUCORE_UNROLL(12)
-      for (int v = 0; v < 3 * kOf; ++v) {
-        const F32 from = load_strip<kLast>(start + vector_at<kOf>(states, v), lanes);
+      for (int v = 0; v < 3 * kSide; ++v) {
+        const F32 from = load_strip<kLast>(start + vector_at<kSide>(states, v), lanes);
         GRUCORE_UNROLL(8)
         for (int r = 0; r < kRows; ++r) chains[r][v] = add(from, chains[r][v]);
       }
@@ -122,22 +123,22 @@ struct StepInRegisters {
       for (int r = 0; r < kRows; ++r) {
         const float* from = projected.data + row[r] * projected.stride + size_t{panel} * 3 + lane;
         GRUCORE_UNROLL(12)
-        for (int v = 0; v < 3 * kOf; ++v) chains[r][v] = load_strip<kLast>(from + vector_at<kOf>(states, v), lanes);
+        for (int v = 0; v < 3 * kSide; ++v) chains[r][v] = load_strip<kLast>(from + vector_at<kSide>(states, v), lanes);
       }
     }
     GRUCORE_UNROLL(8)
     for (int r = 0; r < kRows; ++r) x[r] = recurrent.segment(row[r]);
-    gate_sums<kBits, kOf, kLast>(recurrent.weights, states, x, sums);
+    gate_sums<kBits, kSide, kLast>(recurrent.weights, states, x, sums);
     GRUCORE_UNROLL(4)
-    for (int v = 0; v < kOf; ++v) {
-      const F32 from = load_strip<kLast>(start + vector_at<kOf>(states, 3 * kOf + v), lanes);
+    for (int v = 0; v < kSide; ++v) {
+      const F32 from = load_strip<kLast>(start + vector_at<kSide>(states, 3 * kSide + v), lanes);
       GRUCORE_UNROLL(8)
       for (int r = 0; r < kRows; ++r) {
         const size_t unit = size_t{panel} + lane + static_cast<size_t>(v) * kLanes;
         cells.reset[collected] = add(chains[r][v], sums[r][v]);
-        cells.update[collected] = add(chains[r][kOf + v], sums[r][kOf + v]);
-        cells.candidate[collected] = chains[r][2 * kOf + v];
-        cells.recurrent[collected] = add(from, sums[r][2 * kOf + v]);
+        cells.update[collected] = add(chains[r][kSide + v], sums[r][kSide + v]);
+        cells.candidate[collected] = chains[r][2 * kSide + v];
+        cells.recurrent[collected] = add(from, sums[r][2 * kSide + v]);
         cells.h[collected] = h.data + row[r] * h.stride + unit;
         cells.out[collected] = out.data + row[r] * out.stride + unit;
         ++collected;
@@ -147,7 +148,7 @@ struct StepInRegisters {
 
   // Cells that are due: there may not be room for those of another group of rows.
   GRUCORE_INLINE void work_off(const CellActivations& activations) {
-    if (collected + kRows * kSide <= kCells) return;
+    if (collected + kTile <= kCells) return;
     if (collected == kCells) {
       cells_of(activations, cells);
     } else {
@@ -159,8 +160,8 @@ struct StepInRegisters {
   GRUCORE_INLINE void whole_panel(uint32_t panel, const CellActivations& activations) {
     for (uint32_t first = 0; first < rows.count; first += kRows) {
       GRUCORE_UNROLL(1)
-      for (uint32_t lane = 0; lane < kPanel; lane += kSide * kLanes) {
-        collect<kSide, kLanes>(panel, kPanel, lane, first);
+      for (uint32_t lane = 0; lane < kPanel; lane += kAtOnce * kLanes) {
+        collect<kAtOnce, kLanes>(panel, kPanel, lane, first);
         work_off(activations);
       }
     }

@@ -9,7 +9,7 @@ namespace {
 
 constexpr float kLeastStateRange = 1.0f;
 
-// Whether a step on a single frame does its input product itself: where one kernel table's file has both.
+// Whether a step can do its input product itself: where one kernel table's file has both.
 bool projects_in_step(const GruParams& p) {
   return !p.weight_hn.data && is_integer(p.weight_ih.kind) == is_integer(p.weight_hh.kind);
 }
@@ -120,9 +120,12 @@ void plan_mixed(const ConstMatrix& x, float* input_product, GruPlan* plan) {
   args.cell.out.stride = plan->y.stride;
 }
 
+// So many rows share a pass over the weights of the inputs, too: a block of several frames gains nothing more.
+constexpr uint32_t kManyRows = 4;
+
 void begin_mixed(GruPlan* plan, uint32_t frames, const Rows& all) {
   plan->pieces.input.weights = &plan->params->weight_ih;
-  if ((frames == 1 || plan->batch >= 4) && projects_in_step(*plan->params)) return;
+  if ((frames == 1 || plan->batch >= kManyRows) && projects_in_step(*plan->params)) return;
   project(plan, all);
   plan->pieces.input.weights = nullptr;
 }
