@@ -109,6 +109,7 @@ int main() {
     for (const bool reset_before : {false, true}) {
       check({kind, 1, 16, reset_before}, &random);
       check({kind, 9, 40, reset_before}, &random);
+      check({kind, 3, 28, reset_before}, &random);  // its last panel is a vector and a half, or three quarters of one
     }
     check({kind, 6, 200, false}, &random);  // in float32 more than a near cache holds
   }
