@@ -69,7 +69,7 @@ def main() -> int:
     add = parser.add_argument
     add("--workload", default="S3", choices=list(WORKLOADS)[:8], help="the size (%(default)s)")
     add("--streams", type=int, default=1000, help="how many (%(default)s)")
-    add("--weights", default="float32,int8/8", help=f"{', '.join(GRUCORE)} (%(default)s)")
+    add("--weights", default="float32,int8/8", help=f"{', '.join(GRUCORE)}, all (%(default)s)")
     add("--rounds", type=int, default=21, help="chunks of 5 ms each (%(default)s)")
     add("--core", type=int, help="pin the process to this core")
     add("--engine", metavar="BENCH", help="the engine's benchmark: cpp/build/release/bench/bench")
@@ -78,7 +78,9 @@ def main() -> int:
 
     report: dict[str, Any] = {"machine": machine(arguments.core), "streams": arguments.streams}
     report |= {"workload": arguments.workload, "weights": {}}
-    variants = arguments.weights.split(",")
+    variants = list(GRUCORE) if arguments.weights == "all" else arguments.weights.split(",")
+    if unknown := [variant for variant in variants if variant not in GRUCORE]:
+        parser.error(f"--weights: no {', '.join(unknown)}; there are {', '.join(GRUCORE)}")
     made = {
         variant: contenders(arguments.workload, variant, arguments.streams) for variant in variants
     }
