@@ -131,7 +131,7 @@ GRUCORE_INLINE void cells_of(const CellActivations& activations, const CellVecto
   }
 }
 
-// The first `count` of them.
+// The cells of the first `count` vectors.
 template <int kCount>
 GRUCORE_INLINE void finish_cells(const CellActivations& activations, const CellVectors<kCount>& of, int count) {
   int done = 0;

@@ -26,25 +26,24 @@ struct FrameRows {
   GRUCORE_INLINE float* out(int r) const { return args.out.data + row(r) * args.out.stride; }
   GRUCORE_INLINE float* scratch(int r) const { return args.scratch.data + row(r) * args.scratch.stride; }
 };
-// Of a single row, worked out once for all of its frames.
+// Of a single row, worked out once for all of its frames; the input is there as x or as `projected`.
 template <>
 struct FrameRows<1> {
   const GruArgs& args;
   const ConstMatrix& input;
+  size_t row;
   const float *input_at, *h_at;
-  float *out_at, *scratch_at;
+  float* out_at;
 
-  GRUCORE_INLINE FrameRows(const GruArgs& of, uint32_t i) : args(of), input(of.projected.data ? of.projected : of.x) {
+  GRUCORE_INLINE FrameRows(const GruArgs& of, uint32_t i)
+      : args(of), input(of.projected.data ? of.projected : of.x), row(row_at(of.rows, i)) {
     input_at = input.data;
     h_at = args.h.data;
     out_at = args.out.data;
-    scratch_at = args.scratch.data;
-    const size_t row = row_at(args.rows, i);
-    if (row == 0) return;
+    if (row == 0) return;  // as that of a stream of its own: three products less
     input_at += row * input.stride;
     h_at += row * args.h.stride;
     out_at += row * args.out.stride;
-    scratch_at += row * args.scratch.stride;
   }
   GRUCORE_INLINE void next_frame() {
     input_at += args.frame_rows * static_cast<ptrdiff_t>(input.stride);
@@ -55,7 +54,7 @@ struct FrameRows<1> {
   GRUCORE_INLINE const float* projected(int) const { return input_at; }
   GRUCORE_INLINE const float* h(int) const { return h_at; }
   GRUCORE_INLINE float* out(int) const { return out_at; }
-  GRUCORE_INLINE float* scratch(int) const { return scratch_at; }
+  GRUCORE_INLINE float* scratch(int) const { return args.scratch.data + row * args.scratch.stride; }
 };
 
 // The chains of r, z and n after the input: from `projected`, or bias and product here.
@@ -107,7 +106,7 @@ GRUCORE_INLINE size_t bytes_of_panel(const GruArgs& args) {
 
 template <int kRows>
 struct ResetAfterTile {
-  static constexpr bool kHasManyTiles = true;
+  static constexpr bool kHasWhole = true, kHasPairs = kRows == 1;
   const FrameRows<kRows>& rows;
 
   template <int kPanels, int kVectors, int kLast>
@@ -161,7 +160,7 @@ GRUCORE_INLINE size_t scratch_part(const GruArgs& args) { return round_up(args.c
 
 template <int kRows>
 struct ResetBeforeGates {
-  static constexpr bool kHasManyTiles = false;
+  static constexpr bool kHasWhole = false, kHasPairs = false;
   const FrameRows<kRows>& rows;
 
   template <int kPanels, int kVectors, int kLast>
@@ -212,7 +211,7 @@ struct ResetBeforeGates {
 
 template <int kRows>
 struct ResetBeforeCandidate {
-  static constexpr bool kHasManyTiles = false;
+  static constexpr bool kHasWhole = false, kHasPairs = false;
   const FrameRows<kRows>& rows;
 
   template <int kPanels, int kVectors, int kLast>
@@ -250,35 +249,18 @@ struct ResetBeforeCandidate {
 };
 
 // Tiles of groups of rows at one frame.
-template <int kRows>
-struct ResetAfterGroup {
-  static constexpr bool kHasManyTiles = true;
-  FrameRows<kRows> rows;
+template <template <int> class Tile>
+struct AtFrame {
+  template <int kRows>
+  struct Group {
+    static constexpr bool kHasWhole = Tile<kRows>::kHasWhole;
+    FrameRows<kRows> rows;
 
-  template <int kPanels, int kVectors, int kLast>
-  GRUCORE_INLINE void tile(const Piece& piece) const {
-    ResetAfterTile<kRows>{rows}.template tile<kPanels, kVectors, kLast>(piece);
-  }
-};
-template <int kRows>
-struct ResetBeforeGatesGroup {
-  static constexpr bool kHasManyTiles = false;
-  FrameRows<kRows> rows;
-
-  template <int kPanels, int kVectors, int kLast>
-  GRUCORE_INLINE void tile(const Piece& piece) const {
-    ResetBeforeGates<kRows>{rows}.template tile<kPanels, kVectors, kLast>(piece);
-  }
-};
-template <int kRows>
-struct ResetBeforeCandidateGroup {
-  static constexpr bool kHasManyTiles = false;
-  FrameRows<kRows> rows;
-
-  template <int kPanels, int kVectors, int kLast>
-  GRUCORE_INLINE void tile(const Piece& piece) const {
-    ResetBeforeCandidate<kRows>{rows}.template tile<kPanels, kVectors, kLast>(piece);
-  }
+    template <int kPanels, int kVectors, int kLast>
+    GRUCORE_INLINE void tile(const Piece& piece) const {
+      Tile<kRows>{rows}.template tile<kPanels, kVectors, kLast>(piece);
+    }
+  };
 };
 
 GRUCORE_NOINLINE void steps_of_groups(const GruArgs& first, const Grouping& grouping) {
@@ -286,10 +268,10 @@ GRUCORE_NOINLINE void steps_of_groups(const GruArgs& first, const Grouping& grou
   GruArgs args = first;
   for (uint32_t i = 0;; ++i) {
     if (args.cell->weight_hn.data) {
-      for_each_vector(units, RowGroups<GruArgs, ResetBeforeGatesGroup>{args, grouping});
-      for_each_vector(units, RowGroups<GruArgs, ResetBeforeCandidateGroup>{args, grouping});
+      for_each_vector(units, RowGroups<GruArgs, AtFrame<ResetBeforeGates>::Group>{args, grouping});
+      for_each_vector(units, RowGroups<GruArgs, AtFrame<ResetBeforeCandidate>::Group>{args, grouping});
     } else {
-      for_each_vector(units, RowGroups<GruArgs, ResetAfterGroup>{args, grouping});
+      for_each_vector(units, RowGroups<GruArgs, AtFrame<ResetAfterTile>::Group>{args, grouping});
     }
     if (i + 1 == first.frames) return;
     ConstMatrix& input = args.projected.data ? args.projected : args.x;
@@ -306,7 +288,8 @@ GRUCORE_NOINLINE void steps_of_row(const GruArgs& args, uint32_t i) {
   const bool is_reset_before = args.cell->weight_hn.data;
   bool backwards = args.backwards;
   FrameRows<1> rows(args, i);
-  const Pieces<kStepVectors> pieces(units, !is_reset_before, bytes_of_panel(args));
+  const auto pieces = is_reset_before ? Pieces<kStepVectors>::of<ResetBeforeGates<1>>(units, 0)
+                                      : Pieces<kStepVectors>::of<ResetAfterTile<1>>(units, bytes_of_panel(args));
   for (uint32_t frame = 0;;) {
     if (is_reset_before) {
       pieces.each(backwards, ResetBeforeGates<1>{rows});

@@ -11,7 +11,7 @@ namespace detail {
 namespace GRUCORE_ISA {
 namespace {
 
-// Some neighbouring rows of one panel.
+// Some lanes of one panel: neighbouring rows, or the same units of each gate.
 struct Strip {
   const unsigned char* weights;  // of the first group of k
   size_t pitch;                  // bytes from one group of k to the next
@@ -20,7 +20,7 @@ struct Strip {
   size_t scale_pitch;            // to the next group of inputs
   uint32_t at;                   // in a row of y
   const float* bias;             // of these rows; or null
-  size_t apart;                  // rows from one gate's vectors to the next gate's, where not all are neighbours
+  size_t apart;                  // rows from one gate's vectors to the next gate's; 0: all are neighbours
   int lanes;                     // where kLast is kAnyLanes
 };
 
@@ -177,11 +177,6 @@ GRUCORE_INLINE void sum_groups_of(const PackedWeights& weights, const Strip& str
   }
 }
 
-GRUCORE_INLINE Segment segment_of(const ProductArgs& args, size_t row) {
-  const unsigned char* const header = args.quantized.data + row * args.quantized.stride;
-  return {header, header + args.weights->header};
-}
-
 // Where kRows rows of activations and results stand.
 template <int kRows>
 struct TileRows {
@@ -193,7 +188,8 @@ struct TileRows {
     for (int r = 0; r < kRows; ++r) {
       const size_t row = row_in_group(args.rows, first, r);
       y[r] = args.y.data + row * args.y.stride + strip.at;
-      x[r] = segment_of(args, row);
+      x[r].header = args.quantized.data + row * args.quantized.stride;
+      x[r].values = x[r].header + args.weights->header;
     }
   }
   GRUCORE_INLINE void next_segment(uint32_t bytes) {
@@ -204,6 +200,10 @@ struct TileRows {
     }
   }
 };
+
+// Rows of activations that share a load of weights.
+template <int kBits>
+constexpr int kRowsAtOnce = kBits == 8 || kIntegerRows == 1 ? kIntegerRows : kIntegerRows / 2;
 
 template <int kRows, int kVectors>
 GRUCORE_INLINE void set_zero(F32 (&sums)[kRows][kVectors]) {
@@ -302,7 +302,7 @@ GRUCORE_NOINLINE void one_row(const ProductArgs& args, const Strip& strip, uint3
 }
 template <WeightKind kKind, int kBits, int kVectors, int kLast>
 GRUCORE_NOINLINE void all_rows(const ProductArgs& args, const Strip& strip) {
-  constexpr int kRows = kBits == 8 || kIntegerRows == 1 ? kIntegerRows : kIntegerRows / 2;
+  constexpr int kRows = kRowsAtOnce<kBits>;
   const uint32_t count = args.rows.count;
   // Twice the same row is no harm where nothing is added to what stands there.
   const bool pads = args.overwrites || (args.bias && args.weights->segments == 1);
@@ -333,6 +333,7 @@ GRUCORE_INLINE Strip strip_of(const ProductArgs& args, uint32_t row, uint32_t wi
   strip.pitch = size_t{width} * 4;
   strip.at = static_cast<uint32_t>(before + lane);
   strip.lanes = static_cast<int>(lanes);
+  strip.apart = 0;
   strip.bias = args.bias ? args.bias + size_t{row} * args.bias_gates + lane : nullptr;
   strip.weights = static_cast<const unsigned char*>(weights.data) + size_t{lane} * 4;
   if constexpr (kKind == WeightKind::kInt8) {

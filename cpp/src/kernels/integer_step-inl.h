@@ -70,6 +70,63 @@ struct StepProduct {
   }
 };
 
+// What all panels of a step share.
+struct StepMatrices {
+  const StepProduct input, recurrent;
+  const bool projects;  // the inputs, here
+  const ConstMatrix projected, h;
+  const Matrix out;
+  const Rows rows;
+  const float* const bias;
+
+  GRUCORE_INLINE StepMatrices(const PanelStepArgs& args)
+      : input(args.input.weights ? args.input : args.recurrent),
+        recurrent(args.recurrent),
+        projects(args.input.weights != nullptr),
+        projected{args.input.y.data, args.input.y.stride},
+        h{args.cell.h.data, args.cell.h.stride},
+        out{args.cell.out.data, args.cell.out.stride},
+        rows{args.cell.rows.index, args.cell.rows.count},
+        bias(args.bias) {}
+};
+
+// Where the values of kRows rows from `first` on stand.
+template <int kRows>
+struct StepRows {
+  const StepMatrices& of;
+  size_t row[kRows];
+
+  GRUCORE_INLINE StepRows(const StepMatrices& matrices, uint32_t first) : of(matrices) {
+    GRUCORE_UNROLL(8)
+    for (int r = 0; r < kRows; ++r) row[r] = row_in_group(of.rows, first, r);
+  }
+  GRUCORE_INLINE Segment x(int r) const { return of.input.segment(row[r]); }
+  GRUCORE_INLINE Segment quantized_h(int r) const { return of.recurrent.segment(row[r]); }
+  GRUCORE_INLINE const float* projected(int r) const { return of.projected.data + row[r] * of.projected.stride; }
+  GRUCORE_INLINE const float* h(int r) const { return of.h.data + row[r] * of.h.stride; }
+  GRUCORE_INLINE float* out(int r) const { return of.out.data + row[r] * of.out.stride; }
+};
+// Of a single row, worked out once for all panels.
+template <>
+struct StepRows<1> {
+  const Segment x_at, quantized_h_at;
+  const float *const projected_at, *const h_at;
+  float* const out_at;
+
+  GRUCORE_INLINE StepRows(const StepMatrices& of, uint32_t i) : StepRows(of, size_t{row_at(of.rows, i)}) {}
+  GRUCORE_INLINE StepRows(const StepMatrices& of, size_t row)
+      : x_at(of.input.segment(row)),
+        quantized_h_at(of.recurrent.segment(row)),
+        projected_at(of.projected.data + row * of.projected.stride),
+        h_at(of.h.data + row * of.h.stride),
+        out_at(of.out.data + row * of.out.stride) {}
+  GRUCORE_INLINE Segment x(int) const { return x_at; }
+  GRUCORE_INLINE Segment quantized_h(int) const { return quantized_h_at; }
+  GRUCORE_INLINE const float* projected(int) const { return projected_at; }
+  GRUCORE_INLINE const float* h(int) const { return h_at; }
+  GRUCORE_INLINE float* out(int) const { return out_at; }
+};
+
 // A step of some rows, panel by panel: what the cells begin with stays in registers.
 template <int kBits, int kRows>
 struct StepInRegisters {
@@ -78,40 +135,23 @@ struct StepInRegisters {
   static constexpr int kTile = kRows * kAtOnce;
   static constexpr int kCells = kTile > kVectorsInStep ? kTile : kVectorsInStep;
 
-  const StepProduct input, recurrent;
-  const bool projects;  // the inputs, here
-  const ConstMatrix projected, h;
-  const Matrix out;
-  const Rows rows;
-  const float* const bias;
+  const StepMatrices of;
   CellVectors<kCells> cells;
   int collected;
 
-  GRUCORE_INLINE StepInRegisters(const PanelStepArgs& args)
-      : input(args.input.weights ? args.input : args.recurrent),
-        recurrent(args.recurrent),
-        projects(args.input.weights != nullptr),
-        projected{args.input.y.data, args.input.y.stride},
-        h{args.cell.h.data, args.cell.h.stride},
-        out{args.cell.out.data, args.cell.out.stride},
-        rows{args.cell.rows.index, args.cell.rows.count},
-        bias(args.bias),
-        collected(0) {}
+  GRUCORE_INLINE StepInRegisters(const PanelStepArgs& args) : of(args), collected(0) {}
 
   template <int kSide, int kLast>
-  GRUCORE_INLINE void collect(uint32_t panel, uint32_t width, uint32_t lane, uint32_t first) {
-    const Strip states = recurrent.strip(panel, width, lane);
+  GRUCORE_INLINE void collect(uint32_t panel, uint32_t width, uint32_t lane, const StepRows<kRows>& rows) {
+    const Strip states = of.recurrent.strip(panel, width, lane);
     const int lanes = states.lanes;
-    const float* const start = bias + size_t{panel} * 4 + lane;
-    size_t row[kRows];
+    const float* const start = of.bias + size_t{panel} * 4 + lane;
     Segment x[kRows];
     F32 chains[kRows][3 * kSide], sums[kRows][3 * kSide];
-    GRUCORE_UNROLL(8)
-    for (int r = 0; r < kRows; ++r) row[r] = row_in_group(rows, first, r);
-    if (projects) {
+    if (of.projects) {
       GRUCORE_UNROLL(8)
-      for (int r = 0; r < kRows; ++r) x[r] = input.segment(row[r]);
-      gate_sums<kBits, kSide, kLast>(input.weights, input.strip(panel, width, lane), x, chains);
+      for (int r = 0; r < kRows; ++r) x[r] = rows.x(r);
+      gate_sums<kBits, kSide, kLast>(of.input.weights, of.input.strip(panel, width, lane), x, chains);
       GRUCORE_UNROLL(12)
       for (int v = 0; v < 3 * kSide; ++v) {
         const F32 from = load_strip<kLast>(start + vector_at<kSide>(states, v), lanes);
@@ -121,14 +161,14 @@ struct StepInRegisters {
     } else {
       GRUCORE_UNROLL(8)
       for (int r = 0; r < kRows; ++r) {
-        const float* from = projected.data + row[r] * projected.stride + size_t{panel} * 3 + lane;
+        const float* from = rows.projected(r) + size_t{panel} * 3 + lane;
         GRUCORE_UNROLL(12)
         for (int v = 0; v < 3 * kSide; ++v) chains[r][v] = load_strip<kLast>(from + vector_at<kSide>(states, v), lanes);
       }
     }
     GRUCORE_UNROLL(8)
-    for (int r = 0; r < kRows; ++r) x[r] = recurrent.segment(row[r]);
-    gate_sums<kBits, kSide, kLast>(recurrent.weights, states, x, sums);
+    for (int r = 0; r < kRows; ++r) x[r] = rows.quantized_h(r);
+    gate_sums<kBits, kSide, kLast>(of.recurrent.weights, states, x, sums);
     GRUCORE_UNROLL(4)
     for (int v = 0; v < kSide; ++v) {
       const F32 from = load_strip<kLast>(start + vector_at<kSide>(states, 3 * kSide + v), lanes);
@@ -139,8 +179,8 @@ struct StepInRegisters {
         cells.update[collected] = add(chains[r][kSide + v], sums[r][kSide + v]);
         cells.candidate[collected] = chains[r][2 * kSide + v];
         cells.recurrent[collected] = add(from, sums[r][2 * kSide + v]);
-        cells.h[collected] = h.data + row[r] * h.stride + unit;
-        cells.out[collected] = out.data + row[r] * out.stride + unit;
+        cells.h[collected] = rows.h(r) + unit;
+        cells.out[collected] = rows.out(r) + unit;
         ++collected;
       }
     }
@@ -157,43 +197,59 @@ struct StepInRegisters {
     collected = 0;
   }
 
-  GRUCORE_INLINE void whole_panel(uint32_t panel, const CellActivations& activations) {
-    for (uint32_t first = 0; first < rows.count; first += kRows) {
-      GRUCORE_UNROLL(1)
-      for (uint32_t lane = 0; lane < kPanel; lane += kAtOnce * kLanes) {
-        collect<kAtOnce, kLanes>(panel, kPanel, lane, first);
-        work_off(activations);
-      }
+  GRUCORE_INLINE void whole_panel(uint32_t panel, const StepRows<kRows>& rows, const CellActivations& activations) {
+    GRUCORE_UNROLL(1)
+    for (uint32_t lane = 0; lane < kPanel; lane += kAtOnce * kLanes) {
+      collect<kAtOnce, kLanes>(panel, kPanel, lane, rows);
+      work_off(activations);
     }
   }
-  GRUCORE_INLINE void narrow_panel(uint32_t panel, uint32_t width, const CellActivations& activations) {
-    for (uint32_t first = 0; first < rows.count; first += kRows) {
-      GRUCORE_UNROLL(1)
-      for (uint32_t lane = 0; lane < width; lane += kLanes) {
-        if (kHasMasks || width - lane < static_cast<uint32_t>(kLanes)) {
-          collect<1, kHasMasks ? kAnyLanes : 4>(panel, width, lane, first);
-        } else {
-          collect<1, kLanes>(panel, width, lane, first);
-        }
-        work_off(activations);
+  GRUCORE_INLINE void narrow_panel(uint32_t panel, uint32_t width, const StepRows<kRows>& rows,
+                                   const CellActivations& activations) {
+    GRUCORE_UNROLL(1)
+    for (uint32_t lane = 0; lane < width; lane += kLanes) {
+      if (kHasMasks || width - lane < static_cast<uint32_t>(kLanes)) {
+        collect<1, kHasMasks ? kAnyLanes : 4>(panel, width, lane, rows);
+      } else {
+        collect<1, kLanes>(panel, width, lane, rows);
       }
+      work_off(activations);
     }
   }
 };
 
-// The panels from number `begin` to `end`.
+// The panels from number `begin` to `end`: single rows one after the other, else all rows under each panel in turn.
 template <int kBits, int kRows>
 GRUCORE_NOINLINE void step_in_registers(const PanelStepArgs& args, uint32_t begin, uint32_t end) {
-  constexpr bool kTakesNarrow = kHasMasks || kRows == 1;
   const CellActivations& activations = args.cell.activations;
+  const uint32_t units = args.cell.units, count = args.cell.rows.count, panels = end - begin;
+  const bool backwards = args.backwards;
   StepInRegisters<kBits, kRows> step(args);
-  for (uint32_t i = 0; i < end - begin; ++i) {
-    const uint32_t panel = (args.backwards ? end - 1 - i : begin + i) * kPanel;
-    const uint32_t width = kTakesNarrow ? panel_width(args.cell.units, panel) : kPanel;
-    if (width == kPanel) {
-      step.whole_panel(panel, activations);
-    } else {
-      step.narrow_panel(panel, width, activations);
+  if constexpr (kRows == 1) {
+    for (uint32_t row = 0; row < count; ++row) {
+      const StepRows<1> alone(step.of, row);
+      for (uint32_t i = 0; i < panels; ++i) {
+        const uint32_t panel = (backwards ? end - 1 - i : begin + i) * kPanel, width = panel_width(units, panel);
+        if (width == kPanel) {
+          step.whole_panel(panel, alone, activations);
+        } else {
+          step.narrow_panel(panel, width, alone, activations);
+        }
+      }
+    }
+  } else {
+    for (uint32_t i = 0; i < panels; ++i) {
+      const uint32_t panel = (backwards ? end - 1 - i : begin + i) * kPanel;
+      const uint32_t width = kHasMasks ? panel_width(units, panel) : kPanel;
+      if (width == kPanel) {
+        for (uint32_t first = 0; first < count; first += kRows) {
+          step.whole_panel(panel, StepRows<kRows>(step.of, first), activations);
+        }
+      } else {
+        for (uint32_t first = 0; first < count; first += kRows) {
+          step.narrow_panel(panel, width, StepRows<kRows>(step.of, first), activations);
+        }
+      }
     }
   }
   finish_cells(activations, step.cells, step.collected);
@@ -209,7 +265,7 @@ GRUCORE_INLINE void step_of_rows(const PanelStepArgs& args) {
   if (together < panels) step_in_registers<kBits, 1>(args, together, panels);
 }
 
-// Whether both products of a step are of int8 weights, with activations of as many bits.
+// Whether the products that a step does are of int8 weights, with activations of as many bits.
 GRUCORE_INLINE bool are_alike(const PanelStepArgs& args) {
   const PackedWeights *input = args.input.weights, *recurrent = args.recurrent.weights;
   return recurrent->kind == WeightKind::kInt8 &&
@@ -223,9 +279,8 @@ void integer_panel_step(const PanelStepArgs& args) {
   quantize(args.recurrent);
 #if GRUCORE_FUSED_INTEGER_STEP
   if (are_alike(args)) {
-    constexpr int kFew = kIntegerRows == 1 ? 1 : kIntegerRows / 2;  // where two bytes take two sums
-    if (args.recurrent.weights->activation_bits == 8) return step_of_rows<8, kIntegerRows>(args);
-    return step_of_rows<16, kFew>(args);
+    if (args.recurrent.weights->activation_bits == 8) return step_of_rows<8, kRowsAtOnce<8>>(args);
+    return step_of_rows<16, kRowsAtOnce<16>>(args);
   }
 #endif
   step_integer_panels(args);

@@ -48,7 +48,8 @@ struct Rows {
   uint32_t count;
 };
 
-// Rows of floats, `stride` floats apart. Every buffer's rows are padded to whole panels of 16 floats.
+// Rows of floats, `stride` floats apart. Every buffer's rows are padded to whole panels of 16 floats, and kernels may
+// read the padding of what they read, and write anything into that of what they write.
 struct ConstMatrix {
   const float* data;
   size_t stride;
@@ -178,8 +179,8 @@ struct CellArgs {
 
 // One step of the reset-after cell, panel by panel: the input product of a panel, its recurrent product, its cell.
 struct PanelStepArgs {
-  ProductArgs input;      // y: the chains after the input; weights null: they are there already
-  ProductArgs recurrent;  // y: cell.sums
+  ProductArgs input;      // y: the chains after the input; weights null: they are there already, else scratch
+  ProductArgs recurrent;  // y: cell.sums, scratch
   const float* bias;      // panel16 of 4 gates
   CellArgs cell;
   bool backwards;  // last panel first

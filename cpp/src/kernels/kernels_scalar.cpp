@@ -13,6 +13,7 @@
 #define GRUCORE_DOTS "kernels/dots_four-inl.h"
 #define GRUCORE_NUMERICS Numerics::kFused
 #define GRUCORE_FUSED_STEP 0
+#define GRUCORE_FUSED_INTEGER_STEP 0
 #define GRUCORE_STEP_VECTORS 1
 #define GRUCORE_BLOCK_ROWS 1
 #define GRUCORE_FUSED 1

@@ -13,6 +13,7 @@
 #define GRUCORE_DOTS "kernels/dots_pairs-inl.h"
 #define GRUCORE_NUMERICS Numerics::kMulAdd
 #define GRUCORE_FUSED_STEP 0
+#define GRUCORE_FUSED_INTEGER_STEP 0
 #define GRUCORE_STEP_VECTORS 4
 #define GRUCORE_BLOCK_ROWS 4
 

@@ -9,7 +9,7 @@ namespace {
 
 template <int kRows>
 struct MatmulTile {
-  static constexpr bool kHasManyTiles = false;
+  static constexpr bool kHasWhole = false;
   const MatmulArgs& args;
   uint32_t first;  // of args.rows
 
@@ -50,13 +50,13 @@ struct MatmulTile {
 };
 
 void matmul(const MatmulArgs& args) {
-  constexpr int kMost = kStepVectors > 1 ? 2 * kStepVectors : 1;
   const uint32_t outputs = args.weights.rows;
   const uint32_t count = args.rows.count;
   const Grouping grouping(count, false);
   if (grouping.in_groups) for_each_vector(outputs, RowGroups<MatmulArgs, MatmulTile>{args, grouping});
+  const auto pieces = Pieces<2 * kStepVectors>::of<MatmulTile<1>>(outputs, 0);
   for (uint32_t i = grouping.in_groups; i < count; ++i) {
-    Pieces<kMost>(outputs, false, 0).each(false, MatmulTile<1>{args, i});
+    pieces.each(false, MatmulTile<1>{args, i});
   }
 }
 

@@ -1,6 +1,7 @@
 // Two to four vectors, as pairs of vectors and of pairs, through the same operations in step: the chains of each hide
 // the latency of the others, farther than a processor looks ahead. Included once per instruction set, inside its target
-// region. SPDX-License-Identifier: Apache-2.0
+// region.
+// SPDX-License-Identifier: Apache-2.0
 
 namespace grucore::detail::GRUCORE_ISA {
 namespace {
@@ -18,7 +19,7 @@ constexpr int kVectorsInStep = 1;
 constexpr int kVectorsInStep = 4;
 #endif
 
-// Vectors from v on, and where vector i is to go.
+// The vectors of a V: those from v on, and those that the next pointers from `from` and `to` on point to.
 template <class V>
 struct Vectors {
   static constexpr int kCount = 1;

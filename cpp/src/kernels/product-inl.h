@@ -99,9 +99,9 @@ GRUCORE_INLINE void for_each_vector(uint32_t rows, const Op& op) {
     for (uint32_t lane = 0; lane < width; lane += kLanes) {
       const uint32_t left = width - lane;
       const Piece piece = {row, width, lane, left < kLanes ? left : kLanes};
-      constexpr bool kHasWhole = !kHasMasks || Op::kHasManyTiles;
-      if (kHasWhole && left >= static_cast<uint32_t>(kLanes)) {
-        op.template tile<1, 1, kHasWhole ? kLanes : kAnyLanes>(piece);
+      constexpr bool kWhole = !kHasMasks || Op::kHasWhole;
+      if (kWhole && left >= static_cast<uint32_t>(kLanes)) {
+        op.template tile<1, 1, kWhole ? kLanes : kAnyLanes>(piece);
       } else {
         op.template tile<1, 1, kHasMasks ? kAnyLanes : 4>(piece);
       }
@@ -197,43 +197,42 @@ template <class Op>
 GRUCORE_INLINE void tile_between(uint32_t row, uint32_t end, const Op& op) {
   const uint32_t panels = (end - row + kPanel - 1) / kPanel;
   const uint32_t width = padded_rows(end - row) - (panels - 1) * kPanel;
-  if constexpr (Op::kHasManyTiles) {
+  if constexpr (Op::kHasWhole) {
     if (width == kPanel) return tile_of<kLanes>(panels, {row, kPanel, 0, 0}, op);
     if (width == kPanel / 2) return tile_of<kPanel / 2>(panels, {row, kPanel / 2, 0, 0}, op);
   }
   tile_of<kAnyLanes>(panels, {row, width, 0, width}, op);
 }
 
-// The pieces of `rows` outputs for a single row of activations, as wide as kMost vectors allow.
+// The pieces of `rows` outputs for a single row of activations, as wide as kMost vectors allow; `panel_bytes` of
+// weights are read for a panel. Code is not small, so that an Op says for which pieces it has some of its own, where
+// masks would do: kHasWhole, for whole panels and for half of the last one; kHasPairs, for two pairs of panels, where
+// the weights are far.
 template <int kMost, bool kInTiles = kHasMasks && kMost == 4>
 struct Pieces {
   uint32_t rows;
 
-  GRUCORE_INLINE Pieces(uint32_t of, bool, size_t) : rows(of) {}
-
+  template <class>
+  static GRUCORE_INLINE Pieces of(uint32_t rows, size_t) {
+    return {rows};
+  }
   template <class Op>
   GRUCORE_INLINE void each(bool backwards, const Op& op) const {
-    if constexpr (kMost < kPanelVectors) {
-      for_each_vector(rows, op);
-    } else {
-      for_each_panel<kMost>(rows, backwards, op);
-    }
+    for_each_panel<kMost>(rows, backwards, op);
   }
 };
 
-// Op::kHasManyTiles: code of its own for whole panels and for half of the last one, which is a little faster, and for
-// two pairs of panels, where the weights are far; code is not small.
 template <int kMost>
 struct Pieces<kMost, true> {
   static constexpr uint32_t kFour = 4 * kPanel;
   uint32_t rows, fours;
   TileSizes sizes;
 
-  // `panel_bytes`: of weights that are read for a panel.
-  GRUCORE_INLINE Pieces(uint32_t of, bool has_pairs, size_t panel_bytes)
-      : rows(of),
-        fours(has_pairs && are_far(of, panel_bytes) ? of / kFour : 0),
-        sizes((of - fours * kFour + kPanel - 1) / kPanel) {}
+  template <class Op>
+  static GRUCORE_INLINE Pieces of(uint32_t rows, size_t panel_bytes) {
+    const uint32_t fours = Op::kHasPairs && are_far(rows, panel_bytes) ? rows / kFour : 0;
+    return {rows, fours, TileSizes((rows - fours * kFour + kPanel - 1) / kPanel)};
+  }
 
   template <class Op>
   GRUCORE_INLINE void each(bool backwards, const Op& op) const {
@@ -241,7 +240,7 @@ struct Pieces<kMost, true> {
     GRUCORE_UNROLL(1)
     for (uint32_t i = 0; i < count; ++i) {
       const uint32_t at = backwards ? count - 1 - i : i;
-      if constexpr (Op::kHasManyTiles) {
+      if constexpr (Op::kHasPairs) {
         if (at < fours) {
           const Piece low = {at * kFour, kPanel, 0, 0}, high = {at * kFour + 2 * kPanel, kPanel, 0, 0};
           op.two_pairs(backwards ? high : low, backwards ? low : high);
@@ -262,7 +261,6 @@ struct Grouping {
 
   // `is_far`: the weights are not in a near cache, so that reading them costs more than some products in vain.
   GRUCORE_INLINE Grouping(uint32_t count, bool is_far) : in_blocks(0), in_groups(0) {
-    if (kBlockRows == 1) return;
     constexpr uint32_t kMost = kBlockRows, kHalf = kMost == 8 ? 4 : kMost;
     in_blocks = count / kMost * kMost;
     const uint32_t left = count - in_blocks;
@@ -281,7 +279,7 @@ GRUCORE_NOINLINE void tile_apart(const Tile& tile, const Piece& piece) {
 // are masks, whole vectors have some of their own only if the tile asks for it, and in groups of most rows.
 template <class Args, template <int> class Tile>
 struct RowGroups {
-  static constexpr bool kHasManyTiles = Tile<kBlockRows>::kHasManyTiles;
+  static constexpr bool kHasWhole = Tile<kBlockRows>::kHasWhole;
   const Args& args;
   const Grouping& grouping;
 

@@ -9,18 +9,20 @@ namespace {
 // The rows of `to` have room for whole vectors, as those of the engine have.
 bool copy_in(float* to, size_t to_stride, const float* from, size_t from_stride, size_t count, uint32_t rows) {
   Mask bad = is_nonfinite(zero());
-  for (uint32_t row = 0; row < rows; ++row, to += to_stride, from += from_stride) {
+  for (size_t row = 0; row < rows; ++row) {
+    float* const y = to + row * to_stride;
+    const float* const values = from + row * from_stride;
     size_t i = 0;
     for (; i + kLanes <= count; i += kLanes) {
-      const F32 x = load(from + i);
+      const F32 x = load(values + i);
       bad = mask_or(bad, is_nonfinite(x));
-      store(to + i, flush_denormals(x));
+      store(y + i, flush_denormals(x));
     }
     const int left = static_cast<int>(count - i);
     if (left) {
-      const F32 x = load_n(from + i, left);
+      const F32 x = load_n(values + i, left);
       bad = mask_or(bad, is_nonfinite(x));
-      store(to + i, flush_denormals(x));
+      store(y + i, flush_denormals(x));
     }
   }
   return any(bad);
@@ -28,18 +30,20 @@ bool copy_in(float* to, size_t to_stride, const float* from, size_t from_stride,
 
 bool copy_out(float* to, size_t to_stride, const float* from, size_t from_stride, size_t count, uint32_t rows) {
   Mask bad = is_nonfinite(zero());
-  for (uint32_t row = 0; row < rows; ++row, to += to_stride, from += from_stride) {
+  for (size_t row = 0; row < rows; ++row) {
+    float* const y = to + row * to_stride;
+    const float* const values = from + row * from_stride;
     size_t i = 0;
     for (; i + kLanes <= count; i += kLanes) {
-      const F32 x = load(from + i);
+      const F32 x = load(values + i);
       bad = mask_or(bad, is_nonfinite(x));
-      store(to + i, x);
+      store(y + i, x);
     }
     const int left = static_cast<int>(count - i);
     if (left) {
-      const F32 x = load_n(from + i, left);
+      const F32 x = load_n(values + i, left);
       bad = mask_or(bad, is_nonfinite(x));
-      store_n(to + i, x, left);
+      store_n(y + i, x, left);
     }
   }
   return any(bad);

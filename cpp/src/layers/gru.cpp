@@ -134,7 +134,6 @@ void plan(const Node& node, const NodeMemory& memory, const StreamShape& shape) 
   plan.mask = p.is_masked ? &shape.values[node.inputs[1]] : nullptr;
   plan.y = {y.data, y.stride};
   plan.batch = shape.batch;
-  plan.frame_rows = p.reverse ? -static_cast<ptrdiff_t>(shape.batch) : static_cast<ptrdiff_t>(shape.batch);
   plan.is_fused = is_fused(p, *shape.table);
   const GruScratch at = lay_out(p, plan.is_fused, shape.batch, shape.frames);
   plan.projected = memory.scratch + at.projected;
@@ -149,17 +148,14 @@ void plan(const Node& node, const NodeMemory& memory, const StreamShape& shape) 
   args.projected = {nullptr, projected_stride(p)};
   args.out = {nullptr, y.stride};
   args.scratch = {plan.between, projected_stride(p)};
-  args.frame_rows = plan.frame_rows;
+  args.frame_rows = p.reverse ? -static_cast<ptrdiff_t>(shape.batch) : static_cast<ptrdiff_t>(shape.batch);
   plan_mixed({x.data, x.stride}, memory.scratch + at.input_product, &plan);
 }
-
-// So few are multiplied in the step, while it waits for the states.
-constexpr uint32_t kFewInputs = 8;
 
 void begin(GruPlan* plan, uint32_t frames, const Rows& all) {
   if (!plan->is_fused) return begin_mixed(plan, frames, all);
   plan->whole.projected.data = nullptr;
-  if (frames == 1 || plan->params->weight_ih.inputs <= kFewInputs) return;
+  if (frames == 1 || !projects_blocks(*plan->params, true)) return;
   project(plan, all);
   plan->whole.projected.data = plan->projected;
 }
@@ -253,7 +249,7 @@ GruScratch lay_out(const GruParams& p, bool fused, uint32_t batch, uint32_t fram
                               : projected_stride(p) + (p.weight_hn.data ? 3 * gate_stride(p) : 0);
   GruScratch at;
   at.projected = 0;
-  at.cell = frames > 1 || !fused ? projected_stride(p) * rows : 0;
+  at.cell = !fused || (frames > 1 && projects_blocks(p, fused)) ? projected_stride(p) * rows : 0;
   at.rows = at.cell + cell * batch;
   at.input_product = align_up(at.rows + (p.is_masked ? batch : 0), kPanel);
   at.state_product = at.input_product + product_scratch(p.weight_ih, rows);

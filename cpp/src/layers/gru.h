@@ -30,8 +30,13 @@ inline bool is_fused(const GruParams& p, const KernelTable& table) { return p.is
 inline size_t gate_stride(const GruParams& p) { return round_up(p.weight_hh.rows, kPanel); }
 inline size_t projected_stride(const GruParams& p) { return 3 * gate_stride(p); }
 
+// Whether the inputs of a block are multiplied before its steps. So few are not, where one kernel does a whole step: it
+// has the time while it waits for the states.
+constexpr uint32_t kFewInputs = 8;
+inline bool projects_blocks(const GruParams& p, bool fused) { return !fused || p.weight_ih.inputs > kFewInputs; }
+
 // Scratch: the projected inputs, what a step keeps between its products, the rows that a mask leaves, then what
-// quantized products need of inputs and of states. Float32 weights project blocks of several frames only.
+// quantized products need of inputs and of states. One kernel's steps project blocks of several frames only.
 struct GruScratch {
   uint64_t projected, cell, rows, input_product, state_product, end;
 };
@@ -50,7 +55,6 @@ struct GruPlan {
   uint32_t* rows;    // that a mask leaves
   float* state_product;
   uint32_t batch;
-  ptrdiff_t frame_rows;  // from a frame to the next one
   bool is_fused;
   GruCell cell;
   GruArgs whole;         // of one kernel, with that cell
@@ -65,7 +69,7 @@ struct GruFrame {
   float* out;
   const Rows* rows;
   uint32_t count;  // more than one: of all rows
-  bool backwards;  // last panel first
+  bool backwards;  // last panel first; of several frames every other one the other way round
 };
 
 // The chains after the inputs of all rows of a block.

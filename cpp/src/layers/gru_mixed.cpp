@@ -9,6 +9,10 @@ namespace {
 
 constexpr float kLeastStateRange = 1.0f;
 
+// A stream of so many rows shares a pass over the weights of the inputs at every frame: a product of a whole block
+// gains nothing more.
+constexpr uint32_t kManyRows = 4;
+
 // Whether a step can do its input product itself: where one kernel table's file has both.
 bool projects_in_step(const GruParams& p) {
   return !p.weight_hn.data && is_integer(p.weight_ih.kind) == is_integer(p.weight_hh.kind);
@@ -120,9 +124,6 @@ void plan_mixed(const ConstMatrix& x, float* input_product, GruPlan* plan) {
   args.cell.out.stride = plan->y.stride;
 }
 
-// So many rows share a pass over the weights of the inputs, too: a block of several frames gains nothing more.
-constexpr uint32_t kManyRows = 4;
-
 void begin_mixed(GruPlan* plan, uint32_t frames, const Rows& all) {
   plan->pieces.input.weights = &plan->params->weight_ih;
   if ((frames == 1 || plan->batch >= kManyRows) && projects_in_step(*plan->params)) return;
@@ -134,12 +135,13 @@ void step_mixed(GruPlan* plan, const GruFrame& first) {
   const auto step_once = plan->params->weight_hn.data ? step_reset_before : step_reset_after;
   step_once(plan, first);
   if (first.count == 1) return;
+  const ptrdiff_t frame_rows = plan->whole.frame_rows;
   GruFrame frame = first;
   for (uint32_t i = 1; i < first.count; ++i) {
-    frame.row += static_cast<size_t>(plan->frame_rows);
+    frame.row += static_cast<size_t>(frame_rows);
     frame.h = frame.out;
     frame.h_stride = plan->y.stride;
-    frame.out += plan->frame_rows * static_cast<ptrdiff_t>(plan->y.stride);
+    frame.out += frame_rows * static_cast<ptrdiff_t>(plan->y.stride);
     frame.backwards = !frame.backwards;
     step_once(plan, frame);
   }

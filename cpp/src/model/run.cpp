@@ -88,7 +88,7 @@ void note_last(Stream* stream, const Part& part, const uint32_t* lengths) {
   }
 }
 
-// A block of a plain stream whose rows are all as long as the call.
+// A block of a plain stream with a value for each frame, whose rows are all as long as the call.
 void run_plain(Stream* stream, const Part& part, const ConstSignal& input, const Signal& output) {
   const Model& model = *stream->model;
   const FloatKernels& floats = *model.table->floats;
@@ -127,12 +127,12 @@ void run(Stream* stream, uint32_t frames, const ConstSignal* inputs, const Signa
   const detail::FloatMode mode;
   if (frames == 0) return;
   const detail::Value& result = stream->model->values[stream->model->outputs[0]];
-  const bool is_plain = stream->is_plain && !lengths && result.rate != Rate::kSequence;
+  const bool is_short = stream->is_plain && !lengths && result.rate != Rate::kSequence;
   detail::Part part = {0, 0};
   for (; part.first < frames; part.first += part.frames) {
     const uint32_t left = frames - part.first;
     part.frames = left < stream->block ? left : stream->block;
-    if (is_plain) {
+    if (is_short) {
       detail::run_plain(stream, part, inputs[0], outputs[0]);
       continue;
     }
@@ -142,7 +142,7 @@ void run(Stream* stream, uint32_t frames, const ConstSignal* inputs, const Signa
     detail::give_out(stream, part, outputs);
     detail::note_last(stream, part, lengths);
   }
-  if (!is_plain) {
+  if (!is_short) {
     detail::run_sequence_nodes(stream, {nullptr, stream->batch});
     detail::give_sequence_out(stream, outputs, lengths);
   }

@@ -31,7 +31,7 @@ uint64_t floats_of(const Value& value, const StreamOptions& options) {
   return rows * padded(value.features);
 }
 
-// One input and one output, of floats, with a value at every frame.
+// One input and one output, of floats, whose clock is that of the input.
 bool is_plain(const Model& model, Nonfinite nonfinite) {
   return model.clock_count == 1 && model.input_count == 1 && model.output_count == 1 &&
          nonfinite == Nonfinite::kPropagate && model.values[model.inputs[0]].dtype == Dtype::kFloat32 &&

@@ -38,7 +38,7 @@ struct Stream {
   uint32_t flags;
   uint32_t pass;  // blocks so far
   Nonfinite nonfinite;
-  bool is_plain;  // steps and blocks have a short way
+  bool is_plain;  // steps have a short way, and blocks, if the output has a value for each frame
 };
 
 namespace detail {
