@@ -193,6 +193,7 @@ struct QuantizedGru {
   Matrix ih, hh, hn;  // hn: reset-before
   Floats bias;
   bool reset_before = false;
+  bool reverse = false;
 
   // The same weights as floats, for the textbook in double.
   Gru floats() const {
@@ -200,6 +201,7 @@ struct QuantizedGru {
     gru.input_size = ih.inputs;
     gru.hidden_size = ih.rows;
     gru.reset_before = reset_before;
+    gru.reverse = reverse;
     gru.bias = bias;
     const auto append = [](const Matrix& m, Floats* out) {
       for (size_t i = 0; i < m.all_rows() * m.columns(); ++i) {
@@ -221,7 +223,7 @@ struct QuantizedGru {
     tensors += put_scale(file, 12, ih);
     tensors += put_scale(file, 13, hh);
     if (reset_before) tensors += put_scale(file, 14, hn);
-    file->node(1, name, {x}, y, {reset_before ? 1u : 0u, 0, 0, 1, 0, 0, 2, 0, 0}, tensors);
+    file->node(1, name, {x}, y, {reset_before ? 1u : 0u, reverse ? 1u : 0u, 0, 1, 0, 0, 2, 0, 0}, tensors);
   }
 };
 
