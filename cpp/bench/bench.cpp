@@ -23,8 +23,9 @@ constexpr const char* kHelp =
     "KIND: float32 (the default), float16, int8, int4; activations of the last two, 16 unless said.\n"
     "S: one frame a call, state carried; Q: a sequence of 100 frames; BHxN: a batch of N sequences;\n"
     "S3x1000: one frame of 1,000 streams.\n"
-    "Interleaves, round after round: the engine, a pure read of the same weights, multiply-adds in registers\n"
-    "and a fixed loop. Figures are microseconds: the best round, and the median.\n"
+    "Interleaves, round after round: the engine, a pure read of as many weights, one that turns round at every\n"
+    "call as the engine does, multiply-adds in registers and a fixed loop. Figures are microseconds: the best round, "
+    "and the median.\n"
     "--steps N calls the engine N times and times nothing: for what counts instructions.\n";
 
 struct Workload {
@@ -148,6 +149,39 @@ double limit_of(const Workload& work, double read_us, double mac_us) {
   return steps * (work.batch * input * mac_us + std::max(read_us, work.batch * recurrent * mac_us));
 }
 
+// A read of all weights as a step reads them: layer after layer, the panels of each forth in one call and back in the
+// next, so that what was read last is near.
+class TurningRead {
+ public:
+  TurningRead(const grucore_bench::Limits& limits, const AlignedBytes& weights, const Workload& work,
+              double panel_bytes)
+      : read_(limits.read),
+        weights_(static_cast<const unsigned char*>(weights.data())),
+        layers_(work.layers),
+        layer_(weights.size() / work.layers / 64 * 64),
+        panel_(std::min(layer_, static_cast<size_t>(panel_bytes) / 64 * 64 + 64)) {}
+
+  uint32_t operator()() {
+    uint32_t sum = 0;
+    const size_t panels = (layer_ + panel_ - 1) / panel_;
+    backwards_ = !backwards_;
+    for (uint32_t layer = 0; layer < layers_; ++layer) {
+      for (size_t i = 0; i < panels; ++i) {
+        const size_t at = (backwards_ ? panels - 1 - i : i) * panel_;
+        sum += read_(weights_ + layer * layer_ + at, std::min(panel_, layer_ - at));
+      }
+    }
+    return sum;
+  }
+
+ private:
+  uint32_t (*read_)(const void* from, size_t bytes);
+  const unsigned char* weights_;
+  uint32_t layers_;
+  size_t layer_, panel_;
+  bool backwards_ = false;
+};
+
 void measure(const Workload& work, const Options& options) {
   const Bytes bytes = file_of(work, options);
   const LoadedModel model(bytes, options.isa);
@@ -174,6 +208,8 @@ void measure(const Workload& work, const Options& options) {
   const bool is_integer = options.kind == textbook::Kind::kInt8 || options.kind == textbook::Kind::kInt4;
   const auto multiply_rounds = is_integer ? limits.multiply_bytes : limits.multiply;
   constexpr uint32_t kMultiplyRounds = 1000, kLoopRounds = 10000;
+  const double columns = work.hidden_size + (work.frames ? 0.0 : work.input_size);
+  TurningRead turning(limits, weights, work, 3 * 16 * columns * bytes_of_weight(options.kind));
 
   Timed timed[] = {
       {[&] {
@@ -186,6 +222,7 @@ void measure(const Workload& work, const Options& options) {
       {[&] { grucore_bench::keep(limits.read(weights.data(), weights.size())); }},
       {[&] { grucore_bench::keep(multiply_rounds(kMultiplyRounds)); }},
       {[&] { grucore_bench::keep(grucore_bench::fixed_loop(kLoopRounds)); }},
+      {[&] { grucore_bench::keep(turning()); }},
   };
   if (options.steps) {
     for (uint32_t i = 0; i < options.steps; ++i) timed[0].call();
@@ -196,7 +233,7 @@ void measure(const Workload& work, const Options& options) {
     for (Timed& one : timed) one.rounds.push_back(one.once() / one.repeats);
   }
   const Figure engine = timed[0].figure(), read = timed[1].figure(), multiply = timed[2].figure(),
-               loop = timed[3].figure();
+               loop = timed[3].figure(), turned = timed[4].figure();
   const double mac_us =
       multiply.best / (kMultiplyRounds * (is_integer ? limits.byte_macs_of_a_round : limits.macs_of_a_round));
   const double limit = limit_of(work, read.best, mac_us);
@@ -207,15 +244,17 @@ void measure(const Workload& work, const Options& options) {
         "%u, "
         "\"reset_after\": %s, \"layers\": %u, \"weights\": \"%s\", \"activations\": %u, \"us\": %.5g, \"us_median\": "
         "%.5g, \"limit_us\": %.5g, "
-        "\"read_us\": %.5g, \"read_us_median\": %.5g, \"weight_bytes\": %zu, \"peak_gmacs\": %.4g, "
+        "\"read_us\": %.5g, \"read_us_median\": %.5g, \"turning_read_us\": %.5g, \"weight_bytes\": %zu, "
+        "\"peak_gmacs\": %.4g, "
         "\"loop_us\": %.5g, \"loop_us_median\": %.5g, \"rounds\": %u}\n",
         work.name, grucore::isa_name(options.isa), work.input_size, work.hidden_size, frames, work.batch,
         options.reset_before ? "false" : "true", work.layers, options.kind_name, is_integer ? options.activations : 0,
-        engine.best, engine.median, limit, read.best, read.median, weights.size(), 1e-3 / mac_us, loop.best,
-        loop.median, options.rounds);
+        engine.best, engine.median, limit, read.best, read.median, turned.best, weights.size(), 1e-3 / mac_us,
+        loop.best, loop.median, options.rounds);
   } else {
-    printf("%-8s %10.4g %10.4g %10.4g %7.2f %10.4g %8.1f %8.1f %8.3g %8.3g\n", work.name, engine.best, engine.median,
-           limit, engine.best / limit, read.best, macs / engine.best * 1e-3, 1e-3 / mac_us, loop.best, loop.median);
+    printf("%-8s %10.4g %10.4g %10.4g %7.2f %10.4g %10.4g %8.1f %8.1f %8.3g %8.3g\n", work.name, engine.best,
+           engine.median, limit, engine.best / limit, read.best, turned.best, macs / engine.best * 1e-3, 1e-3 / mac_us,
+           loop.best, loop.median);
   }
   fflush(stdout);
 }
@@ -285,8 +324,8 @@ int main(int argc, char** argv) {
   if (!options.json && !options.steps) {
     printf("isa %s, weights %s, best of %u rounds; times in us, limit from this run's own reads and multiply-adds\n",
            grucore::isa_name(options.isa), options.kind_name, options.rounds);
-    printf("%-8s %10s %10s %10s %7s %10s %8s %8s %8s %8s\n", "", "best", "median", "limit", "x limit", "read", "Gmac/s",
-           "peak", "loop", "median");
+    printf("%-8s %10s %10s %10s %7s %10s %10s %8s %8s %8s %8s\n", "", "best", "median", "limit", "x limit", "read",
+           "turning", "Gmac/s", "peak", "loop", "median");
   }
   int measured = 0;
   for (const Workload& work : kWorkloads) {
