@@ -276,7 +276,7 @@ GRUCORE_NOINLINE void tile_apart(const Tile& tile, const Piece& piece) {
 }
 
 // All groups under each piece in turn, so that its weights are read from far away once. Code is not small: where there
-// are masks, whole vectors have some of their own only if the tile asks for it, and in groups of most rows.
+// are masks, whole vectors have some of their own only if the tile asks for it.
 template <class Args, template <int> class Tile>
 struct RowGroups {
   static constexpr bool kHasWhole = Tile<kBlockRows>::kHasWhole;
@@ -291,8 +291,7 @@ struct RowGroups {
     }
     if constexpr (kBlockRows == 8) {
       if (grouping.in_blocks == grouping.in_groups) return;
-      constexpr int kMasked = kHasMasks ? kAnyLanes : kLast;
-      tile_apart<Tile<4>, kPanels, kVectors, kMasked>({args, grouping.in_blocks}, piece);
+      tile_apart<Tile<4>, kPanels, kVectors, kLast>({args, grouping.in_blocks}, piece);
     }
   }
 };
