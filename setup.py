@@ -30,12 +30,12 @@ MSVC_FLAGS = ["/std:c++17", "/O2", "/fp:precise", "/GR-", "/EHs-c-", "/D_HAS_EXC
 # Single files with a flag of their own. What Cython writes is long, and its short way stays short
 # at -Os; SSE4.1 alone is what machines from before 2013 have. MSVC alone has no target regions:
 # there these tables, and no other file, get their flag.
-UNIX_FILES = {"_core": "-Os", "kernels_sse41": "-Os"}
+UNIX_FILES = {"_core.cpp": "-Os", "tables/sse41.cpp": "-Os"}
 MSVC_FILES = {
-    "kernels_avx2": "/arch:AVX2",
-    "kernels_avxvnni": "/arch:AVX2",
-    "kernels_avx512": "/arch:AVX512",
-    "kernels_avx512vnni": "/arch:AVX512",
+    "tables/avx2.cpp": "/arch:AVX2",
+    "tables/avxvnni.cpp": "/arch:AVX2",
+    "tables/avx512.cpp": "/arch:AVX512",
+    "tables/avx512vnni.cpp": "/arch:AVX512",
 }
 
 
@@ -48,14 +48,17 @@ class BuildExt(build_ext):
         ext.extra_compile_args = flags
         if sys.platform == "linux":
             ext.extra_link_args = ["-Wl,--strip-all", "-Wl,--gc-sections"]
-        for source in [source for source in ext.sources if Path(source).stem in files]:
+        for source in list(ext.sources):
+            flag = next((flag for end, flag in files.items() if source.endswith(end)), None)
+            if flag is None:
+                continue
             ext.sources.remove(source)
             ext.extra_objects += self.compiler.compile(
                 [source],
                 output_dir=self.build_temp,
                 macros=ext.define_macros,
                 include_dirs=ext.include_dirs,
-                extra_postargs=[*flags, files[Path(source).stem]],
+                extra_postargs=[*flags, flag],
             )
         super().build_extension(ext)
 

@@ -18,7 +18,7 @@ from grucore.ir import Activation
 
 ROOT = Path(__file__).parent.parent
 PAGE = ROOT / "docs/numerics.md"
-KERNELS = ROOT / "cpp/src/kernels"
+KERNELS = ROOT / "cpp/src/kernels/bodies"
 
 pytestmark = pytest.mark.skipif(
     not (PAGE.exists() and KERNELS.exists()), reason="away from the source tree"

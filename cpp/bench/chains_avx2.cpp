@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "kernels/kernels_avx2.cpp"  // what kernels are made of has no names outside
+#include "kernels/tables/avx2.cpp"  // what kernels are made of has no names outside
 
 #include "chains.h"
 #include "limits.h"

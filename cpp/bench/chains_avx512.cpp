@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "kernels/kernels_avx512.cpp"  // what kernels are made of has no names outside
+#include "kernels/tables/avx512.cpp"  // what kernels are made of has no names outside
 
 #include "chains.h"
 #include "limits.h"

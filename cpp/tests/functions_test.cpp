@@ -4,9 +4,9 @@
 // Usage: functions_test [table that must run]...
 #include "activations_scan.h"
 
-#include "kernels/target_region.h"
+#include "kernels/tables/target_region.h"
 #define GRUCORE_ISA functions_test
-#include "kernels/square_root.h"
+#include "kernels/vec/square_root.h"
 
 using namespace grucore_test;
 

@@ -2,7 +2,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <string.h>
 
-#include "kernels/half.h"
+#include "kernels/vec/half.h"
 #include "layers/layer.h"
 
 namespace grucore {

@@ -5,7 +5,8 @@
 #define GRUCORE_LAYERS_LAYER_H_
 
 #include "format/reader.h"
-#include "model/model.h"
+#include "graph/graph.h"
+#include "kernels/kernel_table.h"
 
 namespace grucore {
 namespace detail {

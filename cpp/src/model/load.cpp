@@ -1,7 +1,7 @@
 // From bytes to a model: plan_model and load.
 // SPDX-License-Identifier: Apache-2.0
 #include "isa/detect.h"
-#include "isa/tables.h"
+#include "kernels/select.h"
 #include "layers/layer.h"
 #include "model/parse.h"
 

@@ -2,19 +2,19 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "vec_table.h"
 
-#include "kernels/target_region.h"
+#include "kernels/tables/target_region.h"
 
 #if GRUCORE_TEST_X86
 #include <immintrin.h>
 
 #define GRUCORE_ISA avx512
 GRUCORE_TARGET_BEGIN("avx512f,avx512bw,avx512vl,avx512dq,fma,avx2,f16c")
-#include "kernels/vec_avx512.h"
+#include "kernels/vec/vec_avx512.h"
 
-#include "kernels/pairs-inl.h"
+#include "kernels/bodies/pairs-inl.h"
 
-#include "kernels/activations-inl.h"
-#include "kernels/functions-inl.h"
+#include "kernels/bodies/activations-inl.h"
+#include "kernels/bodies/functions-inl.h"
 
 #include "vec_table-inl.h"
 GRUCORE_TARGET_END

@@ -2,15 +2,15 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "vec_table.h"
 
-#include "kernels/target_region.h"
+#include "kernels/tables/target_region.h"
 
 #define GRUCORE_ISA scalar_muladd
 #define GRUCORE_FUSED 0
-#include "kernels/vec_scalar.h"
+#include "kernels/vec/vec_scalar.h"
 
-#include "kernels/pairs-inl.h"
+#include "kernels/bodies/pairs-inl.h"
 
-#include "kernels/activations-inl.h"
-#include "kernels/functions-inl.h"
+#include "kernels/bodies/activations-inl.h"
+#include "kernels/bodies/functions-inl.h"
 
 #include "vec_table-inl.h"

@@ -1,7 +1,7 @@
 // Compiler switches for kernel files: a region compiled for one instruction set, unrolling, inlining.
 // SPDX-License-Identifier: Apache-2.0
-#ifndef GRUCORE_KERNELS_TARGET_REGION_H_
-#define GRUCORE_KERNELS_TARGET_REGION_H_
+#ifndef GRUCORE_KERNELS_TABLES_TARGET_REGION_H_
+#define GRUCORE_KERNELS_TABLES_TARGET_REGION_H_
 
 #define GRUCORE_PRAGMA(text) _Pragma(#text)
 
@@ -52,4 +52,4 @@
 #define GRUCORE_OUTLINE inline
 #endif
 
-#endif  // GRUCORE_KERNELS_TARGET_REGION_H_
+#endif  // GRUCORE_KERNELS_TABLES_TARGET_REGION_H_

@@ -1,16 +1,16 @@
 // The `scalar` table: plain C++, fused multiply-add (emulated exactly where the machine has none).
 // SPDX-License-Identifier: Apache-2.0
 #define GRUCORE_PLAIN
-#include "isa/tables.h"
+#include "kernels/select.h"
 #include "kernels/kernel_table.h"
-#include "kernels/target_region.h"
+#include "kernels/tables/target_region.h"
 
 #if GRUCORE_HAVE_SCALAR
 
 #define GRUCORE_ISA scalar
 #define GRUCORE_FLOAT_ISA scalar
 #define GRUCORE_INTEGER_ISA scalar
-#define GRUCORE_DOTS "kernels/dots_four-inl.h"
+#define GRUCORE_DOTS "kernels/bodies/dots_four-inl.h"
 #define GRUCORE_NUMERICS Numerics::kFused
 #define GRUCORE_FUSED_STEP 0
 #define GRUCORE_FUSED_INTEGER_STEP 0
@@ -18,17 +18,17 @@
 #define GRUCORE_BLOCK_ROWS 1
 #define GRUCORE_FUSED 1
 
-#include "kernels/vec_scalar.h"
+#include "kernels/vec/vec_scalar.h"
 
-#include "kernels/bytes_scalar.h"
-#include "kernels/strips-inl.h"
+#include "kernels/vec/bytes_scalar.h"
+#include "kernels/bodies/strips-inl.h"
 
-#include "kernels/float_kernels-inl.h"
+#include "kernels/bodies/float_kernels-inl.h"
 
 #if !defined(GRUCORE_ONLY_FLOAT32)
-#include "kernels/integer_kernels-inl.h"
+#include "kernels/bodies/integer_kernels-inl.h"
 #endif
-#include "kernels/float_table-inl.h"
-#include "kernels/integer_table-inl.h"
-#include "kernels/table-inl.h"
+#include "kernels/bodies/float_table-inl.h"
+#include "kernels/bodies/integer_table-inl.h"
+#include "kernels/bodies/table-inl.h"
 #endif

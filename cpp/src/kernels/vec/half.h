@@ -1,7 +1,7 @@
 // IEEE binary16 to float32, exactly.
 // SPDX-License-Identifier: Apache-2.0
-#ifndef GRUCORE_KERNELS_HALF_H_
-#define GRUCORE_KERNELS_HALF_H_
+#ifndef GRUCORE_KERNELS_VEC_HALF_H_
+#define GRUCORE_KERNELS_VEC_HALF_H_
 
 #include <stdint.h>
 
@@ -23,4 +23,4 @@ static inline float half_to_float(uint16_t half) {
 }  // namespace detail
 }  // namespace grucore
 
-#endif  // GRUCORE_KERNELS_HALF_H_
+#endif  // GRUCORE_KERNELS_VEC_HALF_H_

@@ -1,9 +1,9 @@
 // The `scalar_muladd` table: plain C++, multiply then add: the twin of the muladd class.
 // SPDX-License-Identifier: Apache-2.0
 #define GRUCORE_PLAIN
-#include "isa/tables.h"
+#include "kernels/select.h"
 #include "kernels/kernel_table.h"
-#include "kernels/target_region.h"
+#include "kernels/tables/target_region.h"
 
 #if GRUCORE_HAVE_SCALAR_MULADD
 
@@ -16,12 +16,12 @@
 #define GRUCORE_BLOCK_ROWS 1
 #define GRUCORE_FUSED 0
 
-#include "kernels/vec_scalar.h"
+#include "kernels/vec/vec_scalar.h"
 
-#include "kernels/strips-inl.h"
+#include "kernels/bodies/strips-inl.h"
 
-#include "kernels/float_kernels-inl.h"
+#include "kernels/bodies/float_kernels-inl.h"
 
-#include "kernels/float_table-inl.h"
-#include "kernels/table-inl.h"
+#include "kernels/bodies/float_table-inl.h"
+#include "kernels/bodies/table-inl.h"
 #endif

@@ -1,6 +1,6 @@
 // The choice of a kernel table.
 // SPDX-License-Identifier: Apache-2.0
-#include "isa/tables.h"
+#include "kernels/select.h"
 
 #include "isa/detect.h"
 #include "kernels/kernel_table.h"

@@ -1,7 +1,7 @@
 // The Vec API in plain C++: 4 lanes, for every machine; the contract of each operation.
 // SPDX-License-Identifier: Apache-2.0
 // No include guard: included once per kernel file. GRUCORE_FUSED says whether mul_add rounds once (1) or twice (0).
-// The includer has <stdint.h> and kernels/target_region.h.
+// The includer has <stdint.h> and kernels/tables/target_region.h.
 
 #if defined(__FAST_MATH__)
 #error "grucore promises the same bits everywhere: compile without -ffast-math"
@@ -10,8 +10,8 @@
 #error "x87 rounds differently: compile with -msse2 -mfpmath=sse"
 #endif
 
-#include "kernels/half.h"
-#include "kernels/square_root.h"
+#include "kernels/vec/half.h"
+#include "kernels/vec/square_root.h"
 
 namespace grucore::detail::GRUCORE_ISA {
 namespace {

@@ -1,0 +1,74 @@
+// A network in memory: values, tensors and nodes, as they were copied out of a file while it was checked.
+// SPDX-License-Identifier: Apache-2.0
+#ifndef GRUCORE_GRAPH_GRAPH_H_
+#define GRUCORE_GRAPH_GRAPH_H_
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "format/layout.h"
+#include "grucore/grucore.h"
+
+namespace grucore {
+namespace detail {
+
+struct LayerKind;
+
+constexpr uint32_t kNobody = 0xffffffffu;  // writer of a model's input
+
+// Which frames of the model's input, counted from the start of a stream, have a value (docs/format.md).
+struct Clock {
+  uint32_t skip;
+  uint32_t period;
+
+  bool ticks(uint64_t frame) const { return frame >= skip && (frame - skip) % period == 0; }
+  // Values before this frame.
+  uint64_t count(uint64_t frame) const { return frame <= skip ? 0 : (frame - skip + period - 1) / period; }
+};
+
+struct Value {
+  Text name;
+  uint32_t features;
+  uint32_t period;
+  uint32_t skip;
+  uint32_t clock;   // among the model's clocks; 0 for values per sequence
+  uint32_t writer;  // node, or kNobody
+  Dtype dtype;
+  Rate rate;
+};
+
+// A tensor's record, copied out of the file while it was checked.
+struct Tensor {
+  uint32_t role;
+  TensorDtype dtype;
+  Layout layout;
+  uint32_t rank;
+  uint32_t shape[4];
+  uint32_t params[4];
+  const void* data;
+  uint64_t record_offset;  // for reports
+};
+
+constexpr size_t kParamsBytes = 256;
+
+struct Node {
+  const LayerKind* kind;
+  Text name;
+  const uint32_t* inputs;  // value indices
+  uint32_t input_count;
+  uint32_t output;
+  uint32_t state_size;                             // floats for each row; 0: none
+  uint32_t state;                                  // index among the model's states
+  alignas(16) unsigned char params[kParamsBytes];  // the layer kind's own struct
+
+  template <class Params>
+  const Params& as() const {
+    static_assert(sizeof(Params) <= kParamsBytes, "raise kParamsBytes");
+    return *reinterpret_cast<const Params*>(params);
+  }
+};
+
+}  // namespace detail
+}  // namespace grucore
+
+#endif  // GRUCORE_GRAPH_GRAPH_H_
