@@ -1,4 +1,4 @@
-"""Fits the polynomials of cpp/src/kernels/bodies/activations-inl.h and prints them as C++ float constants.
+"""Fits the polynomials of the kernels' activations-inl.h and prints them as C++ float constants.
 
 Each is a minimax fit in the relative error of the function it serves, by Remez exchange in 80
 digits. The coefficients are rounded to float32 and then moved by single ulps while that lowers the

@@ -1,4 +1,4 @@
-"""Fits the polynomials of cpp/src/kernels/bodies/functions-inl.h and prints them as C++ float constants.
+"""Fits the polynomials of the kernels' functions-inl.h and prints them as C++ float constants.
 
 The method is that of fit_activations.py. Needs mpmath. Usage: python tools/fit_functions.py
 """
