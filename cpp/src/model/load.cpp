@@ -1,14 +1,27 @@
 // From bytes to a model: plan_model and load.
 // SPDX-License-Identifier: Apache-2.0
 #include "isa/detect.h"
-#include "kernels/select.h"
+#include "kernels/choose.h"
 #include "layers/layer.h"
+#include "model/arena.h"
 #include "model/parse.h"
 
 namespace grucore {
 
 namespace detail {
 namespace {
+
+ModelMemory carve_model(Arena* arena, const Header& header) {
+  ModelMemory memory;
+  memory.model = arena->take<Model>(1);
+  memory.values = arena->take<Value>(header.value_count);
+  memory.nodes = arena->take<Node>(header.node_count);
+  memory.tensors = arena->take<Tensor>(header.tensor_count);
+  memory.words = arena->take<uint32_t>(header.word_count);
+  memory.state_nodes = arena->take<uint32_t>(header.node_count);
+  memory.clocks = arena->take<Clock>(uint64_t{header.value_count} + 1);
+  return memory;
+}
 
 Status check_paddings(const Reader& reader, const Header& header, const Sections& at) {
   GRUCORE_TRY(reader.zeros(at.values + uint64_t{header.value_count} * kValueBytes, at.nodes));

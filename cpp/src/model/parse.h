@@ -4,7 +4,6 @@
 #define GRUCORE_MODEL_PARSE_H_
 
 #include "format/header.h"
-#include "model/arena.h"
 #include "model/model.h"
 
 namespace grucore {
@@ -20,8 +19,6 @@ struct ModelMemory {
   uint32_t* state_nodes;
   Clock* clocks;
 };
-
-ModelMemory carve_model(Arena* arena, const Header& header);
 
 // Values and their names.
 Status parse_values(const Reader& reader, const Header& header, const Sections& at, const ModelMemory& memory);

@@ -7,18 +7,6 @@
 namespace grucore {
 namespace detail {
 
-ModelMemory carve_model(Arena* arena, const Header& header) {
-  ModelMemory memory;
-  memory.model = arena->take<Model>(1);
-  memory.values = arena->take<Value>(header.value_count);
-  memory.nodes = arena->take<Node>(header.node_count);
-  memory.tensors = arena->take<Tensor>(header.tensor_count);
-  memory.words = arena->take<uint32_t>(header.word_count);
-  memory.state_nodes = arena->take<uint32_t>(header.node_count);
-  memory.clocks = arena->take<Clock>(uint64_t{header.value_count} + 1);
-  return memory;
-}
-
 Status parse_name(const Reader& reader, const Sections& at, const Header& header, uint32_t length,
                   uint64_t length_offset, uint64_t* offset, Text* out) {
   if (length == 0 || length > kMaxNameLength) {

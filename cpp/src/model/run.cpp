@@ -1,7 +1,7 @@
 // Blocks of frames, node after node.
 // SPDX-License-Identifier: Apache-2.0
 #include "isa/float_mode.h"
-#include "model/stream.h"
+#include "model/execute.h"
 
 namespace grucore {
 

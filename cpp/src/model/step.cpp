@@ -1,7 +1,7 @@
 // One frame through all nodes.
 // SPDX-License-Identifier: Apache-2.0
 #include "isa/float_mode.h"
-#include "model/stream.h"
+#include "model/execute.h"
 
 namespace grucore {
 

@@ -1,6 +1,6 @@
 // The `avx512` table: AVX-512 F, BW, VL, DQ.
 // SPDX-License-Identifier: Apache-2.0
-#include "kernels/select.h"
+#include "kernels/choose.h"
 #include "kernels/kernel_table.h"
 #include "kernels/tables/target_region.h"
 

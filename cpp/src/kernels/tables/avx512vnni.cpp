@@ -1,6 +1,6 @@
 // The `avx512vnni` table: the float kernels of `avx512`, integer products by VNNI.
 // SPDX-License-Identifier: Apache-2.0
-#include "kernels/select.h"
+#include "kernels/choose.h"
 #include "kernels/kernel_table.h"
 #include "kernels/tables/target_region.h"
 

@@ -1,6 +1,6 @@
 // The `neon` table: NEON of AArch64.
 // SPDX-License-Identifier: Apache-2.0
-#include "kernels/select.h"
+#include "kernels/choose.h"
 #include "kernels/kernel_table.h"
 #include "kernels/tables/target_region.h"
 

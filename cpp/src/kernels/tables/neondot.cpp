@@ -1,6 +1,6 @@
 // The `neondot` table: the float kernels of `neon`, integer products by SDOT.
 // SPDX-License-Identifier: Apache-2.0
-#include "kernels/select.h"
+#include "kernels/choose.h"
 #include "kernels/kernel_table.h"
 #include "kernels/tables/target_region.h"
 

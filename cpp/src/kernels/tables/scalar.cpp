@@ -1,7 +1,7 @@
 // The `scalar` table: plain C++, fused multiply-add (emulated exactly where the machine has none).
 // SPDX-License-Identifier: Apache-2.0
 #define GRUCORE_PLAIN
-#include "kernels/select.h"
+#include "kernels/choose.h"
 #include "kernels/kernel_table.h"
 #include "kernels/tables/target_region.h"
 

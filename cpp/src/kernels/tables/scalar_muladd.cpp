@@ -1,7 +1,7 @@
 // The `scalar_muladd` table: plain C++, multiply then add: the twin of the muladd class.
 // SPDX-License-Identifier: Apache-2.0
 #define GRUCORE_PLAIN
-#include "kernels/select.h"
+#include "kernels/choose.h"
 #include "kernels/kernel_table.h"
 #include "kernels/tables/target_region.h"
 

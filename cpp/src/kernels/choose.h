@@ -1,7 +1,7 @@
 // Which kernel tables this build has, and how one is chosen.
 // SPDX-License-Identifier: Apache-2.0
-#ifndef GRUCORE_KERNELS_SELECT_H_
-#define GRUCORE_KERNELS_SELECT_H_
+#ifndef GRUCORE_KERNELS_CHOOSE_H_
+#define GRUCORE_KERNELS_CHOOSE_H_
 
 #include "grucore/grucore.h"
 
@@ -53,4 +53,4 @@ const KernelTable* select_table(Isa isa, const CpuFeatures& features);
 }  // namespace detail
 }  // namespace grucore
 
-#endif  // GRUCORE_KERNELS_SELECT_H_
+#endif  // GRUCORE_KERNELS_CHOOSE_H_

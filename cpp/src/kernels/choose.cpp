@@ -1,6 +1,6 @@
 // The choice of a kernel table.
 // SPDX-License-Identifier: Apache-2.0
-#include "kernels/select.h"
+#include "kernels/choose.h"
 
 #include "isa/detect.h"
 #include "kernels/kernel_table.h"
