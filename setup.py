@@ -19,6 +19,7 @@ UNIX_FLAGS = [
     "-fno-threadsafe-statics",
     "-fno-asynchronous-unwind-tables",  # nothing throws through here
     "-fno-unwind-tables",
+    "-fno-fast-math",  # whatever CFLAGS says; before the next one, since clang's turns fusing on
     "-ffp-contract=off",  # a product and a sum fuse only where the engine says so
     "-fvisibility=hidden",
     "-ffunction-sections",

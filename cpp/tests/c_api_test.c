@@ -43,7 +43,9 @@ static void check_info(const grucore_model* model) {
   CHECK(grucore_input_count(model) == 1 && grucore_output_count(model) == kMaxOutputs);
   const grucore_port x = grucore_input_info(model, 0), last = grucore_output_info(model, 1);
   CHECK(x.name.length == 1 && x.name.bytes[0] == 'x' && x.rate == 0 && x.dtype == 0 && x.features == 10);
-  CHECK(last.rate == 2 && last.features == 20);
+  CHECK(last.rate == 2 && last.features == 20 && x.period == 1 && x.skip == 0);
+  CHECK(grucore_version() == GRUCORE_VERSION &&
+        GRUCORE_VERSION == GRUCORE_VERSION_MAJOR * 10000 + GRUCORE_VERSION_MINOR * 100 + GRUCORE_VERSION_PATCH);
   const grucore_state state = grucore_state_info(model, 1);
   CHECK(grucore_state_count(model) == 3 && state.size == 20 && state.is_public);
   CHECK(state.node.length == 6 && memcmp(state.node.bytes, "gru.l1", 6) == 0 && strcmp(state.suffix, ".h") == 0);
@@ -81,6 +83,26 @@ static void check_vector(const grucore_model* model) {
   CHECK(memcmp(last_out, grucore_test_output(model, 1).data, last_bytes) == 0);
 }
 
+/* A copy goes on where the other stream is, and both give the same. */
+static void check_copy(const grucore_model* model) {
+  static alignas(64) unsigned char other_memory[16384];
+  static float frames[kMaxFloats], first[kMaxFloats], second[kMaxFloats], last[kMaxFloats];
+  const grucore_stream_options options = {1, 1, 0};
+  const uint32_t in = grucore_input_info(model, 0).features, out = grucore_output_info(model, 0).features;
+  grucore_stream *stream = open_stream(model, 4), *other = NULL;
+  CHECK(grucore_init_stream(model, &options, other_memory, sizeof other_memory, &other) == GRUCORE_kOk);
+  for (uint32_t i = 0; i < 4 * in; ++i) frames[i] = (float)(i % 5) / 4 - 0.5f;
+  const void* inputs[1] = {frames};
+  void* outputs[kMaxOutputs] = {first, last};
+  CHECK(grucore_output_frames(stream, 0, 0, 4) == 4 && grucore_output_frames(stream, 1, 0, 4) == 1);
+  CHECK(grucore_step(stream, inputs, outputs) == 3);
+  grucore_copy_stream(stream, other);
+  CHECK(grucore_step(stream, inputs, outputs) == 3);
+  outputs[0] = second;
+  CHECK(grucore_step(other, inputs, outputs) == 3);
+  CHECK(memcmp(first, second, out * sizeof(float)) == 0);
+}
+
 static void check_refusals(void) {
   const grucore_model* model = NULL;
   grucore_report report;
@@ -112,6 +134,7 @@ int main(void) {
     CHECK(grucore_model_isa(model) == isa);
     check_info(model);
     check_vector(model);
+    check_copy(model);
   }
   CHECK(tables > 0 && grucore_isa_supported(grucore_best_isa()));
   printf("c_api_test: %d tables, %d failed: %s\n", tables, failures, failures ? "FAILED" : "ok");

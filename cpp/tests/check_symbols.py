@@ -52,6 +52,10 @@ def symbols(nm: str, path: str, *options: str) -> list[tuple[str, str]]:
     return [(row[1], row[0]) for row in rows if len(row) >= 2]
 
 
+def is_table(path: str) -> bool:
+    return Path(path).parent.name == "tables"
+
+
 def check_object(nm: str, readelf: str, path: str) -> list[str]:
     """What is wrong with one object."""
     faults = []
@@ -64,8 +68,8 @@ def check_object(nm: str, readelf: str, path: str) -> list[str]:
     if re.search(r"\.(init_array|ctors|preinit_array)", sections):
         faults.append("has static initialisers")
     faults += [f"asks for {name}" for name in sorted(undefined) if FORBIDDEN.match(name)]
-    if Path(path).name.startswith("kernels_"):
-        isa = Path(path).name.removeprefix("kernels_").split(".")[0]
+    if is_table(path):
+        isa = Path(path).name.split(".")[0]
         # The file of another architecture's table is empty.
         own = f"_ZN7grucore6detail{len(isa)}{isa}"
         others = [name for name in strong if not (name.startswith(own) and SHARED.match(name))]
@@ -91,7 +95,7 @@ def check_objects(nm: str, readelf: str, paths: list[str]) -> list[str]:
         for name in sorted(undefined - defined - MEMORY - SYSTEM)
         if name not in {"_GLOBAL_OFFSET_TABLE_", "__stack_chk_fail"}
     ]
-    kernels = [path for path in paths if Path(path).name.startswith("kernels_")]
+    kernels = [path for path in paths if is_table(path)]
     full = [path for path in kernels if any(kind in "RDB" for kind, _ in symbols(nm, path))]
     if not full:
         faults.append("no kernel table was checked")

@@ -1,6 +1,6 @@
-// Writes a small model with its test vector as a C array, for programs that have no file system.
+// Writes a small model with its test vector, as a file or as a C array for programs that have no file system.
 // SPDX-License-Identifier: Apache-2.0
-// Usage: make_model HEADER
+// Usage: make_model FILE [int8]   FILE.gru: the file itself; else a C header
 #include <stdio.h>
 
 #include "harness.h"
@@ -71,6 +71,11 @@ int main(int argc, char** argv) {
   const Bytes file = file_of(is_int8, x, y, last);
   FILE* header = fopen(argv[1], "wb");
   if (!header) return 1;
+  const char* end = strrchr(argv[1], '.');
+  if (end && strcmp(end, ".gru") == 0) {
+    fwrite(file.data(), 1, file.size(), header);
+    return fclose(header);
+  }
   fprintf(header, "// A small model: two GRU layers of %u, a dense layer, and what they gave on the host.\n", kHidden);
   fprintf(header, "// SPDX-License-Identifier: Apache-2.0\n#include <stdalign.h>\n\n");
   fprintf(header, "alignas(64) static const unsigned char small_model[%zu] = {", file.size());

@@ -21,7 +21,7 @@ esac
 
 if [ ! -f "$out/small_model.h" ]; then
   "${CXX:-c++}" -std=c++17 -O1 -ffp-contract=off -fno-rtti -I"$cpp/include" -I"$cpp/src" -I"$cpp/tests" \
-    "$cpp/tests/make_model.cpp" "$cpp"/src/*/*.cpp -o "$out/make_model"
+    "$cpp/tests/make_model.cpp" $(find "$cpp/src" -name "*.cpp") -o "$out/make_model"
   "$out/make_model" "$out/small_model.h" ${2:+int8}
 fi
 
@@ -31,9 +31,9 @@ flags=("${target[@]}" -std=c++17 -Os -ffreestanding -ffp-contract=off -fno-excep
   -Wall -Wextra -Wdouble-promotion -DGRUCORE_ONLY_SCALAR ${weights:+"$weights"} '-DGRUCORE_LAYER_LIST="layers.inc"' -I"$here" -I"$cpp/include" -I"$cpp/src" -I"$out")
 
 objects=()
-for source in "$cpp"/src/*/*.cpp; do
+for source in $(find "$cpp/src" -name "*.cpp"); do
   [ "$(basename "$source")" = c_api.cpp ] && continue
-  object="$out/objects/$(basename "$source" .cpp).o"
+  object=$out/objects/$(tr / _ <<< "${source#"$cpp"/src/}").o  # two folders may have a file of one name
   arm-none-eabi-g++ "${flags[@]}" -c "$source" -o "$object"
   objects+=("$object")
 done

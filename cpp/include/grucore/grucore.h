@@ -6,7 +6,13 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "grucore/export.h"
+#include "grucore/version.h"
+
 namespace grucore {
+
+// Of the library that is linked, as GRUCORE_VERSION is of the header.
+GRUCORE_API uint32_t version();
 
 // ---------------------------------------------------------------------------------------------- errors
 
@@ -16,8 +22,8 @@ enum class [[nodiscard]] Status : uint8_t {
 #undef GRUCORE_STATUS
 };
 
-const char* status_name(Status status);     // "kBadMagic"
-const char* status_meaning(Status status);  // one sentence
+GRUCORE_API const char* status_name(Status status);     // "kBadMagic"
+GRUCORE_API const char* status_meaning(Status status);  // one sentence
 
 constexpr uint32_t kNone = 0xffffffffu;
 
@@ -43,9 +49,9 @@ constexpr uint32_t kIsaCount = 9;
 // Float results are the same bits within a class (docs/numerics.md).
 enum class Numerics : uint8_t { kExact = 0, kFused = 1, kMulAdd = 2 };
 
-const char* isa_name(Isa isa);
-bool isa_supported(Isa isa);  // compiled in, and this machine and its system can run it
-Isa best_isa();               // the last supported row of isa_list.inc
+GRUCORE_API const char* isa_name(Isa isa);
+GRUCORE_API bool isa_supported(Isa isa);  // compiled in, and this machine and its system can run it
+GRUCORE_API Isa best_isa();               // the last supported row of isa_list.inc
 
 // --------------------------------------------------------------------------------------------- models
 
@@ -87,30 +93,30 @@ struct TestVector {
 };
 
 // Bytes of the arena that load needs. Reads the header only; `file` must hold `file_bytes` readable bytes.
-Status plan_model(const void* file, size_t file_bytes, MemoryPlan* plan, LoadReport* report = nullptr);
+GRUCORE_API Status plan_model(const void* file, size_t file_bytes, MemoryPlan* plan, LoadReport* report = nullptr);
 
 // Checks the whole file (length, checksum, every field) and builds the model in `arena`. The model keeps
 // pointers into `file`, which must stay and not change. Both must be aligned to kAlignment. `*model` is
 // written only on kOk.
-Status load(const void* file, size_t file_bytes, Isa isa, void* arena, size_t arena_bytes, const Model** model,
-            LoadReport* report = nullptr);
+GRUCORE_API Status load(const void* file, size_t file_bytes, Isa isa, void* arena, size_t arena_bytes,
+                        const Model** model, LoadReport* report = nullptr);
 
-Isa model_isa(const Model* model);
-Numerics model_numerics(const Model* model);
-uint32_t input_count(const Model* model);
-uint32_t output_count(const Model* model);
-PortInfo input_info(const Model* model, uint32_t index);
-PortInfo output_info(const Model* model, uint32_t index);
-uint32_t state_count(const Model* model);
-StateInfo state_info(const Model* model, uint32_t index);
-TestVector test_input(const Model* model, uint32_t index);
-TestVector test_output(const Model* model, uint32_t index);
-Text model_metadata(const Model* model);
+GRUCORE_API Isa model_isa(const Model* model);
+GRUCORE_API Numerics model_numerics(const Model* model);
+GRUCORE_API uint32_t input_count(const Model* model);
+GRUCORE_API uint32_t output_count(const Model* model);
+GRUCORE_API PortInfo input_info(const Model* model, uint32_t index);
+GRUCORE_API PortInfo output_info(const Model* model, uint32_t index);
+GRUCORE_API uint32_t state_count(const Model* model);
+GRUCORE_API StateInfo state_info(const Model* model, uint32_t index);
+GRUCORE_API TestVector test_input(const Model* model, uint32_t index);
+GRUCORE_API TestVector test_output(const Model* model, uint32_t index);
+GRUCORE_API Text model_metadata(const Model* model);
 // The first node that reads the future, or kNone when the model can be stepped.
-uint32_t first_unstreamable_node(const Model* model);
-Text node_name(const Model* model, uint32_t node);
+GRUCORE_API uint32_t first_unstreamable_node(const Model* model);
+GRUCORE_API Text node_name(const Model* model, uint32_t node);
 // Multiply-adds of one frame through every per-frame node.
-uint64_t macs_per_frame(const Model* model);
+GRUCORE_API uint64_t macs_per_frame(const Model* model);
 
 // -------------------------------------------------------------------------------------------- streams
 
@@ -124,20 +130,21 @@ struct StreamOptions {
   Nonfinite nonfinite = Nonfinite::kPropagate;
 };
 
-Status plan_stream(const Model* model, const StreamOptions& options, MemoryPlan* plan);
-Status init_stream(const Model* model, const StreamOptions& options, void* arena, size_t arena_bytes, Stream** stream);
+GRUCORE_API Status plan_stream(const Model* model, const StreamOptions& options, MemoryPlan* plan);
+GRUCORE_API Status init_stream(const Model* model, const StreamOptions& options, void* arena, size_t arena_bytes,
+                               Stream** stream);
 
 // Back to the initial state: every row, or `count` rows.
-void reset(Stream* stream) noexcept;
-void reset_rows(Stream* stream, const uint32_t* rows, uint32_t count) noexcept;
+GRUCORE_API void reset(Stream* stream) noexcept;
+GRUCORE_API void reset_rows(Stream* stream, const uint32_t* rows, uint32_t count) noexcept;
 
 // One frame of every row. inputs[i] is (batch, features), outputs[i] is (batch, features), contiguous.
 // Returns a mask of the outputs written: those whose clock ticks at this frame, for some row; other rows'
 // outputs stay untouched. 0 if the model cannot be streamed.
-uint64_t step(Stream* stream, const void* const* inputs, void* const* outputs) noexcept;
+GRUCORE_API uint64_t step(Stream* stream, const void* const* inputs, void* const* outputs) noexcept;
 // The same for `count` rows (ascending, each once) only; other rows of state and outputs stay untouched.
-uint64_t step_rows(Stream* stream, const void* const* inputs, void* const* outputs, const uint32_t* rows,
-                   uint32_t count) noexcept;
+GRUCORE_API uint64_t step_rows(Stream* stream, const void* const* inputs, void* const* outputs, const uint32_t* rows,
+                               uint32_t count) noexcept;
 
 struct ConstSignal {
   const void* data;
@@ -151,27 +158,27 @@ struct Signal {
 };
 
 // How many values of an output the next `frames` frames of a row give: 1 for one per sequence.
-uint32_t output_frames(const Stream* stream, uint32_t output, uint32_t row, uint32_t frames) noexcept;
+GRUCORE_API uint32_t output_frames(const Stream* stream, uint32_t output, uint32_t row, uint32_t frames) noexcept;
 
 // `frames` frames of every row, continuing the state. lengths[row] <= frames (or null: all are full);
 // past its length a row's state stays and its outputs are 0. outputs[i] has room for output_frames(...)
 // values of each row. A model that cannot stream takes the frames
 // as a whole sequence, frames <= options.block, and starts its reverse directions from their state.
-void run(Stream* stream, uint32_t frames, const ConstSignal* inputs, const Signal* outputs,
-         const uint32_t* lengths) noexcept;
+GRUCORE_API void run(Stream* stream, uint32_t frames, const ConstSignal* inputs, const Signal* outputs,
+                     const uint32_t* lengths) noexcept;
 
 // Copies of one state of one row: size floats.
-void get_state(const Stream* stream, uint32_t state, uint32_t row, float* out) noexcept;
-void set_state(Stream* stream, uint32_t state, uint32_t row, const float* values) noexcept;
+GRUCORE_API void get_state(const Stream* stream, uint32_t state, uint32_t row, float* out) noexcept;
+GRUCORE_API void set_state(Stream* stream, uint32_t state, uint32_t row, const float* values) noexcept;
 
 // Makes `to` what `from` is: all states, public and internal, and the frames seen. Both are streams of one
 // model with the same batch; blocks may differ.
-void copy_stream(const Stream* from, Stream* to) noexcept;
+GRUCORE_API void copy_stream(const Stream* from, Stream* to) noexcept;
 
 // What happened since the last call of take_flags.
 constexpr uint32_t kFlagNonfiniteInput = 1;   // a NaN or infinity came in
 constexpr uint32_t kFlagNonfiniteOutput = 2;  // a NaN or infinity went out, from finite or other input
-uint32_t take_flags(Stream* stream) noexcept;
+GRUCORE_API uint32_t take_flags(Stream* stream) noexcept;
 
 }  // namespace grucore
 

@@ -7,9 +7,15 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "grucore/export.h"
+#include "grucore/version.h"
+
 #ifdef __cplusplus
 extern "C" {
 #endif
+
+/* Of the library that is linked, as GRUCORE_VERSION is of the header. */
+GRUCORE_API uint32_t grucore_version(void);
 
 /* GRUCORE_kOk, GRUCORE_kTruncated, ...: the list and its meanings are in status.inc. */
 typedef uint32_t grucore_status;
@@ -18,8 +24,8 @@ enum {
 #include "grucore/status.inc"
 #undef GRUCORE_STATUS
 };
-const char* grucore_status_name(grucore_status status);    /* "kBadMagic" */
-const char* grucore_status_meaning(grucore_status status); /* one sentence */
+GRUCORE_API const char* grucore_status_name(grucore_status status);    /* "kBadMagic" */
+GRUCORE_API const char* grucore_status_meaning(grucore_status status); /* one sentence */
 
 #define GRUCORE_NONE 0xffffffffu
 #define GRUCORE_ALIGNMENT 64 /* of files and arenas */
@@ -41,9 +47,9 @@ enum {
 #include "grucore/isa_list.inc"
 #undef GRUCORE_ISA_ROW
 };
-const char* grucore_isa_name(grucore_isa isa);
-int grucore_isa_supported(grucore_isa isa); /* compiled in, and this machine can run it */
-grucore_isa grucore_best_isa(void);
+GRUCORE_API const char* grucore_isa_name(grucore_isa isa);
+GRUCORE_API int grucore_isa_supported(grucore_isa isa); /* compiled in, and this machine can run it */
+GRUCORE_API grucore_isa grucore_best_isa(void);
 
 /* ---------------------------------------------------------------------------------------------- models */
 
@@ -51,12 +57,13 @@ typedef struct grucore_model grucore_model;   /* immutable: any number of thread
 typedef struct grucore_stream grucore_stream; /* one thread at a time */
 
 /* Bytes of the arena that grucore_load needs. Reads the header only. `report` may be null. */
-grucore_status grucore_plan_model(const void* file, size_t file_bytes, size_t* arena_bytes, grucore_report* report);
+GRUCORE_API grucore_status grucore_plan_model(const void* file, size_t file_bytes, size_t* arena_bytes,
+                                              grucore_report* report);
 
 /* Checks the whole file and builds the model in `arena`. The model keeps pointers into `file`, which must stay
    and not change. Both must be aligned to GRUCORE_ALIGNMENT. `*model` is written on success only. */
-grucore_status grucore_load(const void* file, size_t file_bytes, grucore_isa isa, void* arena, size_t arena_bytes,
-                            const grucore_model** model, grucore_report* report);
+GRUCORE_API grucore_status grucore_load(const void* file, size_t file_bytes, grucore_isa isa, void* arena,
+                                        size_t arena_bytes, const grucore_model** model, grucore_report* report);
 
 typedef struct grucore_text { /* not terminated by a zero; lies in the file */
   const char* bytes;
@@ -66,9 +73,10 @@ typedef struct grucore_text { /* not terminated by a zero; lies in the file */
 typedef struct grucore_port { /* an input or an output */
   grucore_text name;
   uint32_t features;
-  uint32_t period;
-  uint32_t dtype; /* 0: float, 1: int32_t */
-  uint32_t rate;  /* 0: per frame, 1: per `period` frames, 2: per sequence */
+  uint32_t period; /* frames of the input from one value to the next */
+  uint32_t skip;   /* first frames of a stream without a value */
+  uint32_t dtype;  /* 0: float, 1: int32_t */
+  uint32_t rate;   /* 0: per frame, 1: per `period` frames, 2: per sequence */
 } grucore_port;
 
 typedef struct grucore_state { /* what a stream carries from frame to frame */
@@ -83,21 +91,22 @@ typedef struct grucore_test_vector {
   uint32_t frames;  /* 0: the file has none */
 } grucore_test_vector;
 
-grucore_isa grucore_model_isa(const grucore_model* model);
-uint32_t grucore_model_numerics(const grucore_model* model); /* 0: exact, 1: fused, 2: muladd (docs/numerics.md) */
-uint32_t grucore_input_count(const grucore_model* model);
-uint32_t grucore_output_count(const grucore_model* model);
-grucore_port grucore_input_info(const grucore_model* model, uint32_t index);
-grucore_port grucore_output_info(const grucore_model* model, uint32_t index);
-uint32_t grucore_state_count(const grucore_model* model);
-grucore_state grucore_state_info(const grucore_model* model, uint32_t index);
-grucore_test_vector grucore_test_input(const grucore_model* model, uint32_t index);
-grucore_test_vector grucore_test_output(const grucore_model* model, uint32_t index);
-grucore_text grucore_model_metadata(const grucore_model* model);
+GRUCORE_API grucore_isa grucore_model_isa(const grucore_model* model);
+GRUCORE_API uint32_t
+grucore_model_numerics(const grucore_model* model); /* 0: exact, 1: fused, 2: muladd (docs/numerics.md) */
+GRUCORE_API uint32_t grucore_input_count(const grucore_model* model);
+GRUCORE_API uint32_t grucore_output_count(const grucore_model* model);
+GRUCORE_API grucore_port grucore_input_info(const grucore_model* model, uint32_t index);
+GRUCORE_API grucore_port grucore_output_info(const grucore_model* model, uint32_t index);
+GRUCORE_API uint32_t grucore_state_count(const grucore_model* model);
+GRUCORE_API grucore_state grucore_state_info(const grucore_model* model, uint32_t index);
+GRUCORE_API grucore_test_vector grucore_test_input(const grucore_model* model, uint32_t index);
+GRUCORE_API grucore_test_vector grucore_test_output(const grucore_model* model, uint32_t index);
+GRUCORE_API grucore_text grucore_model_metadata(const grucore_model* model);
 /* The first node that reads the future, or GRUCORE_NONE when the model can be stepped. */
-uint32_t grucore_first_unstreamable_node(const grucore_model* model);
-grucore_text grucore_node_name(const grucore_model* model, uint32_t node);
-uint64_t grucore_macs_per_frame(const grucore_model* model);
+GRUCORE_API uint32_t grucore_first_unstreamable_node(const grucore_model* model);
+GRUCORE_API grucore_text grucore_node_name(const grucore_model* model, uint32_t node);
+GRUCORE_API uint64_t grucore_macs_per_frame(const grucore_model* model);
 
 /* --------------------------------------------------------------------------------------------- streams */
 
@@ -107,21 +116,21 @@ typedef struct grucore_stream_options {
   uint32_t hold;  /* 0: a non-finite frame propagates; 1: it is skipped and its outputs are NaN */
 } grucore_stream_options;
 
-grucore_status grucore_plan_stream(const grucore_model* model, const grucore_stream_options* options,
-                                   size_t* arena_bytes);
-grucore_status grucore_init_stream(const grucore_model* model, const grucore_stream_options* options, void* arena,
-                                   size_t arena_bytes, grucore_stream** stream);
+GRUCORE_API grucore_status grucore_plan_stream(const grucore_model* model, const grucore_stream_options* options,
+                                               size_t* arena_bytes);
+GRUCORE_API grucore_status grucore_init_stream(const grucore_model* model, const grucore_stream_options* options,
+                                               void* arena, size_t arena_bytes, grucore_stream** stream);
 
 /* Back to the initial state: every row, or `count` rows. */
-void grucore_reset(grucore_stream* stream);
-void grucore_reset_rows(grucore_stream* stream, const uint32_t* rows, uint32_t count);
+GRUCORE_API void grucore_reset(grucore_stream* stream);
+GRUCORE_API void grucore_reset_rows(grucore_stream* stream, const uint32_t* rows, uint32_t count);
 
 /* One frame of every row. inputs[i] is (batch, features), outputs[i] is (batch, features), contiguous.
    Returns a mask of the outputs written: 0 where the model cannot be stepped. */
-uint64_t grucore_step(grucore_stream* stream, const void* const* inputs, void* const* outputs);
+GRUCORE_API uint64_t grucore_step(grucore_stream* stream, const void* const* inputs, void* const* outputs);
 /* The same for `count` rows only, ascending, each once; everything else stays untouched. */
-uint64_t grucore_step_rows(grucore_stream* stream, const void* const* inputs, void* const* outputs,
-                           const uint32_t* rows, uint32_t count);
+GRUCORE_API uint64_t grucore_step_rows(grucore_stream* stream, const void* const* inputs, void* const* outputs,
+                                       const uint32_t* rows, uint32_t count);
 
 typedef struct grucore_const_signal {
   const void* data;
@@ -135,19 +144,29 @@ typedef struct grucore_signal {
   size_t frame_stride; /* not read at rate 2 */
 } grucore_signal;
 
+/* How many values of an output the next `frames` frames of a row give: 1 for one per sequence. */
+GRUCORE_API uint32_t grucore_output_frames(const grucore_stream* stream, uint32_t output, uint32_t row,
+                                           uint32_t frames);
+
 /* `frames` frames of every row, continuing the state. lengths[row] <= frames, or null: all are full; past its
-   length a row's state stays and its outputs are 0. */
-void grucore_run(grucore_stream* stream, uint32_t frames, const grucore_const_signal* inputs,
-                 const grucore_signal* outputs, const uint32_t* lengths);
+   length a row's state stays and its outputs are 0. outputs[i] has room for grucore_output_frames(...) values of each
+   row. A model that cannot stream takes the frames as a whole sequence, frames <= options.block, and starts its reverse
+   directions from their state. */
+GRUCORE_API void grucore_run(grucore_stream* stream, uint32_t frames, const grucore_const_signal* inputs,
+                             const grucore_signal* outputs, const uint32_t* lengths);
 
 /* Copies of one state of one row: `size` floats. */
-void grucore_get_state(const grucore_stream* stream, uint32_t state, uint32_t row, float* out);
-void grucore_set_state(grucore_stream* stream, uint32_t state, uint32_t row, const float* values);
+GRUCORE_API void grucore_get_state(const grucore_stream* stream, uint32_t state, uint32_t row, float* out);
+GRUCORE_API void grucore_set_state(grucore_stream* stream, uint32_t state, uint32_t row, const float* values);
+
+/* Makes `to` what `from` is: all states, public and internal, and the frames seen. Both are streams of one model with
+   the same batch; blocks may differ. */
+GRUCORE_API void grucore_copy_stream(const grucore_stream* from, grucore_stream* to);
 
 /* What happened since the last call: a NaN or infinity came in, or went out. */
 #define GRUCORE_FLAG_NONFINITE_INPUT 1u
 #define GRUCORE_FLAG_NONFINITE_OUTPUT 2u
-uint32_t grucore_take_flags(grucore_stream* stream);
+GRUCORE_API uint32_t grucore_take_flags(grucore_stream* stream);
 
 #ifdef __cplusplus
 }

@@ -6,6 +6,7 @@
 
 #include "format/reader.h"
 #include "graph/graph.h"
+#include "isa/strict_math.h"
 #include "kernels/kernel_table.h"
 
 namespace grucore {

@@ -16,7 +16,11 @@ grucore::Stream* of(grucore_stream* stream) { return reinterpret_cast<grucore::S
 
 grucore_text of(const grucore::Text& text) { return {text.bytes, text.length}; }
 grucore_port of(const grucore::PortInfo& port) {
-  return {of(port.name), port.features, port.period, static_cast<uint32_t>(port.dtype),
+  return {of(port.name),
+          port.features,
+          port.period,
+          port.skip,
+          static_cast<uint32_t>(port.dtype),
           static_cast<uint32_t>(port.rate)};
 }
 grucore::StreamOptions of(const grucore_stream_options& options) {
@@ -43,6 +47,8 @@ Status status_of(grucore_status status) { return static_cast<Status>(status < 25
 grucore::Isa isa_of(grucore_isa isa) { return static_cast<grucore::Isa>(isa < 255 ? isa : 255); }
 
 }  // namespace
+
+uint32_t grucore_version(void) { return grucore::version(); }
 
 const char* grucore_status_name(grucore_status status) { return grucore::status_name(status_of(status)); }
 const char* grucore_status_meaning(grucore_status status) { return grucore::status_meaning(status_of(status)); }
@@ -133,6 +139,10 @@ uint64_t grucore_step_rows(grucore_stream* stream, const void* const* inputs, vo
   return grucore::step_rows(of(stream), inputs, outputs, rows, count);
 }
 
+uint32_t grucore_output_frames(const grucore_stream* stream, uint32_t output, uint32_t row, uint32_t frames) {
+  return grucore::output_frames(of(stream), output, row, frames);
+}
+
 void grucore_run(grucore_stream* stream, uint32_t frames, const grucore_const_signal* inputs,
                  const grucore_signal* outputs, const uint32_t* lengths) {
   grucore::run(of(stream), frames, reinterpret_cast<const grucore::ConstSignal*>(inputs),
@@ -145,5 +155,7 @@ void grucore_get_state(const grucore_stream* stream, uint32_t state, uint32_t ro
 void grucore_set_state(grucore_stream* stream, uint32_t state, uint32_t row, const float* values) {
   grucore::set_state(of(stream), state, row, values);
 }
+
+void grucore_copy_stream(const grucore_stream* from, grucore_stream* to) { grucore::copy_stream(of(from), of(to)); }
 
 uint32_t grucore_take_flags(grucore_stream* stream) { return grucore::take_flags(of(stream)); }

@@ -5,6 +5,8 @@
 
 namespace grucore {
 
+uint32_t version() { return GRUCORE_VERSION; }
+
 const char* status_name(Status status) {
   switch (status) {
 #define GRUCORE_STATUS(name, number, python, meaning) \

@@ -3,6 +3,8 @@
 #ifndef GRUCORE_KERNELS_TABLES_TARGET_REGION_H_
 #define GRUCORE_KERNELS_TABLES_TARGET_REGION_H_
 
+#include "isa/strict_math.h"
+
 #define GRUCORE_PRAGMA(text) _Pragma(#text)
 
 // Plain C++ lanes are loops themselves: unrolled again they are ten times the code and no faster.

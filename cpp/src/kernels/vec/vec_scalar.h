@@ -3,13 +3,6 @@
 // No include guard: included once per kernel file. GRUCORE_FUSED says whether mul_add rounds once (1) or twice (0).
 // The includer has <stdint.h> and kernels/tables/target_region.h.
 
-#if defined(__FAST_MATH__)
-#error "grucore promises the same bits everywhere: compile without -ffast-math"
-#endif
-#if defined(__i386__) && !defined(__SSE2_MATH__)
-#error "x87 rounds differently: compile with -msse2 -mfpmath=sse"
-#endif
-
 #include "kernels/vec/half.h"
 #include "kernels/vec/square_root.h"
 
