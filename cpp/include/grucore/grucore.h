@@ -84,7 +84,9 @@ struct StateInfo {     // what a stream carries from frame to frame
   Text node;           // the state is called "<node>.h" when recurrent
   const char* suffix;  // ".h"
   uint32_t size;       // floats for each row
-  bool is_public;      // shown to users; others are internal, e.g. the last frame that `take` keeps
+  uint32_t frames;     // of a history: size is frames x channels, oldest first; 0: a vector
+  uint32_t channels;
+  bool is_public;  // shown to users; others are internal, e.g. the last frame that `take` keeps
 };
 
 struct TestVector {

@@ -83,6 +83,8 @@ typedef struct grucore_state { /* what a stream carries from frame to frame */
   grucore_text node;
   const char* suffix; /* the state is called "<node><suffix>" */
   uint32_t size;      /* floats for each row */
+  uint32_t frames;    /* of a history: size is frames x channels, oldest first; 0: a vector */
+  uint32_t channels;
   int is_public;
 } grucore_state;
 

@@ -49,6 +49,25 @@ struct Tensor {
   uint64_t record_offset;  // for reports
 };
 
+// What a node carries from frame to frame, for each row.
+struct StateSpec {
+  const char* suffix;    // the state is called "<node><suffix>"
+  uint32_t frames;       // of a history of frames; 0: a single vector
+  uint32_t channels;     // floats of the vector, or of each frame
+  bool is_public;        // shown to users
+  const float* initial;  // size() floats; null: zeros
+
+  uint32_t size() const { return (frames ? frames : 1) * channels; }
+};
+constexpr uint32_t kMaxStates = 2;  // of a node
+
+// A state of the model. The states of a node lie side by side in a row of its memory, each padded to whole panels.
+struct State {
+  StateSpec spec;
+  uint32_t node;
+  uint32_t offset;  // floats, from the start of the node's row
+};
+
 constexpr size_t kParamsBytes = 256;
 
 struct Node {
@@ -57,8 +76,7 @@ struct Node {
   const uint32_t* inputs;  // value indices
   uint32_t input_count;
   uint32_t output;
-  uint32_t state_size;                             // floats for each row; 0: none
-  uint32_t state;                                  // index among the model's states
+  uint32_t state_stride;                           // floats of a row of all its states; 0: none
   alignas(16) unsigned char params[kParamsBytes];  // the layer kind's own struct
 
   template <class Params>

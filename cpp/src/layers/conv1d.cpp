@@ -71,7 +71,9 @@ Status parse(const NodeSource& source, void* out) {
 }
 
 bool reads_future(const void* params) { return of(params).ahead > 0; }
-uint32_t state_size(const void* params) { return of(params).history * of(params).channels_in; }
+uint32_t states(const void* params, StateSpec* out) {
+  return history_state(of(params).history, of(params).channels_in, out);
+}
 uint32_t window(const ConvParams& p) { return p.weight.inputs * p.weight.segments; }  // numbers of one group
 uint64_t macs(const void* params) { return uint64_t{of(params).channels_out} * window(of(params)); }
 bool has_float_product(const void* params) { return !is_integer(of(params).weight.kind); }
@@ -161,10 +163,8 @@ constexpr LayerKind make() {
   kind.reads_future = reads_future;
   kind.macs = macs;
   kind.has_float_product = has_float_product;
-  kind.state_size = state_size;
+  kind.states = states;
   kind.scratch_floats = scratch_floats;
-  kind.state_suffix = ".history";
-  kind.state_is_public = true;
   return kind;
 }
 

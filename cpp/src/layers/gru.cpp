@@ -78,9 +78,11 @@ Status parse(const NodeSource& source, void* out) {
   return Status::kOk;
 }
 
-uint32_t state_size(const void* params) { return of(params).weight_hh.rows; }
+uint32_t states(const void* params, StateSpec* out) {
+  *out = {".h", 0, of(params).weight_hh.rows, true, of(params).initial_state};
+  return 1;
+}
 bool reads_future(const void* params) { return of(params).reverse; }
-const float* initial_state(const void* params) { return of(params).initial_state; }
 
 uint64_t macs(const void* params) {
   const GruParams& p = of(params);
@@ -231,13 +233,10 @@ constexpr LayerKind make() {
   kind.reads_future = reads_future;
   kind.macs = macs;
   kind.has_float_product = has_float_product;
-  kind.state_size = state_size;
-  kind.initial_state = initial_state;
+  kind.states = states;
   kind.scratch_floats = scratch_floats;
   kind.plan_bytes = sizeof(GruPlan);
   kind.plan = plan;
-  kind.state_suffix = ".h";
-  kind.state_is_public = true;
   return kind;
 }
 

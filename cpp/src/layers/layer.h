@@ -96,7 +96,7 @@ struct Block {
 };
 
 struct NodeMemory {
-  float* state;  // (batch, state_stride)
+  float* state;  // (batch, state_stride): a row has all states of the node
   size_t state_stride;
   float* scratch;
   void* plan;
@@ -119,17 +119,14 @@ struct LayerKind {
 
   // The rest is null where the layer has nothing of the kind.
   bool (*reads_future)(const void* params) = nullptr;
-  uint64_t (*macs)(const void* params) = nullptr;               // multiply-adds of one frame of one row
-  bool (*has_float_product)(const void* params) = nullptr;      // of float32 or float16 weights
-  uint32_t (*state_size)(const void* params) = nullptr;         // floats for each row; 0: none
-  const float* (*initial_state)(const void* params) = nullptr;  // state_size floats; null: zeros
+  uint64_t (*macs)(const void* params) = nullptr;                    // multiply-adds of one frame of one row
+  bool (*has_float_product)(const void* params) = nullptr;           // of float32 or float16 weights
+  uint32_t (*states)(const void* params, StateSpec* out) = nullptr;  // at most kMaxStates; returns how many
   // Floats of scratch for a block of so many frames and rows; in 64 bits against overflow.
   uint64_t (*scratch_floats)(const void* params, const KernelTable& table, uint32_t batch, uint32_t frames) = nullptr;
   // What a block would else work out anew: memory.plan, of so many bytes, written once for a stream.
   size_t plan_bytes = 0;
   void (*plan)(const Node& node, const NodeMemory& memory, const StreamShape& shape) = nullptr;
-  const char* state_suffix = nullptr;  // of "<node><suffix>"
-  bool state_is_public = false;
 };
 
 const LayerKind* find_layer_kind(uint32_t number);

@@ -42,7 +42,10 @@ Status parse(const NodeSource& source, void* out) {
 }
 
 // Sum or maximum so far, then the number of frames: an integer in a float's place.
-uint32_t state_size(const void* params) { return of(params).features + 1; }
+uint32_t states(const void* params, StateSpec* out) {
+  *out = {".frames", 0, of(params).features + 1, false, nullptr};
+  return 1;
+}
 
 void take_frame(const PoolParams& p, const FloatKernels& table, float* state, const float* x) {
   uint32_t count;
@@ -93,8 +96,7 @@ void run(const Node& node, const NodeMemory& memory, const Block& block) {
 
 constexpr LayerKind make() {
   LayerKind kind = {12, "pool", parse, run};
-  kind.state_size = state_size;
-  kind.state_suffix = ".frames";
+  kind.states = states;
   return kind;
 }
 

@@ -41,7 +41,9 @@ Status parse(const NodeSource& source, void* out) {
 }
 
 uint32_t history_of(const Pool1dParams& p) { return p.taps - 1; }
-uint32_t state_size(const void* params) { return history_of(of(params)) * of(params).channels; }
+uint32_t states(const void* params, StateSpec* out) {
+  return history_state(history_of(of(params)), of(params).channels, out);
+}
 
 // The frames of one row.
 uint64_t scratch_floats(const void* params, const KernelTable&, uint32_t, uint32_t frames) {
@@ -74,10 +76,8 @@ void run(const Node& node, const NodeMemory& memory, const Block& block) {
 
 constexpr LayerKind make() {
   LayerKind kind = {16, "pool1d", parse, run};
-  kind.state_size = state_size;
+  kind.states = states;
   kind.scratch_floats = scratch_floats;
-  kind.state_suffix = ".history";
-  kind.state_is_public = true;
   return kind;
 }
 

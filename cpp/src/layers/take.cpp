@@ -34,7 +34,10 @@ Status parse(const NodeSource& source, void* out) {
 }
 
 // The frame, then whether there was one.
-uint32_t state_size(const void* params) { return of(params).features + 1; }
+uint32_t states(const void* params, StateSpec* out) {
+  *out = {".frame", 0, of(params).features + 1, false, nullptr};
+  return 1;
+}
 
 void run(const Node& node, const NodeMemory& memory, const Block& block) {
   const TakeParams& p = node.as<TakeParams>();
@@ -60,8 +63,7 @@ void run(const Node& node, const NodeMemory& memory, const Block& block) {
 
 constexpr LayerKind make() {
   LayerKind kind = {3, "take", parse, run};
-  kind.state_size = state_size;
-  kind.state_suffix = ".frame";
+  kind.states = states;
   return kind;
 }
 

@@ -24,6 +24,12 @@ inline Status expect_window_clock(const NodeSource& source, uint32_t lost, uint3
   return y.skip == skip ? Status::kOk : source.refuse(Status::kBadShape, y.skip, skip);
 }
 
+// The frames that a layer looks back over, as its state.
+inline uint32_t history_state(uint32_t frames, uint32_t channels, StateSpec* out) {
+  *out = {".history", frames, channels, true, nullptr};
+  return frames ? 1 : 0;
+}
+
 inline bool has_row(const Rows& rows, uint32_t row) {  // ascending
   if (!rows.index) return true;
   uint32_t low = 0, high = rows.count;

@@ -91,7 +91,7 @@ grucore_port grucore_output_info(const grucore_model* model, uint32_t index) {
 uint32_t grucore_state_count(const grucore_model* model) { return grucore::state_count(of(model)); }
 grucore_state grucore_state_info(const grucore_model* model, uint32_t index) {
   const grucore::StateInfo state = grucore::state_info(of(model), index);
-  return {of(state.node), state.suffix, state.size, state.is_public ? 1 : 0};
+  return {of(state.node), state.suffix, state.size, state.frames, state.channels, state.is_public ? 1 : 0};
 }
 grucore_test_vector grucore_test_input(const grucore_model* model, uint32_t index) {
   const grucore::TestVector vector = grucore::test_input(of(model), index);

@@ -44,8 +44,9 @@ PortInfo output_info(const Model* model, uint32_t index) { return port_of(model-
 uint32_t state_count(const Model* model) { return model->state_count; }
 
 StateInfo state_info(const Model* model, uint32_t index) {
-  const detail::Node& node = model->nodes[model->state_nodes[index]];
-  return {node.name, node.kind->state_suffix, node.state_size, node.kind->state_is_public};
+  const detail::State& state = model->states[index];
+  const detail::StateSpec& spec = state.spec;
+  return {model->nodes[state.node].name, spec.suffix, spec.size(), spec.frames, spec.channels, spec.is_public};
 }
 
 TestVector test_input(const Model* model, uint32_t index) {

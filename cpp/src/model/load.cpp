@@ -18,7 +18,7 @@ ModelMemory carve_model(Arena* arena, const Header& header) {
   memory.nodes = arena->take<Node>(header.node_count);
   memory.tensors = arena->take<Tensor>(header.tensor_count);
   memory.words = arena->take<uint32_t>(header.word_count);
-  memory.state_nodes = arena->take<uint32_t>(header.node_count);
+  memory.states = arena->take<State>(uint64_t{header.node_count} * kMaxStates);
   memory.clocks = arena->take<Clock>(uint64_t{header.value_count} + 1);
   return memory;
 }
@@ -47,11 +47,22 @@ uint32_t collect_clocks(const Header& header, const ModelMemory& memory) {
   return count;
 }
 
+// Appends the states of a node, and sets how much memory a row of them takes.
+void collect_states(uint32_t index, Node* node, State* states, uint32_t* count) {
+  StateSpec specs[kMaxStates];
+  const uint32_t own = node->kind->states ? node->kind->states(node->params, specs) : 0;
+  node->state_stride = 0;
+  for (uint32_t i = 0; i < own; ++i) {
+    states[(*count)++] = {specs[i], index, node->state_stride};
+    node->state_stride += round_up(specs[i].size(), kPanel);
+  }
+}
+
 void finish(const Header& header, const ModelMemory& memory, Model* model) {
   model->values = memory.values;
   model->nodes = memory.nodes;
   model->tensors = memory.tensors;
-  model->state_nodes = memory.state_nodes;
+  model->states = memory.states;
   model->value_count = header.value_count;
   model->node_count = header.node_count;
   model->input_count = header.input_count;
@@ -63,8 +74,7 @@ void finish(const Header& header, const ModelMemory& memory, Model* model) {
   model->macs_per_frame = 0;
   for (uint32_t i = 0; i < header.node_count; ++i) {
     Node& node = memory.nodes[i];
-    node.state = model->state_count;
-    if (node.state_size > 0) memory.state_nodes[model->state_count++] = i;
+    collect_states(i, &node, memory.states, &model->state_count);
     if (model->first_unstreamable == kNone && node.kind->reads_future && node.kind->reads_future(node.params)) {
       model->first_unstreamable = i;
     }

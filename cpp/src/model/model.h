@@ -16,7 +16,7 @@ struct Model {
   const detail::Tensor* tensors;
   const uint32_t* inputs;       // value indices
   const uint32_t* outputs;      // value indices
-  const uint32_t* state_nodes;  // node of each state, in order
+  const detail::State* states;  // those of a node side by side, in the order of nodes
   const detail::Clock* clocks;  // the first one ticks at every frame
   Text metadata;
   uint64_t macs_per_frame;

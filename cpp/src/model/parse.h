@@ -16,7 +16,7 @@ struct ModelMemory {
   Node* nodes;
   Tensor* tensors;
   uint32_t* words;
-  uint32_t* state_nodes;
+  State* states;
   Clock* clocks;
 };
 

@@ -151,7 +151,6 @@ Status parse_node(Cursor* cursor, const ModelMemory& memory, uint32_t index, uin
   GRUCORE_TRY(node.kind->parse(source, node.params));
   written.writer = index;
   *tensor += tensor_count;
-  node.state_size = node.kind->state_size ? node.kind->state_size(node.params) : 0;
   reader.blame(kNone, kNone);
   return Status::kOk;
 }

@@ -54,13 +54,12 @@ Stream* carve_stream(const Model* model, const StreamOptions& options, Arena* ar
   FrameFate* last_fates = arena->take<FrameFate>(options.batch);
   for (uint32_t i = 0; i < model->node_count; ++i) {
     const Node& node = model->nodes[i];
-    const size_t stride = padded(node.state_size);
-    float* state = arena->take<float>(stride * uint64_t{options.batch});
+    float* state = arena->take<float>(node.state_stride * uint64_t{options.batch});
     float* scratch = arena->take<float>(
         node.kind->scratch_floats ? node.kind->scratch_floats(node.params, *model->table, options.batch, options.block)
                                   : 0);
     unsigned char* plan = arena->take<unsigned char>(node.kind->plan_bytes);
-    if (!measuring) nodes[i] = {state, stride, scratch, plan};
+    if (!measuring) nodes[i] = {state, node.state_stride, scratch, plan};
   }
   for (uint32_t i = 0; i < model->value_count; ++i) {
     const Value& value = model->values[i];
@@ -98,16 +97,19 @@ void plan_nodes(const Stream* stream) {
   }
 }
 
+float* state_at(const Stream* stream, uint32_t index, uint32_t row) {
+  const State& state = stream->model->states[index];
+  const NodeMemory& memory = stream->nodes[state.node];
+  return memory.state + row * memory.state_stride + state.offset;
+}
+
 void clear_row(const Stream* stream, uint32_t row) {
   stream->frames_seen[row] = 0;
-  for (uint32_t i = 0; i < stream->model->node_count; ++i) {
-    const NodeMemory& memory = stream->nodes[i];
-    const Node& node = stream->model->nodes[i];
-    if (!memory.state_stride) continue;
-    float* state = memory.state + row * memory.state_stride;
-    memset(state, 0, memory.state_stride * sizeof(float));
-    const float* initial = node.kind->initial_state ? node.kind->initial_state(node.params) : nullptr;
-    if (initial) memcpy(state, initial, node.state_size * sizeof(float));
+  for (uint32_t i = 0; i < stream->model->state_count; ++i) {
+    const StateSpec& spec = stream->model->states[i].spec;
+    float* const to = state_at(stream, i, row);
+    memset(to, 0, padded(spec.size()) * sizeof(float));
+    if (spec.initial) memcpy(to, spec.initial, spec.size() * sizeof(float));
   }
 }
 
@@ -147,18 +149,16 @@ void reset_rows(Stream* stream, const uint32_t* rows, uint32_t count) noexcept {
 }
 
 void get_state(const Stream* stream, uint32_t state, uint32_t row, float* out) noexcept {
-  const uint32_t node = stream->model->state_nodes[state];
-  const detail::NodeMemory& memory = stream->nodes[node];
-  memcpy(out, memory.state + row * memory.state_stride, stream->model->nodes[node].state_size * sizeof(float));
+  const uint32_t size = stream->model->states[state].spec.size();
+  memcpy(out, detail::state_at(stream, state, row), size * sizeof(float));
 }
 
 void set_state(Stream* stream, uint32_t state, uint32_t row, const float* values) noexcept {
-  const uint32_t node = stream->model->state_nodes[state];
-  const detail::NodeMemory& memory = stream->nodes[node];
-  float* to = memory.state + row * memory.state_stride;
-  memset(to, 0, memory.state_stride * sizeof(float));  // a NaN in the padding would stay there
+  const uint32_t size = stream->model->states[state].spec.size();
+  float* const to = detail::state_at(stream, state, row);
+  memset(to, 0, detail::padded(size) * sizeof(float));  // a NaN in the padding would stay there
   // The same border as an input's: denormals become zero.
-  (void)stream->model->table->floats->copy_in(to, 0, values, 0, stream->model->nodes[node].state_size, 1);
+  (void)stream->model->table->floats->copy_in(to, 0, values, 0, size, 1);
 }
 
 void copy_stream(const Stream* from, Stream* to) noexcept {
