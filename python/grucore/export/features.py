@@ -1,0 +1,142 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Layers over one frame as lines of C: activations, norms, joins, choices, embeddings."""
+
+from __future__ import annotations
+
+from typing import cast
+
+import numpy as np
+
+from grucore.export.literals import float_text
+from grucore.export.products import activated
+from grucore.export.unit import Call, lines
+from grucore.ir import (
+    Activate,
+    Affine,
+    Binary,
+    Dtype,
+    Embedding,
+    LayerNorm,
+    Operation,
+    Select,
+    Softmax,
+)
+from grucore.weights import Quantized
+
+__all__ = [
+    "write_activation",
+    "write_affine",
+    "write_binary",
+    "write_concat",
+    "write_embedding",
+    "write_layer_norm",
+    "write_select",
+    "write_softmax",
+]
+
+_OPERATIONS = {
+    Operation.ADD: "a[i] + b[i]",
+    Operation.SUBTRACT: "a[i] - b[i]",
+    Operation.MULTIPLY: "a[i] * b[i]",
+    Operation.MAXIMUM: "a[i] > b[i] || a[i] != a[i] ? a[i] : b[i]",
+    Operation.MINIMUM: "a[i] < b[i] || a[i] != a[i] ? a[i] : b[i]",
+}
+
+
+def _each(call: Call, parameters: str, expression: str) -> None:
+    """A function that computes each feature by itself."""
+    name = call.function(
+        f"float *y, {parameters}",
+        "uint32_t i;",
+        f"for (i = 0; i < {call.writes.features}; ++i) y[i] = {expression};",
+    )
+    call.step(f"{name}({', '.join([call.target, *call.sources])});")
+
+
+def write_activation(call: Call) -> None:
+    """An activation, or a leaky relu with a slope for each feature."""
+    node = cast(Activate, call.node)
+    if node.slope is None:
+        result = activated(node.activation, "x[i]")
+    else:
+        slope = call.unit.constant(f"{call.name}.slope", node.slope)
+        result = f"gc_leaky_relu(x[i], {slope}[i])"
+    _each(call, "const float *x", f"gc_flush({result})")
+
+
+def write_affine(call: Call) -> None:
+    """A multiplication and an addition."""
+    node = cast(Affine, call.node)
+    scale = call.unit.constant(f"{call.name}.scale", node.scale)
+    shift = call.unit.constant(f"{call.name}.shift", node.shift)
+    _each(call, "const float *x", f"gc_flush({scale}[i] * x[i] + {shift}[i])")
+
+
+def write_binary(call: Call) -> None:
+    """Two values."""
+    node = cast(Binary, call.node)
+    _each(call, "const float *a, const float *b", f"gc_flush({_OPERATIONS[node.operation]})")
+
+
+def write_softmax(call: Call) -> None:
+    """Or its logarithm."""
+    kernel = "gc_log_softmax" if cast(Softmax, call.node).logarithm else "gc_softmax"
+    call.step(f"{kernel}({call.target}, {call.sources[0]}, {call.writes.features});")
+
+
+def write_layer_norm(call: Call) -> None:
+    """With scale and shift."""
+    node = cast(LayerNorm, call.node)
+    scale = call.unit.constant(f"{call.name}.scale", node.scale)
+    shift = call.unit.constant(f"{call.name}.shift", node.shift)
+    epsilon = float_text(node.epsilon)
+    numbers = f"{scale}, {shift}, {call.writes.features}, {epsilon}"
+    call.step(f"gc_layer_norm({call.target}, {call.sources[0]}, {numbers});")
+
+
+def write_concat(call: Call) -> None:
+    """Values side by side."""
+    column = 0
+    for value, source in zip(call.reads, call.sources, strict=True):
+        call.step(f"GC_COPY({call.target} + {column}, {source}, {4 * value.features});")
+        column += value.features
+
+
+def write_select(call: Call) -> None:
+    """Features by index."""
+    index = cast(Select, call.node).index
+    array = index.astype(np.uint16 if call.reads[0].features <= 1 << 16 else np.int32)
+    name = call.unit.constant(f"{call.name}.index", array)
+    c_type = "float" if call.writes.dtype is Dtype.FLOAT32 else "int32_t"
+    function = call.function(
+        f"{c_type} *y, const {c_type} *x",
+        "uint32_t i;",
+        f"for (i = 0; i < {len(index)}; ++i) y[i] = x[{name}[i]];",
+    )
+    call.step(f"{function}({call.target}, {call.sources[0]});")
+
+
+def write_embedding(call: Call) -> None:
+    """Rows of a table by id; zeros for a foreign one."""
+    table = cast(Embedding, call.node).table
+    ids, width = table.shape
+    if isinstance(table, Quantized):
+        data = call.unit.constant(f"{call.name}.table", table.values)
+        scale = call.unit.constant(f"{call.name}.table_scale", table.scale)
+        number = f"gc_flush((float){data}[{width} * id + j] * {scale}[id])"
+    elif table.dtype == Dtype.FLOAT16.numpy:
+        data = call.unit.constant(f"{call.name}.table", np.ascontiguousarray(table).view(np.uint16))
+        number = f"gc_half({data}[{width} * id + j])"
+    else:
+        data = call.unit.constant(f"{call.name}.table", table)
+        number = f"{data}[{width} * id + j]"
+    row = lines(
+        "const uint32_t id = (uint32_t)x[i];",
+        f"for (j = 0; j < {width}; ++j, ++y) *y = id < {ids}u ? {number} : 0.0f;",
+    )
+    name = call.function(
+        "float *y, const int32_t *x",
+        "uint32_t i, j;",
+        f"for (i = 0; i < {call.reads[0].features}; ++i) {{\n{row}}}",
+    )
+    call.step(f"{name}({call.target}, {call.sources[0]});")

@@ -1,0 +1,74 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Which function writes which kind of layer; what cannot be written is refused by name."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from grucore.export import dense, features, recurrent, time
+from grucore.export.unit import Call
+from grucore.ir import (
+    Activate,
+    Affine,
+    Binary,
+    Concat,
+    Conv1d,
+    Dense,
+    Embedding,
+    Flip,
+    Graph,
+    Gru,
+    LayerNorm,
+    Mask,
+    Node,
+    Pool,
+    Pool1d,
+    Select,
+    Softmax,
+    Take,
+)
+
+__all__ = ["WRITERS", "check_exportable"]
+
+WRITERS: dict[type[Node], Callable[[Call], None]] = {
+    Gru: recurrent.write_gru,
+    Dense: dense.write_dense,
+    Take: time.write_take,
+    Concat: features.write_concat,
+    Embedding: features.write_embedding,
+    Activate: features.write_activation,
+    Softmax: features.write_softmax,
+    LayerNorm: features.write_layer_norm,
+    Affine: features.write_affine,
+    Binary: features.write_binary,
+    Select: features.write_select,
+    Pool: time.write_pool,
+    Mask: time.write_mask,
+    Conv1d: dense.write_conv1d,
+    Pool1d: time.write_pool1d,
+}
+MAX_OUTPUTS = 32  # bits of what a step returns
+
+
+def check_exportable(graph: Graph) -> None:
+    """Raise ValueError that names the layer for which there is no code, and the way out."""
+    for node in graph.nodes:
+        if not node.streamable:
+            way = (
+                "leave the reversed direction out of the model before it is converted"
+                if isinstance(node, Gru | Flip)
+                else "pad it on the left alone, so that it is causal"
+            )
+            raise ValueError(
+                f"layer {node.name!r} ({node.layer}) reads frames that come later, and code for "
+                f"one frame at a time cannot: {way}, or use target 'engine', which runs sequences"
+            )
+        if type(node) not in WRITERS:
+            raise ValueError(
+                f"layer {node.name!r}: {node.layer} has no code in C yet; use target 'engine'"
+            )
+    if len(graph.outputs) > MAX_OUTPUTS:
+        raise ValueError(
+            f"{len(graph.outputs)} outputs, expected at most {MAX_OUTPUTS}: a step answers with a "
+            "bit for each"
+        )

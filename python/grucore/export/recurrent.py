@@ -1,0 +1,141 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Recurrent layers as functions of C: four units at a time, from their sums to their states."""
+
+from __future__ import annotations
+
+from typing import cast
+
+from grucore.export.packing import PANEL, interleaved, padded_rows
+from grucore.export.products import activated, panels_of
+from grucore.export.unit import Call, lines
+from grucore.ir import Cell, Gru, MaskedOutput
+
+__all__ = ["write_gru"]
+
+R, Z, N, U = range(4)  # gates as the file has them; U: the recurrent bias of n
+
+
+def _units(hidden: int) -> str:
+    """How many units of panel i there are."""
+    if hidden % PANEL == 0:
+        return str(PANEL)
+    return f"({hidden} - {PANEL} * i < {PANEL} ? {hidden} - {PANEL} * i : {PANEL})"
+
+
+def _state(call: Call, hidden: int, initial: str) -> str:
+    return call.unit.state(f"{call.name}.h", hidden, initial=initial)
+
+
+def _masked(call: Call, state: str, hidden: int, output: MaskedOutput) -> str:
+    """What a frame does that the mask closes."""
+    if len(call.reads) == 1:
+        return ""
+    if output is MaskedOutput.ZERO:
+        closed = f"for (i = 0; i < {hidden}; ++i) y[i] = 0.0f;"
+    else:
+        closed = f"GC_COPY(y, {state}, {4 * hidden});"
+    return f"if (!mask[0]) {{\n  {closed}\n  return;\n}}"
+
+
+def _step(call: Call, name: str) -> None:
+    arguments = ["st", call.target, *call.sources]
+    call.step(f"{name}({', '.join(arguments)});")
+
+
+def _parameters(call: Call) -> str:
+    mask = ", const int32_t *mask" if len(call.reads) > 1 else ""
+    return f"gc_state *st, float *y, const float *x{mask}"
+
+
+def write_gru(call: Call) -> None:
+    """Both cells; each of the two or three products with weights of its own kind."""
+    node = cast(Gru, call.node)
+    initial = ""
+    if node.initial_state is not None:
+        initial = call.unit.constant(f"{call.name}.initial_state", node.initial_state)
+    state = _state(call, node.hidden_size, initial)
+    write = _reset_after if node.cell is Cell.RESET_AFTER else _reset_before
+    masked = _masked(call, state, node.hidden_size, node.masked_output)
+    name = call.function(_parameters(call), *write(call, node, state, masked))
+    _step(call, name)
+
+
+def _reset_after(call: Call, node: Gru, state: str, masked: str) -> tuple[str, ...]:
+    unit, hidden = call.unit, node.hidden_size
+    bias = unit.constant(f"{call.name}.bias", interleaved(node.bias, 4, (N, R, Z, U)))
+    ih = panels_of(unit, f"{call.name}.weight_ih", "x", node.weight_ih, 3, (N, R, Z))
+    hh = panels_of(unit, f"{call.name}.weight_hh", "h", node.weight_hh, 3, (R, Z, N))
+    r = activated(node.gate_activation, "sums[4 + j]")
+    z = activated(node.gate_activation, "sums[8 + j]")
+    n = activated(node.activation, "sums[j] + reset")
+    cell = lines(
+        f"const float r = {r};",
+        f"const float z = {z};",
+        "const float reset = r * sums[12 + j];",
+        f"const float n = {n};",
+        f"const float kept = z * {state}[4 * i + j], taken = (1.0f - z) * n;",
+        "y[4 * i + j] = gc_flush(kept + taken);",
+    )
+    panel = lines(
+        "float sums[16];",
+        f"GC_COPY(sums, {bias} + 16 * i, sizeof sums);",
+        ih.multiply("sums", "x", 3, "i"),
+        hh.multiply("sums + 4", state, 3, "i"),
+        f"for (j = 0; j < {_units(hidden)}; ++j) {{\n{cell}}}",
+    )
+    return (
+        "uint32_t i, j;",
+        ih.declare,
+        hh.declare,
+        masked,
+        ih.prepare("x", fixed=node.input_range),
+        hh.prepare(state, least=1.0),
+        f"for (i = 0; i < {padded_rows(hidden) // PANEL}; ++i) {{\n{panel}}}",
+        f"GC_COPY({state}, y, {4 * hidden});",
+    )
+
+
+def _reset_before(call: Call, node: Gru, state: str, masked: str) -> tuple[str, ...]:
+    """The candidate's recurrent product reads r * h: all of r comes first."""
+    unit, hidden = call.unit, node.hidden_size
+    units = padded_rows(hidden)
+    bias = unit.constant(f"{call.name}.bias", interleaved(node.bias, 3, (R, Z, N)))
+    ih = panels_of(unit, f"{call.name}.weight_ih", "x", node.weight_ih, 3, (R, Z, N))
+    split = 2 * hidden
+    hh = panels_of(unit, f"{call.name}.weight_hh", "h", node.weight_hh[:split], 2, (R, Z))
+    hn = panels_of(unit, f"{call.name}.weight_hn", "r", node.weight_hh[split:])
+    r = activated(node.gate_activation, "sums[j]")
+    z = activated(node.gate_activation, "sums[4 + j]")
+    gates = lines(
+        f"const float r = {r};",
+        f"reset[4 * i + j] = gc_flush(r * {state}[4 * i + j]);",
+        f"z[4 * i + j] = {z};",
+    )
+    panel = lines(
+        "float sums[12];",
+        f"GC_COPY(sums, {bias} + 12 * i, sizeof sums);",
+        ih.multiply("sums", "x", 3, "i"),
+        hh.multiply("sums", state, 2, "i"),
+        f"for (j = 0; j < {_units(hidden)}; ++j) {{\n{gates}}}",
+        "GC_COPY(y + 4 * i, sums + 8, 16);",
+    )
+    cell = lines(
+        f"const float n = {activated(node.activation, 'y[i]')};",
+        f"const float kept = z[i] * {state}[i], taken = (1.0f - z[i]) * n;",
+        "y[i] = gc_flush(kept + taken);",
+    )
+    return (
+        f"float reset[{units}], z[{units}];",
+        "uint32_t i, j;",
+        ih.declare,
+        hh.declare,
+        hn.declare,
+        masked,
+        ih.prepare("x", fixed=node.input_range),
+        hh.prepare(state, least=1.0),
+        f"for (i = 0; i < {units // PANEL}; ++i) {{\n{panel}}}",
+        hn.prepare("reset", least=1.0),
+        hn.multiply("y", "reset", units // PANEL),
+        f"for (i = 0; i < {hidden}; ++i) {{\n{cell}}}",
+        f"GC_COPY({state}, y, {4 * hidden});",
+    )

@@ -1,0 +1,48 @@
+/* SPDX-License-Identifier: Apache-2.0
+   What all boards share: numbers as text, painted stacks, and what a compiler may call by itself. */
+#include <stddef.h>
+
+#include "board.h"
+
+extern uint32_t stack_bottom[], stack_top[];
+
+#define PAINT 0xc0ffee00u
+
+void paint_stack(const uint32_t *end) {
+  volatile uint32_t *at;
+  for (at = stack_bottom; at < end; ++at) *at = PAINT;
+}
+
+uint32_t stack_bytes_used(void) {
+  const uint32_t *at = stack_bottom;
+  while (at < stack_top && *at == PAINT) ++at;
+  return (uint32_t)(stack_top - at) * 4u;
+}
+
+void print_number(uint32_t number) {
+  char digits[11];
+  char *at = digits + sizeof digits - 1;
+  *at = 0;
+  do {
+    *--at = (char)('0' + number % 10);
+    number /= 10;
+  } while (number);
+  print(at);
+}
+
+/* In words where that can be, as a library for such machines does it. */
+void *memcpy(void *to, const void *from, size_t bytes) {
+  unsigned char *t = (unsigned char *)to;
+  const unsigned char *f = (const unsigned char *)from;
+  if ((((uintptr_t)t | (uintptr_t)f) & 3u) == 0) {
+    for (; bytes >= 4; bytes -= 4, t += 4, f += 4) *(uint32_t *)t = *(const uint32_t *)f;
+  }
+  for (; bytes; --bytes) *t++ = *f++;
+  return to;
+}
+
+void *memset(void *to, int value, size_t bytes) {
+  unsigned char *t = (unsigned char *)to;
+  for (; bytes; --bytes) *t++ = (unsigned char)value;
+  return to;
+}

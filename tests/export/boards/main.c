@@ -1,0 +1,30 @@
+/* SPDX-License-Identifier: Apache-2.0
+   An exported model on a board: its self-test, what a frame costs in instructions, and how deep the stack was.
+   model.h is written beside it: it names the model's functions, and frames for it. */
+#include "board.h"
+#include "model.h"
+
+static MODEL_STATE state;
+
+int main(void) {
+  const uint32_t different = MODEL_SELFTEST();
+  uint64_t start, end;
+  uint32_t t;
+  print("different ");
+  print_number(different);
+  start = instructions();
+  spend(1000);
+  end = instructions();
+  print("\ncalibration ");
+  print_number((uint32_t)(end - start));
+  MODEL_RESET(&state);
+  start = instructions();
+  for (t = 0; t < MODEL_FRAMES; ++t) MODEL_STEP(t);
+  end = instructions();
+  print("\ninstructions ");
+  print_number((uint32_t)((end - start) / MODEL_FRAMES));
+  print("\nstack ");
+  print_number(stack_bytes_used());
+  print("\n");
+  return different != 0;
+}
