@@ -120,9 +120,9 @@ def _by_rows(call: Call, node: Conv1d) -> tuple[str, str, tuple[str, ...]]:
     declare = quantize = ""
     if isinstance(weight, Quantized):
         padded = -(-inner // 4) * 4
-        declare = f"int16_t q[{padded}];\nfloat s;"
-        fixed = node.input_range or 0.0
-        quantize = f"s = {quantized(weight, 'q', frame, inner, padded, 0.0, fixed)};"
+        declare = f"int16_t GC_ALIGN q[{padded}];\nfloat s;"
+        scale_of = quantized(weight, "q", frame, inner, padded, fixed=node.input_range)
+        quantize = f"s = {scale_of};"
         data = unit.constant(f"{call.name}.weight", weight.values)
         if weight.dtype is Dtype.INT8:  # scales are the same for all taps
             scale = unit.constant(f"{call.name}.weight_scale", weight.scale[: len(node.weight)])

@@ -51,4 +51,7 @@ def array_text(name: str, array: npt.NDArray[Any]) -> str:
     flat = array.reshape(-1)
     words = map(_digits, flat.tolist()) if array.dtype == np.float32 else map(str, flat.tolist())
     lines = "\n".join(f"  {row}" for row in _rows(words))
-    return f"static const {C_TYPES[array.dtype]} {name}[{flat.size}] = {{\n{lines}\n}};\n"
+    # Read in words, whatever they are made of.
+    align = "" if array.dtype.itemsize == 4 else "GC_ALIGN "
+    head = f"static const {C_TYPES[array.dtype]} {align}{name}[{flat.size}]"
+    return f"{head} = {{\n{lines}\n}};\n"

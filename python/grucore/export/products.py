@@ -31,12 +31,21 @@ def activated(activation: Activation, x: str) -> str:
 
 
 def quantized(
-    weight: Quantized, target: str, x: str, inputs: int, padded: int, least: float, fixed: float
+    weight: Quantized,
+    target: str,
+    x: str,
+    inputs: int,
+    padded: int,
+    *,
+    least: float = 0.0,
+    fixed: float | None = None,
 ) -> str:
     """The expression that quantizes so many activations: it is their scale."""
-    levels = 127 if weight.activations == 8 else 16383
-    numbers = ", ".join(map(float_text, (levels, least, fixed)))
-    return f"gc_quantize({target}, {x}, {inputs}, {padded}, {numbers})"
+    levels = float_text(127 if weight.activations == 8 else 16383)
+    sizes = f"{target}, {x}, {inputs}, {padded}, {levels}"
+    if fixed is None:
+        return f"gc_quantize({sizes}, {float_text(least)})"
+    return f"gc_quantize_fixed({sizes}, {float_text(fixed)})"
 
 
 @dataclass(frozen=True)
@@ -59,9 +68,8 @@ class Product:
         """The statement that quantizes the inputs, if that is needed."""
         if not isinstance(self.weight, Quantized):
             return ""
-        scale = quantized(
-            self.weight, f"q_{self.local}", x, self.columns, self.panels.inputs, least, fixed or 0.0
-        )
+        q, padded = f"q_{self.local}", self.panels.inputs
+        scale = quantized(self.weight, q, x, self.columns, padded, least=least, fixed=fixed)
         return f"s_{self.local} = {scale};"
 
     def multiply(self, y: str, x: str, count: int, index: str = "") -> str:
@@ -100,7 +108,7 @@ def panels_of(
     data, scale, declare = unit.constant(name, panels.data), "", ""
     if panels.scale is not None:
         scale = unit.constant(f"{name}_scale", panels.scale)
-        declare = f"int16_t q_{local}[{panels.inputs}];\nfloat s_{local};"
+        declare = f"int16_t GC_ALIGN q_{local}[{panels.inputs}];\nfloat s_{local};"
     return Product(
         kernel=_kernel(weight),
         panels=panels,

@@ -145,7 +145,7 @@ def write_c(graph: Graph, prefix: str, origin: Sequence[str], numerics: str) -> 
         f'{about}#include "{prefix}.h"\n',
         GUARDS,
         SIZE,
-        *pieces_for([*functions, test], numerics),
+        *pieces_for([*unit.constants, *functions, test], numerics),
         *unit.constants,
         *functions,
         test,

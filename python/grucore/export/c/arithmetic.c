@@ -9,6 +9,13 @@
 #define GC_COPY(to, from, bytes) (void)memcpy(to, from, bytes)
 #endif
 
+//! GC_ALIGN
+#if defined(__GNUC__)
+#define GC_ALIGN __attribute__((aligned(4)))
+#else
+#define GC_ALIGN
+#endif
+
 //! GC_INLINE
 /* Small, and not called in every branch of what a machine may have. */
 #if defined(__GNUC__)

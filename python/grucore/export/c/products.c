@@ -1,8 +1,59 @@
 // SPDX-License-Identifier: Apache-2.0
 // Products of weights with one frame, four rows (a panel) at a time: grucore/export/packing.py has the layouts.
 
+//! GC_VFP
+/* A Cortex-M with an FPU loads several registers at once. */
+#if defined(__thumb2__) && defined(__ARM_FP) && (__ARM_FP & 4) && defined(__ARM_FEATURE_FMA) && \
+    !(defined(__ARM_FEATURE_MVE) && (__ARM_FEATURE_MVE & 2)) && !defined(__ARM_NEON)
+#define GC_VFP 1
+#else
+#define GC_VFP 0
+#endif
+
+//! GC_VFP_ADD fused
+#define GC_VFP_ADD(sum, w, x) "vfma.f32 " sum ", " w ", " x "\n"
+
+//! GC_VFP_ADD muladd
+#define GC_VFP_ADD(sum, w, x) "vmul.f32 " w ", " w ", " x "\nvadd.f32 " sum ", " sum ", " w "\n"
+
+//! GC_VFP_INPUT
+/* Four rows' weights times one input. */
+#define GC_VFP_INPUT(a, b, c, d, x) \
+  GC_VFP_ADD("s0", a, x) GC_VFP_ADD("s1", b, x) GC_VFP_ADD("s2", c, x) GC_VFP_ADD("s3", d, x)
+
 //! gc_product_f32
 /* Goes on with the chains y, four for each panel: y + w x, inputs ascending. */
+#if GC_VFP
+static void gc_product_f32(float *y, const float *w, const float *x, uint32_t inputs, uint32_t panels) {
+  for (; panels; --panels, y += 4) {
+    const float *at = x;
+    uint32_t left = inputs;
+    __asm__ volatile(
+        "vldmia %[y], {s0-s3}\n"
+        "subs %[left], %[left], #4\n"
+        "blo 2f\n"
+        "1: vldmia %[x]!, {s4-s7}\n"
+        "vldmia %[w]!, {s8-s15}\n"
+        GC_VFP_INPUT("s8", "s9", "s10", "s11", "s4") GC_VFP_INPUT("s12", "s13", "s14", "s15", "s5")
+        "vldmia %[w]!, {s8-s15}\n"
+        GC_VFP_INPUT("s8", "s9", "s10", "s11", "s6") GC_VFP_INPUT("s12", "s13", "s14", "s15", "s7")
+        "subs %[left], %[left], #4\n"
+        "bhs 1b\n"
+        "2: adds %[left], %[left], #4\n"
+        "beq 4f\n"
+        "3: vldmia %[x]!, {s4}\n"
+        "vldmia %[w]!, {s8-s11}\n"
+        GC_VFP_INPUT("s8", "s9", "s10", "s11", "s4")
+        "subs %[left], %[left], #1\n"
+        "bne 3b\n"
+        "4: vstmia %[y], {s0-s3}"
+        : [x] "+r"(at), [w] "+r"(w), [left] "+r"(left)
+        : [y] "r"(y)
+        : "s0", "s1", "s2", "s3", "s4", "s5", "s6", "s7", "s8", "s9", "s10", "s11", "s12", "s13", "s14", "s15",
+          "cc", "memory");
+  }
+}
+#else
 static void gc_product_f32(float *y, const float *w, const float *x, uint32_t inputs, uint32_t panels) {
   for (; panels; --panels, y += 4) {
     float a = y[0], b = y[1], c = y[2], d = y[3];
@@ -20,9 +71,44 @@ static void gc_product_f32(float *y, const float *w, const float *x, uint32_t in
     y[3] = d;
   }
 }
+#endif
+
+//! GC_VFP_HALVES
+/* The same of four halves in two registers. */
+#define GC_VFP_HALVES(low, high, x) \
+  "vcvtb.f32.f16 s10, " low "\n" \
+  "vcvtt.f32.f16 s11, " low "\n" \
+  "vcvtb.f32.f16 s12, " high "\n" \
+  "vcvtt.f32.f16 s13, " high "\n" GC_VFP_INPUT("s10", "s11", "s12", "s13", x)
 
 //! gc_product_f16
 /* The same of halves, which are exact as floats. */
+#if GC_VFP
+static void gc_product_f16(float *y, const uint16_t *w, const float *x, uint32_t inputs, uint32_t panels) {
+  for (; panels; --panels, y += 4) {
+    const float *at = x;
+    uint32_t left = inputs;
+    __asm__ volatile(
+        "vldmia %[y], {s0-s3}\n"
+        "subs %[left], %[left], #2\n"
+        "blo 2f\n"
+        "1: vldmia %[x]!, {s4-s5}\n"
+        "vldmia %[w]!, {s6-s9}\n"
+        GC_VFP_HALVES("s6", "s7", "s4") GC_VFP_HALVES("s8", "s9", "s5")
+        "subs %[left], %[left], #2\n"
+        "bhs 1b\n"
+        "2: adds %[left], %[left], #2\n"
+        "beq 3f\n"
+        "vldmia %[x]!, {s4}\n"
+        "vldmia %[w]!, {s6-s7}\n"
+        GC_VFP_HALVES("s6", "s7", "s4")
+        "3: vstmia %[y], {s0-s3}"
+        : [x] "+r"(at), [w] "+r"(w), [left] "+r"(left)
+        : [y] "r"(y)
+        : "s0", "s1", "s2", "s3", "s4", "s5", "s6", "s7", "s8", "s9", "s10", "s11", "s12", "s13", "cc", "memory");
+  }
+}
+#else
 static void gc_product_f16(float *y, const uint16_t *w, const float *x, uint32_t inputs, uint32_t panels) {
   for (; panels; --panels, y += 4) {
     float a = y[0], b = y[1], c = y[2], d = y[3];
@@ -40,42 +126,132 @@ static void gc_product_f16(float *y, const uint16_t *w, const float *x, uint32_t
     y[3] = d;
   }
 }
+#endif
+
+//! GC_DSP
+/* Instructions of a Cortex-M that multiply pairs of 16 bits. */
+#if defined(__thumb2__) && defined(__ARM_FEATURE_DSP) && !defined(__ARM_FEATURE_MVE) && !defined(__ARM_NEON)
+#define GC_DSP 1
+#else
+#define GC_DSP 0
+#endif
 
 //! GC_PLACE
-/* Where activation i stands among the quantized ones. */
+/* Where activation i stands among the quantized ones: as pairs of bytes become pairs of 16 bits. */
+#if GC_DSP
+#define GC_PLACE(i) (((i) & ~3u) | ((i) << 1 & 2u) | ((i) >> 1 & 1u))
+#else
 #define GC_PLACE(i) (i)
+#endif
 
-//! gc_quantize
-/* Activations as whole numbers within +-levels, zeros up to `padded`; returns what they are multiples of: NaN
-   where one is not finite. `fixed`: the range, or 0 for the largest magnitude, at least `least`. */
-static float gc_quantize(int16_t *q, const float *x, uint32_t count, uint32_t padded, float levels, float least,
-                         float fixed) {
-  uint32_t most = 0, i;
-  float range, inverse;
-  for (i = 0; i < count; ++i) {
-    const uint32_t magnitude = gc_bits(x[i]) & 0x7fffffffu;
+//! gc_level
+/* The nearest whole number, ties to even, of |v| < 2^22, in 16 bits. */
+GC_INLINE int16_t gc_level(float v) { return (int16_t)(int32_t)(gc_bits(v + GC_ROUND) - gc_bits(GC_ROUND)); }
+
+//! gc_largest
+/* The bits of the largest magnitude: those of an infinity or more where one is not finite. */
+static uint32_t gc_largest(const float *x, uint32_t count) {
+  uint32_t most = 0;
+  for (; count; --count, ++x) {
+    const uint32_t magnitude = gc_bits(*x) & 0x7fffffffu;
     if (magnitude > most) most = magnitude;
   }
-  for (i = count & ~3u; i < padded; ++i) q[i] = 0;
-  range = fixed > 0.0f ? fixed : gc_float(most);
-  range = range < least ? least : range;
-  if (most >= 0x7f800000u || range < 0x1p-100f) {
-    for (i = 0; i < count; ++i) q[i] = 0;
-    return most >= 0x7f800000u ? gc_float(0x7fc00000u) : 0.0f;
+  return most;
+}
+
+//! gc_nothing
+/* The scale of activations that are all 0, or not all finite: then NaN. */
+static float gc_nothing(int16_t *q, uint32_t padded, uint32_t most) {
+  uint32_t i;
+  for (i = 0; i < padded; ++i) q[i] = 0;
+  return most >= 0x7f800000u ? gc_float(0x7fc00000u) : 0.0f;
+}
+
+//! gc_quantize
+/* Activations as whole numbers up to `levels`, zeros up to `padded`; returns what they are multiples of, NaN where
+   one is not finite. Their range is the largest magnitude, at least `least`: so none is beyond it. */
+static float gc_quantize(int16_t *q, const float *x, uint32_t count, uint32_t padded, float levels, float least) {
+  const uint32_t most = gc_largest(x, count);
+  const float range = gc_float(most) < least ? least : gc_float(most);
+  const float inverse = levels / range;
+  uint32_t i = 0;
+  if (most >= 0x7f800000u || range < 0x1p-100f) return gc_nothing(q, padded, most);
+  for (; i + 4 <= count; i += 4, x += 4, q += 4) {
+    q[GC_PLACE(0u)] = gc_level(x[0] * inverse);
+    q[GC_PLACE(1u)] = gc_level(x[1] * inverse);
+    q[GC_PLACE(2u)] = gc_level(x[2] * inverse);
+    q[GC_PLACE(3u)] = gc_level(x[3] * inverse);
   }
-  inverse = levels / range;
-  for (i = 0; i < count; ++i) {
-    float v = x[i] * inverse;
+  padded -= i;
+  count -= i;
+  for (i = 0; i < padded; ++i) q[GC_PLACE(i)] = i < count ? gc_level(x[i] * inverse) : (int16_t)0;
+  return range / levels;
+}
+
+//! gc_quantize_fixed
+/* The same with a given range, which some may be beyond. */
+static float gc_quantize_fixed(int16_t *q, const float *x, uint32_t count, uint32_t padded, float levels,
+                               float range) {
+  const uint32_t most = gc_largest(x, count);
+  const float inverse = levels / range;
+  uint32_t i;
+  if (most >= 0x7f800000u || range < 0x1p-100f) return gc_nothing(q, padded, most);
+  for (i = 0; i < padded; ++i) {
+    float v = i < count ? x[i] * inverse : 0.0f;
     v = levels < v ? levels : v;
     v = -levels > v ? -levels : v;
-    q[GC_PLACE(i)] = (int16_t)(int32_t)(gc_bits(v + GC_ROUND) - gc_bits(GC_ROUND));
+    q[GC_PLACE(i)] = gc_level(v);
   }
   return range / levels;
 }
 
+//! GC_DSP_ROW
+/* The four weights of a row in p, times two pairs of activations. */
+#define GC_DSP_ROW(sum) \
+  "sxtb16 %[e], %[p]\n" \
+  "sxtb16 %[p], %[p], ror #8\n" \
+  "smlad " sum ", %[e], %[even], " sum "\n" \
+  "smlad " sum ", %[p], %[odd], " sum "\n"
+
+//! GC_DSP_FOUR
+/* Four inputs of four rows, whose weights stand at these places. */
+#define GC_DSP_FOUR(a, b, c, d) \
+  "ldrd %[even], %[odd], [%[q]], #8\n" \
+  "ldr %[p], [%[w], #" a "]\n" GC_DSP_ROW("%[s0]") \
+  "ldr %[p], [%[w], #" b "]\n" GC_DSP_ROW("%[s1]") \
+  "ldr %[p], [%[w], #" c "]\n" GC_DSP_ROW("%[s2]") \
+  "ldr %[p], [%[w], #" d "]\n" GC_DSP_ROW("%[s3]")
+
 //! gc_sums_i8
 /* The sums of a panel over so many inputs, a multiple of 4, at most 1024: exact. Returns the end of the weights. */
-static const int8_t *gc_sums_i8(int32_t *sums, const int8_t *w, const int16_t *q, uint32_t inputs) {
+#if GC_DSP
+GC_INLINE const int8_t *gc_sums_i8(int32_t *sums, const int8_t *w, const int16_t *q, uint32_t inputs) {
+  int32_t a = 0, b = 0, c = 0, d = 0;
+  uint32_t even, odd, p, e;
+  __asm__ volatile(
+      "subs %[left], %[left], #8\n"
+      "blo 2f\n"
+      "1:\n" GC_DSP_FOUR("0", "8", "16", "24") GC_DSP_FOUR("4", "12", "20", "28")
+      "adds %[w], %[w], #32\n"
+      "subs %[left], %[left], #8\n"
+      "bhs 1b\n"
+      "2: adds %[left], %[left], #8\n"
+      "beq 3f\n"
+      GC_DSP_FOUR("0", "4", "8", "12")
+      "adds %[w], %[w], #16\n"
+      "3:"
+      : [q] "+r"(q), [w] "+r"(w), [left] "+r"(inputs), [s0] "+r"(a), [s1] "+r"(b), [s2] "+r"(c), [s3] "+r"(d),
+        [even] "=&r"(even), [odd] "=&r"(odd), [p] "=&r"(p), [e] "=&r"(e)
+      :
+      : "cc", "memory");
+  sums[0] = a;
+  sums[1] = b;
+  sums[2] = c;
+  sums[3] = d;
+  return w;
+}
+#else
+GC_INLINE const int8_t *gc_sums_i8(int32_t *sums, const int8_t *w, const int16_t *q, uint32_t inputs) {
   int32_t a = 0, b = 0, c = 0, d = 0;
   uint32_t i, width;
   for (; inputs; inputs -= width, q += width, w += 4 * width) {
@@ -94,19 +270,19 @@ static const int8_t *gc_sums_i8(int32_t *sums, const int8_t *w, const int16_t *q
   sums[3] = d;
   return w;
 }
+#endif
 
 //! gc_product_i8
 /* y + (sum * s) * scale, four rows for each panel; at most 1024 inputs. */
 static void gc_product_i8(float *y, const int8_t *w, const float *scale, const int16_t *q, float s, uint32_t inputs,
                           uint32_t panels) {
-  uint32_t row;
   for (; panels; --panels, y += 4, scale += 4) {
     int32_t sums[4];
     w = gc_sums_i8(sums, w, q, inputs);
-    for (row = 0; row < 4; ++row) {
-      const float part = ((float)sums[row] * s) * scale[row];
-      y[row] = y[row] + part;
-    }
+    y[0] = y[0] + ((float)sums[0] * s) * scale[0];
+    y[1] = y[1] + ((float)sums[1] * s) * scale[1];
+    y[2] = y[2] + ((float)sums[2] * s) * scale[2];
+    y[3] = y[3] + ((float)sums[3] * s) * scale[3];
   }
 }
 
@@ -129,9 +305,41 @@ static void gc_product_i8_long(float *y, const int8_t *w, const float *scale, co
   }
 }
 
+//! GC_DSP_HALF_ROW
+/* Four halves of bytes of a row, as sixteen times what they stand for; `half` moves them to the upper places. */
+#define GC_DSP_HALF_ROW(at, half, sum) \
+  "ldr %[p], [%[w], #" at "]\n" \
+  "and %[p], %[mask], %[p]" half "\n" GC_DSP_ROW(sum)
+
+//! GC_DSP_HALVES
+#define GC_DSP_HALVES(half) \
+  "ldrd %[even], %[odd], [%[q]], #8\n" \
+  GC_DSP_HALF_ROW("0", half, "%[s0]") GC_DSP_HALF_ROW("4", half, "%[s1]") \
+  GC_DSP_HALF_ROW("8", half, "%[s2]") GC_DSP_HALF_ROW("12", half, "%[s3]")
+
 //! gc_sums_i4
 /* The same as gc_sums_i8 of halves of bytes, a multiple of 8 inputs, at most 32. */
-static const uint8_t *gc_sums_i4(int32_t *sums, const uint8_t *w, const int16_t *q, uint32_t inputs) {
+#if GC_DSP
+GC_INLINE const uint8_t *gc_sums_i4(int32_t *sums, const uint8_t *w, const int16_t *q, uint32_t inputs) {
+  int32_t a = 0, b = 0, c = 0, d = 0;
+  uint32_t even, odd, p, e;
+  __asm__ volatile(
+      "1:\n" GC_DSP_HALVES(", lsl #4") GC_DSP_HALVES("")
+      "adds %[w], %[w], #16\n"
+      "subs %[left], %[left], #8\n"
+      "bne 1b"
+      : [q] "+r"(q), [w] "+r"(w), [left] "+r"(inputs), [s0] "+r"(a), [s1] "+r"(b), [s2] "+r"(c), [s3] "+r"(d),
+        [even] "=&r"(even), [odd] "=&r"(odd), [p] "=&r"(p), [e] "=&r"(e)
+      : [mask] "r"(0xf0f0f0f0u)
+      : "cc", "memory");
+  sums[0] = a / 16;
+  sums[1] = b / 16;
+  sums[2] = c / 16;
+  sums[3] = d / 16;
+  return w;
+}
+#else
+GC_INLINE const uint8_t *gc_sums_i4(int32_t *sums, const uint8_t *w, const int16_t *q, uint32_t inputs) {
   uint32_t row, i;
   for (row = 0; row < 4; ++row) sums[row] = 0;
   for (; inputs; inputs -= 8, q += 8) {
@@ -146,26 +354,27 @@ static const uint8_t *gc_sums_i4(int32_t *sums, const uint8_t *w, const int16_t 
   }
   return w;
 }
+#endif
 
 //! gc_product_i4
 /* y + total * s: the exact sum of each 32 inputs times its scale, a half, is added to the total. */
 static void gc_product_i4(float *y, const uint8_t *w, const uint16_t *scale, const int16_t *q, float s,
                           uint32_t inputs, uint32_t panels) {
-  uint32_t row, first;
   for (; panels; --panels, y += 4) {
-    float total[4] = {0.0f, 0.0f, 0.0f, 0.0f};
+    float a = 0.0f, b = 0.0f, c = 0.0f, d = 0.0f;
+    uint32_t first;
     for (first = 0; first < inputs; first += 32, scale += 4) {
       int32_t sums[4];
       w = gc_sums_i4(sums, w, q + first, inputs - first < 32 ? inputs - first : 32);
-      for (row = 0; row < 4; ++row) {
-        const float part = (float)sums[row] * gc_half(scale[row]);
-        total[row] = total[row] + part;
-      }
+      a = a + (float)sums[0] * gc_half(scale[0]);
+      b = b + (float)sums[1] * gc_half(scale[1]);
+      c = c + (float)sums[2] * gc_half(scale[2]);
+      d = d + (float)sums[3] * gc_half(scale[3]);
     }
-    for (row = 0; row < 4; ++row) {
-      const float part = total[row] * s;
-      y[row] = y[row] + part;
-    }
+    y[0] = y[0] + a * s;
+    y[1] = y[1] + b * s;
+    y[2] = y[2] + c * s;
+    y[3] = y[3] + d * s;
   }
 }
 
