@@ -165,7 +165,7 @@ void check_forgeries() {
       {Status::kUnknownKind, "99", word(&S::nodes, 0, 99)},
       {Status::kUnknownDtype, "7", word(&S::tensors, 4, 7)},
       {Status::kUnknownLayout, "5", word(&S::tensors, 8, 5)},
-      {Status::kUnknownRole, "18", word(&S::tensors, 2 * tensor, 18)},
+      {Status::kUnknownRole, "19", word(&S::tensors, 2 * tensor, 19)},
   };
   for (const Forgery& forgery : forgeries) {
     Bytes file = small_file();
@@ -175,6 +175,50 @@ void check_forgeries() {
     const Status found = load_of(file);
     CHECK_SAYING(found == forgery.status, "%s: %s, not %s", forgery.what, grucore::status_name(found),
                  grucore::status_name(forgery.status));
+  }
+}
+
+// A report names the node and the tensor, also where the node's own record is not checked yet.
+void check_reports() {
+  struct Blame {
+    const char* what;
+    std::function<void(Bytes*, const SmallSections&)> forge;
+    const char* node;
+    const char* role;
+  };
+  const Blame blames[] = {
+      {"infinity in weight_hh",
+       [](Bytes* file, const SmallSections& at) { set32(file, get32(*file, at.tensors + 64 + 48), 0x7f800000); },
+       "gru.l0", "weight_hh"},
+      {"dtype of the dense layer's bias",
+       [](Bytes* file, const SmallSections& at) { set32(file, at.tensors + 3 * 64 + 4, 9); }, "linear", "bias"},
+      {"dtype of a test input", [](Bytes* file, const SmallSections& at) { set32(file, at.tensors + 5 * 64 + 4, 9); },
+       "", "test_input"},
+      {"an attribute", [](Bytes* file, const SmallSections& at) { set32(file, at.words + 4 * 5, 2); }, "gru.l0", ""},
+      {"a name that is none",
+       [](Bytes* file, const SmallSections& at) {
+         set32(file, at.nodes + 4, 0x7fffffff);
+         set32(file, at.tensors + 4, 9);
+       },
+       "", "weight_ih"},
+  };
+  for (const Blame& blame : blames) {
+    Bytes file = small_file();
+    blame.forge(&file, sections_of(file));
+    sign(&file);
+    const AlignedBytes bytes(file);
+    grucore::MemoryPlan plan;
+    grucore::LoadReport report;
+    const grucore::Model* model = nullptr;
+    CHECK(grucore::plan_model(bytes.data(), bytes.size(), &plan) == Status::kOk);
+    const AlignedBytes arena(plan.bytes);
+    CHECK(grucore::load(bytes.data(), bytes.size(), Isa::scalar, arena.data(), plan.bytes, &model, &report) !=
+          Status::kOk);
+    const std::string name =
+        report.node_name.length ? std::string(report.node_name.bytes, report.node_name.length) : "";
+    CHECK_SAYING(name == blame.node, "%s: node '%s', not '%s'", blame.what, name.c_str(), blame.node);
+    const std::string role = grucore::role_name(report.role);
+    CHECK_SAYING(role == blame.role, "%s: role '%s', not '%s'", blame.what, role.c_str(), blame.role);
   }
 }
 
@@ -261,6 +305,7 @@ int main() {
     check_fields(file);
   }
   check_forgeries();
+  check_reports();
   check_callers();
   check_coverage();
   return finish("hostile_test");

@@ -1,8 +1,7 @@
 # The binding: checks what comes in, releases the GIL where it pays, makes exceptions of Status.
 # SPDX-License-Identifier: Apache-2.0
-from cpython.buffer cimport PyBUF_READ, PyBuffer_Release
+from cpython.buffer cimport PyBuffer_Release
 from cpython.bytes cimport PyBytes_FromStringAndSize
-from cpython.memoryview cimport PyMemoryView_FromMemory
 from cpython.object cimport PyTypeObject
 from libc.stdint cimport uint32_t, uint64_t
 
@@ -55,7 +54,7 @@ def _status_table():
 
 
 cdef int check(
-    cpp.Status status, const cpp.LoadReport* report=NULL, object source=None, object file=None
+    cpp.Status status, const cpp.LoadReport* report=NULL, object source=None
 ) except -1:
     """Raise the Python error of a status that is not kOk, saying where and what was found there."""
     if status == cpp.Status.kOk:
@@ -65,7 +64,7 @@ cdef int check(
     if report == NULL:
         exception = error(f"{cpp.status_meaning(status).decode()} ({name})")
     else:
-        exception = error(describe.refusal(status, report, source, file))
+        exception = error(describe.refusal(status, report, source))
     if error is not ValueError:
         exception.status = name
         exception.offset = None if report == NULL else report.offset
@@ -102,13 +101,12 @@ cdef class Model:
             copy_bytes(&self._read, source)
         self._file = self._mapped.buf if mmap else self._read.data
         self._file_bytes = self._mapped.len if mmap else self._read.bytes
-        view = PyMemoryView_FromMemory(<char*>self._file, self._file_bytes, PyBUF_READ)
-        check(cpp.plan_model(self._file, self._file_bytes, &plan, &report), &report, name, view)
+        check(cpp.plan_model(self._file, self._file_bytes, &plan, &report), &report, name)
         allocate(&self._arena, plan.bytes)
         with nogil:
             status = cpp.load(self._file, self._file_bytes, chosen, self._arena.data, plan.bytes,
                               &self._model, &report)
-        check(status, &report, name, view)
+        check(status, &report, name)
 
     def __dealloc__(self):
         release(&self._arena)
@@ -206,7 +204,7 @@ cdef class Stream:
         self._work = cpp.macs_per_frame(model._model) * <uint64_t>self._rows
         self._desk.ndarray = ndarray_type
         self._desk.integer = <PyTypeObject*>integer
-        set_desk(&self._desk, model._model, batch, self._raises, model._id_counts)
+        set_desk(&self._desk, model._model, batch, self._raises)
         options.block = block
         options.nonfinite = <cpp.Nonfinite><int>NONFINITE[nonfinite]
         check(cpp.plan_stream(model._model, options, &plan))

@@ -13,13 +13,20 @@ cdef extern from "grucore/grucore.h" namespace "grucore" nogil:
 
     const uint32_t kNone
 
+    cdef struct Text:
+        const char* bytes
+        uint32_t length
+
     cdef cppclass LoadReport:
         Status status
         uint64_t offset
         uint32_t node
         uint32_t role
+        Text node_name
         uint64_t found
         uint64_t expected
+
+    const char* role_name(uint32_t role) noexcept
 
     cdef enum class Isa(uint8_t):
         pass
@@ -50,15 +57,12 @@ cdef extern from "grucore/grucore.h" namespace "grucore" nogil:
         kFloat32
         kInt32
 
-    cdef struct Text:
-        const char* bytes
-        uint32_t length
-
     cdef struct PortInfo:
         Text name
         uint32_t features
         uint32_t period
         uint32_t skip
+        uint32_t ids
         Dtype dtype
         Rate rate
 
@@ -66,6 +70,8 @@ cdef extern from "grucore/grucore.h" namespace "grucore" nogil:
         Text node
         const char* suffix
         uint32_t size
+        uint32_t frames
+        uint32_t channels
         bint is_public
 
     cdef struct TestVector:
@@ -79,6 +85,7 @@ cdef extern from "grucore/grucore.h" namespace "grucore" nogil:
 
     Isa model_isa(const Model* model) noexcept
     Numerics model_numerics(const Model* model) noexcept
+    bint rounds_activations(const Model* model) noexcept
     uint32_t input_count(const Model* model) noexcept
     uint32_t output_count(const Model* model) noexcept
     PortInfo input_info(const Model* model, uint32_t index) noexcept

@@ -90,31 +90,8 @@ cdef inline tuple test_vector(const cpp.Model* model):
     return frames, inputs, outputs
 
 
-cdef inline size_t aligned(size_t size) noexcept:
-    return (size + 63) // 64 * 64
-
-
-cdef inline str node_of_file(object file, uint32_t node):
-    """The name of a node in a refused file, or its number where the names cannot be read either."""
-    import struct
-
-    try:
-        values, nodes, tensors, _, _, words = struct.unpack_from("<6I", file, 24)
-        nodes_at = aligned(64 + 32 * values)
-        names_at = aligned(aligned(aligned(nodes_at + 64 * nodes) + 64 * tensors) + 4 * words)
-        lengths = []
-        for i in range(values):
-            lengths += struct.unpack_from("<I", file, 64 + 32 * i)
-        for i in range(node + 1):
-            lengths += struct.unpack_from("<I", file, nodes_at + 64 * i + 4)
-        start = names_at + sum(lengths[:-1])
-        return repr(bytes(file[start:start + lengths[-1]]).decode())
-    except (struct.error, UnicodeDecodeError):
-        return str(node)
-
-
 cdef inline str refusal(
-    cpp.Status status, const cpp.LoadReport* report, object source, object file
+    cpp.Status status, const cpp.LoadReport* report, object source
 ):
     """The sentence that says why a file was refused, and where: `source` is its path."""
     cdef str name = cpp.status_name(status).decode()
@@ -131,10 +108,9 @@ cdef inline str refusal(
         message += f": found {report.found}, expected {report.expected}"
     details = [name]
     if report.node != cpp.kNone:
-        details.append(f"node {node_of_file(file, report.node)}")
+        # A name that is none in the file, a damaged one, leaves the number.
+        named = repr(text(report.node_name)) if report.node_name.length else report.node
+        details.append(f"node {named}")
     if report.role != cpp.kNone:
-        roles = {1: "weight_ih", 2: "weight_hh", 3: "weight_hn", 4: "bias", 5: "weight",
-                 6: "initial_state", 7: "table", 8: "scale", 9: "shift", 10: "slope", 11: "index",
-                 64: "test_input", 65: "test_output"}
-        details.append(f"tensor {roles.get(report.role, report.role)}")
+        details.append(f"tensor {cpp.role_name(report.role).decode() or report.role}")
     return f"{message} ({', '.join(details)})"

@@ -37,7 +37,7 @@ ctypedef fused Integer:
 
 
 cdef inline int set_desk(
-    Desk* desk, const cpp.Model* model, object batch, bint apart, tuple id_counts
+    Desk* desk, const cpp.Model* model, object batch, bint apart
 ) except -1:
     """Fill a desk, but for its types."""
     cdef uint32_t i
@@ -46,7 +46,7 @@ cdef inline int set_desk(
     desk.rank = 1 if batch is None else 2
     desk.apart = apart
     for i in range(cpp.input_count(model)):
-        desk.ids[i] = id_counts[i] or 0
+        desk.ids[i] = cpp.input_info(model, i).ids
     return 0
 
 

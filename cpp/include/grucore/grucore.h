@@ -27,15 +27,22 @@ GRUCORE_API const char* status_meaning(Status status);  // one sentence
 
 constexpr uint32_t kNone = 0xffffffffu;
 
+struct Text {  // not terminated by a zero; lies in the file
+  const char* bytes;
+  uint32_t length;
+};
+
 // Where a file was refused, and what stood there. Written by plan_model and load on failure only.
 struct LoadReport {
   Status status = Status::kOk;
-  uint64_t offset = 0;    // bytes from the start of the file
-  uint32_t node = kNone;  // index of the node, or kNone
-  uint32_t role = kNone;  // role of the tensor (docs/format.md), or kNone
+  uint64_t offset = 0;            // bytes from the start of the file
+  uint32_t node = kNone;          // index of the node, or kNone
+  uint32_t role = kNone;          // role of the tensor (docs/format.md), or kNone
+  Text node_name = {nullptr, 0};  // of the node; empty where the file's name for it is no name
   uint64_t found = 0;
   uint64_t expected = 0;  // the value, or the bound, that `found` missed
 };
+GRUCORE_API const char* role_name(uint32_t role);  // "weight_ih"; "" for a number that is no role
 
 // ------------------------------------------------------------------------------------ instruction sets
 
@@ -66,16 +73,12 @@ struct Stream;  // one thread at a time
 enum class Rate : uint8_t { kFrame = 0, kPeriod = 1, kSequence = 2 };
 enum class Dtype : uint8_t { kFloat32 = 0, kInt32 = 1 };
 
-struct Text {  // not terminated by a zero; lies in the file
-  const char* bytes;
-  uint32_t length;
-};
-
 struct PortInfo {  // an input or an output of the model
   Text name;
   uint32_t features;
   uint32_t period;  // frames of the input from one value to the next
   uint32_t skip;    // first frames of a stream without a value
+  uint32_t ids;     // of an input: the ids that embeddings have for it, 0 to ids - 1; 0: no embedding reads it
   Dtype dtype;
   Rate rate;
 };
@@ -105,6 +108,8 @@ GRUCORE_API Status load(const void* file, size_t file_bytes, Isa isa, void* aren
 
 GRUCORE_API Isa model_isa(const Model* model);
 GRUCORE_API Numerics model_numerics(const Model* model);
+// Whether some layer rounds what it multiplies to integers: a difference in its input may then become a whole step.
+GRUCORE_API bool rounds_activations(const Model* model);
 GRUCORE_API uint32_t input_count(const Model* model);
 GRUCORE_API uint32_t output_count(const Model* model);
 GRUCORE_API PortInfo input_info(const Model* model, uint32_t index);

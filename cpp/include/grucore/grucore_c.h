@@ -30,15 +30,22 @@ GRUCORE_API const char* grucore_status_meaning(grucore_status status); /* one se
 #define GRUCORE_NONE 0xffffffffu
 #define GRUCORE_ALIGNMENT 64 /* of files and arenas */
 
+typedef struct grucore_text { /* not terminated by a zero; lies in the file */
+  const char* bytes;
+  uint32_t length;
+} grucore_text;
+
 /* Where a file was refused, and what stood there. Written on failure only. */
 typedef struct grucore_report {
   grucore_status status;
-  uint32_t node; /* index, or GRUCORE_NONE */
-  uint32_t role; /* of the tensor (docs/format.md), or GRUCORE_NONE */
+  uint32_t node;          /* index, or GRUCORE_NONE */
+  uint32_t role;          /* of the tensor (docs/format.md), or GRUCORE_NONE */
+  grucore_text node_name; /* of the node; empty where the file's name for it is no name */
   uint64_t offset;
   uint64_t found;
   uint64_t expected;
 } grucore_report;
+GRUCORE_API const char* grucore_role_name(uint32_t role); /* "weight_ih"; "" for a number that is no role */
 
 /* GRUCORE_ISA_scalar, GRUCORE_ISA_avx2, ...: isa_list.inc. */
 typedef uint32_t grucore_isa;
@@ -65,16 +72,12 @@ GRUCORE_API grucore_status grucore_plan_model(const void* file, size_t file_byte
 GRUCORE_API grucore_status grucore_load(const void* file, size_t file_bytes, grucore_isa isa, void* arena,
                                         size_t arena_bytes, const grucore_model** model, grucore_report* report);
 
-typedef struct grucore_text { /* not terminated by a zero; lies in the file */
-  const char* bytes;
-  uint32_t length;
-} grucore_text;
-
 typedef struct grucore_port { /* an input or an output */
   grucore_text name;
   uint32_t features;
   uint32_t period; /* frames of the input from one value to the next */
   uint32_t skip;   /* first frames of a stream without a value */
+  uint32_t ids;    /* of an input: the ids that embeddings have for it; 0: no embedding reads it */
   uint32_t dtype;  /* 0: float, 1: int32_t */
   uint32_t rate;   /* 0: per frame, 1: per `period` frames, 2: per sequence */
 } grucore_port;
@@ -96,6 +99,8 @@ typedef struct grucore_test_vector {
 GRUCORE_API grucore_isa grucore_model_isa(const grucore_model* model);
 GRUCORE_API uint32_t
 grucore_model_numerics(const grucore_model* model); /* 0: exact, 1: fused, 2: muladd (docs/numerics.md) */
+/* Whether some layer rounds what it multiplies to integers. */
+GRUCORE_API int grucore_rounds_activations(const grucore_model* model);
 GRUCORE_API uint32_t grucore_input_count(const grucore_model* model);
 GRUCORE_API uint32_t grucore_output_count(const grucore_model* model);
 GRUCORE_API grucore_port grucore_input_info(const grucore_model* model, uint32_t index);

@@ -32,29 +32,57 @@ constexpr uint32_t kMaxSkip = 1u << 20;
 constexpr uint32_t kMaxAttributes = 64;
 constexpr uint32_t kMaxNodeTensors = 64;
 
-enum class TensorDtype : uint32_t { kFloat32 = 0, kInt32 = 1, kFloat16 = 2, kInt8 = 3, kInt4 = 4 };
-enum class Layout : uint32_t { kRowMajor = 1, kPanel16 = 2, kRows = 3 };
-enum class Role : uint32_t {
-  kWeightIh = 1,
-  kWeightHh = 2,
-  kWeightHn = 3,
-  kBias = 4,
-  kWeight = 5,
-  kInitialState = 6,
-  kTable = 7,
-  kScale = 8,
-  kShift = 9,
-  kSlope = 10,
-  kIndex = 11,
-  kWeightIhScale = 12,
-  kWeightHhScale = 13,
-  kWeightHnScale = 14,
-  kWeightScale = 15,
-  kTableScale = 16,
-  kInputRange = 17,
-  kTestInput = 64,
-  kTestOutput = 65,
+enum class TensorDtype : uint32_t {
+#define GRUCORE_TENSOR_DTYPE(enumerator, number, name, bits) enumerator = number,
+#include "format/dtypes.inc"
+#undef GRUCORE_TENSOR_DTYPE
 };
+constexpr uint32_t bits_of(TensorDtype dtype) {
+  switch (dtype) {
+#define GRUCORE_TENSOR_DTYPE(enumerator, number, name, bits) \
+  case TensorDtype::enumerator: return bits;
+#include "format/dtypes.inc"
+#undef GRUCORE_TENSOR_DTYPE
+  }
+  return 0;  // no dtype of this release
+}
+
+enum class Layout : uint32_t {
+#define GRUCORE_LAYOUT(enumerator, number, name) enumerator = number,
+#include "format/layouts.inc"
+#undef GRUCORE_LAYOUT
+};
+
+enum class Role : uint32_t {
+#define GRUCORE_ROLE(enumerator, number, name) enumerator = number,
+#include "format/roles.inc"
+#undef GRUCORE_ROLE
+};
+constexpr uint32_t kFirstModelRole = static_cast<uint32_t>(Role::kTestInput);
+
+// The highest numbers of the lists, for reports.
+constexpr uint32_t last_node_role() {
+  uint32_t last = 0;
+#define GRUCORE_ROLE(enumerator, number, name) \
+  if (number < kFirstModelRole) last = number;
+#include "format/roles.inc"
+#undef GRUCORE_ROLE
+  return last;
+}
+constexpr uint32_t last_dtype() {
+  uint32_t last = 0;
+#define GRUCORE_TENSOR_DTYPE(enumerator, number, name, bits) last = number;
+#include "format/dtypes.inc"
+#undef GRUCORE_TENSOR_DTYPE
+  return last;
+}
+constexpr uint32_t last_layout() {
+  uint32_t last = 0;
+#define GRUCORE_LAYOUT(enumerator, number, name) last = number;
+#include "format/layouts.inc"
+#undef GRUCORE_LAYOUT
+  return last;
+}
 
 }  // namespace detail
 }  // namespace grucore

@@ -47,11 +47,17 @@ class Reader {
     }
     return status;
   }
-  void blame(uint32_t node, uint32_t role) const {
+  // The node and the tensor that the next refusals are about; a name without bytes where it is not known yet.
+  void blame_node(uint32_t node, const Text& name) const {
     if (!report_) return;
     report_->node = node;
-    report_->role = role;
+    report_->node_name = name;
+    report_->role = kNone;
   }
+  void blame_tensor(uint32_t role) const {
+    if (report_) report_->role = role;
+  }
+  void blame_nobody() const { blame_node(kNone, {nullptr, 0}); }
 
   // Refuses the first byte of [from, to) that is not zero.
   Status zeros(uint64_t from, uint64_t to) const {

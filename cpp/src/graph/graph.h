@@ -33,6 +33,7 @@ struct Value {
   uint32_t skip;
   uint32_t clock;   // among the model's clocks; 0 for values per sequence
   uint32_t writer;  // node, or kNobody
+  uint32_t ids;     // of the smallest embedding that reads the value; 0: none does
   Dtype dtype;
   Rate rate;
 };

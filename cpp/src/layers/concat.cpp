@@ -35,10 +35,16 @@ void run(const Node& node, const NodeMemory&, const Block& block) {
   }
 }
 
+constexpr LayerKind make() {
+  LayerKind kind = {4, "concat", parse, run};
+  kind.hands_on_ids = true;
+  return kind;
+}
+
 }  // namespace
 
 extern const LayerKind kConcatLayer;
-const LayerKind kConcatLayer = {4, "concat", parse, run};
+const LayerKind kConcatLayer = make();
 
 }  // namespace detail
 }  // namespace grucore

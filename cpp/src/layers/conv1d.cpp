@@ -76,7 +76,7 @@ uint32_t states(const void* params, StateSpec* out) {
 }
 uint32_t window(const ConvParams& p) { return p.weight.inputs * p.weight.segments; }  // numbers of one group
 uint64_t macs(const void* params) { return uint64_t{of(params).channels_out} * window(of(params)); }
-bool has_float_product(const void* params) { return !is_integer(of(params).weight.kind); }
+uint32_t products(const void* params) { return products_of(of(params).weight); }
 
 // Scratch: the frames of one row with its history before and zeros after, then the windows of all rows of
 // the block, then the outputs of one group, then what its product needs.
@@ -162,7 +162,7 @@ constexpr LayerKind make() {
   LayerKind kind = {15, "conv1d", parse, run};
   kind.reads_future = reads_future;
   kind.macs = macs;
-  kind.has_float_product = has_float_product;
+  kind.products = products;
   kind.states = states;
   kind.scratch_floats = scratch_floats;
   return kind;

@@ -36,7 +36,7 @@ Status parse(const NodeSource& source, void* out) {
 }
 
 uint64_t macs(const void* params) { return uint64_t{of(params).weight.rows} * of(params).weight.inputs; }
-bool has_float_product(const void* params) { return !is_integer(of(params).weight.kind); }
+uint32_t products(const void* params) { return products_of(of(params).weight); }
 uint64_t scratch_floats(const void* params, const KernelTable&, uint32_t batch, uint32_t frames) {
   return product_scratch(of(params).weight, uint64_t{batch} * frames);
 }
@@ -52,7 +52,7 @@ void run(const Node& node, const NodeMemory& memory, const Block& block) {
 constexpr LayerKind make() {
   LayerKind kind = {2, "dense", parse, run};
   kind.macs = macs;
-  kind.has_float_product = has_float_product;
+  kind.products = products;
   kind.scratch_floats = scratch_floats;
   return kind;
 }

@@ -82,10 +82,18 @@ void run(const Node& node, const NodeMemory&, const Block& block) {
   }
 }
 
+uint32_t ids(const void* params) { return static_cast<const EmbeddingParams*>(params)->ids; }
+
+constexpr LayerKind make() {
+  LayerKind kind = {5, "embedding", parse, run};
+  kind.ids = ids;
+  return kind;
+}
+
 }  // namespace
 
 extern const LayerKind kEmbeddingLayer;
-const LayerKind kEmbeddingLayer = {5, "embedding", parse, run};
+const LayerKind kEmbeddingLayer = make();
 
 }  // namespace detail
 }  // namespace grucore

@@ -52,6 +52,7 @@ void run(const Node& node, const NodeMemory& memory, const Block& block) {
 constexpr LayerKind make() {
   LayerKind kind = {14, "flip", parse, run};
   kind.reads_future = reads_future;
+  kind.hands_on_ids = true;
   kind.scratch_floats = scratch_floats;
   return kind;
 }

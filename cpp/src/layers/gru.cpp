@@ -35,7 +35,7 @@ Status parse_tensors(const NodeSource& source, bool reset_before, GruParams* par
                               &tensors));
     const PackedWeights &gates = params->weight_hh, &candidate = params->weight_hn;
     if (candidate.kind != gates.kind || candidate.activation_bits != gates.activation_bits) {
-      source.reader.blame(source.node, static_cast<uint32_t>(Role::kWeightHn));
+      source.blame(Role::kWeightHn);
       const uint64_t record = source.find(Role::kWeightHn)->record_offset;
       return candidate.kind != gates.kind
                  ? source.reader.refuse(Status::kUnknownDtype, record + 4, static_cast<uint64_t>(candidate.kind),
@@ -89,10 +89,7 @@ uint64_t macs(const void* params) {
   return 3 * uint64_t{p.weight_hh.rows} * (p.weight_ih.inputs + uint64_t{p.weight_hh.rows});
 }
 
-bool has_float_product(const void* params) {
-  const GruParams& p = of(params);
-  return !is_integer(p.weight_ih.kind) || !is_integer(p.weight_hh.kind);
-}
+uint32_t products(const void* params) { return products_of(of(params).weight_ih) | products_of(of(params).weight_hh); }
 
 uint64_t scratch_floats(const void* params, const KernelTable& table, uint32_t batch, uint32_t frames) {
   return lay_out(of(params), is_fused(of(params), table), batch, frames).end;
@@ -232,7 +229,7 @@ constexpr LayerKind make() {
   LayerKind kind = {1, "gru", parse, run};
   kind.reads_future = reads_future;
   kind.macs = macs;
-  kind.has_float_product = has_float_product;
+  kind.products = products;
   kind.states = states;
   kind.scratch_floats = scratch_floats;
   kind.plan_bytes = sizeof(GruPlan);

@@ -92,7 +92,7 @@ Status NodeSource::expect_tensor(const Tensor& tensor, TensorDtype dtype, Layout
 Status NodeSource::panels(Role role, uint32_t gates, uint32_t rows, uint32_t inputs, PanelWeights* out,
                           uint32_t groups) const {
   const Tensor* tensor = find(role);
-  reader.blame(node, static_cast<uint32_t>(role));
+  blame(role);
   if (!tensor) return refuse(Status::kMissingTensor, 0, 1);
   GRUCORE_TRY(expect_tensor(*tensor, TensorDtype::kFloat32, Layout::kPanel16, inputs ? 2 : 1));
   const uint64_t at = tensor->record_offset;
@@ -102,7 +102,7 @@ Status NodeSource::panels(Role role, uint32_t gates, uint32_t rows, uint32_t inp
   const uint64_t outputs = uint64_t{gates} * rows * groups;
   if (tensor->shape[0] != outputs) return reader.refuse(Status::kBadShape, at + 16, tensor->shape[0], outputs);
   if (inputs && tensor->shape[1] != inputs) return reader.refuse(Status::kBadShape, at + 20, tensor->shape[1], inputs);
-  reader.blame(node, kNone);
+  blame_no_tensor();
   *out = {static_cast<const float*>(tensor->data), gates, rows, inputs};
   return Status::kOk;
 }
@@ -118,7 +118,7 @@ Status NodeSource::expect_not_negative(Role role, uint64_t count) const {
   const float* numbers = static_cast<const float*>(tensor->data);
   for (uint64_t i = 0; i < count; ++i) {
     if (!(numbers[i] >= 0)) {
-      reader.blame(node, static_cast<uint32_t>(role));
+      blame(role);
       return refuse_number(*tensor, i);
     }
   }
@@ -127,13 +127,13 @@ Status NodeSource::expect_not_negative(Role role, uint64_t count) const {
 
 Status NodeSource::vector(Role role, uint32_t features, const float** out) const {
   const Tensor* tensor = find(role);
-  reader.blame(node, static_cast<uint32_t>(role));
+  blame(role);
   if (!tensor) return refuse(Status::kMissingTensor, 0, 1);
   GRUCORE_TRY(expect_tensor(*tensor, TensorDtype::kFloat32, Layout::kRowMajor, 1));
   if (tensor->shape[0] != features) {
     return reader.refuse(Status::kBadShape, tensor->record_offset + 16, tensor->shape[0], features);
   }
-  reader.blame(node, kNone);
+  blame_no_tensor();
   *out = static_cast<const float*>(tensor->data);
   return Status::kOk;
 }

@@ -26,7 +26,6 @@ struct NodeSource {
   uint32_t tensor_count;
   uint64_t record_offset;
   uint64_t attribute_offset;
-  uint32_t node;  // index, for reports
 
   const Value& input(uint32_t i) const { return values[inputs[i]]; }
   const Value& result() const { return values[output]; }
@@ -34,6 +33,9 @@ struct NodeSource {
   Status refuse(Status status, uint64_t found, uint64_t expected) const {
     return reader.refuse(status, record_offset, found, expected);
   }
+  // The tensor that the next refusals are about.
+  void blame(Role role) const { reader.blame_tensor(static_cast<uint32_t>(role)); }
+  void blame_no_tensor() const { reader.blame_tensor(kNone); }
   Status expect_inputs(uint32_t count) const {
     return input_count == count ? Status::kOk : refuse(Status::kBadShape, input_count, count);
   }
@@ -110,6 +112,9 @@ struct StreamShape {
   uint32_t frames;  // of a block, at most
 };
 
+constexpr uint32_t kFloatProducts = 1;    // of float32 or float16 weights
+constexpr uint32_t kIntegerProducts = 2;  // of int8 or int4 weights
+
 struct LayerKind {
   uint32_t number;
   const char* name;
@@ -120,8 +125,10 @@ struct LayerKind {
   // The rest is null where the layer has nothing of the kind.
   bool (*reads_future)(const void* params) = nullptr;
   uint64_t (*macs)(const void* params) = nullptr;                    // multiply-adds of one frame of one row
-  bool (*has_float_product)(const void* params) = nullptr;           // of float32 or float16 weights
+  uint32_t (*products)(const void* params) = nullptr;                // a mask of the constants above
   uint32_t (*states)(const void* params, StateSpec* out) = nullptr;  // at most kMaxStates; returns how many
+  uint32_t (*ids)(const void* params) = nullptr;                     // of an embedding: how many it has a row for
+  bool hands_on_ids = false;                                         // every feature of its inputs goes to its output
   // Floats of scratch for a block of so many frames and rows; in 64 bits against overflow.
   uint64_t (*scratch_floats)(const void* params, const KernelTable& table, uint32_t batch, uint32_t frames) = nullptr;
   // What a block would else work out anew: memory.plan, of so many bytes, written once for a stream.

@@ -64,6 +64,7 @@ void run(const Node& node, const NodeMemory& memory, const Block& block) {
 constexpr LayerKind make() {
   LayerKind kind = {3, "take", parse, run};
   kind.states = states;
+  kind.hands_on_ids = true;
   return kind;
 }
 

@@ -49,7 +49,7 @@ Status expect_columns(const NodeSource& source, const Tensor& tensor, WeightKind
 
 Status parse_scale(const NodeSource& source, Role role, const WeightShape& shape, PackedWeights* out) {
   const Tensor* tensor = source.find(role);
-  source.reader.blame(source.node, static_cast<uint32_t>(role));
+  source.blame(role);
   if (!tensor) return source.refuse(Status::kMissingTensor, 0, 1);
   const bool is_int8 = out->kind == WeightKind::kInt8;
   GRUCORE_TRY(source.expect_tensor(*tensor, is_int8 ? TensorDtype::kFloat32 : TensorDtype::kFloat16, Layout::kPanel16,
@@ -63,7 +63,7 @@ Status parse_scale(const NodeSource& source, Role role, const WeightShape& shape
     const uint64_t count = uint64_t{shape.gates} * padded_rows(shape.rows) * shape.groups;
     GRUCORE_TRY(source.expect_not_negative(role, count));
   }
-  source.reader.blame(source.node, kNone);
+  source.blame_no_tensor();
   return Status::kOk;
 }
 
@@ -72,14 +72,14 @@ Status parse_scale(const NodeSource& source, Role role, const WeightShape& shape
 Status parse_weights(const NodeSource& source, const WeightRoles& roles, const WeightShape& shape, PackedWeights* out,
                      uint32_t* tensors) {
   const Tensor* tensor = source.find(roles.weight);
-  source.reader.blame(source.node, static_cast<uint32_t>(roles.weight));
+  source.blame(roles.weight);
   if (!tensor) return source.refuse(Status::kMissingTensor, 0, 1);
   *out = {};
   GRUCORE_TRY(kind_of(source, *tensor, &out->kind));
   GRUCORE_TRY(source.expect_tensor(*tensor, tensor->dtype, Layout::kPanel16, tensor->rank));
   GRUCORE_TRY(expect_panels(source, *tensor, shape));
   GRUCORE_TRY(expect_columns(source, *tensor, out->kind, shape));
-  source.reader.blame(source.node, kNone);
+  source.blame_no_tensor();
   out->data = tensor->data;
   out->gates = shape.gates;
   out->rows = shape.rows;

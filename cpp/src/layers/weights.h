@@ -29,6 +29,9 @@ Status parse_weights(const NodeSource& source, const WeightRoles& roles, const W
 // The fixed range of quantized inputs, 0 where there is none; only beside an integer product.
 Status parse_input_range(const NodeSource& source, const PackedWeights& weights, float* out, uint32_t* tensors);
 
+inline uint32_t products_of(const PackedWeights& weights) {
+  return is_integer(weights.kind) ? kIntegerProducts : kFloatProducts;
+}
 inline bool is_float32(const PackedWeights& weights) { return weights.kind == WeightKind::kFloat32; }
 // As the kernels that take nothing but float32 want them.
 inline PanelWeights as_panels(const PackedWeights& weights) {

@@ -20,20 +20,24 @@ class Arena {
   // leaves the arena overflown.
   template <class T>
   T* take(uint64_t count) {
-    const uint64_t room = (uint64_t{SIZE_MAX} >> 1) - used_;
-    if (overflown_ || count > (room - (kAlignment - 1)) / sizeof(T)) {
-      overflown_ = true;
-      return nullptr;
-    }
-    unsigned char* at = memory_ ? memory_ + used_ : nullptr;
-    used_ += (count * sizeof(T) + kAlignment - 1) / kAlignment * kAlignment;
-    return reinterpret_cast<T*>(at);
+    return static_cast<T*>(take_bytes(count, sizeof(T)));
   }
 
   bool overflown() const { return overflown_; }
   size_t used() const { return static_cast<size_t>(used_); }
 
  private:
+  void* take_bytes(uint64_t count, size_t size) {
+    const uint64_t room = (uint64_t{SIZE_MAX} >> 1) - used_;
+    if (overflown_ || count > (room - (kAlignment - 1)) / size) {
+      overflown_ = true;
+      return nullptr;
+    }
+    unsigned char* at = memory_ ? memory_ + used_ : nullptr;
+    used_ += (count * size + kAlignment - 1) / kAlignment * kAlignment;
+    return at;
+  }
+
   unsigned char* memory_;
   uint64_t used_ = 0;
   bool overflown_ = false;

@@ -20,6 +20,7 @@ grucore_port of(const grucore::PortInfo& port) {
           port.features,
           port.period,
           port.skip,
+          port.ids,
           static_cast<uint32_t>(port.dtype),
           static_cast<uint32_t>(port.rate)};
 }
@@ -29,7 +30,13 @@ grucore::StreamOptions of(const grucore_stream_options& options) {
 
 grucore_status answer(Status status, const LoadReport& from, grucore_report* to) {
   if (status != Status::kOk && to) {
-    *to = {static_cast<grucore_status>(status), from.node, from.role, from.offset, from.found, from.expected};
+    *to = {static_cast<grucore_status>(status),
+           from.node,
+           from.role,
+           of(from.node_name),
+           from.offset,
+           from.found,
+           from.expected};
   }
   return static_cast<grucore_status>(status);
 }
@@ -52,6 +59,8 @@ uint32_t grucore_version(void) { return grucore::version(); }
 
 const char* grucore_status_name(grucore_status status) { return grucore::status_name(status_of(status)); }
 const char* grucore_status_meaning(grucore_status status) { return grucore::status_meaning(status_of(status)); }
+
+const char* grucore_role_name(uint32_t role) { return grucore::role_name(role); }
 
 const char* grucore_isa_name(grucore_isa isa) { return grucore::isa_name(isa_of(isa)); }
 int grucore_isa_supported(grucore_isa isa) { return grucore::isa_supported(isa_of(isa)) ? 1 : 0; }
@@ -80,6 +89,7 @@ grucore_isa grucore_model_isa(const grucore_model* model) {
 uint32_t grucore_model_numerics(const grucore_model* model) {
   return static_cast<uint32_t>(grucore::model_numerics(of(model)));
 }
+int grucore_rounds_activations(const grucore_model* model) { return grucore::rounds_activations(of(model)) ? 1 : 0; }
 uint32_t grucore_input_count(const grucore_model* model) { return grucore::input_count(of(model)); }
 uint32_t grucore_output_count(const grucore_model* model) { return grucore::output_count(of(model)); }
 grucore_port grucore_input_info(const grucore_model* model, uint32_t index) {

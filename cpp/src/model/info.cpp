@@ -27,16 +27,27 @@ const char* status_meaning(Status status) {
   return "";
 }
 
+const char* role_name(uint32_t role) {
+  switch (role) {
+#define GRUCORE_ROLE(enumerator, number, name) \
+  case number: return #name;
+#include "format/roles.inc"
+#undef GRUCORE_ROLE
+    default: return "";
+  }
+}
+
 namespace {
 
 PortInfo port_of(const detail::Value& value) {
-  return {value.name, value.features, value.period, value.skip, value.dtype, value.rate};
+  return {value.name, value.features, value.period, value.skip, value.ids, value.dtype, value.rate};
 }
 
 }  // namespace
 
 Isa model_isa(const Model* model) { return model->table->isa; }
 Numerics model_numerics(const Model* model) { return model->numerics; }
+bool rounds_activations(const Model* model) { return model->rounds_activations; }
 uint32_t input_count(const Model* model) { return model->input_count; }
 uint32_t output_count(const Model* model) { return model->output_count; }
 PortInfo input_info(const Model* model, uint32_t index) { return port_of(model->values[model->inputs[index]]); }

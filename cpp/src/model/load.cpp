@@ -85,12 +85,29 @@ void finish(const Header& header, const ModelMemory& memory, Model* model) {
   }
 }
 
-Numerics numerics_of(const Header& header, const ModelMemory& memory, const KernelTable& table) {
+// How many ids each value may have, from the embeddings that read it, last nodes first.
+void count_ids(const Header& header, const ModelMemory& memory) {
+  for (uint32_t i = header.node_count; i > 0; --i) {
+    const Node& node = memory.nodes[i - 1];
+    const uint32_t ids = node.kind->ids            ? node.kind->ids(node.params)
+                         : node.kind->hands_on_ids ? memory.values[node.output].ids
+                                                   : 0;
+    for (uint32_t k = 0; ids && k < node.input_count; ++k) {
+      uint32_t& of_input = memory.values[node.inputs[k]].ids;
+      if (of_input == 0 || ids < of_input) of_input = ids;
+    }
+  }
+}
+
+// The class of the model's results, and whether products round their inputs.
+void note_products(const Header& header, const ModelMemory& memory, const KernelTable& table, Model* model) {
+  uint32_t found = 0;
   for (uint32_t i = 0; i < header.node_count; ++i) {
     const Node& node = memory.nodes[i];
-    if (node.kind->has_float_product && node.kind->has_float_product(node.params)) return table.numerics;
+    if (node.kind->products) found |= node.kind->products(node.params);
   }
-  return Numerics::kExact;
+  model->numerics = found & kFloatProducts ? table.numerics : Numerics::kExact;
+  model->rounds_activations = (found & kIntegerProducts) != 0;
 }
 
 }  // namespace
@@ -134,8 +151,9 @@ Status load(const void* file, size_t file_bytes, Isa isa, void* arena_memory, si
   GRUCORE_TRY(detail::parse_tensors(reader, header, at, memory));
   GRUCORE_TRY(detail::parse_graph(reader, header, at, memory));
   model->table = table;
-  model->numerics = detail::numerics_of(header, memory, *table);
   model->metadata = {reinterpret_cast<const char*>(reader.at(at.metadata)), header.metadata_bytes};
+  detail::note_products(header, memory, *table, model);
+  detail::count_ids(header, memory);
   detail::finish(header, memory, model);
   *out = model;
   return Status::kOk;

@@ -30,6 +30,7 @@ struct Model {
   uint32_t test_frames;        // 0: no test vector
   uint32_t first_unstreamable;
   Numerics numerics;
+  bool rounds_activations;
 };
 
 }  // namespace grucore

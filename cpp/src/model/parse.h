@@ -27,6 +27,8 @@ Status parse_tensors(const Reader& reader, const Header& header, const Sections&
 // The graph: the model's ports, nodes, their names, lists, tensors and layer kinds.
 Status parse_graph(const Reader& reader, const Header& header, const Sections& at, const ModelMemory& memory);
 
+constexpr bool is_control(unsigned char byte) { return byte < 0x20 || byte == 0x7f; }
+
 // The next name, from *offset on, checked for control characters.
 Status parse_name(const Reader& reader, const Sections& at, const Header& header, uint32_t length,
                   uint64_t length_offset, uint64_t* offset, Text* out);

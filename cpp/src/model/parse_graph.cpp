@@ -78,19 +78,18 @@ Status parse_ports(Cursor* cursor, const ModelMemory& memory) {
 }
 
 // Tensors of a node are in ascending order of role; those after the last node belong to the model.
-Status check_roles(const Reader& reader, const Tensor* tensors, uint32_t count, uint32_t node) {
+Status check_roles(const Reader& reader, const Tensor* tensors, uint32_t count) {
   for (uint32_t i = 0; i < count; ++i) {
     const uint64_t offset = tensors[i].record_offset;
-    reader.blame(node, tensors[i].role);
-    if (tensors[i].role < static_cast<uint32_t>(Role::kWeightIh) ||
-        tensors[i].role > static_cast<uint32_t>(Role::kInputRange)) {
-      return reader.refuse(Status::kUnknownRole, offset, tensors[i].role, static_cast<uint32_t>(Role::kInputRange));
+    reader.blame_tensor(tensors[i].role);
+    if (tensors[i].role < 1 || tensors[i].role > last_node_role()) {
+      return reader.refuse(Status::kUnknownRole, offset, tensors[i].role, last_node_role());
     }
     if (i > 0 && tensors[i].role <= tensors[i - 1].role) {
       return reader.refuse(Status::kMissingTensor, offset, tensors[i].role, tensors[i - 1].role + 1);
     }
   }
-  reader.blame(node, kNone);
+  reader.blame_tensor(kNone);
   return Status::kOk;
 }
 
@@ -99,8 +98,9 @@ Status parse_node(Cursor* cursor, const ModelMemory& memory, uint32_t index, uin
   const Header& header = cursor->header;
   const uint64_t record = cursor->at.nodes + uint64_t{index} * kNodeBytes;
   Node& node = memory.nodes[index];
-  reader.blame(index, kNone);
+  reader.blame_node(index, {nullptr, 0});
   GRUCORE_TRY(parse_name(reader, cursor->at, header, reader.u32(record + 4), record + 4, &cursor->name, &node.name));
+  reader.blame_node(index, node.name);
   for (uint32_t j = 0; j < index; ++j) {
     const Text& other = memory.nodes[j].name;
     if (other.length == node.name.length && memcmp(other.bytes, node.name.bytes, other.length) == 0) {
@@ -143,15 +143,15 @@ Status parse_node(Cursor* cursor, const ModelMemory& memory, uint32_t index, uin
   const uint32_t* attributes = nullptr;
   GRUCORE_TRY(cursor->take(attribute_count, record + 16, &attributes));
   const Tensor* tensors = memory.tensors + *tensor;
-  GRUCORE_TRY(check_roles(reader, tensors, tensor_count, index));
-  const NodeSource source = {reader,       memory.values, node.inputs,      node.input_count,
-                             node.output,  attributes,    attribute_count,  tensors,
-                             tensor_count, record,        attribute_offset, index};
+  GRUCORE_TRY(check_roles(reader, tensors, tensor_count));
+  const NodeSource source = {reader,       memory.values, node.inputs,     node.input_count,
+                             node.output,  attributes,    attribute_count, tensors,
+                             tensor_count, record,        attribute_offset};
   memset(node.params, 0, sizeof node.params);
   GRUCORE_TRY(node.kind->parse(source, node.params));
   written.writer = index;
   *tensor += tensor_count;
-  reader.blame(kNone, kNone);
+  reader.blame_nobody();
   return Status::kOk;
 }
 
@@ -160,7 +160,7 @@ Status parse_test_tensor(const Reader& reader, const Tensor& tensor, Role role, 
   if (tensor.role != static_cast<uint32_t>(role)) {
     return reader.refuse(Status::kUnknownRole, record, tensor.role, static_cast<uint32_t>(role));
   }
-  reader.blame(kNone, tensor.role);
+  reader.blame_tensor(tensor.role);
   if (static_cast<uint32_t>(tensor.dtype) != static_cast<uint32_t>(value.dtype)) {
     return reader.refuse(Status::kBadShape, record + 4, static_cast<uint32_t>(tensor.dtype),
                          static_cast<uint32_t>(value.dtype));
@@ -178,7 +178,7 @@ Status parse_test_tensor(const Reader& reader, const Tensor& tensor, Role role, 
     const uint64_t values = Clock{value.skip, value.period}.count(*frames);
     if (tensor.shape[0] != values) return reader.refuse(Status::kBadShape, record + 16, tensor.shape[0], values);
   }
-  reader.blame(kNone, kNone);
+  reader.blame_tensor(kNone);
   return Status::kOk;
 }
 

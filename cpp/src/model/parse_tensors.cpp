@@ -103,24 +103,41 @@ bool is_fit(uint32_t bits, bool is_weight) {
   return magnitude < 0x7f800000u && (magnitude == 0 || magnitude >= 0x00800000u || !is_weight);
 }
 
-// Which node the tensors belong to, told from the nodes' records before these are checked: for reports only.
+// Which node the tensors belong to, and its name, told from the nodes' records before these are checked: for reports
+// only.
 class Owner {
  public:
-  Owner(const Reader& reader, const Header& header, const Sections& at) : reader_(reader), header_(header), at_(at) {}
+  Owner(const Reader& reader, const Header& header, const Sections& at, const Value* values)
+      : reader_(reader), header_(header), at_(at), name_(at.names) {
+    for (uint32_t i = 0; i < header.value_count; ++i) name_ += values[i].name.length;
+    if (header.node_count) end_ = reader.u32(record() + 20);
+  }
 
-  uint32_t of(uint32_t tensor) {
+  // Blames the node of `tensor`, which is not before those of the calls before; the model's own tensors have none.
+  void blame(uint32_t tensor) {
     while (node_ < header_.node_count && tensor >= end_) {
-      end_ += reader_.u32(at_.nodes + uint64_t{node_} * kNodeBytes + 20);
-      if (tensor < end_) return node_;
-      ++node_;
+      name_ += reader_.u32(record() + 4);
+      if (++node_ < header_.node_count) end_ += reader_.u32(record() + 20);
     }
-    return node_ < header_.node_count ? node_ : kNone;
+    if (node_ < header_.node_count) reader_.blame_node(node_, name());
   }
 
  private:
+  uint64_t record() const { return at_.nodes + uint64_t{node_} * kNodeBytes; }
+  Text name() const {
+    const uint32_t length = reader_.u32(record() + 4);
+    const uint64_t end = at_.names + header_.name_bytes;
+    if (length > kMaxNameLength || name_ > end || length > end - name_) return {nullptr, 0};
+    for (uint64_t i = name_; i < name_ + length; ++i) {
+      if (is_control(*reader_.at(i))) return {nullptr, 0};
+    }
+    return {reinterpret_cast<const char*>(reader_.at(name_)), length};
+  }
+
   const Reader& reader_;
   const Header& header_;
   const Sections& at_;
+  uint64_t name_;
   uint64_t end_ = 0;
   uint32_t node_ = 0;
 };
@@ -164,8 +181,7 @@ Status check_bytes(const Reader& reader, uint64_t offset, uint64_t bytes) {
 
 Status check_numbers(const Reader& reader, const Tensor& tensor, uint64_t offset, uint64_t bytes) {
   switch (tensor.dtype) {
-    case TensorDtype::kFloat32:
-      return check_floats(reader, offset, bytes, tensor.role < static_cast<uint32_t>(Role::kTestInput));
+    case TensorDtype::kFloat32: return check_floats(reader, offset, bytes, tensor.role < kFirstModelRole);
     case TensorDtype::kFloat16: return check_halves(reader, offset, bytes);
     case TensorDtype::kInt8: return check_bytes(reader, offset, bytes);
     case TensorDtype::kInt32:
@@ -174,36 +190,24 @@ Status check_numbers(const Reader& reader, const Tensor& tensor, uint64_t offset
   return Status::kOk;
 }
 
-uint64_t bytes_of(const Tensor& tensor, uint64_t elements) {
-  switch (tensor.dtype) {
-    case TensorDtype::kFloat32:
-    case TensorDtype::kInt32: return elements * 4;
-    case TensorDtype::kFloat16: return elements * 2;
-    case TensorDtype::kInt8: return elements;
-    case TensorDtype::kInt4: break;
-  }
-  return elements / 2;
-}
-
 }  // namespace
 
 Status parse_tensors(const Reader& reader, const Header& header, const Sections& at, const ModelMemory& memory) {
   uint64_t end = at.data;
-  Owner owner(reader, header, at);
+  Owner owner(reader, header, at, memory.values);
   for (uint32_t i = 0; i < header.tensor_count; ++i) {
     const uint64_t record = at.tensors + uint64_t{i} * kTensorBytes;
     Tensor& tensor = memory.tensors[i];
     tensor.record_offset = record;
     tensor.role = reader.u32(record);
-    reader.blame(owner.of(i), tensor.role);
+    owner.blame(i);
+    reader.blame_tensor(tensor.role);
     const uint32_t dtype = reader.u32(record + 4);
-    if (dtype > static_cast<uint32_t>(TensorDtype::kInt4)) {
-      return reader.refuse(Status::kUnknownDtype, record + 4, dtype, static_cast<uint32_t>(TensorDtype::kInt4));
-    }
+    if (dtype > last_dtype()) return reader.refuse(Status::kUnknownDtype, record + 4, dtype, last_dtype());
     tensor.dtype = static_cast<TensorDtype>(dtype);
     const uint32_t layout = reader.u32(record + 8);
-    if (layout < static_cast<uint32_t>(Layout::kRowMajor) || layout > static_cast<uint32_t>(Layout::kRows)) {
-      return reader.refuse(Status::kUnknownLayout, record + 8, layout, static_cast<uint32_t>(Layout::kRows));
+    if (layout < 1 || layout > last_layout()) {
+      return reader.refuse(Status::kUnknownLayout, record + 8, layout, last_layout());
     }
     tensor.layout = static_cast<Layout>(layout);
     GRUCORE_TRY(parse_shape(reader, record, &tensor));
@@ -212,14 +216,14 @@ Status parse_tensors(const Reader& reader, const Header& header, const Sections&
     GRUCORE_TRY(stored_elements(reader, record, tensor, &elements));
     const uint64_t offset = reader.u64(record + 48);
     const uint64_t bytes = reader.u64(record + 56);
-    GRUCORE_TRY(check_place(reader, record, offset, bytes, bytes_of(tensor, elements), end));
+    GRUCORE_TRY(check_place(reader, record, offset, bytes, elements * bits_of(tensor.dtype) / 8, end));
     const uint64_t next = align_up(offset + bytes, kSectionAlignment);
     if (next > reader.bytes()) return reader.refuse(Status::kTruncated, reader.bytes(), reader.bytes(), next);
     GRUCORE_TRY(reader.zeros(offset + bytes, next));
     GRUCORE_TRY(check_numbers(reader, tensor, offset, bytes));
     tensor.data = reader.at(offset);
     end = next;
-    reader.blame(kNone, kNone);
+    reader.blame_nobody();
   }
   if (end != reader.bytes()) return reader.refuse(Status::kGap, end, reader.bytes(), end);
   return Status::kOk;

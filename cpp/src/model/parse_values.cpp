@@ -16,7 +16,7 @@ Status parse_name(const Reader& reader, const Sections& at, const Header& header
   if (length > end - *offset) return reader.refuse(Status::kBadName, length_offset, length, end - *offset);
   for (uint64_t i = *offset; i < *offset + length; ++i) {
     const unsigned char byte = *reader.at(i);
-    if (byte < 0x20 || byte == 0x7f) return reader.refuse(Status::kBadName, i, byte, 0x20);
+    if (is_control(byte)) return reader.refuse(Status::kBadName, i, byte, 0x20);
   }
   *out = {reinterpret_cast<const char*>(reader.at(*offset)), length};
   *offset += length;
@@ -56,6 +56,7 @@ Status parse_values(const Reader& reader, const Header& header, const Sections& 
     if (value.skip > most_skip) return reader.refuse(Status::kBadValue, record + 20, value.skip, most_skip);
     GRUCORE_TRY(reader.zeros(record + 24, record + kValueBytes));
     value.writer = kNobody;
+    value.ids = 0;
   }
   return Status::kOk;
 }
