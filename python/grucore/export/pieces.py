@@ -19,7 +19,15 @@ from grucore.export.literals import float_text
 
 __all__ = ["pieces_for", "with_prefix"]
 
-FILES = ("arithmetic", "functions", "activations", "features", "products")
+FILES = (
+    "arithmetic",
+    "vectors",
+    "functions",
+    "activations",
+    "cells",
+    "features",
+    "products",
+)
 _MARK = re.compile(r"^//! (\S+)(?: (\S+))?\n", re.MULTILINE)
 _NAME = re.compile(r"\b(?:gc|GC)_\w+")
 _COMMENT = re.compile(r"/\*.*?\*/", re.DOTALL)

@@ -5,10 +5,12 @@ from __future__ import annotations
 
 from typing import cast
 
+import numpy as np
+
 from grucore.export.packing import PANEL, interleaved, padded_rows
 from grucore.export.products import activated, panels_of
 from grucore.export.unit import Call, lines
-from grucore.ir import Cell, Gru, MaskedOutput
+from grucore.ir import Activation, Cell, Gru, MaskedOutput
 
 __all__ = ["write_gru"]
 
@@ -23,7 +25,8 @@ def _units(hidden: int) -> str:
 
 
 def _state(call: Call, hidden: int, initial: str) -> str:
-    return call.unit.state(f"{call.name}.h", hidden, initial=initial)
+    """Of whole panels: units beyond the last stay 0."""
+    return call.unit.state(f"{call.name}.h", padded_rows(hidden), initial=initial)
 
 
 def _masked(call: Call, state: str, hidden: int, output: MaskedOutput) -> str:
@@ -52,7 +55,9 @@ def write_gru(call: Call) -> None:
     node = cast(Gru, call.node)
     initial = ""
     if node.initial_state is not None:
-        initial = call.unit.constant(f"{call.name}.initial_state", node.initial_state)
+        padding = (0, padded_rows(node.hidden_size) - node.hidden_size)
+        array = np.pad(node.initial_state, padding)
+        initial = call.unit.constant(f"{call.name}.initial_state", array)
     state = _state(call, node.hidden_size, initial)
     write = _reset_after if node.cell is Cell.RESET_AFTER else _reset_before
     masked = _masked(call, state, node.hidden_size, node.masked_output)
@@ -65,26 +70,17 @@ def _reset_after(call: Call, node: Gru, state: str, masked: str) -> tuple[str, .
     bias = unit.constant(f"{call.name}.bias", interleaved(node.bias, 4, (N, R, Z, U)))
     ih = panels_of(unit, f"{call.name}.weight_ih", "x", node.weight_ih, 3, (N, R, Z))
     hh = panels_of(unit, f"{call.name}.weight_hh", "h", node.weight_hh, 3, (R, Z, N))
-    r = activated(node.gate_activation, "sums[4 + j]")
-    z = activated(node.gate_activation, "sums[8 + j]")
-    n = activated(node.activation, "sums[j] + reset")
-    cell = lines(
-        f"const float r = {r};",
-        f"const float z = {z};",
-        "const float reset = r * sums[12 + j];",
-        f"const float n = {n};",
-        f"const float kept = z * {state}[4 * i + j], taken = (1.0f - z) * n;",
-        "y[4 * i + j] = gc_flush(kept + taken);",
-    )
+    activations = (node.gate_activation, node.activation)
+    is_usual = activations == (Activation.SIGMOID, Activation.TANH)
     panel = lines(
         "float sums[16];",
         f"GC_COPY(sums, {bias} + 16 * i, sizeof sums);",
         ih.multiply("sums", "x", 3, "i"),
         hh.multiply("sums + 4", state, 3, "i"),
-        f"for (j = 0; j < {_units(hidden)}; ++j) {{\n{cell}}}",
+        f"gc_gru_cell(y + 4 * i, {state} + 4 * i, sums);" if is_usual else _cell_after(node, state),
     )
     return (
-        "uint32_t i, j;",
+        "uint32_t i;" if is_usual else "uint32_t i, j;",
         ih.declare,
         hh.declare,
         masked,
@@ -93,6 +89,19 @@ def _reset_after(call: Call, node: Gru, state: str, masked: str) -> tuple[str, .
         f"for (i = 0; i < {padded_rows(hidden) // PANEL}; ++i) {{\n{panel}}}",
         f"GC_COPY({state}, y, {4 * hidden});",
     )
+
+
+def _cell_after(node: Gru, state: str) -> str:
+    """Four units with any activations."""
+    cell = lines(
+        f"const float r = {activated(node.gate_activation, 'sums[4 + j]')};",
+        f"const float z = {activated(node.gate_activation, 'sums[8 + j]')};",
+        "const float reset = r * sums[12 + j];",
+        f"const float n = {activated(node.activation, 'sums[j] + reset')};",
+        f"const float kept = z * {state}[4 * i + j], taken = (1.0f - z) * n;",
+        "y[4 * i + j] = gc_flush(kept + taken);",
+    )
+    return f"for (j = 0; j < {_units(node.hidden_size)}; ++j) {{\n{cell}}}"
 
 
 def _reset_before(call: Call, node: Gru, state: str, masked: str) -> tuple[str, ...]:

@@ -10,7 +10,7 @@ extern uint32_t stack_bottom[], stack_top[];
 
 void paint_stack(const uint32_t *end) {
   volatile uint32_t *at;
-  for (at = stack_bottom; at < end; ++at) *at = PAINT;
+  for (at = stack_bottom; at < end - 16; ++at) *at = PAINT; /* this function may stand just below */
 }
 
 uint32_t stack_bytes_used(void) {

@@ -8,7 +8,7 @@ GC_INLINE float gc_relu(float x) { return x < 0.0f ? 0.0f : x; }
 GC_INLINE float gc_leaky_relu(float x, float slope) { return x < 0.0f ? slope * x : x; }
 
 //! gc_elu
-static float gc_elu(float x, float alpha) { return x < 0.0f ? alpha * gc_expm1(x) : x; }
+GC_STATIC float gc_elu(float x, float alpha) { return x < 0.0f ? alpha * gc_expm1(x) : x; }
 
 //! gc_clip
 GC_INLINE float gc_clip(float x, float least, float most) {
@@ -25,19 +25,19 @@ GC_INLINE float gc_hard_sigmoid(float x, float alpha, float beta) {
 GC_INLINE float gc_softsign(float x) { return x / (1.0f + gc_abs(x)); }
 
 //! gc_softplus
-static float gc_softplus(float x) { return (x < 0.0f ? 0.0f : x) + gc_log1p(gc_exp(-gc_abs(x))); }
+GC_STATIC float gc_softplus(float x) { return (x < 0.0f ? 0.0f : x) + gc_log1p(gc_exp(-gc_abs(x))); }
 
 //! gc_gelu
-static float gc_gelu(float x) { return (0.5f * x) * (1.0f + gc_erf(x * 0x1.6a09e6p-1f)); }
+GC_STATIC float gc_gelu(float x) { return (0.5f * x) * (1.0f + gc_erf(x * 0x1.6a09e6p-1f)); }
 
 //! gc_gelu_tanh
-static float gc_gelu_tanh(float x) {
+GC_STATIC float gc_gelu_tanh(float x) {
   const float cube = (x * x) * (0.044715f * x);
   return (0.5f * x) * (1.0f + gc_tanh(0x1.988454p-1f * (x + cube)));
 }
 
 //! gc_silu
-static float gc_silu(float x) { return x * gc_sigmoid(x); }
+GC_STATIC float gc_silu(float x) { return x * gc_sigmoid(x); }
 
 //! gc_hard_swish
-static float gc_hard_swish(float x) { return x * gc_clip(x * (1.0f / 6.0f) + 0.5f, 0.0f, 1.0f); }
+GC_STATIC float gc_hard_swish(float x) { return x * gc_clip(x * (1.0f / 6.0f) + 0.5f, 0.0f, 1.0f); }

@@ -16,13 +16,16 @@
 #define GC_ALIGN
 #endif
 
-//! GC_INLINE
-/* Small, and not called in every branch of what a machine may have. */
+//! GC_STATIC
+/* Not every function is called in each branch of what a machine may have. */
 #if defined(__GNUC__)
-#define GC_INLINE static inline __attribute__((unused))
+#define GC_STATIC static __attribute__((unused))
 #else
-#define GC_INLINE static inline
+#define GC_STATIC static
 #endif
+
+//! GC_INLINE
+#define GC_INLINE GC_STATIC inline
 
 //! gc_bits
 GC_INLINE uint32_t gc_bits(float x) {
@@ -46,7 +49,7 @@ GC_INLINE float gc_abs(float x) { return gc_float(gc_bits(x) & 0x7fffffffu); }
 GC_INLINE float gc_flush(float x) { return (gc_bits(x) & 0x7fffffffu) < 0x00800000u ? 0.0f : x; }
 
 //! gc_flushed
-static void gc_flushed(float *to, const float *from, uint32_t count) {
+GC_STATIC void gc_flushed(float *to, const float *from, uint32_t count) {
   uint32_t i;
   for (i = 0; i < count; ++i) to[i] = gc_flush(from[i]);
 }
@@ -78,7 +81,7 @@ GC_INLINE float gc_madd(float a, float b, float c) {
 #else
 /* In integers, for machines without floats: both terms with their leading bit near the 61st, one of them moved
    to the exponent of the other, what falls out kept as a last bit. */
-static float gc_madd(float a, float b, float c) {
+GC_STATIC float gc_madd(float a, float b, float c) {
   const uint32_t ua = gc_bits(a), ub = gc_bits(b), uc = gc_bits(c);
   const int32_t ea = (int32_t)(ua >> 23 & 255u), eb = (int32_t)(ub >> 23 & 255u);
   int32_t ec = (int32_t)(uc >> 23 & 255u), shift, exponent;
@@ -173,7 +176,7 @@ GC_INLINE float gc_sqrt(float x) {
   return x;
 }
 #else
-static float gc_sqrt(float x) {
+GC_STATIC float gc_sqrt(float x) {
   const uint32_t word = gc_bits(x);
   int32_t exponent = (int32_t)(word >> 23);
   uint32_t mantissa = word & 0x007fffffu;

@@ -3,7 +3,7 @@
 
 //! gc_sum
 /* Of x, or of its squares: part i mod 16 takes feature i, joined as 8-4-2-1. */
-static float gc_sum(const float *x, uint32_t count, uint32_t squares) {
+GC_STATIC float gc_sum(const float *x, uint32_t count, uint32_t squares) {
   float parts[16];
   uint32_t i, half;
   for (i = 0; i < 16; ++i) parts[i] = 0.0f;
@@ -18,7 +18,7 @@ static float gc_sum(const float *x, uint32_t count, uint32_t squares) {
 }
 
 //! gc_softmax
-static void gc_softmax(float *y, const float *x, uint32_t count) {
+GC_STATIC void gc_softmax(float *y, const float *x, uint32_t count) {
   float most = x[0], total;
   uint32_t i;
   for (i = 1; i < count; ++i) most = x[i] > most ? x[i] : most;
@@ -28,7 +28,7 @@ static void gc_softmax(float *y, const float *x, uint32_t count) {
 }
 
 //! gc_log_softmax
-static void gc_log_softmax(float *y, const float *x, uint32_t count) {
+GC_STATIC void gc_log_softmax(float *y, const float *x, uint32_t count) {
   float most = x[0], total;
   uint32_t i;
   for (i = 1; i < count; ++i) most = x[i] > most ? x[i] : most;
@@ -38,7 +38,7 @@ static void gc_log_softmax(float *y, const float *x, uint32_t count) {
 }
 
 //! gc_layer_norm
-static void gc_layer_norm(float *y, const float *x, const float *scale, const float *shift, uint32_t count,
+GC_STATIC void gc_layer_norm(float *y, const float *x, const float *scale, const float *shift, uint32_t count,
                           float epsilon) {
   const float mean = gc_sum(x, count, 0) / (float)count;
   float deviation;

@@ -22,7 +22,7 @@ GC_INLINE float gc_less_one(float r) {
 }
 
 //! gc_exp
-static float gc_exp(float x) {
+GC_STATIC float gc_exp(float x) {
   const float rounded = x * 0x1.715476p+0f + GC_ROUND;
   const float n = rounded - GC_ROUND;
   const float p = gc_less_one((x - n * 0x1.62e4p-1f) - (n * 0x1.7f7d1cp-20f + 0x1p-55f));
@@ -32,7 +32,7 @@ static float gc_exp(float x) {
 }
 
 //! gc_sigmoid
-static float gc_sigmoid(float x) {
+GC_STATIC float gc_sigmoid(float x) {
   const float inside = 20.0f < x ? 20.0f : x;
   const float rounded = inside * -0x1.715476p+0f + GC_ROUND_BIASED;
   const float n = rounded - GC_ROUND_BIASED;
@@ -44,7 +44,7 @@ static float gc_sigmoid(float x) {
 }
 
 //! gc_tanh
-static float gc_tanh(float x) {
+GC_STATIC float gc_tanh(float x) {
   const float a = gc_abs(x);
   float y;
   if (a > 0.5625f) {
@@ -71,7 +71,7 @@ static float gc_tanh(float x) {
 }
 
 //! gc_expm1
-static float gc_expm1(float x) {
+GC_STATIC float gc_expm1(float x) {
   const float round = GC_ROUND + 126.0f;
   float inside = gc_abs(x) < 0x1p-40f ? 0.0f : x, rounded, n, high, low, r, r2, c23, c45, c456, half, y;
   inside = -20.0f > inside ? -20.0f : inside;
@@ -101,7 +101,7 @@ GC_INLINE float gc_log_n(uint32_t split) { return gc_float((split >> 23) | 0x4b0
 GC_INLINE float gc_log_f(uint32_t split) { return gc_float((split & 0x007fffffu) + 0x3f3504f3u) - 1.0f; }
 
 //! gc_log_sum
-static float gc_log_sum(float n, float f, float low, float base) {
+GC_STATIC float gc_log_sum(float n, float f, float low, float base) {
   const float f2 = base * base;
   const float c23 = 0x1.555550p-2f * base + -0x1.fffff8p-2f;
   const float c45 = 0x1.99a3f4p-3f * base + -0x1.000426p-2f;
@@ -115,13 +115,13 @@ static float gc_log_sum(float n, float f, float low, float base) {
 }
 
 //! gc_log_edges
-static float gc_log_edges(float x, float y) {
+GC_STATIC float gc_log_edges(float x, float y) {
   if (x > 0.0f) return gc_bits(x) == 0x7f800000u ? x : y;
   return gc_float(x == 0.0f ? 0xff800000u : 0x7fc00000u);
 }
 
 //! gc_log
-static float gc_log(float x) {
+GC_STATIC float gc_log(float x) {
   const uint32_t is_small = x < 0x1p-126f;
   const uint32_t split = gc_log_split(is_small ? x * 0x1p24f : x);
   const float n = gc_log_n(split) - (is_small ? 0x1p23f + 151.0f : 0x1p23f + 127.0f);
@@ -130,7 +130,7 @@ static float gc_log(float x) {
 }
 
 //! gc_log1p
-static float gc_log1p(float x) {
+GC_STATIC float gc_log1p(float x) {
   const float larger = 1.0f > x ? 1.0f : x, smaller = 1.0f < x ? 1.0f : x;
   const float sum = larger + smaller;
   const float lost = smaller - (sum - larger);
@@ -143,7 +143,7 @@ static float gc_log1p(float x) {
 }
 
 //! gc_erf
-static float gc_erf(float x) {
+GC_STATIC float gc_erf(float x) {
   const float a = gc_abs(x);
   float y;
   if (a > 0.921875f) {
@@ -169,3 +169,58 @@ static float gc_erf(float x) {
   }
   return gc_float(gc_bits(y) | (gc_bits(x) & 0x80000000u));
 }
+
+//! gc_v_less_one
+#if GC_VECTORS
+GC_INLINE gc_v gc_v_less_one(gc_v r) {
+  const gc_v r2 = r * r;
+  const gc_v c23 = gc_v_all(0x1.555492p-3f) * r + gc_v_all(0x1.fffffcp-2f);
+  const gc_v c45 = gc_v_all(0x1.1239ccp-7f) * r + gc_v_all(0x1.5558d2p-5f);
+  const gc_v c456 = gc_v_all(0x1.6a2408p-10f) * r2 + c45;
+  return r + r2 * (r2 * c456 + c23);
+}
+#endif
+
+//! gc_v_sigmoid
+#if GC_VECTORS
+GC_STATIC gc_v gc_v_sigmoid(gc_v x) {
+  const gc_v bias = gc_v_all(GC_ROUND_BIASED), one = gc_v_all(1.0f), most = gc_v_all(20.0f);
+  const gc_v inside = gc_v_select((gc_w)(most < x), most, x);
+  const gc_v rounded = inside * gc_v_all(-0x1.715476p+0f) + bias;
+  const gc_v n = rounded - bias;
+  const gc_v low = n * gc_v_all(0x1.7f7d1cp-20f) + gc_v_all(0x1p-55f);
+  const gc_v p = gc_v_less_one((n * gc_v_all(-0x1.62e4p-1f) - inside) - low);
+  const gc_v s = (gc_v)((gc_w)rounded << gc_w_all(23));
+  const gc_v high = s + one;
+  const gc_v lost = one - (high - s);
+  const gc_v y = one / (high + (s * p + lost));
+  return (gc_v)(~(gc_w)(x < gc_v_all(-0x1.5d589ep+6f)) & (gc_w)y);
+}
+#endif
+
+//! gc_v_tanh
+#if GC_VECTORS
+GC_STATIC gc_v gc_v_tanh(gc_v x) {
+  const gc_v a = gc_v_abs(x), most = gc_v_all(9.5f), half = gc_v_all(0.5f), bias = gc_v_all(GC_ROUND_BIASED);
+  const gc_v bounded = gc_v_select((gc_w)(most < a), most, a);
+  const gc_v inside = gc_v_select((gc_w)(half > bounded), half, bounded);
+  const gc_v t = inside * gc_v_all(2.0f * 0x1.715476p+0f);
+  const gc_v rounded = t + bias;
+  const gc_v f = t - (rounded - bias);
+  const gc_v f2 = f * f;
+  const gc_v c23 = gc_v_all(0x1.c6af2ap-5f) * f + gc_v_all(0x1.ebfbdap-3f);
+  const gc_v c45 = gc_v_all(0x1.5f3f60p-10f) * f + gc_v_all(0x1.3b2e34p-7f);
+  const gc_v c456 = gc_v_all(0x1.41fce0p-13f) * f2 + c45;
+  const gc_v p = gc_v_all(0x1.62e430p-1f) * f + f2 * (f2 * c456 + c23);
+  const gc_v s = (gc_v)((gc_w)rounded << gc_w_all(23));
+  const gc_v large = gc_v_all(1.0f) - gc_v_all(2.0f) / (s * p + (s + gc_v_all(1.0f)));
+  const gc_v base = (gc_v)(~(gc_w)(a < gc_v_all(0x1p-40f)) & (gc_w)a);
+  const gc_v u = base * base;
+  gc_v q = gc_v_all(0x1.09f5b8p-6f) * u + gc_v_all(-0x1.ae9d06p-5f);
+  q = q * u + gc_v_all(0x1.10c650p-3f);
+  q = q * u + gc_v_all(-0x1.555422p-2f);
+  q = gc_v_flush(a) + (base * u) * q;
+  q = gc_v_select((gc_w)(a > gc_v_all(0.5625f)), large, q);
+  return (gc_v)((gc_w)q | ((gc_w)x & gc_w_all(0x80000000u)));
+}
+#endif

@@ -3,12 +3,35 @@
 
 //! GC_VFP
 /* A Cortex-M with an FPU loads several registers at once. */
-#if defined(__thumb2__) && defined(__ARM_FP) && (__ARM_FP & 4) && defined(__ARM_FEATURE_FMA) && \
-    !(defined(__ARM_FEATURE_MVE) && (__ARM_FEATURE_MVE & 2)) && !defined(__ARM_NEON)
+#if defined(__thumb2__) && defined(__ARM_FP) && (__ARM_FP & 4) && defined(__ARM_FEATURE_FMA) && !defined(__ARM_NEON)
 #define GC_VFP 1
 #else
 #define GC_VFP 0
 #endif
+
+//! GC_PANELS
+/* Vectors of four rows times one input: three panels at a time, then one. */
+#define GC_PANELS                                                              \
+  for (; panels >= 3; panels -= 3, y += 12, w += 8 * inputs) {                 \
+    const float *v = w + 4 * inputs, *u = v + 4 * inputs, *at = x;             \
+    gc_v a = gc_v_load(y), b = gc_v_load(y + 4), c = gc_v_load(y + 8);         \
+    uint32_t left = inputs;                                                    \
+    for (; left; --left, ++at, w += 4, v += 4, u += 4) {                       \
+      a = gc_v_madd(a, gc_v_load(w), *at);                                     \
+      b = gc_v_madd(b, gc_v_load(v), *at);                                     \
+      c = gc_v_madd(c, gc_v_load(u), *at);                                     \
+    }                                                                          \
+    gc_v_store(y, a);                                                          \
+    gc_v_store(y + 4, b);                                                      \
+    gc_v_store(y + 8, c);                                                      \
+  }                                                                            \
+  for (; panels; --panels, y += 4) {                                           \
+    const float *at = x;                                                       \
+    gc_v a = gc_v_load(y);                                                     \
+    uint32_t left = inputs;                                                    \
+    for (; left; --left, ++at, w += 4) a = gc_v_madd(a, gc_v_load(w), *at);    \
+    gc_v_store(y, a);                                                          \
+  }
 
 //! GC_VFP_ADD fused
 #define GC_VFP_ADD(sum, w, x) "vfma.f32 " sum ", " w ", " x "\n"
@@ -23,8 +46,12 @@
 
 //! gc_product_f32
 /* Goes on with the chains y, four for each panel: y + w x, inputs ascending. */
-#if GC_VFP
-static void gc_product_f32(float *y, const float *w, const float *x, uint32_t inputs, uint32_t panels) {
+#if GC_VECTOR_MADD
+GC_STATIC void gc_product_f32(float *y, const float *w, const float *x, uint32_t inputs, uint32_t panels) {
+  GC_PANELS
+}
+#elif GC_VFP
+GC_STATIC void gc_product_f32(float *y, const float *w, const float *x, uint32_t inputs, uint32_t panels) {
   for (; panels; --panels, y += 4) {
     const float *at = x;
     uint32_t left = inputs;
@@ -54,7 +81,7 @@ static void gc_product_f32(float *y, const float *w, const float *x, uint32_t in
   }
 }
 #else
-static void gc_product_f32(float *y, const float *w, const float *x, uint32_t inputs, uint32_t panels) {
+GC_STATIC void gc_product_f32(float *y, const float *w, const float *x, uint32_t inputs, uint32_t panels) {
   for (; panels; --panels, y += 4) {
     float a = y[0], b = y[1], c = y[2], d = y[3];
     uint32_t i;
@@ -84,7 +111,7 @@ static void gc_product_f32(float *y, const float *w, const float *x, uint32_t in
 //! gc_product_f16
 /* The same of halves, which are exact as floats. */
 #if GC_VFP
-static void gc_product_f16(float *y, const uint16_t *w, const float *x, uint32_t inputs, uint32_t panels) {
+GC_STATIC void gc_product_f16(float *y, const uint16_t *w, const float *x, uint32_t inputs, uint32_t panels) {
   for (; panels; --panels, y += 4) {
     const float *at = x;
     uint32_t left = inputs;
@@ -109,7 +136,7 @@ static void gc_product_f16(float *y, const uint16_t *w, const float *x, uint32_t
   }
 }
 #else
-static void gc_product_f16(float *y, const uint16_t *w, const float *x, uint32_t inputs, uint32_t panels) {
+GC_STATIC void gc_product_f16(float *y, const uint16_t *w, const float *x, uint32_t inputs, uint32_t panels) {
   for (; panels; --panels, y += 4) {
     float a = y[0], b = y[1], c = y[2], d = y[3];
     uint32_t i;
@@ -150,7 +177,7 @@ GC_INLINE int16_t gc_level(float v) { return (int16_t)(int32_t)(gc_bits(v + GC_R
 
 //! gc_largest
 /* The bits of the largest magnitude: those of an infinity or more where one is not finite. */
-static uint32_t gc_largest(const float *x, uint32_t count) {
+GC_STATIC uint32_t gc_largest(const float *x, uint32_t count) {
   uint32_t most = 0;
   for (; count; --count, ++x) {
     const uint32_t magnitude = gc_bits(*x) & 0x7fffffffu;
@@ -161,7 +188,7 @@ static uint32_t gc_largest(const float *x, uint32_t count) {
 
 //! gc_nothing
 /* The scale of activations that are all 0, or not all finite: then NaN. */
-static float gc_nothing(int16_t *q, uint32_t padded, uint32_t most) {
+GC_STATIC float gc_nothing(int16_t *q, uint32_t padded, uint32_t most) {
   uint32_t i;
   for (i = 0; i < padded; ++i) q[i] = 0;
   return most >= 0x7f800000u ? gc_float(0x7fc00000u) : 0.0f;
@@ -170,7 +197,7 @@ static float gc_nothing(int16_t *q, uint32_t padded, uint32_t most) {
 //! gc_quantize
 /* Activations as whole numbers up to `levels`, zeros up to `padded`; returns what they are multiples of, NaN where
    one is not finite. Their range is the largest magnitude, at least `least`: so none is beyond it. */
-static float gc_quantize(int16_t *q, const float *x, uint32_t count, uint32_t padded, float levels, float least) {
+GC_STATIC float gc_quantize(int16_t *q, const float *x, uint32_t count, uint32_t padded, float levels, float least) {
   const uint32_t most = gc_largest(x, count);
   const float range = gc_float(most) < least ? least : gc_float(most);
   const float inverse = levels / range;
@@ -190,7 +217,7 @@ static float gc_quantize(int16_t *q, const float *x, uint32_t count, uint32_t pa
 
 //! gc_quantize_fixed
 /* The same with a given range, which some may be beyond. */
-static float gc_quantize_fixed(int16_t *q, const float *x, uint32_t count, uint32_t padded, float levels,
+GC_STATIC float gc_quantize_fixed(int16_t *q, const float *x, uint32_t count, uint32_t padded, float levels,
                                float range) {
   const uint32_t most = gc_largest(x, count);
   const float inverse = levels / range;
@@ -204,6 +231,60 @@ static float gc_quantize_fixed(int16_t *q, const float *x, uint32_t count, uint3
   }
   return range / levels;
 }
+
+//! GC_PAIRS
+/* Vectors in which pairs of 16 bits are multiplied and added. */
+#if defined(__wasm_simd128__)
+#include <wasm_simd128.h>
+#define GC_PAIRS 1
+typedef v128_t gc_pairs_q;
+typedef v128_t gc_pairs_sum;
+#define GC_PAIRS_ZERO wasm_i32x4_const(0, 0, 0, 0)
+#define GC_PAIRS_LOAD(q) wasm_v128_load(q)
+#define GC_PAIRS_ADD(sum, w, v) wasm_i32x4_add(sum, wasm_i32x4_dot_i16x8(wasm_i16x8_load8x8(w), v))
+#define GC_PAIRS_SUM(sum) \
+  (wasm_i32x4_extract_lane(sum, 0) + wasm_i32x4_extract_lane(sum, 1) + wasm_i32x4_extract_lane(sum, 2) + \
+   wasm_i32x4_extract_lane(sum, 3))
+#elif defined(__aarch64__) || (defined(__ARM_NEON) && defined(__GNUC__))
+#include <arm_neon.h>
+#define GC_PAIRS 1
+typedef int16x8_t gc_pairs_q;
+typedef int32x4_t gc_pairs_sum;
+#define GC_PAIRS_ZERO vdupq_n_s32(0)
+#define GC_PAIRS_LOAD(q) vld1q_s16(q)
+GC_INLINE int32x4_t gc_pairs_add(int32x4_t sum, int16x8_t w, int16x8_t v) {
+  return vmlal_s16(vmlal_s16(sum, vget_low_s16(w), vget_low_s16(v)), vget_high_s16(w), vget_high_s16(v));
+}
+#define GC_PAIRS_ADD(sum, w, v) gc_pairs_add(sum, vmovl_s8(vld1_s8(w)), v)
+#define GC_PAIRS_SUM(sum) \
+  (vgetq_lane_s32(sum, 0) + vgetq_lane_s32(sum, 1) + vgetq_lane_s32(sum, 2) + vgetq_lane_s32(sum, 3))
+#elif defined(__SSE2__)
+#include <emmintrin.h>
+#define GC_PAIRS 1
+typedef __m128i gc_pairs_q;
+typedef __m128i gc_pairs_sum;
+#define GC_PAIRS_ZERO _mm_setzero_si128()
+GC_INLINE __m128i gc_pairs_load(const int16_t *q) {
+  __m128i v;
+  GC_COPY(&v, q, sizeof v);
+  return v;
+}
+GC_INLINE __m128i gc_pairs_wide(const int8_t *w) {
+  int64_t eight;
+  GC_COPY(&eight, w, sizeof eight);
+  return _mm_srai_epi16(_mm_unpacklo_epi8(_mm_setzero_si128(), _mm_set_epi64x(0, eight)), 8);
+}
+GC_INLINE int32_t gc_pairs_total(__m128i sum) {
+  int32_t lanes[4];
+  GC_COPY(lanes, &sum, sizeof lanes);
+  return lanes[0] + lanes[1] + lanes[2] + lanes[3];
+}
+#define GC_PAIRS_LOAD(q) gc_pairs_load(q)
+#define GC_PAIRS_ADD(sum, w, v) _mm_add_epi32(sum, _mm_madd_epi16(gc_pairs_wide(w), v))
+#define GC_PAIRS_SUM(sum) gc_pairs_total(sum)
+#else
+#define GC_PAIRS 0
+#endif
 
 //! GC_DSP_ROW
 /* The four weights of a row in p, times two pairs of activations. */
@@ -224,7 +305,32 @@ static float gc_quantize_fixed(int16_t *q, const float *x, uint32_t count, uint3
 
 //! gc_sums_i8
 /* The sums of a panel over so many inputs, a multiple of 4, at most 1024: exact. Returns the end of the weights. */
-#if GC_DSP
+#if GC_MVE
+GC_INLINE const int8_t *gc_sums_i8(int32_t *sums, const int8_t *w, const int16_t *q, uint32_t inputs) {
+  int32_t a = 0, b = 0, c = 0, d = 0;
+  uint32_t left = inputs >> 3;
+  for (; left; --left, q += 8, w += 32) {
+    const int16x8_t v = vld1q_s16(q);
+    a = vmladavaq_s16(a, vldrbq_s16(w), v);
+    b = vmladavaq_s16(b, vldrbq_s16(w + 8), v);
+    c = vmladavaq_s16(c, vldrbq_s16(w + 16), v);
+    d = vmladavaq_s16(d, vldrbq_s16(w + 24), v);
+  }
+  if (inputs & 4u) {
+    const int32x4_t v = vldrhq_s32(q);
+    a = vmladavaq_s32(a, vldrbq_s32(w), v);
+    b = vmladavaq_s32(b, vldrbq_s32(w + 4), v);
+    c = vmladavaq_s32(c, vldrbq_s32(w + 8), v);
+    d = vmladavaq_s32(d, vldrbq_s32(w + 12), v);
+    w += 16;
+  }
+  sums[0] = a;
+  sums[1] = b;
+  sums[2] = c;
+  sums[3] = d;
+  return w;
+}
+#elif GC_DSP
 GC_INLINE const int8_t *gc_sums_i8(int32_t *sums, const int8_t *w, const int16_t *q, uint32_t inputs) {
   int32_t a = 0, b = 0, c = 0, d = 0;
   uint32_t even, odd, p, e;
@@ -250,6 +356,26 @@ GC_INLINE const int8_t *gc_sums_i8(int32_t *sums, const int8_t *w, const int16_t
   sums[3] = d;
   return w;
 }
+#elif GC_PAIRS
+GC_INLINE const int8_t *gc_sums_i8(int32_t *sums, const int8_t *w, const int16_t *q, uint32_t inputs) {
+  gc_pairs_sum a = GC_PAIRS_ZERO, b = GC_PAIRS_ZERO, c = GC_PAIRS_ZERO, d = GC_PAIRS_ZERO;
+  uint32_t left = inputs >> 3, i;
+  for (; left; --left, q += 8, w += 32) {
+    const gc_pairs_q v = GC_PAIRS_LOAD(q);
+    a = GC_PAIRS_ADD(a, w, v);
+    b = GC_PAIRS_ADD(b, w + 8, v);
+    c = GC_PAIRS_ADD(c, w + 16, v);
+    d = GC_PAIRS_ADD(d, w + 24, v);
+  }
+  sums[0] = GC_PAIRS_SUM(a);
+  sums[1] = GC_PAIRS_SUM(b);
+  sums[2] = GC_PAIRS_SUM(c);
+  sums[3] = GC_PAIRS_SUM(d);
+  if (inputs & 4u) {
+    for (i = 0; i < 16; ++i) sums[i >> 2] += *w++ * q[i & 3u];
+  }
+  return w;
+}
 #else
 GC_INLINE const int8_t *gc_sums_i8(int32_t *sums, const int8_t *w, const int16_t *q, uint32_t inputs) {
   int32_t a = 0, b = 0, c = 0, d = 0;
@@ -272,23 +398,36 @@ GC_INLINE const int8_t *gc_sums_i8(int32_t *sums, const int8_t *w, const int16_t
 }
 #endif
 
+//! gc_scaled
+/* y + (sum * s) * scale of four rows. */
+#if GC_VECTORS
+GC_INLINE void gc_scaled(float *y, const int32_t *sums, float s, const float *scale) {
+  const gc_v part = (gc_v_floats(sums) * gc_v_all(s)) * gc_v_load(scale);
+  gc_v_store(y, gc_v_load(y) + part);
+}
+#else
+GC_INLINE void gc_scaled(float *y, const int32_t *sums, float s, const float *scale) {
+  y[0] = y[0] + ((float)sums[0] * s) * scale[0];
+  y[1] = y[1] + ((float)sums[1] * s) * scale[1];
+  y[2] = y[2] + ((float)sums[2] * s) * scale[2];
+  y[3] = y[3] + ((float)sums[3] * s) * scale[3];
+}
+#endif
+
 //! gc_product_i8
 /* y + (sum * s) * scale, four rows for each panel; at most 1024 inputs. */
-static void gc_product_i8(float *y, const int8_t *w, const float *scale, const int16_t *q, float s, uint32_t inputs,
+GC_STATIC void gc_product_i8(float *y, const int8_t *w, const float *scale, const int16_t *q, float s, uint32_t inputs,
                           uint32_t panels) {
   for (; panels; --panels, y += 4, scale += 4) {
     int32_t sums[4];
     w = gc_sums_i8(sums, w, q, inputs);
-    y[0] = y[0] + ((float)sums[0] * s) * scale[0];
-    y[1] = y[1] + ((float)sums[1] * s) * scale[1];
-    y[2] = y[2] + ((float)sums[2] * s) * scale[2];
-    y[3] = y[3] + ((float)sums[3] * s) * scale[3];
+    gc_scaled(y, sums, s, scale);
   }
 }
 
 //! gc_product_i8_long
 /* The same of any number of inputs: what each 1024 of them sum to is exact, and added as floats. */
-static void gc_product_i8_long(float *y, const int8_t *w, const float *scale, const int16_t *q, float s,
+GC_STATIC void gc_product_i8_long(float *y, const int8_t *w, const float *scale, const int16_t *q, float s,
                                uint32_t inputs, uint32_t panels) {
   uint32_t row, first;
   for (; panels; --panels, y += 4, scale += 4) {
@@ -319,7 +458,28 @@ static void gc_product_i8_long(float *y, const int8_t *w, const float *scale, co
 
 //! gc_sums_i4
 /* The same as gc_sums_i8 of halves of bytes, a multiple of 8 inputs, at most 32. */
-#if GC_DSP
+#if GC_MVE
+GC_INLINE int32_t gc_row_i4(int32_t sum, const uint8_t *w, int32x4_t low, int32x4_t high) {
+  const int32x4_t both = vldrbq_s32((const int8_t *)w);
+  sum = vmladavaq_s32(sum, vshrq_n_s32(vshlq_n_s32(both, 28), 28), low);
+  return vmladavaq_s32(sum, vshrq_n_s32(both, 4), high);
+}
+GC_INLINE const uint8_t *gc_sums_i4(int32_t *sums, const uint8_t *w, const int16_t *q, uint32_t inputs) {
+  int32_t a = 0, b = 0, c = 0, d = 0;
+  for (; inputs; inputs -= 8, q += 8, w += 16) {
+    const int32x4_t low = vldrhq_s32(q), high = vldrhq_s32(q + 4);
+    a = gc_row_i4(a, w, low, high);
+    b = gc_row_i4(b, w + 4, low, high);
+    c = gc_row_i4(c, w + 8, low, high);
+    d = gc_row_i4(d, w + 12, low, high);
+  }
+  sums[0] = a;
+  sums[1] = b;
+  sums[2] = c;
+  sums[3] = d;
+  return w;
+}
+#elif GC_DSP
 GC_INLINE const uint8_t *gc_sums_i4(int32_t *sums, const uint8_t *w, const int16_t *q, uint32_t inputs) {
   int32_t a = 0, b = 0, c = 0, d = 0;
   uint32_t even, odd, p, e;
@@ -358,7 +518,7 @@ GC_INLINE const uint8_t *gc_sums_i4(int32_t *sums, const uint8_t *w, const int16
 
 //! gc_product_i4
 /* y + total * s: the exact sum of each 32 inputs times its scale, a half, is added to the total. */
-static void gc_product_i4(float *y, const uint8_t *w, const uint16_t *scale, const int16_t *q, float s,
+GC_STATIC void gc_product_i4(float *y, const uint8_t *w, const uint16_t *scale, const int16_t *q, float s,
                           uint32_t inputs, uint32_t panels) {
   for (; panels; --panels, y += 4) {
     float a = 0.0f, b = 0.0f, c = 0.0f, d = 0.0f;
@@ -380,7 +540,7 @@ static void gc_product_i4(float *y, const uint8_t *w, const uint16_t *scale, con
 
 //! gc_rows_f32
 /* y + w x of a few rows, one after the other. */
-static void gc_rows_f32(float *y, const float *w, const float *x, uint32_t inputs, uint32_t rows) {
+GC_STATIC void gc_rows_f32(float *y, const float *w, const float *x, uint32_t inputs, uint32_t rows) {
   uint32_t i;
   for (; rows; --rows, ++y, w += inputs) {
     float sum = *y;
@@ -390,7 +550,7 @@ static void gc_rows_f32(float *y, const float *w, const float *x, uint32_t input
 }
 
 //! gc_rows_f16
-static void gc_rows_f16(float *y, const uint16_t *w, const float *x, uint32_t inputs, uint32_t rows) {
+GC_STATIC void gc_rows_f16(float *y, const uint16_t *w, const float *x, uint32_t inputs, uint32_t rows) {
   uint32_t i;
   for (; rows; --rows, ++y, w += inputs) {
     float sum = *y;
@@ -400,7 +560,7 @@ static void gc_rows_f16(float *y, const uint16_t *w, const float *x, uint32_t in
 }
 
 //! gc_rows_i8
-static void gc_rows_i8(float *y, const int8_t *w, const float *scale, const int16_t *q, float s, uint32_t inputs,
+GC_STATIC void gc_rows_i8(float *y, const int8_t *w, const float *scale, const int16_t *q, float s, uint32_t inputs,
                        uint32_t rows) {
   uint32_t i, first;
   for (; rows; --rows, ++y, ++scale, w += inputs) {
@@ -418,7 +578,7 @@ static void gc_rows_i8(float *y, const int8_t *w, const float *scale, const int1
 
 //! gc_rows_i4
 /* One weight in each byte. */
-static void gc_rows_i4(float *y, const int8_t *w, const uint16_t *scale, const int16_t *q, float s, uint32_t inputs,
+GC_STATIC void gc_rows_i4(float *y, const int8_t *w, const uint16_t *scale, const int16_t *q, float s, uint32_t inputs,
                        uint32_t rows) {
   uint32_t i, first;
   for (; rows; --rows, ++y, w += inputs) {
