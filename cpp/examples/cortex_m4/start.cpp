@@ -56,6 +56,18 @@ uint32_t stack_bytes_used() {
   return static_cast<uint32_t>(stack_top - at) * 4;
 }
 
+// SysTick counts down: control, reload, current.
+static volatile uint32_t* const systick = reinterpret_cast<volatile uint32_t*>(0xe000e010);
+
+void start_ticks() {
+  systick[1] = 0xffffff;
+  systick[2] = 0;
+  systick[0] = 5;  // on, by the processor's clock
+}
+uint32_t ticks() { return 0xffffff - systick[2]; }
+
+void loop(uint32_t turns) { __asm__ volatile(".align 2\n1: subs %0, #1\nbne 1b" : "+l"(turns) : : "cc"); }
+
 void reset() {
   // The floating-point unit is off after a reset: CPACR gives access to coprocessors 10 and 11.
   *reinterpret_cast<volatile uint32_t*>(0xe000ed88) |= 0xfu << 20;

@@ -122,7 +122,7 @@ struct PackedWeights {
   // Of integer weights, here so that no step works them out:
   uint32_t sums;           // groups of inputs in a segment, each summed as integers
   uint32_t header;         // bytes of a quantized segment: its scale and the sum of each group's activations,
-  uint32_t plane;          // then a byte for each activation; with 16 bits the upper bytes, then the lower ones
+  uint32_t plane;          // then a byte for each activation, and if they take two (activation_bytes) as many again
   uint32_t segment_bytes;  // all of it
 };
 
@@ -235,6 +235,15 @@ static constexpr uint32_t padded_rows(uint32_t rows) { return round_up(rows, 4);
 
 constexpr uint32_t kBlockInputs = 1024;  // summed as integers before they become a float: int8
 constexpr uint32_t kGroupInputs = 32;    // the same of int4, one scale each
+
+// Bytes of an activation with so many bits, as it stands in QuantizedRows. Firmware has one way for both widths.
+static constexpr uint32_t activation_bytes(uint32_t bits) {
+#if defined(GRUCORE_ONLY_SCALAR)
+  return bits ? 2 : 0;
+#else
+  return bits / 8;
+#endif
+}
 
 static constexpr bool is_integer(WeightKind kind) { return kind == WeightKind::kInt8 || kind == WeightKind::kInt4; }
 // Inputs of a segment with their padding.

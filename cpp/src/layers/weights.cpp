@@ -93,7 +93,7 @@ Status parse_weights(const NodeSource& source, const WeightRoles& roles, const W
   out->sums = sums_of(out->kind, out->inputs);
   out->header = round_up(4 + 4 * out->sums, kLine);
   out->plane = round_up(out->inputs, kLine);
-  out->segment_bytes = out->header + out->plane * (out->activation_bits / 8);
+  out->segment_bytes = out->header + out->plane * activation_bytes(out->activation_bits);
   ++*tensors;
   return parse_scale(source, roles.scale, shape, out);
 }

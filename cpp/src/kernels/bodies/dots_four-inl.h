@@ -2,6 +2,8 @@
 // activations as an upper and a lower byte, each with a sum of its own.
 // SPDX-License-Identifier: Apache-2.0
 
+#include "kernels/bodies/planes-inl.h"
+
 namespace grucore::detail::GRUCORE_ISA {
 namespace {
 

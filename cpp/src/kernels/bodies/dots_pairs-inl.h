@@ -2,6 +2,8 @@
 // bits. The activations' signs go to the weights, so that a pair is at most 2 * 128 * 127 and never saturates.
 // SPDX-License-Identifier: Apache-2.0
 
+#include "kernels/bodies/planes-inl.h"
+
 namespace grucore::detail::GRUCORE_ISA {
 namespace {
 

@@ -11,7 +11,11 @@ namespace GRUCORE_ISA {
 namespace {
 
 // Vectors of a panel at once.
+#if defined(GRUCORE_FLOAT_VECTORS)
+constexpr int kFloatVectors = GRUCORE_FLOAT_VECTORS;
+#else
 constexpr int kFloatVectors = kStepVectors > 1 ? 3 : 1;
+#endif
 
 template <class Weight, int kPanels, int kVectors, int kLast, int kRows>
 GRUCORE_INLINE void float_tile(const ProductArgs& args, uint32_t row, uint32_t lane, int lanes, uint32_t first) {
@@ -36,7 +40,7 @@ GRUCORE_INLINE void float_tile(const ProductArgs& args, uint32_t row, uint32_t l
     const float* start = args.bias ? args.bias + size_t{row} * args.bias_gates + lane : y[r];
     GRUCORE_UNROLL(8)
     for (int p = 0; p < kPanels; ++p) {
-      GRUCORE_UNROLL(8)
+      GRUCORE_UNROLL(12)
       for (int v = 0; v < kVectors; ++v) {
         sums[r][p][v] = load_strip<kLast>(start + static_cast<size_t>(p) * start_pitch + v * kLanes, lanes);
       }
@@ -46,12 +50,12 @@ GRUCORE_INLINE void float_tile(const ProductArgs& args, uint32_t row, uint32_t l
     GRUCORE_UNROLL(8)
     for (int p = 0; p < kPanels; ++p) {
       F32 weight[kVectors];
-      GRUCORE_UNROLL(8)
+      GRUCORE_UNROLL(12)
       for (int v = 0; v < kVectors; ++v) weight[v] = load_strip<kLast>(w[p] + v * kLanes, lanes);
       GRUCORE_UNROLL(8)
       for (int r = 0; r < kRows; ++r) {
         const F32 xk = broadcast(x[r][k]);
-        GRUCORE_UNROLL(8)
+        GRUCORE_UNROLL(12)
         for (int v = 0; v < kVectors; ++v) sums[r][p][v] = mul_add(weight[v], xk, sums[r][p][v]);
       }
       w[p] += pitch;
@@ -61,7 +65,7 @@ GRUCORE_INLINE void float_tile(const ProductArgs& args, uint32_t row, uint32_t l
   for (int r = 0; r < kRows; ++r) {
     GRUCORE_UNROLL(8)
     for (int p = 0; p < kPanels; ++p) {
-      GRUCORE_UNROLL(8)
+      GRUCORE_UNROLL(12)
       for (int v = 0; v < kVectors; ++v) {
         store_strip<kLast>(y[r] + static_cast<size_t>(p) * pitch + v * kLanes, sums[r][p][v], lanes);
       }
@@ -85,14 +89,16 @@ GRUCORE_NOINLINE void float_rows(const ProductArgs& args, uint32_t row, uint32_t
 // One panel.
 template <class Weight>
 GRUCORE_NOINLINE void float_panel(const ProductArgs& args, uint32_t row) {
-  constexpr uint32_t kWide = kFloatVectors * kLanes;
+  constexpr uint32_t kWide = kFloatVectors * kLanes, kFew = kFewVectors * kLanes;
   const uint32_t rows = panel_width(args.weights->rows, row) * args.weights->gates;
   uint32_t lane = 0;
   for (; rows - lane >= kWide; lane += kWide) float_rows<Weight, 1, kFloatVectors, kLanes>(args, row, lane, kLanes);
-  while (lane < rows) {
-    const uint32_t lanes = rows - lane < static_cast<uint32_t>(kLanes) ? rows - lane : kLanes;
-    if (kHasMasks || lanes == static_cast<uint32_t>(kLanes)) {
-      float_rows<Weight, 1, 1, kHasMasks ? kAnyLanes : kLanes>(args, row, lane, static_cast<int>(lanes));
+  while (kWide > 4 && lane < rows) {
+    const uint32_t lanes = rows - lane < kFew ? rows - lane : kFew;
+    if constexpr (kHasMasks || kLanes <= 4) {
+      float_rows<Weight, 1, kFewVectors, kHasMasks ? kAnyLanes : kLanes>(args, row, lane, static_cast<int>(lanes));
+    } else if (lanes == kFew) {
+      float_rows<Weight, 1, 1, kLanes>(args, row, lane, kLanes);
     } else {
       float_rows<Weight, 1, 1, 4>(args, row, lane, 4);
     }

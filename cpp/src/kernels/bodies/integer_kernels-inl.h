@@ -2,9 +2,12 @@
 // region, after bytes_*.h; GRUCORE_DOTS names the file of its sums of products.
 // SPDX-License-Identifier: Apache-2.0
 
-#include "kernels/bodies/quantize-inl.h"
-
 #include GRUCORE_DOTS
 
+#include "kernels/bodies/quantize-inl.h"
+
+#if defined(GRUCORE_PLAIN)
+#include "kernels/bodies/int8_panels-inl.h"
+#endif
 #include "kernels/bodies/integer_product-inl.h"
 #include "kernels/bodies/integer_step-inl.h"

@@ -90,7 +90,7 @@ GRUCORE_INLINE void sum_blocks(const PackedWeights& weights, const Strip& strip,
         Four<kBits> four[kRows];
         GRUCORE_UNROLL(8)
         for (int r = 0; r < kRows; ++r)
-          four[r] = load_four<kBits>(x[r].values + 4 * (q + static_cast<size_t>(c)), plane);
+          four[r] = load_four<kBits>(x[r].values, 4 * (q + static_cast<size_t>(c)), plane);
         GRUCORE_UNROLL(12)
         for (int v = 0; v < kVectors; ++v) {
           const I8 bytes = biased(load_weights<kLast>(strip, w + 4 * vector_at<kSide>(strip, v)));
@@ -103,7 +103,7 @@ GRUCORE_INLINE void sum_blocks(const PackedWeights& weights, const Strip& strip,
     for (; kChains > 1 && q < end; ++q) {
       GRUCORE_UNROLL(8)
       for (int r = 0; r < kRows; ++r) {
-        const Four<kBits> four = load_four<kBits>(x[r].values + 4 * q, plane);
+        const Four<kBits> four = load_four<kBits>(x[r].values, 4 * q, plane);
         GRUCORE_UNROLL(12)
         for (int v = 0; v < kVectors; ++v) {
           const unsigned char* const from = w + 4 * vector_at<kSide>(strip, v);
@@ -154,8 +154,8 @@ GRUCORE_INLINE void sum_groups_of(const PackedWeights& weights, const Strip& str
       }
       GRUCORE_UNROLL(8)
       for (int r = 0; r < kRows; ++r) {
-        const Four<kBits> first = load_four<kBits>(x[r].values + 8 * q, plane);
-        const Four<kBits> second = load_four<kBits>(x[r].values + 8 * q + 4, plane);
+        const Four<kBits> first = load_four<kBits>(x[r].values, 8 * q, plane);
+        const Four<kBits> second = load_four<kBits>(x[r].values, 8 * q + 4, plane);
         GRUCORE_UNROLL(12)
         for (int v = 0; v < kVectors; ++v) {
           add_nibble_products(dots[0][r][v], low[v], first);
@@ -349,19 +349,24 @@ GRUCORE_INLINE Strip strip_of(const ProductArgs& args, uint32_t row, uint32_t wi
 
 template <WeightKind kKind, int kBits>
 GRUCORE_NOINLINE void integer_panels(const ProductArgs& args, uint32_t first, uint32_t panels, bool backwards) {
-  constexpr uint32_t kOne = kLanes, kWide = kIntegerVectors * kLanes;
+#if defined(GRUCORE_PLAIN)
+  if constexpr (kKind == WeightKind::kInt8) return int8_panels<kBits>(args, first, panels, backwards);
+#endif
+  constexpr uint32_t kWide = kIntegerVectors * kLanes, kFew = kFewVectors * kLanes;
   for (uint32_t i = 0; i < panels; ++i) {
     const uint32_t row = first + (backwards ? panels - 1 - i : i) * kPanel;
     const uint32_t width = panel_width(args.weights->rows, row) * args.weights->gates;
     uint32_t lane = 0;
     for (; width - lane >= kWide; lane += kWide) {
-      rows_of_strip<kKind, kBits, kIntegerVectors, kLanes>(args, strip_of<kKind>(args, row, width, lane, kOne));
+      rows_of_strip<kKind, kBits, kIntegerVectors, kLanes>(args, strip_of<kKind>(args, row, width, lane, kLanes));
     }
-    while (lane < width) {
-      const uint32_t lanes = width - lane < kOne ? width - lane : kOne;
+    while (kWide > 4 && lane < width) {
+      const uint32_t lanes = width - lane < kFew ? width - lane : kFew;
       const Strip strip = strip_of<kKind>(args, row, width, lane, lanes);
-      if (kHasMasks || lanes == kOne) {
-        rows_of_strip<kKind, kBits, 1, kHasMasks ? kAnyLanes : kLanes>(args, strip);
+      if constexpr (kHasMasks || kLanes <= 4) {
+        rows_of_strip<kKind, kBits, kFewVectors, kHasMasks ? kAnyLanes : kLanes>(args, strip);
+      } else if (lanes == kFew) {
+        rows_of_strip<kKind, kBits, kFewVectors, kLanes>(args, strip);
       } else {
         rows_of_strip<kKind, kBits, 1, 4>(args, strip);
       }
@@ -374,10 +379,12 @@ struct AnyIntegerPanels {
   static constexpr uint32_t kPanels = 16;  // so many that the latency of one cell hides behind others
   static GRUCORE_INLINE void run(const ProductArgs& args, uint32_t first, uint32_t panels, bool backwards) {
     const bool is_int8 = args.weights->kind == WeightKind::kInt8, is_narrow = args.weights->activation_bits == 8;
-    const auto kernel = is_int8
-                            ? is_narrow ? integer_panels<WeightKind::kInt8, 8> : integer_panels<WeightKind::kInt8, 16>
-                        : is_narrow ? integer_panels<WeightKind::kInt4, 8>
-                                    : integer_panels<WeightKind::kInt4, 16>;
+    // Activations of both widths look alike there.
+    constexpr int kNarrow = activation_bytes(8) == activation_bytes(16) ? 16 : 8;
+    const auto kernel =
+        is_int8     ? is_narrow ? integer_panels<WeightKind::kInt8, kNarrow> : integer_panels<WeightKind::kInt8, 16>
+            : is_narrow ? integer_panels<WeightKind::kInt4, kNarrow>
+                    : integer_panels<WeightKind::kInt4, 16>;
     kernel(args, first, panels, backwards);
   }
 };

@@ -14,8 +14,19 @@ struct Scaling {
   float scale, inverse;
 };
 
-template <int kBits>
-GRUCORE_INLINE Scaling scaling_of(const ProductArgs& args, const float* x, uint32_t count) {
+// The largest magnitude of `count` numbers; NaN if one of them is not finite.
+#if defined(GRUCORE_PLAIN)
+// As integers magnitudes have the same order, and a small core compares those faster.
+GRUCORE_INLINE float largest(const float* x, uint32_t count) {
+  int32_t most = 0;
+  for (uint32_t i = 0; i < count; ++i) {
+    const int32_t magnitude = bits(load(x + i)).v & INT32_MAX;
+    most = magnitude > most ? magnitude : most;
+  }
+  return most < 0x7f800000 ? bit_cast<float>(most) : __builtin_nanf("");
+}
+#else
+GRUCORE_INLINE float largest(const float* x, uint32_t count) {
   F32 most = zero();
   Mask bad = lt(most, most);
   uint32_t i = 0;
@@ -29,41 +40,56 @@ GRUCORE_INLINE Scaling scaling_of(const ProductArgs& args, const float* x, uint3
     most = max(most, abs(values));
     bad = mask_or(bad, is_nonfinite(values));
   }
-  if (any(bad)) return {__builtin_nanf(""), 0.0f};
-  float range = args.range > 0 ? args.range : max_lanes(most);
+  return any(bad) ? __builtin_nanf("") : max_lanes(most);
+}
+#endif
+
+template <int kBits>
+GRUCORE_INLINE Scaling scaling_of(const ProductArgs& args, const float* x, uint32_t count) {
+  const float most = largest(x, count);
+  if (most != most) return {most, 0.0f};
+  float range = args.range > 0 ? args.range : most;
   if (range < args.least) range = args.least;
   if (range < kLeastRange) return {0.0f, 0.0f};
   constexpr float kLevels = kBits == 8 ? 127.0f : 16383.0f;
   return {range / kLevels, kLevels / range};
 }
 
+GRUCORE_INLINE F32 levels_of(int bits) { return broadcast(bits == 8 ? 127.0f : 16383.0f); }
+
 template <int kBits>
-GRUCORE_INLINE I32 quantize_lanes(F32 x, F32 inverse, unsigned char* upper, unsigned char* lower) {
-  const F32 levels = broadcast(kBits == 8 ? 127.0f : 16383.0f);
+GRUCORE_INLINE I32 quantize_lanes(F32 x, F32 inverse) {
+  const F32 levels = levels_of(kBits);
   const F32 inside = max(neg(levels), min(levels, mul(x, inverse)));
   const F32 round = broadcast(0x1.8p23f);
-  const I32 q = sub(bits(add(inside, round)), bits(round));
-  if constexpr (kBits == 16) {
-    store_low_bytes(upper, shift_right_signed<7>(q));
-    store_low_bytes(lower, bit_and(q, broadcast_i32(127)));
-  } else {
-    store_low_bytes(upper, q);
-  }
-  return q;
+  return sub(bits(add(inside, round)), bits(round));
 }
 
-// The integers of one group, with zeros up to the end of its last group of weights; returns their sum.
+// The integers of one group, with zeros up to the end of its last group of weights; returns their sum. `at` is a
+// multiple of 4.
 template <int kBits>
-GRUCORE_INLINE int32_t quantize_group(const float* x, uint32_t count, F32 inverse, unsigned char* upper,
-                                      unsigned char* lower) {
+GRUCORE_INLINE int32_t quantize_group(const float* x, uint32_t count, F32 inverse, unsigned char* values, size_t at,
+                                      size_t plane) {
   I32 sum = broadcast_i32(0);
   uint32_t i = 0;
-  for (; i + kLanes <= count; i += kLanes) {
-    sum = add(sum, quantize_lanes<kBits>(load(x + i), inverse, upper + i, lower + i));
+  for (; i + kStored <= count; i += kStored) {
+    I32 q[kStoredVectors];
+    GRUCORE_UNROLL(4)
+    for (int v = 0; v < kStoredVectors; ++v) {
+      q[v] = quantize_lanes<kBits>(load(x + i + v * kLanes), inverse);
+      sum = add(sum, q[v]);
+    }
+    store_activations<kBits>(values, at + i, plane, q);
   }
-  for (; i < round_up(count, 8); i += kLanes) {
-    const int left = count > i ? static_cast<int>(count - i) : 0;
-    sum = add(sum, quantize_lanes<kBits>(load_n(x + i, left), inverse, upper + i, lower + i));
+  for (; i < round_up(count, 8); i += kStored) {
+    I32 q[kStoredVectors];
+    for (int v = 0; v < kStoredVectors; ++v) {
+      const uint32_t from = i + static_cast<uint32_t>(v * kLanes);
+      const int left = count > from ? static_cast<int>(count - from) : 0;
+      q[v] = quantize_lanes<kBits>(load_n(x + from, left < kLanes ? left : kLanes), inverse);
+      sum = add(sum, q[v]);
+    }
+    store_activations<kBits>(values, at + i, plane, q);
   }
   return sum_lanes(sum);
 }
@@ -73,20 +99,20 @@ GRUCORE_INLINE void quantize_segment(const ProductArgs& args, const float* x, un
   const PackedWeights& weights = *args.weights;
   const uint32_t count = weights.inputs;
   const Scaling scaling = scaling_of<kBits>(args, x, count);
-  unsigned char* upper = to + weights.header;
+  unsigned char* const values = to + weights.header;
   __builtin_memcpy(to, &scaling.scale, sizeof scaling.scale);
   if (scaling.inverse == 0.0f) {
     __builtin_memset(to + 4, 0, 4 * weights.sums);
-    __builtin_memset(upper, 0, weights.segment_bytes - weights.header);
+    __builtin_memset(values, 0, weights.segment_bytes - weights.header);
     return;
   }
   const F32 inverse = broadcast(scaling.inverse);
   const uint32_t group = weights.kind == WeightKind::kInt8 ? kBlockInputs : kGroupInputs;
   unsigned char* sums = to;
-  for (uint32_t first = 0; first < count; first += group, upper += group) {
+  for (uint32_t first = 0; first < count; first += group) {
     const uint32_t left = count - first;
     const int32_t sum =
-        quantize_group<kBits>(x + first, left < group ? left : group, inverse, upper, upper + weights.plane);
+        quantize_group<kBits>(x + first, left < group ? left : group, inverse, values, first, weights.plane);
     __builtin_memcpy(sums += 4, &sum, sizeof sum);
   }
 }
@@ -110,28 +136,6 @@ GRUCORE_NOINLINE void quantize(const ProductArgs& args) {
   } else {
     quantize_rows<16>(args);
   }
-}
-
-// Four activations for all lanes.
-template <int kBits>
-struct Four {
-  I8 byte;
-};
-template <>
-struct Four<16> {
-  I8 byte, upper;  // the lower byte is never negative
-};
-
-template <int kBits>
-GRUCORE_INLINE Four<kBits> load_four(const unsigned char* q, size_t plane) {
-  Four<kBits> four;
-  if constexpr (kBits == 16) {
-    four.upper = broadcast_four(q);
-    four.byte = broadcast_four(q + plane);
-  } else {
-    four.byte = broadcast_four(q);
-  }
-  return four;
 }
 
 }  // namespace

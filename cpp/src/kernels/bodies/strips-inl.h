@@ -11,6 +11,9 @@ namespace {
 constexpr int kAnyLanes = 0;
 constexpr bool kHasMasks = kLanes == 16;
 
+// Vectors at once where fewer are left than a tile has: one, and single lanes in fours.
+constexpr int kFewVectors = kLanes < 4 ? 4 / kLanes : 1;
+
 template <int kLast>
 GRUCORE_INLINE F32 load_strip(const float* p, int lanes) {
   if constexpr (kLast == kAnyLanes) {

@@ -10,12 +10,13 @@
 #define GRUCORE_ISA scalar
 #define GRUCORE_FLOAT_ISA scalar
 #define GRUCORE_INTEGER_ISA scalar
-#define GRUCORE_DOTS "kernels/bodies/dots_four-inl.h"
+#define GRUCORE_DOTS "kernels/bodies/dots_whole-inl.h"
 #define GRUCORE_NUMERICS Numerics::kFused
 #define GRUCORE_FUSED_STEP 0
 #define GRUCORE_FUSED_INTEGER_STEP 0
 #define GRUCORE_STEP_VECTORS 1
 #define GRUCORE_BLOCK_ROWS 1
+#define GRUCORE_FLOAT_VECTORS 12
 #define GRUCORE_FUSED 1
 
 #include "kernels/vec/vec_scalar.h"

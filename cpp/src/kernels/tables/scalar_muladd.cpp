@@ -14,6 +14,7 @@
 #define GRUCORE_FUSED_STEP 0
 #define GRUCORE_STEP_VECTORS 1
 #define GRUCORE_BLOCK_ROWS 1
+#define GRUCORE_FLOAT_VECTORS 12
 #define GRUCORE_FUSED 0
 
 #include "kernels/vec/vec_scalar.h"

@@ -7,13 +7,6 @@
 
 #define GRUCORE_PRAGMA(text) _Pragma(#text)
 
-// Plain C++ lanes are loops themselves: unrolled again they are ten times the code and no faster.
-#if defined(GRUCORE_PLAIN)
-#define GRUCORE_UNROLL_PRAGMA(text)
-#else
-#define GRUCORE_UNROLL_PRAGMA(text) GRUCORE_PRAGMA(text)
-#endif
-
 // GRUCORE_TARGET_BEGIN("avx2,fma") ... GRUCORE_TARGET_END: every function between them is compiled for these features.
 // Open it after all #includes but vec_*.h and *-inl.h, so that nothing shared with baseline code is compiled inside.
 // The compiler defines no __AVX2__ and the like in a region: test GRUCORE_ISA's own macros, never the vendor's.
@@ -22,11 +15,11 @@
 #define GRUCORE_TARGET_BEGIN(features) \
   GRUCORE_PRAGMA(clang attribute push(__attribute__((target(features))), apply_to = function))
 #define GRUCORE_TARGET_END GRUCORE_PRAGMA(clang attribute pop)
-#define GRUCORE_UNROLL(n) GRUCORE_UNROLL_PRAGMA(unroll n)
+#define GRUCORE_UNROLL(n) GRUCORE_PRAGMA(unroll n)
 #elif defined(__GNUC__)
 #define GRUCORE_TARGET_BEGIN(features) GRUCORE_PRAGMA(GCC push_options) GRUCORE_PRAGMA(GCC target(features))
 #define GRUCORE_TARGET_END GRUCORE_PRAGMA(GCC pop_options)
-#define GRUCORE_UNROLL(n) GRUCORE_UNROLL_PRAGMA(GCC unroll n)
+#define GRUCORE_UNROLL(n) GRUCORE_PRAGMA(GCC unroll n)
 #else
 #define GRUCORE_TARGET_BEGIN(features)
 #define GRUCORE_TARGET_END

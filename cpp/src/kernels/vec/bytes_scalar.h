@@ -1,87 +1,111 @@
-// Vectors of bytes in plain C++, four for each lane of a float vector; the contract of each operation.
-// SPDX-License-Identifier: Apache-2.0
-// No include guard: included once per kernel file, after vec_scalar.h.
+// Four bytes of one lane in a word, in plain C++ and in the instructions of Arm's small cores that multiply two pairs
+// of 16-bit numbers at once; the contract of each operation. SPDX-License-Identifier: Apache-2.0 No include guard:
+// included once per kernel file, after vec_scalar.h.
+
+#if defined(__ARM_FEATURE_SIMD32) && defined(__GNUC__)
+#define GRUCORE_SMLAD 1
+#else
+#define GRUCORE_SMLAD 0
+#endif
+
 namespace grucore::detail::GRUCORE_ISA {
 namespace {
 
 constexpr int kWeightOffset = 0;    // what `biased` adds to every weight
-constexpr int kDotsInFlight = 1;    // independent sums that hide the latency of dot_add
+constexpr int kDotsInFlight = 1;    // independent sums that hide the latency of add_products
 constexpr int kIntegerRows = 1;     // rows of activations that share a load of weights
-constexpr int kIntegerVectors = 1;  // vectors of weights that share a load of activations
+constexpr int kIntegerVectors = 4;  // vectors of weights that share a load of activations
 
 struct I8 {
-  uint8_t v[4 * kLanes];
+  uint32_t v;
 };
 
 // Any alignment is enough.
 GRUCORE_INLINE I8 load_bytes(const unsigned char* p) {
   I8 r;
-  __builtin_memcpy(r.v, p, sizeof r.v);
+  __builtin_memcpy(&r.v, p, sizeof r.v);
   return r;
 }
 // Of the first `lanes` lanes; the rest may be anything.
-GRUCORE_INLINE I8 load_bytes_n(const unsigned char* p, int lanes) {
-  I8 r = {};
-  for (int i = 0; i < 4 * lanes; ++i) r.v[i] = p[i];
-  return r;
-}
-// The same four bytes in every lane.
-GRUCORE_INLINE I8 broadcast_four(const unsigned char* p) {
-  I8 r;
-  for (int i = 0; i < 4 * kLanes; ++i) r.v[i] = p[i % 4];
-  return r;
-}
-GRUCORE_INLINE I8 low_nibbles(I8 a) {
-  for (int i = 0; i < 4 * kLanes; ++i) a.v[i] &= 15;
-  return a;
-}
-GRUCORE_INLINE I8 high_nibbles(I8 a) {
-  for (int i = 0; i < 4 * kLanes; ++i) a.v[i] >>= 4;
-  return a;
-}
+GRUCORE_INLINE I8 load_bytes_n(const unsigned char* p, int lanes) { return lanes ? load_bytes(p) : I8{0}; }
+GRUCORE_INLINE I8 low_nibbles(I8 a) { return {a.v & 0x0f0f0f0fu}; }
+GRUCORE_INLINE I8 high_nibbles(I8 a) { return {a.v >> 4 & 0x0f0f0f0fu}; }
 // Every nibble plus 8, modulo 16.
-GRUCORE_INLINE I8 flip_nibbles(I8 a) {
-  for (int i = 0; i < 4 * kLanes; ++i) a.v[i] ^= 0x88;
-  return a;
-}
-// Weights as dot_add wants them.
+GRUCORE_INLINE I8 flip_nibbles(I8 a) { return {a.v ^ 0x88888888u}; }
+// Weights as add_products wants them.
 GRUCORE_INLINE I8 biased(I8 weights) { return weights; }
 
-// Each lane plus the four products of its bytes: of biased weights from -127 to 127 and activations from -128 to 127.
-GRUCORE_INLINE I32 dot_add(I32 sum, I8 weights, I8 activations) {
-  for (int i = 0; i < 4 * kLanes; ++i) {
-    const int product = static_cast<int8_t>(weights.v[i]) * static_cast<int8_t>(activations.v[i]);
-    sum.v[i / 4] = as_signed(as_unsigned(sum.v[i / 4]) + static_cast<uint32_t>(product));
-  }
-  return sum;
+// Four activations as they stand in memory and as products want them: bytes, or 16-bit numbers 0, 2, 1, 3, so that the
+// two of a word are those that one instruction makes of a word of bytes.
+#if GRUCORE_SMLAD
+struct FourNumbers {
+  uint32_t even, odd;
+};
+GRUCORE_INLINE uint32_t even_bytes(uint32_t word) {
+  uint32_t pair;
+  __asm__("sxtb16 %0, %1" : "=r"(pair) : "r"(word));
+  return pair;
 }
-// The same of weights from 0 to 15, not biased.
-GRUCORE_INLINE I32 dot_add_nibbles(I32 sum, I8 weights, I8 activations) { return dot_add(sum, weights, activations); }
-
+GRUCORE_INLINE uint32_t odd_bytes(uint32_t word) {
+  uint32_t pair;
+  __asm__("sxtb16 %0, %1, ror #8" : "=r"(pair) : "r"(word));
+  return pair;
+}
+GRUCORE_INLINE int32_t add_pair(int32_t sum, uint32_t a, uint32_t b) {
+  int32_t result;
+  __asm__("smlad %0, %1, %2, %3" : "=r"(result) : "r"(a), "r"(b), "r"(sum));
+  return result;
+}
+GRUCORE_INLINE FourNumbers four_bytes(const unsigned char* p) {
+  const I8 bytes = load_bytes(p);
+  return {even_bytes(bytes.v), odd_bytes(bytes.v)};
+}
+GRUCORE_INLINE FourNumbers four_numbers(const unsigned char* p) { return {load_bytes(p).v, load_bytes(p + 4).v}; }
+// The sum plus four products: of weights from -127 to 127 or 0 to 15.
+GRUCORE_INLINE I32 add_four(I32 sum, I8 weights, const FourNumbers& x) {
+  return {add_pair(add_pair(sum.v, even_bytes(weights.v), x.even), odd_bytes(weights.v), x.odd)};
+}
+#else
+struct FourNumbers {
+  int32_t v[4];
+};
 template <int N>
-GRUCORE_INLINE I32 shift_right_signed(I32 a) {
-  for (int i = 0; i < kLanes; ++i) a.v[i] >>= N;
-  return a;
+GRUCORE_INLINE int32_t byte_of(uint32_t word) {
+  return static_cast<int8_t>(word >> (8 * N));
 }
-GRUCORE_INLINE F32 to_float(I32 a) {
-  F32 r;
-  for (int i = 0; i < kLanes; ++i) r.v[i] = static_cast<float>(a.v[i]);
-  return r;
+GRUCORE_INLINE int32_t number_at(const unsigned char* p) {
+  int16_t number;
+  __builtin_memcpy(&number, p, sizeof number);
+  return number;
 }
-// The low byte of each lane.
-GRUCORE_INLINE void store_low_bytes(unsigned char* p, I32 a) {
-  for (int i = 0; i < kLanes; ++i) p[i] = static_cast<unsigned char>(a.v[i]);
+GRUCORE_INLINE FourNumbers four_bytes(const unsigned char* p) {
+  const uint32_t word = load_bytes(p).v;
+  return {{byte_of<0>(word), byte_of<1>(word), byte_of<2>(word), byte_of<3>(word)}};
 }
-GRUCORE_INLINE int32_t sum_lanes(I32 a) {
-  uint32_t sum = 0;
-  for (int i = 0; i < kLanes; ++i) sum += as_unsigned(a.v[i]);
-  return as_signed(sum);
+GRUCORE_INLINE FourNumbers four_numbers(const unsigned char* p) {
+  return {{number_at(p), number_at(p + 4), number_at(p + 2), number_at(p + 6)}};
 }
-GRUCORE_INLINE float max_lanes(F32 a) {  // of numbers
-  float most = a.v[0];
-  for (int i = 1; i < kLanes; ++i) most = a.v[i] > most ? a.v[i] : most;
-  return most;
+GRUCORE_INLINE I32 add_four(I32 sum, I8 weights, const FourNumbers& x) {
+  return {sum.v + byte_of<0>(weights.v) * x.v[0] + byte_of<1>(weights.v) * x.v[1] + byte_of<2>(weights.v) * x.v[2] +
+          byte_of<3>(weights.v) * x.v[3]};
 }
+#endif
+
+GRUCORE_INLINE uint32_t low_half(I32 a) { return as_unsigned(a.v) & 0xffffu; }
+GRUCORE_INLINE uint32_t low_byte(I32 a) { return as_unsigned(a.v) & 0xffu; }
+GRUCORE_INLINE void store_four_numbers(unsigned char* p, const I32 (&q)[4]) {
+  const uint32_t even = low_half(q[0]) | as_unsigned(q[2].v) << 16, odd = low_half(q[1]) | as_unsigned(q[3].v) << 16;
+  __builtin_memcpy(p, &even, sizeof even);
+  __builtin_memcpy(p + 4, &odd, sizeof odd);
+}
+GRUCORE_INLINE void store_four_bytes(unsigned char* p, const I32 (&q)[4]) {
+  const uint32_t word = low_byte(q[0]) | low_byte(q[1]) << 8 | low_byte(q[2]) << 16 | as_unsigned(q[3].v) << 24;
+  __builtin_memcpy(p, &word, sizeof word);
+}
+
+GRUCORE_INLINE F32 to_float(I32 a) { return {static_cast<float>(a.v)}; }
+GRUCORE_INLINE int32_t sum_lanes(I32 a) { return a.v; }
+GRUCORE_INLINE float max_lanes(F32 a) { return a.v; }  // of numbers
 
 }  // namespace
 }  // namespace grucore::detail::GRUCORE_ISA

@@ -1,4 +1,4 @@
-// The Vec API in plain C++: 4 lanes, for every machine; the contract of each operation.
+// The Vec API in plain C++: one lane, for every machine; the contract of each operation.
 // SPDX-License-Identifier: Apache-2.0
 // No include guard: included once per kernel file. GRUCORE_FUSED says whether mul_add rounds once (1) or twice (0).
 // The includer has <stdint.h> and kernels/tables/target_region.h.
@@ -9,17 +9,18 @@
 namespace grucore::detail::GRUCORE_ISA {
 namespace {
 
-constexpr int kLanes = 4;
+// More lanes would be loops, which a compiler that looks at size leaves in memory: ten times the instructions.
+constexpr int kLanes = 1;
 constexpr bool kFused = GRUCORE_FUSED != 0;
 
 struct F32 {
-  float v[kLanes];
+  float v;
 };
 struct I32 {
-  int32_t v[kLanes];
+  int32_t v;
 };
 struct Mask {
-  bool v[kLanes];
+  bool v;
 };
 
 template <class To, class From>
@@ -34,37 +35,22 @@ GRUCORE_INLINE To bit_cast(const From& from) {
 #endif
 }
 
-#define GRUCORE_EACH_LANE for (int i = 0; i < kLanes; ++i)
-
-GRUCORE_INLINE F32 broadcast(float x) { return {{x, x, x, x}}; }
+GRUCORE_INLINE F32 broadcast(float x) { return {x}; }
 GRUCORE_INLINE F32 zero() { return broadcast(0.0f); }
-GRUCORE_INLINE I32 broadcast_i32(int32_t x) { return {{x, x, x, x}}; }
+GRUCORE_INLINE I32 broadcast_i32(int32_t x) { return {x}; }
 
 // Any alignment of a float is enough.
-GRUCORE_INLINE F32 load(const float* p) { return {{p[0], p[1], p[2], p[3]}}; }
-GRUCORE_INLINE void store(float* p, F32 a) {
-  GRUCORE_EACH_LANE
-    p[i] = a.v[i];
-}
+GRUCORE_INLINE F32 load(const float* p) { return {*p}; }
+GRUCORE_INLINE void store(float* p, F32 a) { *p = a.v; }
 
 // n in 0..kLanes: touches n floats and no more; the lanes above are +0.
-GRUCORE_INLINE F32 load_n(const float* p, int n) {
-  F32 r = zero();
-  for (int i = 0; i < n; ++i) r.v[i] = p[i];
-  return r;
-}
+GRUCORE_INLINE F32 load_n(const float* p, int n) { return n ? load(p) : zero(); }
 GRUCORE_INLINE void store_n(float* p, F32 a, int n) {
-  for (int i = 0; i < n; ++i) p[i] = a.v[i];
+  if (n) store(p, a);
 }
 // Of kLanes finite IEEE halves, exactly; and of n of them.
-GRUCORE_INLINE F32 load_half(const uint16_t* p) {
-  return {{half_to_float(p[0]), half_to_float(p[1]), half_to_float(p[2]), half_to_float(p[3])}};
-}
-GRUCORE_INLINE F32 load_half_n(const uint16_t* p, int n) {
-  F32 r = zero();
-  for (int i = 0; i < n; ++i) r.v[i] = half_to_float(p[i]);
-  return r;
-}
+GRUCORE_INLINE F32 load_half(const uint16_t* p) { return {half_to_float(*p)}; }
+GRUCORE_INLINE F32 load_half_n(const uint16_t* p, int n) { return n ? load_half(p) : zero(); }
 // The same with N in 1..kLanes known to the compiler; a multiple of 4 is fast everywhere.
 template <int N>
 GRUCORE_INLINE F32 load_lanes(const float* p) {
@@ -77,20 +63,12 @@ GRUCORE_INLINE void store_lanes(float* p, F32 a) {
   store_n(p, a, N);
 }
 
-#define GRUCORE_LANEWISE(Type, expression) \
-  do {                                     \
-    Type r;                                \
-    GRUCORE_EACH_LANE                      \
-      r.v[i] = expression;                 \
-    return r;                              \
-  } while (0)
-
 // Each one IEEE operation, rounded to nearest even.
-GRUCORE_INLINE F32 add(F32 a, F32 b) { GRUCORE_LANEWISE(F32, a.v[i] + b.v[i]); }
-GRUCORE_INLINE F32 sub(F32 a, F32 b) { GRUCORE_LANEWISE(F32, a.v[i] - b.v[i]); }
-GRUCORE_INLINE F32 mul(F32 a, F32 b) { GRUCORE_LANEWISE(F32, a.v[i] * b.v[i]); }
-GRUCORE_INLINE F32 div(F32 a, F32 b) { GRUCORE_LANEWISE(F32, a.v[i] / b.v[i]); }
-GRUCORE_INLINE F32 sqrt(F32 a) { GRUCORE_LANEWISE(F32, square_root(a.v[i])); }
+GRUCORE_INLINE F32 add(F32 a, F32 b) { return {a.v + b.v}; }
+GRUCORE_INLINE F32 sub(F32 a, F32 b) { return {a.v - b.v}; }
+GRUCORE_INLINE F32 mul(F32 a, F32 b) { return {a.v * b.v}; }
+GRUCORE_INLINE F32 div(F32 a, F32 b) { return {a.v / b.v}; }
+GRUCORE_INLINE F32 sqrt(F32 a) { return {square_root(a.v)}; }
 
 // a*b + c rounded once. Without hardware: the product is exact in double, the sum is rounded to odd there, so that
 // rounding it again to float is exact (rounding the sum to nearest first would be wrong about once in 4e8 triples).
@@ -117,30 +95,28 @@ GRUCORE_INLINE float fused_mul_add(float a, float b, float c) {
 // The product class of float weights: fused where kFused, else a multiplication, then an addition.
 GRUCORE_INLINE F32 mul_add(F32 a, F32 b, F32 c) {
 #if GRUCORE_FUSED
-  GRUCORE_LANEWISE(F32, fused_mul_add(a.v[i], b.v[i], c.v[i]));
+  return {fused_mul_add(a.v, b.v, c.v)};
 #else
   return add(mul(a, b), c);
 #endif
 }
 
 // b whenever the comparison is false: for NaN on either side, and for two zeros. min(limit, x) keeps a NaN in x.
-GRUCORE_INLINE F32 max(F32 a, F32 b) { GRUCORE_LANEWISE(F32, a.v[i] > b.v[i] ? a.v[i] : b.v[i]); }
-GRUCORE_INLINE F32 min(F32 a, F32 b) { GRUCORE_LANEWISE(F32, a.v[i] < b.v[i] ? a.v[i] : b.v[i]); }
+GRUCORE_INLINE F32 max(F32 a, F32 b) { return {a.v > b.v ? a.v : b.v}; }
+GRUCORE_INLINE F32 min(F32 a, F32 b) { return {a.v < b.v ? a.v : b.v}; }
 
 // False for NaN.
-GRUCORE_INLINE Mask lt(F32 a, F32 b) { GRUCORE_LANEWISE(Mask, a.v[i] < b.v[i]); }
-GRUCORE_INLINE Mask gt(F32 a, F32 b) { GRUCORE_LANEWISE(Mask, a.v[i] > b.v[i]); }
-GRUCORE_INLINE Mask eq(F32 a, F32 b) { GRUCORE_LANEWISE(Mask, a.v[i] == b.v[i]); }
-GRUCORE_INLINE Mask is_nan(F32 a) { GRUCORE_LANEWISE(Mask, a.v[i] != a.v[i]); }
+GRUCORE_INLINE Mask lt(F32 a, F32 b) { return {a.v < b.v}; }
+GRUCORE_INLINE Mask gt(F32 a, F32 b) { return {a.v > b.v}; }
+GRUCORE_INLINE Mask eq(F32 a, F32 b) { return {a.v == b.v}; }
+GRUCORE_INLINE Mask is_nan(F32 a) { return {a.v != a.v}; }
 
-GRUCORE_INLINE Mask mask_and(Mask a, Mask b) { GRUCORE_LANEWISE(Mask, a.v[i] && b.v[i]); }
-GRUCORE_INLINE Mask mask_or(Mask a, Mask b) { GRUCORE_LANEWISE(Mask, a.v[i] || b.v[i]); }
-GRUCORE_INLINE bool any(Mask a) { return a.v[0] || a.v[1] || a.v[2] || a.v[3]; }
-GRUCORE_INLINE F32 select(Mask m, F32 if_true, F32 if_false) {
-  GRUCORE_LANEWISE(F32, m.v[i] ? if_true.v[i] : if_false.v[i]);
-}
+GRUCORE_INLINE Mask mask_and(Mask a, Mask b) { return {a.v && b.v}; }
+GRUCORE_INLINE Mask mask_or(Mask a, Mask b) { return {a.v || b.v}; }
+GRUCORE_INLINE bool any(Mask a) { return a.v; }
+GRUCORE_INLINE F32 select(Mask m, F32 if_true, F32 if_false) { return {m.v ? if_true.v : if_false.v}; }
 // +0 where m holds, else a: cheaper than select.
-GRUCORE_INLINE F32 zero_if(Mask m, F32 a) { GRUCORE_LANEWISE(F32, m.v[i] ? 0.0f : a.v[i]); }
+GRUCORE_INLINE F32 zero_if(Mask m, F32 a) { return {m.v ? 0.0f : a.v}; }
 
 GRUCORE_INLINE I32 bits(F32 a) { return bit_cast<I32>(a); }
 GRUCORE_INLINE F32 from_bits(I32 a) { return bit_cast<F32>(a); }
@@ -148,18 +124,18 @@ GRUCORE_INLINE F32 from_bits(I32 a) { return bit_cast<F32>(a); }
 // Integers wrap; shift_right is logical.
 GRUCORE_INLINE int32_t as_signed(uint32_t x) { return bit_cast<int32_t>(x); }
 GRUCORE_INLINE uint32_t as_unsigned(int32_t x) { return static_cast<uint32_t>(x); }
-GRUCORE_INLINE I32 add(I32 a, I32 b) { GRUCORE_LANEWISE(I32, as_signed(as_unsigned(a.v[i]) + as_unsigned(b.v[i]))); }
-GRUCORE_INLINE I32 sub(I32 a, I32 b) { GRUCORE_LANEWISE(I32, as_signed(as_unsigned(a.v[i]) - as_unsigned(b.v[i]))); }
-GRUCORE_INLINE I32 bit_and(I32 a, I32 b) { GRUCORE_LANEWISE(I32, a.v[i] & b.v[i]); }
-GRUCORE_INLINE I32 bit_or(I32 a, I32 b) { GRUCORE_LANEWISE(I32, a.v[i] | b.v[i]); }
-GRUCORE_INLINE I32 bit_xor(I32 a, I32 b) { GRUCORE_LANEWISE(I32, a.v[i] ^ b.v[i]); }
+GRUCORE_INLINE I32 add(I32 a, I32 b) { return {as_signed(as_unsigned(a.v) + as_unsigned(b.v))}; }
+GRUCORE_INLINE I32 sub(I32 a, I32 b) { return {as_signed(as_unsigned(a.v) - as_unsigned(b.v))}; }
+GRUCORE_INLINE I32 bit_and(I32 a, I32 b) { return {a.v & b.v}; }
+GRUCORE_INLINE I32 bit_or(I32 a, I32 b) { return {a.v | b.v}; }
+GRUCORE_INLINE I32 bit_xor(I32 a, I32 b) { return {a.v ^ b.v}; }
 template <int N>
 GRUCORE_INLINE I32 shift_left(I32 a) {
-  GRUCORE_LANEWISE(I32, as_signed(as_unsigned(a.v[i]) << N));
+  return {as_signed(as_unsigned(a.v) << N)};
 }
 template <int N>
 GRUCORE_INLINE I32 shift_right(I32 a) {
-  GRUCORE_LANEWISE(I32, as_signed(as_unsigned(a.v[i]) >> N));
+  return {as_signed(as_unsigned(a.v) >> N)};
 }
 
 // On the sign bit alone, for NaN too.
@@ -169,17 +145,14 @@ GRUCORE_INLINE F32 abs(F32 a) { return from_bits(bit_and(bits(a), broadcast_i32(
 // NaN or an infinity.
 GRUCORE_INLINE Mask is_nonfinite(F32 a) {
   const I32 magnitude = bits(abs(a));
-  GRUCORE_LANEWISE(Mask, magnitude.v[i] >= 0x7f800000);
+  return {magnitude.v >= 0x7f800000};
 }
 
 // +0 for everything below 2^-126 in magnitude, -0 included; the rest, NaN and infinities too, as it is.
 GRUCORE_INLINE F32 flush_denormals(F32 a) {
   const I32 magnitude = bits(abs(a));
-  GRUCORE_LANEWISE(F32, magnitude.v[i] < 0x00800000 ? 0.0f : a.v[i]);
+  return {magnitude.v < 0x00800000 ? 0.0f : a.v};
 }
-
-#undef GRUCORE_LANEWISE
-#undef GRUCORE_EACH_LANE
 
 }  // namespace
 }  // namespace grucore::detail::GRUCORE_ISA
