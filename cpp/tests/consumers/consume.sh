@@ -50,6 +50,7 @@ for shared in OFF ON; do
   say "find_package"
   build "minimal_$shared" "$examples/minimal" -DCMAKE_PREFIX_PATH="$prefix"
   "$out/minimal_$shared/minimal" "$model"
+  build "audio_$shared" "$examples/audio" -DCMAKE_PREFIX_PATH="$prefix"
   build "c_$shared" "$examples/c" -DCMAKE_PREFIX_PATH="$prefix"
   stream_zeros "$out/c_$shared/streaming"
   if cmake -S "$here/version" -B "$out/version_$shared" -DCMAKE_PREFIX_PATH="$prefix" > "$out/version.log" 2>&1; then
