@@ -63,3 +63,18 @@ def test_every_kind_gives_the_bits_of_the_engine(kind: str, numerics: str, tmp_p
     library = shared_library(tmp_path, list(exports.values()), COMPILERS[turn % len(COMPILERS)])
     for seed, graph in graphs.items():
         compare(graph, exports[seed], library, TABLES[numerics], seed)
+
+
+@pytest.mark.skipif("avx2" not in grucore.supported_isas(), reason="wants fused multiply-adds")
+@pytest.mark.parametrize("numerics", ["fused", "muladd"])
+@pytest.mark.parametrize("name", ["gcc", "clang"])
+def test_nothing_fuses_by_itself(name: str, numerics: str, tmp_path: Path) -> None:
+    """With the compiler's own choice of contraction, which of gcc is to fuse."""
+    graphs = graphs_of("gru") | {seed + 100: graph for seed, graph in graphs_of("dense").items()}
+    exports = {
+        seed: export_c99(graph, f"m{seed}", numerics=numerics) for seed, graph in graphs.items()
+    }
+    command = (name, "-std=gnu11", "-O2", "-march=haswell")
+    library = shared_library(tmp_path, list(exports.values()), command, "-Wall", "-Werror")
+    for seed, graph in graphs.items():
+        compare(graph, exports[seed], library, TABLES[numerics], seed)

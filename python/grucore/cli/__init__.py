@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The command line: `grucore convert | inspect | run | quantize | bench | demo`."""
+"""The command line: `grucore convert | inspect | run | quantize | bench | export | demo`."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ from collections.abc import Sequence
 from grucore import GrucoreError, __version__
 from grucore.cli._console import Console
 
-from . import bench, convert, demo, inspect, quantize, run
+from . import bench, convert, demo, export, inspect, quantize, run
 
 __all__ = ["build_parser", "main"]
 
-COMMANDS = (convert, inspect, run, quantize, bench, demo)
+COMMANDS = (convert, inspect, run, quantize, bench, export, demo)
 
 DESCRIPTION = "Run trained GRU networks: convert a checkpoint, look at a model, run and time it."
 EPILOG = """\
@@ -25,6 +25,7 @@ examples:
   grucore inspect kws.gru --selftest
   grucore run kws.gru -i frames.npy -o scores.npy
   grucore quantize kws.gru -o kws-int8.gru --kind int8 --calibration frames.npy
+  grucore export kws-int8.gru -o firmware --cpu cortex-m4
 
 exit codes: 0 done, 1 the operation failed (standard error says why), 2 wrong usage
 """
