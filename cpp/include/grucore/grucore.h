@@ -47,11 +47,15 @@ GRUCORE_API const char* role_name(uint32_t role);  // "weight_ih"; "" for a numb
 // ------------------------------------------------------------------------------------ instruction sets
 
 enum class Isa : uint8_t {
-#define GRUCORE_ISA_ROW(name, number, numerics) name = number,
+#define GRUCORE_ISA_ROW(name, number, numerics, architecture, feature) name = number,
 #include "grucore/isa_list.inc"
 #undef GRUCORE_ISA_ROW
 };
-constexpr uint32_t kIsaCount = 9;
+constexpr uint32_t kIsaCount = 0
+#define GRUCORE_ISA_ROW(name, number, numerics, architecture, feature) +1
+#include "grucore/isa_list.inc"
+#undef GRUCORE_ISA_ROW
+    ;
 
 // Float results are the same bits within a class (docs/numerics.md).
 enum class Numerics : uint8_t { kExact = 0, kFused = 1, kMulAdd = 2 };

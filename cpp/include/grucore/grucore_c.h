@@ -50,7 +50,7 @@ GRUCORE_API const char* grucore_role_name(uint32_t role); /* "weight_ih"; "" for
 /* GRUCORE_ISA_scalar, GRUCORE_ISA_avx2, ...: isa_list.inc. */
 typedef uint32_t grucore_isa;
 enum {
-#define GRUCORE_ISA_ROW(name, number, numerics) GRUCORE_ISA_##name = number,
+#define GRUCORE_ISA_ROW(name, number, numerics, architecture, feature) GRUCORE_ISA_##name = number,
 #include "grucore/isa_list.inc"
 #undef GRUCORE_ISA_ROW
 };

@@ -7,6 +7,7 @@ namespace grucore {
 namespace detail {
 
 struct CpuFeatures {
+  bool always = true;
   bool sse41 = false;
   bool avx2 = false;    // with FMA and F16C, and the system saves the wide registers
   bool avx512 = false;  // F, BW, VL, DQ, and the system saves the wide registers

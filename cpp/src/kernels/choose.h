@@ -5,41 +5,32 @@
 
 #include "grucore/grucore.h"
 
-#if defined(__x86_64__) || defined(_M_X64)
-#define GRUCORE_ARCH_X86 1
+// GRUCORE_ON_<architecture> says whether this build has the tables of an architecture (isa_list.inc). Firmware builds
+// one table: GRUCORE_ONLY_SCALAR leaves out all the others, GRUCORE_ONLY_FLOAT32 the products with weights of other
+// kinds; files that have such weights are then refused.
+#define GRUCORE_ON_any 1
+#if defined(GRUCORE_ONLY_SCALAR)
+#define GRUCORE_ON_host 0
 #else
-#define GRUCORE_ARCH_X86 0
+#define GRUCORE_ON_host 1
 #endif
-#if defined(__aarch64__) || defined(_M_ARM64)
-#define GRUCORE_ARCH_ARM64 1
+#if GRUCORE_ON_host && (defined(__x86_64__) || defined(_M_X64))
+#define GRUCORE_ON_x86 1  // AVX-VNNI is in GCC 11, Clang 12 and Visual Studio 2019 16.9
 #else
-#define GRUCORE_ARCH_ARM64 0
+#define GRUCORE_ON_x86 0
+#endif
+#if GRUCORE_ON_host && (defined(__aarch64__) || defined(_M_ARM64))
+#define GRUCORE_ON_arm64 1
+#else
+#define GRUCORE_ON_arm64 0
 #endif
 
-// Firmware builds one table: GRUCORE_ONLY_SCALAR leaves out all the others, GRUCORE_ONLY_FLOAT32 the products with
-// weights of other kinds; files that have such weights are then refused.
-#if defined(GRUCORE_ONLY_SCALAR)
-#define GRUCORE_HAVE_SCALAR 1
-#define GRUCORE_HAVE_SCALAR_MULADD 0
-#define GRUCORE_HAVE_SSE41 0
-#define GRUCORE_HAVE_AVX2 0
-#define GRUCORE_HAVE_AVX512 0
-#define GRUCORE_HAVE_NEON 0
-#define GRUCORE_HAVE_AVXVNNI 0
-#define GRUCORE_HAVE_AVX512VNNI 0
-#define GRUCORE_HAVE_NEONDOT 0
-#else
-#define GRUCORE_HAVE_SCALAR 1
-#define GRUCORE_HAVE_SCALAR_MULADD 1
-#define GRUCORE_HAVE_SSE41 GRUCORE_ARCH_X86
-#define GRUCORE_HAVE_AVX2 GRUCORE_ARCH_X86
-#define GRUCORE_HAVE_AVX512 GRUCORE_ARCH_X86
-#define GRUCORE_HAVE_NEON GRUCORE_ARCH_ARM64
-// AVX-VNNI is in GCC 11, Clang 12 and Visual Studio 2019 16.9.
-#define GRUCORE_HAVE_AVXVNNI GRUCORE_ARCH_X86
-#define GRUCORE_HAVE_AVX512VNNI GRUCORE_ARCH_X86
-#define GRUCORE_HAVE_NEONDOT GRUCORE_ARCH_ARM64
-#endif
+// GRUCORE_WHERE(architecture, code): the code, or nothing.
+#define GRUCORE_WHERE_0(...)
+#define GRUCORE_WHERE_1(...) __VA_ARGS__
+#define GRUCORE_WHERE_OF(is_here) GRUCORE_WHERE_##is_here
+#define GRUCORE_WHERE_CALL(is_here) GRUCORE_WHERE_OF(is_here)
+#define GRUCORE_WHERE(architecture, ...) GRUCORE_WHERE_CALL(GRUCORE_ON_##architecture)(__VA_ARGS__)
 
 namespace grucore {
 namespace detail {

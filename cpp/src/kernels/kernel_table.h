@@ -14,23 +14,15 @@ namespace detail {
 
 // Codes of docs/format.md.
 enum class ActivationCode : uint32_t {
-  kLinear = 0,
-  kSigmoid = 1,
-  kTanh = 2,
-  kRelu = 3,
-  kLeakyRelu = 4,
-  kElu = 5,
-  kHardSigmoid = 6,
-  kSoftsign = 7,
-  kSoftplus = 8,
-  kGelu = 9,
-  kGeluTanh = 10,
-  kSilu = 11,
-  kHardSwish = 12,
-  kClip = 13,
-  kExp = 14,
+#define GRUCORE_ACTIVATION(enumerator, code, name, parameters) enumerator = code,
+#include "kernels/activations.inc"
+#undef GRUCORE_ACTIVATION
 };
-constexpr uint32_t kActivationCount = 15;
+constexpr uint32_t kActivationCount = 0
+#define GRUCORE_ACTIVATION(enumerator, code, name, parameters) +1
+#include "kernels/activations.inc"
+#undef GRUCORE_ACTIVATION
+    ;
 constexpr uint32_t kGateActivationCount = 8;  // those that a GRU's gates may have: codes below this
 
 struct Activation {
@@ -187,28 +179,11 @@ struct PanelStepArgs {
 };
 
 struct FloatKernels {
-  // Chains kept in registers, float32 only; null in tables that are to be small.
-  void (*matmul)(const MatmulArgs& args);
-  void (*gru_steps)(const GruArgs& args);
-  // The same in pieces, for weights of other kinds; `product` takes float32 and float16 weights.
-  void (*product)(const ProductArgs& args);
-  void (*panel_step)(const PanelStepArgs& args);  // of these
-  void (*gather)(const GatherArgs& args);
-  void (*cell_reset)(const CellArgs& args);      // reset-before: r * h and z
-  void (*cell_candidate)(const CellArgs& args);  // reset-before: h'
-  // Copies `rows` rows of `count` floats with denormals made zero; true if a value was not finite.
-  bool (*copy_in)(float* to, size_t to_stride, const float* from, size_t from_stride, size_t count, uint32_t rows);
-  // Copies them; true if a value was not finite.
-  bool (*copy_out)(float* to, size_t to_stride, const float* from, size_t from_stride, size_t count, uint32_t rows);
-  // y[i] = activation(x[i]); slope[i] stands for alpha where slope is not null.
-  void (*activate)(const Activation& activation, const float* slope, float* y, const float* x, size_t count);
-  // y[i] = a[i] op b[i]
-  void (*binary)(BinaryOp op, float* y, const float* a, const float* b, size_t count);
-  // y[i] = scale[i] * x[i] + shift[i]
-  void (*affine)(float* y, const float* x, const float* scale, const float* shift, size_t count);
-  // Over the features of one row.
-  void (*softmax)(bool logarithm, float* y, const float* x, size_t count);
-  void (*layer_norm)(float epsilon, float* y, const float* x, const float* scale, const float* shift, size_t count);
+#define GRUCORE_FLOAT_KERNEL(result, name, parameters) result(*name) parameters;
+#define GRUCORE_FUSED_KERNEL GRUCORE_FLOAT_KERNEL
+#include "kernels/float_kernels.inc"
+#undef GRUCORE_FUSED_KERNEL
+#undef GRUCORE_FLOAT_KERNEL
 };
 
 struct IntegerKernels {
@@ -216,10 +191,20 @@ struct IntegerKernels {
   void (*panel_step)(const PanelStepArgs& args);  // of these
 };
 
+// The class of an instruction set, as isa_list.inc says.
+constexpr Numerics numerics_of(Isa isa) {
+  switch (isa) {
+#define GRUCORE_ISA_ROW(name, number, numerics, architecture, feature) \
+  case Isa::name: return Numerics::numerics;
+#include "grucore/isa_list.inc"
+#undef GRUCORE_ISA_ROW
+  }
+  return Numerics::kExact;
+}
+
 // Tables that differ in their integer products only (avx512vnni from avx512) share the rest.
 struct KernelTable {
   Isa isa;
-  Numerics numerics;  // of float products
   const FloatKernels* floats;
   const IntegerKernels* integers;
 };

@@ -24,6 +24,16 @@ const LayerKind* const kKinds[] = {
 #undef GRUCORE_LAYER
 };
 
+uint32_t parameters_of(ActivationCode code) {
+  switch (code) {
+#define GRUCORE_ACTIVATION(enumerator, number, name, parameters) \
+  case ActivationCode::enumerator: return parameters;
+#include "kernels/activations.inc"
+#undef GRUCORE_ACTIVATION
+  }
+  return 0;
+}
+
 }  // namespace
 
 const LayerKind* find_layer_kind(uint32_t number) {
@@ -55,11 +65,9 @@ Status NodeSource::activation(uint32_t first, uint32_t codes, Activation* out) c
   out->code = static_cast<ActivationCode>(code);
   memcpy(&out->alpha, &attributes[first + 1], sizeof out->alpha);
   memcpy(&out->beta, &attributes[first + 2], sizeof out->beta);
-  const bool has_beta = out->code == ActivationCode::kHardSigmoid || out->code == ActivationCode::kClip;
-  const bool has_alpha = has_beta || out->code == ActivationCode::kLeakyRelu || out->code == ActivationCode::kElu;
   for (uint32_t i = 1; i <= 2; ++i) {
     const uint32_t word = attributes[first + i];
-    const bool is_used = i == 1 ? has_alpha : has_beta;
+    const bool is_used = i <= parameters_of(out->code);
     const bool is_finite = (word & 0x7f800000u) != 0x7f800000u;
     const bool may_be_infinite = out->code == ActivationCode::kClip && (word & 0x007fffffu) == 0;
     if (is_used ? !is_finite && !may_be_infinite : word != 0) {

@@ -106,7 +106,7 @@ void note_products(const Header& header, const ModelMemory& memory, const Kernel
     const Node& node = memory.nodes[i];
     if (node.kind->products) found |= node.kind->products(node.params);
   }
-  model->numerics = found & kFloatProducts ? table.numerics : Numerics::kExact;
+  model->numerics = found & kFloatProducts ? numerics_of(table.isa) : Numerics::kExact;
   model->rounds_activations = (found & kIntegerProducts) != 0;
 }
 

@@ -1,4 +1,5 @@
-// Fills a VecTable from the Vec API; included inside the target region of one instruction set.
+// Fills a VecTable from the Vec API; included inside the target region of one instruction set, by its kernel table
+// (cpp/src/kernels/tables) where GRUCORE_TEST_TABLE names this file.
 // SPDX-License-Identifier: Apache-2.0
 namespace grucore::detail::GRUCORE_ISA {
 namespace {

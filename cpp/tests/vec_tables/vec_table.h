@@ -5,17 +5,6 @@
 
 #include <stdint.h>
 
-#if defined(__x86_64__) || defined(_M_X64) || defined(__i386__)
-#define GRUCORE_TEST_X86 1
-#else
-#define GRUCORE_TEST_X86 0
-#endif
-#if defined(__aarch64__) || defined(_M_ARM64)
-#define GRUCORE_TEST_NEON 1
-#else
-#define GRUCORE_TEST_NEON 0
-#endif
-
 namespace grucore_test {
 
 constexpr int kMostLanes = 16;

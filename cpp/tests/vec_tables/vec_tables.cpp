@@ -5,17 +5,15 @@
 #include <stdio.h>
 #include <string.h>
 
-#define GRUCORE_TEST_DECLARE(isa)                \
-  namespace grucore::detail::isa {               \
-  extern const grucore_test::VecTable kVecTable; \
-  }
+#include "isa/detect.h"
+#include "kernels/choose.h"
 
-GRUCORE_TEST_DECLARE(scalar)
-GRUCORE_TEST_DECLARE(scalar_muladd)
-GRUCORE_TEST_DECLARE(sse41)
-GRUCORE_TEST_DECLARE(avx2)
-GRUCORE_TEST_DECLARE(avx512)
-GRUCORE_TEST_DECLARE(neon)
+#define GRUCORE_ISA_ROW(name, number, numerics, architecture, feature) \
+  namespace grucore::detail::name {                                    \
+  extern const grucore_test::VecTable kVecTable;                       \
+  }
+#include "grucore/isa_list.inc"
+#undef GRUCORE_ISA_ROW
 
 namespace grucore_test {
 
@@ -26,23 +24,17 @@ const char* const kVecOpNames[kVecOpCount] = {
 };
 
 const VecTable* const* vec_tables() {
-  static const VecTable* tables[7];
-  int count = 0;
+  static const VecTable* tables[grucore::kIsaCount + 1];
+  const grucore::detail::CpuFeatures features = grucore::detail::detect_cpu();
+  uint32_t count = 0;
   tables[count++] = &grucore::detail::scalar::kVecTable;
-  tables[count++] = &grucore::detail::scalar_muladd::kVecTable;
-#if GRUCORE_TEST_X86
-  if (__builtin_cpu_supports("sse4.1")) tables[count++] = &grucore::detail::sse41::kVecTable;
-  if (__builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma") && __builtin_cpu_supports("f16c")) {
-    tables[count++] = &grucore::detail::avx2::kVecTable;
-  }
-  if (__builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512vl") &&
-      __builtin_cpu_supports("avx512dq")) {
-    tables[count++] = &grucore::detail::avx512::kVecTable;
-  }
-#endif
-#if GRUCORE_TEST_NEON
-  tables[count++] = &grucore::detail::neon::kVecTable;
-#endif
+  const auto add = [&](const VecTable& table, bool runs) {
+    if (runs && &table != tables[0]) tables[count++] = &table;
+  };
+#define GRUCORE_ISA_ROW(name, number, numerics, architecture, feature) \
+  GRUCORE_WHERE(architecture, add(grucore::detail::name::kVecTable, features.feature);)
+#include "grucore/isa_list.inc"
+#undef GRUCORE_ISA_ROW
   tables[count] = nullptr;
   return tables;
 }

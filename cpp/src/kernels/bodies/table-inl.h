@@ -1,22 +1,57 @@
-// The kernel table of one instruction set: constant data, written outside the target region. It has the float
-// kernels of GRUCORE_FLOAT_ISA and the integer kernels of GRUCORE_INTEGER_ISA, one of them its own.
+// The kernel table of one instruction set: constant data, written outside the target region.
 // SPDX-License-Identifier: Apache-2.0
 
+#if !defined(GRUCORE_TEST_TABLE)
 namespace grucore {
 namespace detail {
 
+#if defined(GRUCORE_FLOAT_ISA)
 namespace GRUCORE_FLOAT_ISA {
 extern const FloatKernels kFloatKernels;
 }
+#else
+#define GRUCORE_FLOAT_ISA GRUCORE_ISA
+namespace GRUCORE_ISA {
+
+#define GRUCORE_FLOAT_KERNEL(result, name, parameters) name,
+#if GRUCORE_FUSED_STEP
+#define GRUCORE_FUSED_KERNEL GRUCORE_FLOAT_KERNEL
+#else  // where speed matters less than size, float32 takes the way of the other weights
+#define GRUCORE_FUSED_KERNEL(result, name, parameters) nullptr,
+#endif
+extern const FloatKernels kFloatKernels;
+const FloatKernels kFloatKernels = {
+#include "kernels/float_kernels.inc"
+};
+#undef GRUCORE_FUSED_KERNEL
+#undef GRUCORE_FLOAT_KERNEL
+
+}  // namespace GRUCORE_ISA
+#endif
+
+#if defined(GRUCORE_INTEGER_ISA)
 namespace GRUCORE_INTEGER_ISA {
 extern const IntegerKernels kIntegerKernels;
 }
+#else
+#define GRUCORE_INTEGER_ISA GRUCORE_ISA
+namespace GRUCORE_ISA {
+
+extern const IntegerKernels kIntegerKernels;
+#if defined(GRUCORE_ONLY_FLOAT32)
+const IntegerKernels kIntegerKernels = {nullptr, nullptr};  // the loader refuses what would need them
+#else
+const IntegerKernels kIntegerKernels = {integer_product, integer_panel_step};
+#endif
+
+}  // namespace GRUCORE_ISA
+#endif
 
 namespace GRUCORE_ISA {
 extern const KernelTable kTable;
-const KernelTable kTable = {Isa::GRUCORE_ISA, GRUCORE_NUMERICS, &GRUCORE_FLOAT_ISA::kFloatKernels,
-                            &GRUCORE_INTEGER_ISA::kIntegerKernels};
+const KernelTable kTable = {Isa::GRUCORE_ISA, &GRUCORE_FLOAT_ISA::kFloatKernels, &GRUCORE_INTEGER_ISA::kIntegerKernels};
 }  // namespace GRUCORE_ISA
 
 }  // namespace detail
 }  // namespace grucore
+#endif

@@ -4,14 +4,11 @@
 #include "kernels/kernel_table.h"
 #include "kernels/tables/target_region.h"
 
-#if GRUCORE_HAVE_AVX2
+#if GRUCORE_ON_x86
 #include <immintrin.h>
 
 #define GRUCORE_ISA avx2
-#define GRUCORE_FLOAT_ISA avx2
-#define GRUCORE_INTEGER_ISA avx2
 #define GRUCORE_DOTS "kernels/bodies/dots_pairs-inl.h"
-#define GRUCORE_NUMERICS Numerics::kFused
 #define GRUCORE_FUSED_STEP 1
 #define GRUCORE_STEP_VECTORS 4
 #define GRUCORE_FUSED_INTEGER_STEP 1
@@ -22,13 +19,8 @@ GRUCORE_TARGET_BEGIN("avx2,fma,f16c")
 #include "kernels/vec/vec_avx2.h"
 
 #include "kernels/vec/bytes_avx2.h"
-#include "kernels/bodies/strips-inl.h"
 
-#include "kernels/bodies/float_kernels-inl.h"
-
-#include "kernels/bodies/integer_kernels-inl.h"
+#include "kernels/bodies/kernels-inl.h"
 GRUCORE_TARGET_END
-#include "kernels/bodies/float_table-inl.h"
-#include "kernels/bodies/integer_table-inl.h"
 #include "kernels/bodies/table-inl.h"
 #endif

@@ -4,14 +4,12 @@
 #include "kernels/kernel_table.h"
 #include "kernels/tables/target_region.h"
 
-#if GRUCORE_HAVE_AVX512VNNI
+#if GRUCORE_ON_x86
 #include <immintrin.h>
 
 #define GRUCORE_ISA avx512vnni
 #define GRUCORE_FLOAT_ISA avx512
-#define GRUCORE_INTEGER_ISA avx512vnni
 #define GRUCORE_DOTS "kernels/bodies/dots_four-inl.h"
-#define GRUCORE_NUMERICS Numerics::kFused
 #define GRUCORE_HAS_DOT 1
 #define GRUCORE_FUSED_INTEGER_STEP 1
 
@@ -19,18 +17,8 @@ GRUCORE_TARGET_BEGIN("avx512f,avx512bw,avx512vl,avx512dq,avx512vnni,avx2,fma,f16
 #include "kernels/vec/vec_avx512.h"
 
 #include "kernels/vec/bytes_avx512.h"
-#include "kernels/bodies/strips-inl.h"
 
-#include "kernels/bodies/pairs-inl.h"
-
-#include "kernels/bodies/activations-inl.h"
-#include "kernels/bodies/functions-inl.h"
-
-#include "kernels/bodies/apply-inl.h"
-
-#include "kernels/bodies/cell-inl.h"
-#include "kernels/bodies/integer_kernels-inl.h"
+#include "kernels/bodies/kernels-inl.h"
 GRUCORE_TARGET_END
-#include "kernels/bodies/integer_table-inl.h"
 #include "kernels/bodies/table-inl.h"
 #endif

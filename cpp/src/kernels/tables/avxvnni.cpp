@@ -4,14 +4,12 @@
 #include "kernels/kernel_table.h"
 #include "kernels/tables/target_region.h"
 
-#if GRUCORE_HAVE_AVXVNNI
+#if GRUCORE_ON_x86
 #include <immintrin.h>
 
 #define GRUCORE_ISA avxvnni
 #define GRUCORE_FLOAT_ISA avx2
-#define GRUCORE_INTEGER_ISA avxvnni
 #define GRUCORE_DOTS "kernels/bodies/dots_four-inl.h"
-#define GRUCORE_NUMERICS Numerics::kFused
 #define GRUCORE_FUSED_INTEGER_STEP 1
 #define GRUCORE_HAS_DOT 1
 
@@ -19,18 +17,8 @@ GRUCORE_TARGET_BEGIN("avx2,fma,f16c,avxvnni")
 #include "kernels/vec/vec_avx2.h"
 
 #include "kernels/vec/bytes_avx2.h"
-#include "kernels/bodies/strips-inl.h"
 
-#include "kernels/bodies/pairs-inl.h"
-
-#include "kernels/bodies/activations-inl.h"
-#include "kernels/bodies/functions-inl.h"
-
-#include "kernels/bodies/apply-inl.h"
-
-#include "kernels/bodies/cell-inl.h"
-#include "kernels/bodies/integer_kernels-inl.h"
+#include "kernels/bodies/kernels-inl.h"
 GRUCORE_TARGET_END
-#include "kernels/bodies/integer_table-inl.h"
 #include "kernels/bodies/table-inl.h"
 #endif

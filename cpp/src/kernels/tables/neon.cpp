@@ -4,14 +4,11 @@
 #include "kernels/kernel_table.h"
 #include "kernels/tables/target_region.h"
 
-#if GRUCORE_HAVE_NEON
+#if GRUCORE_ON_arm64
 #include <arm_neon.h>
 
 #define GRUCORE_ISA neon
-#define GRUCORE_FLOAT_ISA neon
-#define GRUCORE_INTEGER_ISA neon
 #define GRUCORE_DOTS "kernels/bodies/dots_four-inl.h"
-#define GRUCORE_NUMERICS Numerics::kFused
 #define GRUCORE_FUSED_STEP 1
 #define GRUCORE_STEP_VECTORS 4
 #define GRUCORE_FUSED_INTEGER_STEP 1
@@ -21,12 +18,7 @@
 #include "kernels/vec/vec_neon.h"
 
 #include "kernels/vec/bytes_neon.h"
-#include "kernels/bodies/strips-inl.h"
 
-#include "kernels/bodies/float_kernels-inl.h"
-
-#include "kernels/bodies/integer_kernels-inl.h"
-#include "kernels/bodies/float_table-inl.h"
-#include "kernels/bodies/integer_table-inl.h"
+#include "kernels/bodies/kernels-inl.h"
 #include "kernels/bodies/table-inl.h"
 #endif

@@ -4,14 +4,12 @@
 #include "kernels/kernel_table.h"
 #include "kernels/tables/target_region.h"
 
-#if GRUCORE_HAVE_NEONDOT
+#if GRUCORE_ON_arm64
 #include <arm_neon.h>
 
 #define GRUCORE_ISA neondot
 #define GRUCORE_FLOAT_ISA neon
-#define GRUCORE_INTEGER_ISA neondot
 #define GRUCORE_DOTS "kernels/bodies/dots_four-inl.h"
-#define GRUCORE_NUMERICS Numerics::kFused
 #define GRUCORE_FUSED_INTEGER_STEP 1
 #define GRUCORE_HAS_DOT 1
 
@@ -19,18 +17,8 @@ GRUCORE_TARGET_BEGIN("arch=armv8.2-a+dotprod")
 #include "kernels/vec/vec_neon.h"
 
 #include "kernels/vec/bytes_neon.h"
-#include "kernels/bodies/strips-inl.h"
 
-#include "kernels/bodies/pairs-inl.h"
-
-#include "kernels/bodies/activations-inl.h"
-#include "kernels/bodies/functions-inl.h"
-
-#include "kernels/bodies/apply-inl.h"
-
-#include "kernels/bodies/cell-inl.h"
-#include "kernels/bodies/integer_kernels-inl.h"
+#include "kernels/bodies/kernels-inl.h"
 GRUCORE_TARGET_END
-#include "kernels/bodies/integer_table-inl.h"
 #include "kernels/bodies/table-inl.h"
 #endif

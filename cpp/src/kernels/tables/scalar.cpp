@@ -5,13 +5,10 @@
 #include "kernels/kernel_table.h"
 #include "kernels/tables/target_region.h"
 
-#if GRUCORE_HAVE_SCALAR
+#if GRUCORE_ON_any
 
 #define GRUCORE_ISA scalar
-#define GRUCORE_FLOAT_ISA scalar
-#define GRUCORE_INTEGER_ISA scalar
 #define GRUCORE_DOTS "kernels/bodies/dots_whole-inl.h"
-#define GRUCORE_NUMERICS Numerics::kFused
 #define GRUCORE_FUSED_STEP 0
 #define GRUCORE_FUSED_INTEGER_STEP 0
 #define GRUCORE_STEP_VECTORS 1
@@ -22,14 +19,7 @@
 #include "kernels/vec/vec_scalar.h"
 
 #include "kernels/vec/bytes_scalar.h"
-#include "kernels/bodies/strips-inl.h"
 
-#include "kernels/bodies/float_kernels-inl.h"
-
-#if !defined(GRUCORE_ONLY_FLOAT32)
-#include "kernels/bodies/integer_kernels-inl.h"
-#endif
-#include "kernels/bodies/float_table-inl.h"
-#include "kernels/bodies/integer_table-inl.h"
+#include "kernels/bodies/kernels-inl.h"
 #include "kernels/bodies/table-inl.h"
 #endif

@@ -5,12 +5,10 @@
 #include "kernels/kernel_table.h"
 #include "kernels/tables/target_region.h"
 
-#if GRUCORE_HAVE_SCALAR_MULADD
+#if GRUCORE_ON_host
 
 #define GRUCORE_ISA scalar_muladd
-#define GRUCORE_FLOAT_ISA scalar_muladd
 #define GRUCORE_INTEGER_ISA scalar
-#define GRUCORE_NUMERICS Numerics::kMulAdd
 #define GRUCORE_FUSED_STEP 0
 #define GRUCORE_STEP_VECTORS 1
 #define GRUCORE_BLOCK_ROWS 1
@@ -19,10 +17,6 @@
 
 #include "kernels/vec/vec_scalar.h"
 
-#include "kernels/bodies/strips-inl.h"
-
-#include "kernels/bodies/float_kernels-inl.h"
-
-#include "kernels/bodies/float_table-inl.h"
+#include "kernels/bodies/kernels-inl.h"
 #include "kernels/bodies/table-inl.h"
 #endif

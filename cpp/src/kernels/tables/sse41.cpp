@@ -4,14 +4,11 @@
 #include "kernels/kernel_table.h"
 #include "kernels/tables/target_region.h"
 
-#if GRUCORE_HAVE_SSE41
+#if GRUCORE_ON_x86
 #include <immintrin.h>
 
 #define GRUCORE_ISA sse41
-#define GRUCORE_FLOAT_ISA sse41
-#define GRUCORE_INTEGER_ISA sse41
 #define GRUCORE_DOTS "kernels/bodies/dots_pairs-inl.h"
-#define GRUCORE_NUMERICS Numerics::kMulAdd
 #define GRUCORE_FUSED_STEP 0
 #define GRUCORE_FUSED_INTEGER_STEP 0
 #define GRUCORE_STEP_VECTORS 4
@@ -21,13 +18,8 @@ GRUCORE_TARGET_BEGIN("sse4.1")
 #include "kernels/vec/vec_sse41.h"
 
 #include "kernels/vec/bytes_sse41.h"
-#include "kernels/bodies/strips-inl.h"
 
-#include "kernels/bodies/float_kernels-inl.h"
-
-#include "kernels/bodies/integer_kernels-inl.h"
+#include "kernels/bodies/kernels-inl.h"
 GRUCORE_TARGET_END
-#include "kernels/bodies/float_table-inl.h"
-#include "kernels/bodies/integer_table-inl.h"
 #include "kernels/bodies/table-inl.h"
 #endif

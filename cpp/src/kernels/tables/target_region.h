@@ -5,6 +5,11 @@
 
 #include "isa/strict_math.h"
 
+// Tests compile the tables once more, with a body of theirs in place of the kernels.
+#if defined(GRUCORE_TEST_TABLE)
+#include "vec_table.h"
+#endif
+
 #define GRUCORE_PRAGMA(text) _Pragma(#text)
 
 // GRUCORE_TARGET_BEGIN("avx2,fma") ... GRUCORE_TARGET_END: every function between them is compiled for these features.
