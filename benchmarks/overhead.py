@@ -39,7 +39,10 @@ def repeat(call: Callable[[], Any]) -> Callable[[int], None]:
 def with_ids(*, number: bool) -> bytes:
     """Rows of a table into a GRU of one unit; with a number beside each, as a second input."""
     from grucore.fileformat import write
-    from grucore.ir import Cell, Concat, Dtype, Embedding, Graph, Gru, Value
+    from grucore.graph.graph import Graph
+    from grucore.graph.layers import Cell, Concat, Embedding, Gru
+    from grucore.graph.node import Value
+    from grucore.graph.tensors import Dtype
 
     features = 2 if number else 1
     table = np.ones((10, 1), np.float32)

@@ -18,8 +18,8 @@ import numpy as np
 
 sys.path.insert(0, str(Path(__file__).parent.parent / "tests"))
 
-from grucore.ir import Cell
-from quantized_errors import measure
+from grucore.graph.layers import Cell
+from oracle.quantized_errors import measure
 
 KINDS = (("int8", 16), ("int8", 8), ("float16", 0), ("int4", 16), ("int4", 8))
 SIZES = ((24, 24), (40, 64), (128, 128), (256, 256), (512, 384))

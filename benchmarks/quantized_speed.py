@@ -15,10 +15,12 @@ from typing import Any
 sys.path.insert(0, str(Path(__file__).parent.parent / "tests"))
 
 import grucore
-from grucore._timing import in_turn
 from grucore.fileformat import write
-from grucore.ir import Cell, Graph, Value
-from quantized_errors import random_gru
+from grucore.graph.graph import Graph
+from grucore.graph.layers import Cell
+from grucore.graph.node import Value
+from grucore.runtime.timing import in_turn
+from oracle.quantized_errors import random_gru
 
 SIZES = ((40, 64), (128, 128), (256, 256), (384, 384), (512, 1024))
 KINDS = (("float16", 16), ("int8", 16), ("int8", 8), ("int4", 16), ("int4", 8))

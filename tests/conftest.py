@@ -8,7 +8,7 @@ import pytest
 
 import grucore
 from grucore.fileformat import write
-from small_models import GRAPHS, bidirectional_graph, frames_graph, last_graph, ports_graph
+from models.small_models import GRAPHS, bidirectional_graph, frames_graph, last_graph, ports_graph
 
 
 @pytest.fixture

@@ -18,14 +18,16 @@ from grucore._core import (
     UnsupportedError,
     supported_isas,
 )
+from grucore.version import __version__
 
 TYPE_CHECKING = False  # typing's own costs more to import than all the rest
 if TYPE_CHECKING:
     from typing import Any
 
     from grucore.conversion import convert, from_keras, from_onnx, from_torch
-    from grucore.model import Model, Port, SelftestResult, load
-    from grucore.stream import Stream
+    from grucore.model import Model, load
+    from grucore.runtime.ports import Port, SelftestResult
+    from grucore.runtime.stream import Stream
 
 __all__ = [
     "ConversionError",
@@ -47,14 +49,12 @@ __all__ = [
     "supported_isas",
 ]
 
-__version__ = "0.1.0"
-
 # Imported when first asked for: `import grucore` loads _core alone, and numpy not at all.
 _LAZY = {
     "Model": "grucore.model",
     "Port": "grucore.model",
     "SelftestResult": "grucore.model",
-    "Stream": "grucore.stream",
+    "Stream": "grucore.runtime.stream",
     "convert": "grucore.conversion",
     "from_keras": "grucore.conversion",
     "from_onnx": "grucore.conversion",

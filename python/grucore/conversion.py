@@ -44,9 +44,9 @@ def convert(
     ConversionError
         The file holds something that cannot be expressed, or has more than one reading.
     """
-    from grucore import converters
+    from grucore.converters.convert import convert_path
 
-    data, _ = converters.convert_path(
+    data, _ = convert_path(
         path,
         architecture=architecture,
         config=config,
@@ -67,7 +67,7 @@ def from_torch(
 
     Raises ConversionError for anything that cannot be expressed or has more than one reading.
     """
-    import grucore.converters.torch as converter
+    import grucore.converters.torch.sources.live_layer as converter
 
     data, _ = converter.from_module(
         module_or_state_dict, example_inputs=example_inputs, architecture=architecture
@@ -81,7 +81,7 @@ def from_keras(model: Any) -> Model:
     Raises ConversionError, which names the layer and the attribute, for anything that cannot be
     expressed; TypeError for objects of another kind.
     """
-    import grucore.converters.keras as converter
+    import grucore.converters.keras.convert as converter
 
     data, _ = converter.from_model(model)
     return load(data)
@@ -93,7 +93,8 @@ def from_onnx(path_or_proto: Any, *, pytorch_lbr_fix: bool = False, verify: bool
     Inputs that are an initial state or the lengths become `state=` and `lengths=` of `run`: the
     metadata's source says which. `pytorch_lbr_fix`, `verify`: as `convert` has them.
     """
-    from grucore.converters import convert_path, onnx
+    from grucore.converters.convert import convert_path
+    from grucore.converters.onnx import convert as onnx
 
     if isinstance(path_or_proto, str | os.PathLike):
         data, _ = convert_path(path_or_proto, pytorch_lbr_fix=pytorch_lbr_fix, verify=verify)

@@ -6,44 +6,24 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any, NamedTuple, Self
+from typing import TYPE_CHECKING, Any, Self
 
-from grucore import _core
 from grucore._core import FormatError, UnsupportedError
+from grucore.runtime.loaded import Loaded
+from grucore.runtime.ports import Port, SelftestResult
 
 if TYPE_CHECKING:
-    from grucore.proof import Proof
-    from grucore.stream import Stream
+    from grucore.runtime.proof_record import Proof
+    from grucore.runtime.stream import Stream
 
-__all__ = ["Model", "Port", "SelftestResult", "load"]
+__all__ = ["Model", "load"]
 
 # Where the class "muladd" computes a test vector, it may differ from the file by this much; and by
 # that much if a layer rounds what float layers before it give to 8 or 16 bits.
 SELFTEST_BOUND, ROUNDED_SELFTEST_BOUND = 1e-5, 1e-2
 
 
-class Port(NamedTuple):
-    """An input or an output.
-
-    dtype is "float32" or "int32", rate "frame", "sequence", or "<k> frames" for one in k frames.
-    """
-
-    name: str
-    features: int
-    dtype: str
-    rate: str
-
-
-class SelftestResult(NamedTuple):
-    """What `Model.selftest` found: `exact` says that every bit was the file's."""
-
-    frames: int
-    exact: bool
-    max_error: float
-    isa: str
-
-
-class Model(_core.Model):
+class Model(Loaded):
     """A trained network, ready to run: made by `load`, immutable, shared by any number of threads.
 
     It pickles as its file's bytes, and chooses the instruction set anew where it is unpickled.
@@ -60,51 +40,7 @@ class Model(_core.Model):
     inputs, outputs : tuple of Port
     """
 
-    __slots__ = (
-        "__weakref__",
-        "_id_counts",
-        "_output_clocks",
-        "_state_shapes",
-        "inputs",
-        "outputs",
-    )
-
-    inputs: tuple[Port, ...]
-    outputs: tuple[Port, ...]
-    _output_clocks: tuple[tuple[int, int], ...]  # period and skip of each output
-    _id_counts: tuple[int | None, ...]  # of each input: the ids that embeddings have for it
-    _state_shapes: tuple[tuple[int, ...], ...]  # of each state: of one row
-
-    def __init__(self, source: Any, *, isa: str | None = None, mmap: bool = False) -> None:
-        for name, is_output in (("inputs", False), ("outputs", True)):
-            ports = tuple(
-                Port(row[0], row[1], row[2], f"{row[4]} frames" if row[3] == "period" else row[3])
-                for row in self._ports(is_output)
-            )
-            object.__setattr__(self, name, ports)
-        clocks = tuple((row[4], row[5]) for row in self._ports(True))
-        object.__setattr__(self, "_output_clocks", clocks)
-        self._learn_tables()
-
-    def _learn_tables(self) -> None:
-        """What only the tables of the file say; they are not looked at for most models."""
-        counts: tuple[int | None, ...] = (None,) * len(self.inputs)
-        if any(port.dtype == "int32" for port in self.inputs):
-            from grucore._tables import id_counts
-
-            counts = id_counts(self)
-        states = self._states()
-        channels: dict[str, int] = {}
-        if any(public and not name.endswith(".h") for name, _, public in states):
-            from grucore._tables import history_channels
-
-            channels = history_channels(self)
-        shapes = tuple(
-            (size // channels[name], channels[name]) if name in channels else (size,)
-            for name, size, _ in states
-        )
-        object.__setattr__(self, "_id_counts", counts)
-        object.__setattr__(self, "_state_shapes", shapes)
+    __slots__ = ()
 
     def __setattr__(self, name: str, value: Any) -> None:
         raise AttributeError(f"a model is immutable: {name!r} cannot be set")
@@ -145,7 +81,7 @@ class Model(_core.Model):
     @property
     def proof(self) -> Proof | None:
         """Against what the conversion was compared, and how far they differ; None if it was not."""
-        from grucore.proof import Proof
+        from grucore.runtime.proof_record import Proof
 
         found = self.metadata.get("proof")
         try:
@@ -207,7 +143,7 @@ class Model(_core.Model):
         NonFiniteError
             A valid frame is NaN or infinite, with nonfinite="error": `rows` and `frames` say where.
         """
-        from grucore._sequences import run_whole
+        from grucore.runtime.sequences import run_whole
 
         return run_whole(
             self,
@@ -227,7 +163,7 @@ class Model(_core.Model):
         Raises ValueError for a batch below 1, and UnsupportedError, which names the layer, if the
         model reads the future (a reverse direction) and cannot run frame by frame.
         """
-        from grucore.stream import make_stream
+        from grucore.runtime.stream import make_stream
 
         if batch is not None and (not isinstance(batch, int) or batch < 1):
             raise ValueError(f"batch={batch!r}: expected None or an integer of at least 1")
@@ -283,7 +219,7 @@ class Model(_core.Model):
             The outputs of the model are not finite on the inputs of its test vector.
         """
         from grucore.fileformat import read
-        from grucore.quantize import quantize
+        from grucore.quantize.quantize import quantize
 
         data = quantize(
             read(bytes(self)),
@@ -307,8 +243,8 @@ class Model(_core.Model):
         has int8 or int4 weights besides others; in the other classes every bit must be the file's.
         Raises GrucoreError for a mismatch, ValueError if the file has no test vector.
         """
-        from grucore._selftest import replay
-        from grucore._tables import has_integer_weights
+        from grucore.runtime.selftest import replay
+        from grucore.runtime.tables import has_integer_weights
 
         return replay(self, ROUNDED_SELFTEST_BOUND if has_integer_weights(self) else SELFTEST_BOUND)
 

@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 
 from grucore.export import Export
-from grucore.ir import Graph
+from grucore.graph.graph import Graph
 
 __all__ = ["COMPILERS", "FLAGS", "compiler", "frames_of", "shared_library", "write_files"]
 

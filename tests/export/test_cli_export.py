@@ -11,13 +11,14 @@ import numpy as np
 import pytest
 from c_code import COMPILERS, compiler, shared_library, write_files
 
-from cli_calls import as_json, save_models
+from cli.cli_calls import as_json, save_models
 from grucore.cli import main
 from grucore.cli._compilers import CPUS, compile_line
 from grucore.export import export_c99, prefix_of
-from grucore.ir import Graph, Value
-from layer_models import make
-from small_models import bidirectional_graph, frames_graph
+from grucore.graph.graph import Graph
+from grucore.graph.node import Value
+from models.layer_models import make
+from models.small_models import bidirectional_graph, frames_graph
 
 
 @pytest.fixture

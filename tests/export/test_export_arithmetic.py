@@ -11,9 +11,9 @@ import numpy as np
 import pytest
 from c_code import FLAGS, compiler
 
-from exact_bits import same
-from grucore.exact.products import _round_to_odd
 from grucore.export.pieces import pieces_for, with_prefix
+from oracle.exact.products import _round_to_odd
+from oracle.exact_bits import same
 
 WRAP = """
 void each(float *y, const float *a, const float *b, const float *c, uint32_t count) {

@@ -10,12 +10,12 @@ import pytest
 from c_code import COMPILERS, frames_of, shared_library
 
 import grucore
-from exact_bits import as_tuple, one, same, wild
 from grucore import fileformat
 from grucore.export import Export, export_c99
-from grucore.ir import Graph
-from layer_models import KIND_NAMES, frames_for, inputs_for, make
-from quantized_models import FLOATS, INTEGERS, requantized
+from grucore.graph.graph import Graph
+from models.layer_models import KIND_NAMES, frames_for, inputs_for, make
+from models.quantized_models import FLOATS, INTEGERS, requantized
+from oracle.exact_bits import as_tuple, one, same, wild
 
 SEEDS = range(10)
 EXTRA_FRAMES = 20

@@ -279,7 +279,7 @@ def tf_keras213(expected: dict[str, Array]) -> None:
 def new_files(expected: dict[str, Array]) -> None:
     """The files of Keras 3."""
     sys.path.insert(0, str(Path(__file__).parent.parent))
-    from keras_models import outputs_of, randomize
+    from models.keras_models import outputs_of, randomize
 
     keras.utils.set_random_seed(5)
     x = keras.Input((None, FEATURES), name="x")

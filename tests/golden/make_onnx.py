@@ -21,8 +21,8 @@ from torch import nn
 
 sys.path.insert(0, str(Path(__file__).parent.parent))
 
-from onnx_models import Maker, gru
-from onnx_torch import export
+from models.onnx_models import Maker, gru
+from models.onnx_torch import export
 
 FOLDER = Path(__file__).parent / "onnx"
 FRAMES = 12

@@ -9,9 +9,8 @@ import sys
 from collections.abc import Sequence
 
 from grucore import GrucoreError, __version__
-from grucore.cli._console import Console
-
-from . import bench, convert, demo, export, inspect, quantize, run
+from grucore.cli import bench, convert, demo, export, inspect, quantize, run
+from grucore.cli.console import Console
 
 __all__ = ["build_parser", "main"]
 

@@ -8,14 +8,14 @@ from enum import Enum
 from typing import TYPE_CHECKING, Any
 
 from grucore.fileformat.layout import stored_bytes
-from grucore.ir import Graph
-from grucore.layers import Activation
-from grucore.node import Node, Rate, Value
-from grucore.storage import SCALES
-from grucore.weights import kind_text
+from grucore.graph.graph import Graph
+from grucore.graph.layers import Activation
+from grucore.graph.node import Node, Rate, Value
+from grucore.graph.storage import SCALES
+from grucore.graph.weights import kind_text
 
 if TYPE_CHECKING:
-    from grucore.cli._console import Console
+    from grucore.cli.console import Console
 
 __all__ = ["describe", "number", "show", "value_text"]
 

@@ -42,7 +42,7 @@ def proof_text(proof: Any) -> str:
     """The proof of a conversion in one line."""
     if proof is None:
         return "none (not verified)"
-    from grucore.proof import Proof
+    from grucore.runtime.proof_record import Proof
 
     try:
         return str(Proof.read(proof))

@@ -11,8 +11,8 @@ from dataclasses import dataclass, field
 from itertools import pairwise
 from typing import Any
 
-from grucore.cli._console import printable
 from grucore.cli._graph import number, value_text
+from grucore.cli.console import printable
 
 __all__ = ["SUFFIXES", "picture"]
 

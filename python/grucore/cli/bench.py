@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from grucore.cli._console import Console
+    from grucore.cli.console import Console
 
 HELP = "time a model on this machine: microseconds a step, its percentiles, throughput"
 DESCRIPTION = """\
@@ -72,15 +72,15 @@ def run(arguments: argparse.Namespace, console: Console) -> None:
 
     import grucore
     from grucore import fileformat
-    from grucore._timing import measure
     from grucore.cli import _graph
+    from grucore.runtime.timing import measure
 
     model = grucore.load(arguments.model, isa=arguments.isa)
     content = fileformat.read(bytes(model))
     graph = _graph.describe(content)
     contenders: list[Any] = []
     if kinds or peers:
-        from grucore.cli import _comparison
+        from grucore.bench import comparison as _comparison
 
         options = {"weights": kinds, "peers": peers, "threads": arguments.threads}
         contenders = _comparison.gather(model, content, **options)
@@ -128,7 +128,9 @@ def run(arguments: argparse.Namespace, console: Console) -> None:
         _show(report, console)
         if contenders:
             console.line()
-            _comparison.show(report["compared"], console)
+            from grucore.cli._bench_text import show
+
+            show(report["compared"], console)
 
 
 def _names(arguments: argparse.Namespace, option: str, known: Sequence[str]) -> list[str]:

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from grucore.cli._console import Console
+    from grucore.cli.console import Console
 
 HELP = "turn a checkpoint into a .gru file, and prove that nothing changed"
 DESCRIPTION = """\

@@ -8,7 +8,7 @@ import sys
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from grucore.cli._console import Console
+    from grucore.cli.console import Console
 
 HELP = "listen for words with the model that comes with grucore"
 DESCRIPTION = """\

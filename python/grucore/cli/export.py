@@ -15,9 +15,9 @@ from typing import TYPE_CHECKING, Any
 from grucore.cli._compilers import CPUS, compile_line
 
 if TYPE_CHECKING:
-    from grucore.cli._console import Console
+    from grucore.cli.console import Console
     from grucore.export import Export
-    from grucore.ir import Graph
+    from grucore.graph.graph import Graph
 
 HELP = "write a model as C code that needs nothing else"
 DESCRIPTION = """\
@@ -108,9 +108,9 @@ def _graph(data: bytes, numerics: str, *, strip: bool) -> Graph:
     from dataclasses import replace
 
     from grucore import fileformat
-    from grucore.ir import TestVector
+    from grucore.graph.graph import TestVector
     from grucore.model import Model
-    from grucore.proof import finish
+    from grucore.proof.proof import finish
 
     graph = fileformat.read(data)
     if strip or not graph.streamable:

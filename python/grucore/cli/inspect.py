@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from grucore.cli._console import Console
+    from grucore.cli.console import Console
 
 HELP = "show a model: layers, sizes, work per frame, origin, proof"
 DESCRIPTION = """\

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from grucore.cli._console import Console
+    from grucore.cli.console import Console
     from grucore.model import Model
 
 HELP = "make a model smaller: int8, float16 or int4 weights"
@@ -76,8 +76,8 @@ def run(arguments: argparse.Namespace, console: Console) -> None:
     import grucore
     from grucore import fileformat
     from grucore.cli._files import write_bytes
-    from grucore.quantization_report import compare
-    from grucore.quantize import quantize
+    from grucore.quantize.quantize import quantize
+    from grucore.quantize.report import compare
 
     model = grucore.load(arguments.model, isa=arguments.isa)
     frames = None if arguments.calibration is None else _calibration(model, arguments.calibration)
@@ -109,7 +109,7 @@ def run(arguments: argparse.Namespace, console: Console) -> None:
         files = {"input": arguments.model, "output": arguments.output}
         console.emit({**files, "seconds": round(seconds, 6), **report.figures})
         return
-    from grucore.cli._quantization import show
+    from grucore.quantize.report_text import show
 
     show(report.figures, console)
     console.line()
@@ -146,9 +146,9 @@ def _check_folder(folder: Path, *, exists: bool = False) -> None:
 
 def _calibration(model: Model, path: str) -> Any:
     """The frames in a file; ValueError that names the file where the model cannot run on them."""
-    from grucore._arrays import find_nonfinite
-    from grucore._sequences import Sequences
     from grucore.cli._files import by_input, read_arrays
+    from grucore.runtime.arrays import find_nonfinite
+    from grucore.runtime.sequences import Sequences
 
     found = by_input(model, read_arrays(path), path)
     try:

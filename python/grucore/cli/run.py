@@ -9,7 +9,7 @@ import time
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from grucore.cli._console import Console
+    from grucore.cli.console import Console
     from grucore.model import Model
 
 HELP = "run a model over the sequences in a file"
@@ -110,8 +110,8 @@ def _stream(
     """What `Model.run` gives, by stepping frame after frame."""
     import numpy as np
 
-    from grucore._arrays import lengths_of
-    from grucore._sequences import Sequences
+    from grucore.runtime.arrays import lengths_of
+    from grucore.runtime.sequences import Sequences
 
     work = Sequences(model, inputs)
     rows, frames = work.rows, work.frames

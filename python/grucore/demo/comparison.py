@@ -7,10 +7,17 @@ import json as json_format
 from collections.abc import Sequence
 from typing import Any, TextIO
 
-from .clips import Clip, load_clips, microphone
-from .display import Display, make_display
-from .features import SAMPLE_RATE
-from .runner import MICROPHONE_SEEDS, Listener, blocks, configuration, match, microseconds
+from grucore.demo.clips import Clip, load_clips, microphone
+from grucore.demo.display import Display, make_display
+from grucore.demo.features import SAMPLE_RATE
+from grucore.demo.runner import (
+    MICROPHONE_SEEDS,
+    Listener,
+    blocks,
+    configuration,
+    match,
+    microseconds,
+)
 
 __all__ = ["run_comparison"]
 

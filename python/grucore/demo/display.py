@@ -9,8 +9,8 @@ from typing import TextIO
 import numpy as np
 import numpy.typing as npt
 
-from .decisions import Detection
-from .features import SAMPLE_RATE
+from grucore.demo.decisions import Detection
+from grucore.demo.features import SAMPLE_RATE
 
 __all__ = ["Display", "SilentDisplay", "TerminalDisplay", "level_character", "make_display"]
 

@@ -13,10 +13,10 @@ from typing import Any, Protocol, TextIO
 import numpy as np
 import numpy.typing as npt
 
-from .clips import DATA, Clip, Recording, load_clips, microphone
-from .decisions import Detection, Detector
-from .display import Display, make_display
-from .features import HOP_SAMPLES, SAMPLE_RATE, WINDOW_SAMPLES, LogMel
+from grucore.demo.clips import DATA, Clip, Recording, load_clips, microphone
+from grucore.demo.decisions import Detection, Detector
+from grucore.demo.display import Display, make_display
+from grucore.demo.features import HOP_SAMPLES, SAMPLE_RATE, WINDOW_SAMPLES, LogMel
 
 __all__ = ["load_model", "run_demo"]
 

@@ -14,7 +14,7 @@ from grucore import __version__, fileformat
 from grucore.export.layers import check_exportable
 from grucore.export.names import checked_prefix, prefix_of
 from grucore.export.source import write_c
-from grucore.ir import Graph
+from grucore.graph.graph import Graph
 
 __all__ = ["Export", "export_c99", "prefix_of"]
 

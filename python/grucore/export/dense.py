@@ -12,8 +12,9 @@ from grucore.export.packing import PANEL, interleaved, padded_rows
 from grucore.export.products import activated, panels_of, quantized
 from grucore.export.unit import Call, lines
 from grucore.export.windows import Window
-from grucore.ir import Conv1d, Dense, Dtype
-from grucore.weights import Quantized, Weight
+from grucore.graph.layers import Conv1d, Dense
+from grucore.graph.tensors import Dtype
+from grucore.graph.weights import Quantized, Weight
 
 __all__ = ["write_conv1d", "write_dense"]
 

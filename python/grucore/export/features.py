@@ -10,18 +10,18 @@ import numpy as np
 from grucore.export.literals import float_text
 from grucore.export.products import activated
 from grucore.export.unit import Call, lines
-from grucore.ir import (
+from grucore.graph.layers import (
     Activate,
     Affine,
     Binary,
-    Dtype,
     Embedding,
     LayerNorm,
     Operation,
     Select,
     Softmax,
 )
-from grucore.weights import Quantized
+from grucore.graph.tensors import Dtype
+from grucore.graph.weights import Quantized
 
 __all__ = [
     "write_activation",

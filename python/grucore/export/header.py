@@ -6,7 +6,8 @@ from __future__ import annotations
 from grucore.export.memory import Places
 from grucore.export.ports import Ports, parameters
 from grucore.export.unit import Unit, lines
-from grucore.ir import Graph, Rate, Value
+from grucore.graph.graph import Graph
+from grucore.graph.node import Rate, Value
 
 __all__ = ["header_text", "state_bytes"]
 

@@ -7,7 +7,8 @@ from collections.abc import Callable
 
 from grucore.export import dense, features, recurrent, time
 from grucore.export.unit import Call
-from grucore.ir import (
+from grucore.graph.graph import Graph
+from grucore.graph.layers import (
     Activate,
     Affine,
     Binary,
@@ -16,17 +17,16 @@ from grucore.ir import (
     Dense,
     Embedding,
     Flip,
-    Graph,
     Gru,
     LayerNorm,
     Mask,
-    Node,
     Pool,
     Pool1d,
     Select,
     Softmax,
     Take,
 )
+from grucore.graph.node import Node
 
 __all__ = ["WRITERS", "check_exportable"]
 

@@ -7,7 +7,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from grucore.export.packing import padded_rows
-from grucore.ir import Dtype, Graph
+from grucore.graph.graph import Graph
+from grucore.graph.tensors import Dtype
 
 __all__ = ["Places", "place_values"]
 

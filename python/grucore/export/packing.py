@@ -15,8 +15,8 @@ from typing import Any
 
 import numpy as np
 
-from grucore.ir import Dtype
-from grucore.weights import INT4_INPUTS, Quantized, Weight
+from grucore.graph.tensors import Dtype
+from grucore.graph.weights import INT4_INPUTS, Quantized, Weight
 
 __all__ = ["PANEL", "Panels", "interleaved", "pack", "padded_rows"]
 

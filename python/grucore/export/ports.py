@@ -6,7 +6,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from grucore.export.names import Names
-from grucore.ir import Dtype, Graph, Value
+from grucore.graph.graph import Graph
+from grucore.graph.node import Value
+from grucore.graph.tensors import Dtype
 
 __all__ = ["Ports", "c_type", "parameters"]
 

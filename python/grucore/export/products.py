@@ -8,8 +8,9 @@ from dataclasses import dataclass, replace
 from grucore.export.literals import float_text
 from grucore.export.packing import Panels, pack
 from grucore.export.unit import Unit
-from grucore.ir import Activation, ActivationCode, Dtype
-from grucore.weights import Quantized, Weight
+from grucore.graph.layers import Activation, ActivationCode
+from grucore.graph.tensors import Dtype
+from grucore.graph.weights import Quantized, Weight
 
 __all__ = ["Product", "activated", "panels_of", "quantized"]
 

@@ -10,7 +10,7 @@ import numpy as np
 from grucore.export.packing import PANEL, interleaved, padded_rows
 from grucore.export.products import activated, panels_of
 from grucore.export.unit import Call, lines
-from grucore.ir import Activation, Cell, Gru, MaskedOutput
+from grucore.graph.layers import Activation, Cell, Gru, MaskedOutput
 
 __all__ = ["write_gru"]
 

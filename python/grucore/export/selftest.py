@@ -8,7 +8,8 @@ import numpy as np
 from grucore.export.literals import array_text
 from grucore.export.ports import Ports, c_type
 from grucore.export.unit import lines
-from grucore.ir import Graph, Rate, TestVector
+from grucore.graph.graph import Graph, TestVector
+from grucore.graph.node import Rate
 
 __all__ = ["selftest_text"]
 

@@ -14,7 +14,9 @@ from grucore.export.pieces import pieces_for, with_prefix
 from grucore.export.ports import Ports, parameters
 from grucore.export.selftest import selftest_text
 from grucore.export.unit import Call, Unit, lines
-from grucore.ir import Conv1d, Dense, Dtype, Graph, Gru
+from grucore.graph.graph import Graph
+from grucore.graph.layers import Conv1d, Dense, Gru
+from grucore.graph.tensors import Dtype
 
 __all__ = ["Written", "write_c"]
 

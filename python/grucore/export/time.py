@@ -8,8 +8,9 @@ from typing import cast
 from grucore.export.literals import float_text
 from grucore.export.unit import Call, lines
 from grucore.export.windows import Window
-from grucore.ir import Dtype, Mask, Pool, Pool1d, Pooling, Position, Take
-from grucore.node import float32_of
+from grucore.graph.layers import Mask, Pool, Pool1d, Pooling, Position, Take
+from grucore.graph.node import float32_of
+from grucore.graph.tensors import Dtype
 
 __all__ = ["write_mask", "write_pool", "write_pool1d", "write_take"]
 

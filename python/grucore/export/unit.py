@@ -12,7 +12,7 @@ import numpy.typing as npt
 
 from grucore.export.literals import array_text
 from grucore.export.names import Names
-from grucore.ir import Node, Rate, Value
+from grucore.graph.node import Node, Rate, Value
 
 __all__ = ["Call", "Field", "Unit", "lines"]
 

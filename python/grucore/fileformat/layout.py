@@ -8,7 +8,7 @@ import struct
 from typing import NamedTuple
 
 from grucore.fileformat.packing import packed_size, padded_width, panel_columns
-from grucore.node import Layout, Slot
+from grucore.graph.tensors import Layout, Slot
 
 __all__ = [
     "ALIGNMENT",

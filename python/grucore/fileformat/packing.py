@@ -8,7 +8,7 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from grucore.node import Array, Dtype, Layout, Slot
+from grucore.graph.tensors import Array, Dtype, Layout, Slot
 
 __all__ = [
     "PANEL_ROWS",

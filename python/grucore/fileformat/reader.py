@@ -16,9 +16,11 @@ from grucore.fileformat.crc32c import crc32c
 from grucore.fileformat.layout import ALIGNMENT, HEADER, Counts, aligned
 from grucore.fileformat.refusal import check_zero, refuse
 from grucore.fileformat.tensors import Tensors
-from grucore.ir import Graph, name_problem, value_problem
-from grucore.layers import KINDS
-from grucore.node import Defect, Dtype, Node, Rate, Slot, Value
+from grucore.graph.check import name_problem, value_problem
+from grucore.graph.graph import Graph
+from grucore.graph.layers import KINDS
+from grucore.graph.node import Defect, Node, Rate, Value
+from grucore.graph.tensors import Dtype, Slot
 
 __all__ = ["read"]
 

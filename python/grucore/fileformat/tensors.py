@@ -12,16 +12,11 @@ from grucore.fileformat import layout
 from grucore.fileformat.layout import ALIGNMENT, aligned, stored_bytes
 from grucore.fileformat.packing import byte_of, unpack
 from grucore.fileformat.refusal import check_zero, refuse
-from grucore.ir import TestVector
-from grucore.node import MAX_FEATURES, Array, Dtype, Layout, Role, Slot, Value
-from grucore.storage import (
-    Kind,
-    expected_activations,
-    number_faults,
-    stored_slots,
-    together,
-)
-from grucore.weights import Weight
+from grucore.graph.graph import TestVector
+from grucore.graph.node import MAX_FEATURES, Value
+from grucore.graph.storage import Kind, expected_activations, number_faults, stored_slots, together
+from grucore.graph.tensors import Array, Dtype, Layout, Role, Slot
+from grucore.graph.weights import Weight
 
 __all__ = ["Tensors"]
 

@@ -20,9 +20,10 @@ from grucore.fileformat import layout
 from grucore.fileformat.crc32c import crc32c
 from grucore.fileformat.layout import Counts, aligned
 from grucore.fileformat.packing import pack
-from grucore.ir import Graph
-from grucore.node import Array, Dtype, Layout, Role, Slot
-from grucore.storage import apart
+from grucore.graph.check import check
+from grucore.graph.graph import Graph
+from grucore.graph.storage import apart
+from grucore.graph.tensors import Array, Dtype, Layout, Role, Slot
 
 __all__ = ["save", "write"]
 
@@ -34,7 +35,7 @@ def write(graph: Graph) -> bytes:
 
     Raises `ConversionError` that names the value, node or tensor which cannot be written.
     """
-    graph.validate()
+    check(graph)
     stored, zeroed = _stored(graph)
     metadata = dict(graph.metadata)
     if zeroed:

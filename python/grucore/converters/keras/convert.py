@@ -1,0 +1,256 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Keras models: `.keras`, `.weights.h5` with a config, legacy `.h5`, and live models.
+
+Neither Keras nor TensorFlow is needed to read a file, and nothing of a file is run.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from grucore._core import ConversionError
+from grucore.converters.containers.hdf5 import HDF5_START, open_hdf5
+from grucore.converters.containers.zip import DAMAGED, checked_entries, open_archive, read_entry
+from grucore.converters.keras.graph import check_kinds, graph_of
+from grucore.converters.keras.read.config import Layer, parse_json, parse_model
+from grucore.converters.keras.read.inputs import input_ports
+from grucore.converters.keras.read.names import from_layer_groups, from_tree
+from grucore.converters.keras.read.source import Source
+from grucore.converters.keras.read.weights import Hdf5Tree
+from grucore.converters.keras.witness.states import check_states
+from grucore.converters.keras.witness.witness import (
+    live_witness,
+    rebuilt_witness,
+    reference_witness,
+    states_of,
+)
+from grucore.graph.graph import Graph
+from grucore.proof.proof import LENGTHS, Witness, finish, prove
+from grucore.runtime.proof_record import Proof
+from grucore.version import __version__
+
+__all__ = ["convert_source", "from_model", "is_keras", "read_source"]
+
+MAX_TEXT = 1 << 24
+ARCHIVE = ("config.json", "metadata.json")
+WEIGHTS = "model.weights.h5"
+
+
+def graph_of_source(source: Source) -> Graph:
+    """The graph, whose metadata says where it comes from."""
+    metadata = {
+        "producer": f"grucore {__version__}",
+        "source": {"axes": "(batch, time, features)", **source.entries},
+    }
+    try:
+        return graph_of(source.model, source.weights, source.version, metadata)
+    except ConversionError:
+        raise
+    except (LookupError, TypeError, ValueError, AttributeError, ArithmeticError) as error:
+        # Each part is possible, but they speak of layers and tensors that are not there.
+        raise ConversionError(f"the config does not fit together: {error!r}") from error
+
+
+def is_keras(data: bytes) -> bool:
+    """Whether the bytes are HDF5, or a zip archive with Keras's config in it."""
+    if data.startswith(HDF5_START):
+        return True
+    if not data.startswith(b"PK\x03\x04"):
+        return False
+    try:
+        with open_archive(data) as archive:
+            return set(ARCHIVE) <= set(archive.namelist())
+    except DAMAGED:
+        return False
+
+
+def read_source(data: bytes, name: str, *, config: Any = None) -> Source:
+    """What a file holds; raises `ConversionError` for whatever cannot be read."""
+    source = {"framework": "keras", "file": name}
+    if data.startswith(HDF5_START):
+        return _read_hdf5(data, config, source)
+    if config is not None:
+        raise ConversionError("the file has a config of its own: config= is for .weights.h5")
+    return _read_archive(data, source)
+
+
+def _read_archive(data: bytes, source: dict[str, Any]) -> Source:
+    try:
+        with open_archive(data) as archive:
+            entries = checked_entries(archive, len(data))
+            if "config.json" not in entries:
+                raise ConversionError("the archive has no config.json")
+            config = parse_json(read_entry(archive, entries["config.json"], MAX_TEXT))
+            about: dict[str, Any] = {}
+            if "metadata.json" in entries:
+                about = parse_json(read_entry(archive, entries["metadata.json"], MAX_TEXT))
+            if "model.weights.npz" in entries:
+                raise ConversionError(
+                    "model.weights.npz holds pickled Python objects, which are never loaded: save "
+                    "the model with weights in HDF5, as Keras does by itself"
+                )
+            if WEIGHTS not in entries:
+                known = ", ".join(entries)[:200]
+                raise ConversionError(f"the archive has no {WEIGHTS}, but {known}")
+            content = read_entry(archive, entries[WEIGHTS])
+    except ConversionError:
+        raise
+    except DAMAGED as error:
+        raise ConversionError(f"the zip archive is damaged: {error}") from None
+    version, text = _version(about.get("keras_version"))
+    model = _parsed(config)
+    entries_of = {**source, "container": ".keras"} | ({"version": text} if text else {})
+    with open_hdf5(content, len(data)) as file:
+        weights = from_tree(model, Hdf5Tree(file), names_must_match=True)
+    return Source(config, model, weights, version, entries_of)
+
+
+def _read_hdf5(data: bytes, given: Any, source: dict[str, Any]) -> Source:
+    with open_hdf5(data) as file:
+        text = file.text("", "model_config")
+        root = "model_weights" if file.has("model_weights") else ""
+        legacy = bool(file.texts(root, "layer_names"))
+        if text is not None and given is not None:
+            raise ConversionError("the file has a config of its own: config= is for .weights.h5")
+        if text is None and given is None:
+            raise ConversionError(
+                "the file has weights but no config, which says how the layers follow each other: "
+                "give config=, what model.to_json() returns, or save the whole model"
+            )
+        config = parse_json(text) if text is not None else _config(given)
+        model = _parsed(config)
+        said = config.get("keras_version")
+        for place in ("", root):
+            said = said or file.text(place, "keras_version")
+        version, shown = _version(said)
+        if legacy and version is None:
+            version = (1, 0)  # the first versions wrote none
+        if legacy:
+            container = "legacy .h5" if text is not None else "legacy weights .h5"
+            weights = from_layer_groups(model, file, root)
+        else:
+            container = ".weights.h5"
+            weights = from_tree(model, Hdf5Tree(file), names_must_match=False)
+    entries = {**source, "container": container} | ({"version": shown} if shown else {})
+    return Source(config, model, weights, version, entries)
+
+
+def _parsed(config: Mapping[str, Any]) -> Layer:
+    model = parse_model(config)
+    check_kinds(model)
+    return model
+
+
+def _config(given: Any) -> dict[str, Any]:
+    """The config that a user gives: a dict, a JSON text, or the path of one or of a `.keras`."""
+    if isinstance(given, Mapping):
+        return parse_json(json.dumps(dict(given)))
+    if isinstance(given, str) and given.lstrip().startswith("{"):
+        return parse_json(given)
+    from grucore.converters.source import read_file as read_bytes
+
+    return parse_json(read_bytes(given))
+
+
+def _version(text: Any) -> tuple[tuple[int, ...] | None, str | None]:
+    """ "2.2.4-tf" -> (2, 2, 4)."""
+    found = re.match(r"\d+(\.\d+)*", text) if isinstance(text, str) else None
+    if found is None:
+        return None, None
+    return tuple(int(part) for part in found.group().split(".")), str(text)
+
+
+def convert_source(source: Source, *, verify: bool = True) -> tuple[bytes, Proof | None]:
+    """The `.gru` bytes, and the proof against Keras's own layers or the reference."""
+    graph = graph_of_source(source)
+    if not verify:
+        return finish(graph), None
+    try:
+        import keras
+    except ImportError:
+        against = "the float64 reference (keras is not installed)"
+        return _proved(graph, reference_witness(graph), against, _lengths(graph))
+    witness = rebuilt_witness(source, graph)
+    against = f"the layers of keras {keras.__version__} ({keras.backend.backend()})"
+    return _proved(graph, witness, against, _lengths(graph))
+
+
+def _proved(
+    graph: Graph, witness: Witness, against: str, lengths: list[int]
+) -> tuple[bytes, Proof]:
+    data, proof = prove(graph, witness, against, lengths=lengths)
+    if states := states_of(graph):
+        check_states(data, proof, states, witness, lengths[0] if len(lengths) == 1 else None)
+    return data, proof
+
+
+def _lengths(graph: Graph) -> list[int]:
+    """Lengths at which every layer has a frame to work on: Keras refuses shorter ones."""
+    frames = graph.metadata["source"].get("frames")
+    if frames is not None:  # of no other length does the graph say what Keras computes
+        return [frames]
+    shortest = 1 + max(value.skip for value in graph.values)
+    return sorted({max(length, shortest) for length in LENGTHS})
+
+
+def from_model(model: Any) -> tuple[bytes, Proof]:
+    """The `.gru` bytes of a live keras.Model, and the proof against the model itself."""
+    source = read_model(model)
+    graph = graph_of_source(source)
+    keras = sys.modules["keras"]
+    kind = type(model).__name__
+    against = f"{kind} of keras {keras.__version__} ({keras.backend.backend()})"
+    ports = [port for port in input_ports(source.model) if port.name not in states_of(graph)]
+    steps = {port.shape[0] for port in ports} - {None}
+    lengths = _lengths(graph) if not steps else [step for step in steps if step is not None]
+    if len(steps) > 1:
+        raise ConversionError(f"the model's inputs have {sorted(lengths)} frames, expected one")
+    return _proved(graph, live_witness(model, source, graph), against, lengths)
+
+
+def read_model(model: Any) -> Source:
+    """A live model through its own `.keras` file, made in memory."""
+    keras = sys.modules.get("keras")
+    kinds = {f"{base.__module__}.{base.__qualname__}" for base in type(model).__mro__}
+    if keras is None or "keras.src.models.model.Model" not in kinds:
+        raise TypeError(
+            f"a {type(model).__module__}.{type(model).__qualname__} is not a keras.Model"
+        )
+    if type(model).__module__.split(".")[0] != "keras":
+        raise ConversionError(
+            f"{type(model).__qualname__} is a subclass of keras.Model, which is Python code: "
+            "make it a Functional model or a Sequential"
+        )
+    if not model.built:
+        raise ConversionError("the model is not built: call it once, or give it an Input")
+    config = json.loads(model.to_json())
+    source: dict[str, Any] = {"framework": "keras", "version": keras.__version__}
+    source["container"] = type(model).__name__
+    parsed = _parsed(config)
+    with _saved(model) as content, open_hdf5(content) as file:
+        weights = from_tree(parsed, Hdf5Tree(file), names_must_match=True)
+    version, _ = _version(keras.__version__)
+    return Source(config, parsed, weights, version, source)
+
+
+class _saved:
+    """The bytes of a live model's `model.weights.h5`."""
+
+    def __init__(self, model: Any) -> None:
+        self._model = model
+
+    def __enter__(self) -> bytes:
+        import tempfile
+
+        with tempfile.TemporaryDirectory() as folder:
+            path = Path(folder) / "model.weights.h5"
+            self._model.save_weights(path)
+            return path.read_bytes()
+
+    def __exit__(self, *_: object) -> None:
+        pass

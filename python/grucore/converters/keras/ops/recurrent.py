@@ -1,0 +1,297 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Keras's recurrent layers: GRU, CuDNNGRU, RNN of GRU cells, Bidirectional."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+
+from grucore._core import ConversionError
+from grucore.converters.keras.context import Context, Flow, Start
+from grucore.converters.keras.ops.activations import gate
+from grucore.converters.keras.ops.states import note_start
+from grucore.converters.keras.read.config import Layer
+from grucore.converters.keras.read.names import backward_of
+from grucore.converters.keras.read.variables import KERAS1_GRU
+from grucore.graph import gates
+from grucore.graph.layers import (
+    Affine,
+    Binary,
+    Cell,
+    Concat,
+    Direction,
+    Flip,
+    Gru,
+    MaskedOutput,
+    Operation,
+    Position,
+    Take,
+)
+from grucore.graph.node import Value
+from grucore.graph.tensors import Array
+
+__all__ = ["bidirectional", "recurrent"]
+
+CELL = {
+    *("units", "activation", "recurrent_activation", "use_bias", "reset_after"),
+    # Training, or speed.
+    *("dropout", "recurrent_dropout", "implementation", "cache_kernel"),
+    # Keras 1.
+    *("output_dim", "inner_activation", "consume_less", "dropout_U", "dropout_W"),
+}
+SEQUENCE = {
+    *("return_sequences", "return_state", "go_backwards", "stateful", "zero_output_for_mask"),
+    *("unroll", "use_cudnn"),
+}
+DEFAULT_GATE = "sigmoid"
+
+
+def recurrent(context: Context, layer: Layer, flow: Flow, start: Start | None) -> tuple[Flow, ...]:
+    """A GRU layer as Keras gives it: the sequence, or its last frame; then the states."""
+    context.sequence(layer, flow)
+    settings = layer.settings
+    values, backwards = _cells(context, layer, flow)
+    if start is not None:
+        note_start(context, layer, start, values)
+    name = layer.path
+    if settings.get("return_sequences"):
+        value = values[-1]
+        if backwards:  # the frames come in the order in which they were processed
+            value = context.builder.add(Flip, f"{name}.flip", [value])
+        result = flow.of(value)
+    else:
+        result = flow.of(_last(context, name, values[-1], backwards)).unmasked()
+    return (result, *_states(context, layer, flow, values, backwards))
+
+
+def _states(
+    context: Context, layer: Layer, flow: Flow, values: list[Value], backwards: bool
+) -> list[Flow]:
+    if not layer.settings.get("return_state"):
+        return []
+    if flow.mask is not None and _zeroes(layer):
+        raise ConversionError(
+            f"{layer} has return_state with masked frames that give zeros, "
+            "which cannot be expressed: its state is not among its outputs"
+        )
+    return [
+        flow.of(_last(context, f"{layer.path}.state", value, backwards)).unmasked()
+        for value in values
+    ]
+
+
+def _last(context: Context, name: str, value: Value, backwards: bool) -> Value:
+    position = Position.FIRST if backwards else Position.LAST
+    return context.builder.add(Take, f"{name}.last", [value], position=position)
+
+
+def _zeroes(layer: Layer) -> bool:
+    return bool(layer.settings.get("zero_output_for_mask"))
+
+
+def _cells(context: Context, layer: Layer, flow: Flow) -> tuple[list[Value], bool]:
+    """The sequences of each cell, in the order of time, and whether they run backwards."""
+    known = {*SEQUENCE, "cell"} if layer.kind == "RNN" else {*SEQUENCE, *CELL}
+    settings = context.settings(layer, known)
+    if layer.kind == "RNN":
+        cell = layer.inside.get("cell")
+        if cell is None:
+            raise context.refuse(layer, "cell")
+        cells = list(cell.layers) if cell.kind == "StackedRNNCells" else [cell]
+        if cell.kind == "StackedRNNCells":
+            context.settings(cell, {"cells"})
+        for inner in cells:
+            if inner.kind != "GRUCell":
+                raise ConversionError(f"{layer} has the cell {inner.kind}, expected GRUCell")
+            context.settings(inner, CELL)
+    else:
+        cells = [layer]
+    if settings.get("stateful"):
+        context.notes.setdefault("stateful", []).append(layer.path)
+    backwards = bool(settings.get("go_backwards"))
+    value, values = flow.value, []
+    for number, cell in enumerate(cells):
+        is_last = number == len(cells) - 1
+        value = _gru(
+            context,
+            cell,
+            replace(flow, value=value),
+            f"{layer.path}.l{number}{'_reverse' if backwards else ''}",
+            Direction.REVERSE if backwards else Direction.FORWARD,
+            # Between the cells of a stack a masked frame passes nothing on either way.
+            zeroes=is_last and _zeroes(layer),
+        )
+        values.append(value)
+    return values, backwards
+
+
+def _gru(
+    context: Context, cell: Layer, flow: Flow, name: str, direction: Direction, *, zeroes: bool
+) -> Value:
+    kernel, recurrent_kernel, bias = _arrays(context, cell, flow.value.features)
+    reset_after = _is_reset_after(cell, bias)
+    weight_ih, weight_hh, folded = gates.from_keras(
+        kernel, recurrent_kernel, bias, reset_after=reset_after
+    )
+    settings = cell.settings
+    gate_setting, setting = _activations(context, cell, settings)
+    masked = zeroes and flow.mask is not None
+    return context.builder.add(
+        Gru,
+        name,
+        [flow.value, *([] if flow.mask is None else [flow.mask])],
+        weight_ih=weight_ih,
+        weight_hh=weight_hh,
+        bias=folded,
+        cell=Cell.RESET_AFTER if reset_after else Cell.RESET_BEFORE,
+        direction=direction,
+        gate_activation=gate(context, cell, gate_setting),
+        activation=gate(context, cell, setting),
+        masked_output=MaskedOutput.ZERO if masked else MaskedOutput.REPEAT,
+    )
+
+
+def _activations(context: Context, cell: Layer, settings: Mapping[str, Any]) -> tuple[Any, Any]:
+    if cell.kind == "CuDNNGRU":
+        return "sigmoid", "tanh"
+    if "inner_activation" in settings:  # Keras 1
+        return settings["inner_activation"], settings.get("activation", "tanh")
+    if "recurrent_activation" not in settings:
+        # Keras changed the default; what an old file leaves out means the old one.
+        raise ConversionError(
+            f"{cell} has no recurrent_activation in its config, and its "
+            "default was hard_sigmoid, then sigmoid: write it there"
+        )
+    return settings["recurrent_activation"], settings.get("activation", "tanh")
+
+
+def _arrays(context: Context, cell: Layer, features: int) -> tuple[Array, Array, Array | None]:
+    """Kernel (I, 3 H), recurrent kernel (H, 3 H) and bias in the order z, r, n."""
+    settings = cell.settings
+    units = settings.get("units", settings.get("output_dim"))
+    if not isinstance(units, int) or units < 1:
+        raise context.refuse(cell, "units", "a number of units")
+    if "inner_activation" in settings:
+        arrays = {
+            name: context.weight(
+                cell, name, {"W": (features, units), "U": (units, units), "b": (units,)}[name[0]]
+            )
+            for name in KERAS1_GRU
+        }
+        kernel, recurrent_kernel, joined = (
+            np.concatenate([arrays[f"{what}_{part}"] for part in "zrh"], axis=-1) for what in "WUb"
+        )
+        return kernel, recurrent_kernel, joined
+    kernel = context.weight(cell, "kernel", (features, 3 * units))
+    recurrent_kernel = context.weight(cell, "recurrent_kernel", (units, 3 * units))
+    if cell.kind == "CuDNNGRU":
+        bias = context.weight(cell, "bias", (6 * units,))
+        return gates.from_cudnn_keras(kernel, recurrent_kernel, bias)
+    if "bias" not in context.weights[cell]:
+        return kernel, recurrent_kernel, None
+    return kernel, recurrent_kernel, context.weight(cell, "bias", (2, 3 * units), (3 * units,))
+
+
+def _is_reset_after(cell: Layer, bias: Array | None) -> bool:
+    """What the config says and the bias's shape confirms; where it says nothing, the shape."""
+    said = cell.settings.get("reset_after")
+    if cell.kind == "CuDNNGRU":
+        return True
+    if bias is None:
+        # Keras of before the option had the reset-before cell alone.
+        return bool(said)
+    found = bias.ndim == 2
+    if said is not None and bool(said) is not found:
+        raise ConversionError(
+            f"{cell} has reset_after={said}, but a bias of shape {bias.shape}, which is that of "
+            f"reset_after={found}"
+        )
+    return found
+
+
+def bidirectional(
+    context: Context, layer: Layer, flow: Flow, start: Start | None
+) -> tuple[Flow, ...]:
+    """Two layers over one sequence, merged in the order of time; then the states."""
+    if start is not None:
+        raise ConversionError(f"{layer} has one initial state, input {start.name!r}, expected two")
+    settings = context.settings(
+        layer,
+        {
+            "layer",
+            "forward_layer",
+            "backward_layer",
+            "merge_mode",
+            "return_sequences",
+            "return_state",
+            "stateful",
+        },
+    )
+    context.sequence(layer, flow)
+    forward = layer.inside.get("forward_layer") or layer.inside["layer"]
+    sides = [forward, backward_of(layer)]
+    for name in ("return_sequences", "return_state"):
+        if bool(sides[0].settings.get(name)) is not bool(sides[1].settings.get(name)):
+            raise ConversionError(f"{layer} has two layers that differ in {name}")
+    sequences = bool(forward.settings.get("return_sequences"))
+    results, states = [], []
+    for side, name in zip(sides, ("forward", "backward"), strict=True):
+        if side.kind not in ("GRU", "CuDNNGRU", "RNN"):
+            raise ConversionError(f"{layer} wraps {side.kind}, expected GRU")
+        # Keras sets this on both layers, whatever their configs say.
+        zeroes = _zeroes_of_sides(context, layer, flow) and sequences
+        inner = replace(
+            side,
+            path=layer.path if name == "forward" or not _same_way(sides) else f"{layer.path}.back",
+            settings={**side.settings, "zero_output_for_mask": zeroes},
+        )
+        context.weights |= {inner: context.weights[side]} if side in context.weights else {}
+        values, backwards = _cells(context, inner, flow)
+        if not sequences:
+            results.append(_last(context, f"{layer.path}.{name}", values[-1], backwards))
+        elif backwards is (name == "backward"):
+            results.append(values[-1])  # Keras flips the processing order of the second one
+        else:
+            results.append(context.builder.add(Flip, f"{layer.path}.{name}.flip", [values[-1]]))
+        states += _states(context, inner, flow, values, backwards)
+    flows = _merged(context, layer, flow, results, settings.get("merge_mode", "concat"))
+    return (*(item if sequences else item.unmasked() for item in flows), *states)
+
+
+def _same_way(sides: list[Layer]) -> bool:
+    first, second = (bool(side.settings.get("go_backwards")) for side in sides)
+    return first is second
+
+
+def _zeroes_of_sides(context: Context, layer: Layer, flow: Flow) -> bool:
+    if flow.mask is not None and (context.version is None or context.version < (2, 2, 4)):
+        raise ConversionError(
+            f"{layer} reads a mask, with which versions of Keras before 2.2.4 do another thing"
+        )
+    return True
+
+
+def _merged(
+    context: Context, layer: Layer, flow: Flow, results: list[Value], mode: Any
+) -> list[Flow]:
+    name = f"{layer.path}.{mode}"
+    add = context.builder.add
+    match mode:
+        case None:
+            return [flow.of(value) for value in results]
+        case "concat":
+            return [flow.of(add(Concat, name, results))]
+        case "sum":
+            return [flow.of(add(Binary, name, results, operation=Operation.ADD))]
+        case "mul":
+            return [flow.of(add(Binary, name, results, operation=Operation.MULTIPLY))]
+        case "ave":
+            total = add(Binary, f"{layer.path}.sum", results, operation=Operation.ADD)
+            half = np.full(total.features, 0.5)
+            mean = add(Affine, name, [total], scale=half, shift=np.zeros(total.features))
+            return [flow.of(mean)]
+        case _:
+            raise context.refuse(layer, "merge_mode", "concat, sum, mul, ave or None")

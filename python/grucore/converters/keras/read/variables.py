@@ -1,0 +1,49 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The variables that each kind of Keras layer has, in the order in which Keras keeps them."""
+
+from __future__ import annotations
+
+from grucore.converters.keras.read.config import Layer
+
+__all__ = ["KERAS1_GRU", "RENORM", "variables"]
+
+RENORM = ("moving_stddev", "renorm_mean", "renorm_stddev")  # by which batch norm trains
+# Keras 1 kept each gate apart.
+KERAS1_GRU = ("W_z", "U_z", "b_z", "W_r", "U_r", "b_r", "W_h", "U_h", "b_h")
+
+
+def variables(layer: Layer) -> tuple[str, ...]:
+    """The names of a layer's own variables; those of layers inside are not among them."""
+    settings = layer.settings
+
+    def if_set(name: str, setting: str) -> tuple[str, ...]:
+        return (name,) if settings.get(setting, True) else ()
+
+    # Keras 1 said "bias" for "use_bias".
+    bias = if_set("bias", "use_bias" if "use_bias" in settings else "bias")
+    match layer.kind:
+        case "GRU" if "inner_activation" in settings:
+            return KERAS1_GRU
+        case "GRU" | "GRUCell":
+            return ("kernel", "recurrent_kernel", *bias)
+        case "CuDNNGRU":
+            return ("kernel", "recurrent_kernel", "bias")
+        case "Dense" | "Conv1D" | "Convolution1D" | "TimeDistributedDense" | "DepthwiseConv1D":
+            return ("kernel", *bias)
+        case "SeparableConv1D":
+            return ("depthwise_kernel", "pointwise_kernel", *bias)
+        case "Embedding":
+            return ("embeddings",)
+        case "BatchNormalization":
+            own = (*if_set("gamma", "scale"), *if_set("beta", "center"))
+            renorm = RENORM if settings.get("renorm") else ()
+            return (*own, "moving_mean", "moving_variance", *renorm)
+        case "LayerNormalization":
+            beta = () if settings.get("rms_scaling") else if_set("beta", "center")
+            return (*if_set("gamma", "scale"), *beta)
+        case "PReLU":
+            return ("alpha",)
+        case "Normalization":
+            return () if settings.get("mean") is not None else ("mean", "variance", "count")
+        case _:
+            return ()

@@ -1,0 +1,271 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Keras's own layers, made one by one of the attributes and weights that our reader read.
+
+Nothing of the config reaches Keras's loader, which imports what a config names: each layer is made
+by a class chosen here, with the attributes that compute something. Called only where Keras is
+installed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from grucore._core import ConversionError
+from grucore.converters.keras.ops.activations import number
+from grucore.converters.keras.ops.layers import VANISHING
+from grucore.converters.keras.read.config import MODELS, Call, Layer, Ref, node_shifts, references
+from grucore.converters.keras.read.names import Weights, backward_of
+from grucore.converters.keras.read.variables import KERAS1_GRU, RENORM, variables
+from grucore.graph import gates
+from grucore.graph.tensors import Array
+
+__all__ = ["Rebuilt"]
+
+# The attributes that Keras's classes get; all else is for training.
+ATTRIBUTES: dict[str, tuple[str, ...]] = {
+    "GRU": (
+        *("units", "activation", "recurrent_activation", "use_bias", "reset_after"),
+        *("return_sequences", "return_state", "go_backwards", "zero_output_for_mask"),
+    ),
+    "GRUCell": ("units", "activation", "recurrent_activation", "use_bias", "reset_after"),
+    "RNN": ("return_sequences", "return_state", "go_backwards", "zero_output_for_mask"),
+    "StackedRNNCells": (),
+    "Bidirectional": ("merge_mode",),
+    "TimeDistributed": (),
+    "Dense": ("units", "activation", "use_bias"),
+    "Embedding": ("input_dim", "output_dim", "mask_zero"),
+    "Masking": ("mask_value",),
+    "Conv1D": (
+        *("filters", "kernel_size", "strides", "padding", "dilation_rate", "groups"),
+        *("activation", "use_bias"),
+    ),
+    "DepthwiseConv1D": (
+        *("kernel_size", "strides", "padding", "depth_multiplier", "dilation_rate"),
+        *("activation", "use_bias"),
+    ),
+    "SeparableConv1D": (
+        *("filters", "kernel_size", "strides", "padding", "depth_multiplier", "dilation_rate"),
+        *("activation", "use_bias"),
+    ),
+    "ZeroPadding1D": ("padding",),
+    "Cropping1D": ("cropping",),
+    "MaxPooling1D": ("pool_size", "strides", "padding"),
+    "AveragePooling1D": ("pool_size", "strides", "padding"),
+    "BatchNormalization": ("axis", "epsilon", "center", "scale"),
+    "LayerNormalization": ("axis", "epsilon", "center", "scale"),
+    "Normalization": ("axis",),
+    "Rescaling": ("scale", "offset"),
+    "Activation": ("activation",),
+    "ReLU": ("max_value", "negative_slope", "threshold"),
+    "LeakyReLU": ("negative_slope",),
+    "ELU": ("alpha",),
+    "PReLU": ("shared_axes",),
+    "Softmax": ("axis",),
+    "Flatten": (),
+    "Reshape": ("target_shape",),
+    "Permute": ("dims",),
+    "GlobalAveragePooling1D": (),
+    "GlobalMaxPooling1D": (),
+    "Concatenate": ("axis",),
+    "Add": (),
+    "Subtract": (),
+    "Multiply": (),
+    "Average": (),
+    "Maximum": (),
+    "Minimum": (),
+}
+RENAMED = {
+    "CuDNNGRU": "GRU",
+    "TimeDistributedDense": "Dense",
+    "GlobalMaxPool1D": "GlobalMaxPooling1D",
+    "GlobalAvgPool1D": "GlobalAveragePooling1D",
+}
+KERAS1 = {"output_dim": "units", "inner_activation": "recurrent_activation", "bias": "use_bias"}
+OPERATIONS = {
+    "ops.Add": "add",
+    "ops.Subtract": "subtract",
+    "ops.Multiply": "multiply",
+    "ops.Maximum": "maximum",
+    "ops.Minimum": "minimum",
+    "ops.Concatenate": "concatenate",
+    "ops.NotEqual": "not_equal",
+    "ops.Any": "any",
+    "ops.LogicalOr": "logical_or",
+    "ops.ExpandDims": "expand_dims",
+    "ops.Squeeze": "squeeze",
+    "ops.OnesLike": "ones_like",
+    "ops.ZerosLike": "zeros_like",
+}
+
+
+class Rebuilt:
+    """A model of Keras layers that are called one after the other, without a graph."""
+
+    def __init__(self, model: Layer, weights: Weights, version: tuple[int, ...] | None) -> None:
+        import keras
+
+        self._keras, self._model, self._weights = keras, model, weights
+        self._version = version
+        self._made: dict[Layer, Any] = {}
+
+    def __call__(self, batches: Sequence[Array]) -> dict[str, Any]:
+        """The outputs by name for arrays (batch, time, ...)."""
+        inputs = [self._keras.ops.convert_to_tensor(batch) for batch in batches]
+        return self._run(self._model, inputs)
+
+    def _run(self, model: Layer, inputs: Sequence[Any]) -> dict[str, Any]:
+        if model.kind == "Sequential":
+            result: Any = inputs[0]
+            for layer in model.layers:
+                if layer.kind != "InputLayer":
+                    result = self._apply(layer, [result], {})
+            parts = result if isinstance(result, list | tuple) else [result]
+            return {str(place): part for place, part in enumerate(parts)}
+        known: dict[Ref, Any] = dict(zip(model.inputs, inputs, strict=True))
+        shifts = node_shifts(model)
+        waiting: list[tuple[Layer, int, Call]] = [
+            (layer, place + shifts[layer.name], call)
+            for layer in model.layers
+            if layer.kind != "InputLayer"
+            for place, call in enumerate(model.calls[layer.name])
+        ]
+        while waiting:
+            layer, node, call = waiting.pop(0)
+            if not all(ref in known for ref in references([call.arguments, call.keywords])):
+                waiting.append((layer, node, call))
+                continue
+            result = self._apply(
+                layer, _filled(call.arguments, known), _filled(call.keywords, known)
+            )
+            parts = result if isinstance(result, list | tuple) else [result]
+            known |= {Ref(layer.name, node, place): part for place, part in enumerate(parts)}
+        return {name: known[ref] for name, ref in model.outputs.items()}
+
+    def _apply(self, layer: Layer, arguments: Sequence[Any], keywords: Mapping[str, Any]) -> Any:
+        if layer.kind == "ops.GetItem":
+            keys = arguments[1] if isinstance(arguments[1], list) else arguments[1:]
+            return arguments[0][tuple(keys)]
+        if layer.kind in OPERATIONS:
+            options = {
+                name: value for name, value in layer.settings.items() if name not in ("name",)
+            }
+            return getattr(self._keras.ops, OPERATIONS[layer.kind])(*arguments, **options)
+        if layer.kind in MODELS:
+            inputs = arguments[0] if isinstance(arguments[0], list) else arguments
+            outputs = list(self._run(layer, inputs).values())
+            return outputs if len(outputs) > 1 else outputs[0]
+        if layer.kind in VANISHING:
+            return arguments[0]
+        given = {name: value for name, value in keywords.items() if value is not None}
+        given.pop("training", None)
+        if layer.kind in ("GRU", "CuDNNGRU", "RNN") and isinstance(arguments[0], list):
+            (sequence, given["initial_state"]) = arguments[0]  # as early versions write it
+            arguments = [sequence]
+        made = self._made.get(layer)
+        if made is None:
+            made = self._made[layer] = self._make(layer)
+            made(*arguments, **given)  # builds it
+            self._fill(layer, made)
+        return made(*arguments, **given)
+
+    def _make(self, layer: Layer, **extra: Any) -> Any:
+        kind = RENAMED.get(layer.kind, layer.kind)
+        if kind not in ATTRIBUTES:
+            raise ConversionError(f"the proof cannot make {layer} again: convert with verify=False")
+        renamed = KERAS1 if kind in ("GRU", "Dense") else {}
+        settings = {renamed.get(name, name): value for name, value in layer.settings.items()}
+        if kind == "LeakyReLU":
+            settings.setdefault("negative_slope", number(settings.get("alpha", 0.3)))
+        options = {name: settings[name] for name in ATTRIBUTES[kind] if name in settings}
+        for name in ("activation", "recurrent_activation"):
+            if name in options:
+                options[name] = self._activation(layer, options[name])
+        if kind in ("GRU", "GRUCell"):
+            options["reset_after"] = self._reset_after(layer)
+        if kind == "RNN":
+            cell = layer.inside["cell"]
+            cells = [self._make(inner) for inner in cell.layers] or [self._make(cell)]
+            options["cell"] = cells if cell.layers else cells[0]
+        if kind == "TimeDistributed":
+            options["layer"] = self._inner(layer.inside["layer"])
+        if kind == "Bidirectional":
+            forward = layer.inside.get("forward_layer") or layer.inside["layer"]
+            options["layer"] = self._make(forward)
+            options["backward_layer"] = self._make(backward_of(layer))
+        if kind == "Normalization":
+            found = self._weights.get(layer, settings)
+            options |= {name: np.asarray(found[name]) for name in ("mean", "variance")}
+        return getattr(self._keras.layers, kind)(**options, **extra, dtype="float32")
+
+    def _inner(self, layer: Layer) -> Any:
+        """What a TimeDistributed has inside: a layer, or a chain of layers."""
+        if layer.kind in VANISHING:
+            return self._keras.layers.Identity()
+        if layer.kind != "Sequential":
+            return self._make(layer)
+        layers = [self._inner(part) for part in layer.layers if part.kind != "InputLayer"]
+        return self._keras.Sequential(layers)
+
+    def _reset_after(self, layer: Layer) -> bool:
+        bias = self._weights[layer].get("bias") if layer in self._weights else None
+        if layer.kind == "CuDNNGRU":
+            return True
+        if bias is not None:
+            return bias.ndim == 2
+        return bool(layer.settings.get("reset_after", False))
+
+    def _activation(self, layer: Layer, found: Any) -> Any:
+        if isinstance(found, Mapping):
+            settings = found["config"]
+            if isinstance(settings, str):
+                return self._activation(layer, settings)
+            return self._make(Layer(str(found["class_name"]), layer.name, layer.path, settings))
+        if found == "hard_sigmoid" and self._version is not None and self._version[0] < 3:
+            ops = self._keras.ops
+            return lambda x: ops.clip(0.2 * x + 0.5, 0.0, 1.0)
+        return found
+
+    def _fill(self, layer: Layer, made: Any) -> None:
+        """Assign the weights, layer by layer."""
+        if layer.kind == "Bidirectional":
+            self._fill(
+                layer.inside.get("forward_layer") or layer.inside["layer"], made.forward_layer
+            )
+            self._fill(backward_of(layer), made.backward_layer)
+            return
+        if layer.kind == "TimeDistributed":
+            self._fill(layer.inside["layer"], made.layer)
+            return
+        if layer.kind == "RNN":
+            cell = layer.inside["cell"]
+            made_cells = made.cell.cells if cell.layers else [made.cell]
+            for inner, made_cell in zip(cell.layers or (cell,), made_cells, strict=True):
+                self._fill(inner, made_cell)
+            return
+        if layer.kind == "Sequential":
+            parts = [part for part in layer.layers if part.kind != "InputLayer"]
+            for part, made_part in zip(parts, made.layers, strict=True):
+                self._fill(part, made_part)
+            return
+        if layer.kind == "Normalization" or not variables(layer):
+            return
+        names = [name for name in variables(layer) if name not in RENORM]
+        found = [self._weights[layer][name] for name in names]
+        if layer.kind == "CuDNNGRU":
+            found = list(gates.from_cudnn_keras(*found))
+        if tuple(variables(layer)) == KERAS1_GRU:
+            found = [np.concatenate(found[first::3], axis=-1) for first in range(3)]
+        made.set_weights([np.asarray(array, np.float32) for array in found])
+
+
+def _filled(content: Any, known: Mapping[Ref, Any]) -> Any:
+    if isinstance(content, Ref):
+        return known[content]
+    if isinstance(content, list):
+        return [_filled(item, known) for item in content]
+    if isinstance(content, dict):
+        return {name: _filled(item, known) for name, item in content.items()}
+    return content

@@ -1,0 +1,153 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Operators over a whole axis: normalizations, softmax, mean and maximum over time."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from grucore.converters.onnx.ops.elementwise import affine, spread_over
+from grucore.converters.onnx.ops.pieces import axes_of, normal
+from grucore.converters.onnx.read.source import OnnxNode
+from grucore.converters.onnx.state.axes import Axis, Data, Operand
+from grucore.converters.onnx.state.context import Work, arrange
+from grucore.graph.layers import LayerNorm, Pool, Pooling, Softmax
+from grucore.graph.tensors import Array
+
+__all__ = ["NORMS"]
+
+Operands = Sequence[Operand | None]
+
+
+def _batch_norm(work: Work, node: OnnxNode, operands: Operands) -> list[Operand]:
+    assert operands[0] is not None
+    data = work.data(node, operands[0])
+    if node.get("training_mode", 0) or node.get("spatial", 1) != 1:
+        raise node.refuse("attribute training_mode is 1 or spatial 0, expected inference")
+    if node.written > 1:
+        raise node.refuse(f"has {node.written} outputs, expected one as at inference")
+    if len(data.axes) < 2 or data.axes[1] is not Axis.FEATURES:
+        raise node.refuse(f"X is {data.text}, expected features at axis 1")
+    names = ("scale", "B", "mean", "var")
+    scale, shift, mean, variance = (
+        work.weights(node, operand, name)
+        for operand, name in zip(operands[1:5], names, strict=True)
+    )
+    channels = data.index.shape[1]
+    for name, array in zip(names, (scale, shift, mean, variance), strict=True):
+        if array.shape != (channels,):
+            raise node.refuse(f"{name} has shape {array.shape}, expected {(channels,)}")
+    factor = scale / np.sqrt(variance + node.get("epsilon", 1e-5))
+    shape = [1] * len(data.axes)
+    shape[1] = channels
+    scales = np.broadcast_to(factor.reshape(shape), data.index.shape).reshape(-1)
+    offset = shift - mean * factor
+    shifts = np.broadcast_to(offset.reshape(shape), data.index.shape).reshape(-1)
+    return [affine(work, node, data, scales, shifts)]
+
+
+def _layer_norm(work: Work, node: OnnxNode, operands: Operands) -> list[Operand]:
+    assert operands[0] is not None
+    data = work.data(node, operands[0])
+    if node.written > 1:
+        raise node.refuse("gives mean or deviation, which is not supported")
+    rank = len(data.axes)
+    _check_jointly(node, data, list(range(normal(node, node.get("axis", -1), rank), rank)))
+    found, scale = spread_over(work, node, data, operands[1], "Scale")
+    shift = np.zeros_like(scale)
+    if len(operands) > 2 and operands[2] is not None:
+        found, shift = spread_over(work, node, data, operands[2], "B")
+    if found.index.shape != data.index.shape:
+        raise node.refuse(f"Scale or B are wider than {data.text}")
+    return [_normalized(work, node, data, scale, shift, node.get("epsilon", 1e-5))]
+
+
+def _normalized(
+    work: Work, node: OnnxNode, data: Data, scale: Array, shift: Array, epsilon: float
+) -> Data:
+    value = work.builder.add(
+        LayerNorm,
+        node.name or "layer_norm",
+        [work.features(node, data)],
+        scale=scale,
+        shift=shift,
+        epsilon=float(epsilon),
+    )
+    return work.fresh(data, value)
+
+
+def _check_jointly(node: OnnxNode, data: Data, axes: Sequence[int]) -> None:
+    """The axes are all features that there are."""
+    ours = all(data.axes[axis] is Axis.FEATURES for axis in axes)
+    size = int(np.prod([data.index.shape[axis] for axis in axes]))
+    if not ours or size != data.index.size:
+        raise node.refuse(f"goes over axes {list(axes)} of {data.text}, expected all features")
+
+
+def _softmax(work: Work, node: OnnxNode, operands: Operands) -> list[Operand]:
+    assert operands[0] is not None
+    data = work.data(node, operands[0])
+    rank = len(data.axes)
+    axis = normal(node, node.get("axis", -1 if work.opset >= 13 else 1), rank)
+    # Before opset 13 it went over all axes from this one on.
+    _check_jointly(node, data, [axis] if work.opset >= 13 else list(range(axis, rank)))
+    value = work.builder.add(
+        Softmax,
+        node.name or "softmax",
+        [work.features(node, data)],
+        logarithm=node.op == "LogSoftmax",
+    )
+    return [work.fresh(data, value)]
+
+
+def _reduce(work: Work, node: OnnxNode, operands: Operands) -> list[Operand]:
+    assert operands[0] is not None
+    data = work.data(node, operands[0])
+    axes = axes_of(node, operands, 1, len(data.axes))
+    if axes is None:
+        if node.get("noop_with_empty_axes", 0):
+            return [data]
+        axes = list(range(len(data.axes)))
+    return [_pooled(work, node, data, axes, keep=bool(node.get("keepdims", 1)))]
+
+
+def _global(work: Work, node: OnnxNode, operands: Operands) -> list[Operand]:
+    assert operands[0] is not None
+    data = work.data(node, operands[0])
+    return [_pooled(work, node, data, list(range(2, len(data.axes))), keep=True)]
+
+
+def _pooled(work: Work, node: OnnxNode, data: Data, axes: Sequence[int], *, keep: bool) -> Data:
+    times = [axis for axis in axes if data.axes[axis] is Axis.TIME]
+    lone = all(
+        data.axes[axis] is Axis.FEATURES and data.index.shape[axis] == 1
+        for axis in axes
+        if axis not in times
+    )
+    if len(times) != 1 or not lone:
+        raise node.refuse(f"goes over axes {list(axes)} of {data.text}, expected time alone")
+    pooling = Pooling.MAXIMUM if "Max" in node.op else Pooling.MEAN
+    value = work.builder.add(
+        Pool, node.name or "pool", [work.features(node, data)], pooling=pooling
+    )
+    kinds = [Axis.FEATURES if axis in axes else kind for axis, kind in enumerate(data.axes)]
+    places = [axis for axis in range(len(kinds)) if keep or axis not in axes]
+    shape = tuple(data.index.shape[axis] for axis in places)
+    kept = tuple(kinds[axis] for axis in places)
+    return Data(kept, arrange(kept, shape), value)
+
+
+NORMS = {
+    "BatchNormalization": (
+        _batch_norm,
+        ("epsilon", "momentum", "spatial", "training_mode"),
+    ),
+    "LayerNormalization": (_layer_norm, ("axis", "epsilon", "stash_type")),
+    "Softmax": (_softmax, ("axis",)),
+    "LogSoftmax": (_softmax, ("axis",)),
+    "ReduceMean": (_reduce, ("axes", "keepdims", "noop_with_empty_axes")),
+    "ReduceMax": (_reduce, ("axes", "keepdims", "noop_with_empty_axes")),
+    "GlobalAveragePool": (_global, ()),
+    "GlobalMaxPool": (_global, ()),
+}

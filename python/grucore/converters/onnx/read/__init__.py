@@ -1,0 +1,2 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The bytes of an ONNX file, its tensors, and the operators in it."""

@@ -1,0 +1,30 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A file that is understood: its graph, and the axes of its inputs and outputs."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TypeAlias
+
+from grucore.converters.onnx.read.source import Source
+from grucore.converters.onnx.state.axes import Axes
+from grucore.converters.onnx.state.context import Part
+from grucore.graph.graph import Graph
+
+Layouts: TypeAlias = Mapping[str, Axes]
+
+
+@dataclass(frozen=True)
+class Reading:
+    """A graph, and what is needed to run its source on the same inputs."""
+
+    graph: Graph
+    source: Source
+    layouts: Layouts
+    outputs: Mapping[str, Axes]
+    frames: int | None
+    batch: int | None
+    # How a model that is fed its state gets it back, where the file says.
+    feedback: Mapping[str, list[Part]]
+    steps: bool

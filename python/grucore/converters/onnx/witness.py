@@ -1,0 +1,257 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What a conversion is proved against: onnxruntime on a model rebuilt from what was read.
+
+The rebuilt model has the nodes and constants of the file as our reader understood them, before any
+folding or relabelling of ours. The file itself is not given to onnxruntime.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from grucore.converters.onnx.read.source import OnnxNode, Port, Source
+from grucore.converters.onnx.state.axes import Axes, Axis
+from grucore.graph.node import Rate
+from grucore.graph.tensors import Array
+from grucore.proof.proof import Witness
+from grucore.reference import run as reference
+
+if TYPE_CHECKING:
+    from grucore.converters.onnx.reading import Reading
+
+__all__ = ["rebuilt_model", "witness_of"]
+
+
+def witness_of(reading: Reading) -> tuple[Witness, str]:
+    """onnxruntime if it is installed and takes the model, otherwise the float64 reference."""
+    graph = reading.graph
+
+    def by_reference(*xs: Array) -> tuple[Array, ...]:
+        return reference.run(graph, xs)[0]
+
+    try:
+        import onnxruntime
+    except (ImportError, OSError):
+        return by_reference, "the float64 reference (onnxruntime is not installed)"
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = options.inter_op_num_threads = 1
+    options.log_severity_level = 4
+    data = rebuilt_model(reading.source, _fed_back(reading)).SerializeToString()
+    try:
+        session = onnxruntime.InferenceSession(data, options, providers=["CPUExecutionProvider"])
+        # Some it takes, and then cannot run, such as dilations with auto_pad.
+        _run(session, reading, _silence(reading))
+    except Exception as error:  # its errors share no class of their own
+        reason = str(error).splitlines()[0][:120]
+        return by_reference, f"the float64 reference (onnxruntime refuses the model: {reason})"
+
+    def by_onnxruntime(*xs: Array) -> tuple[Array, ...]:
+        given = dict(zip(graph.inputs, xs, strict=True))
+        return _run(session, reading, given)
+
+    return (
+        by_onnxruntime,
+        f"onnxruntime {onnxruntime.__version__} on the model rebuilt from the file",
+    )
+
+
+def _silence(reading: Reading) -> dict[str, Array]:
+    """Inputs of zeros, of a length that the graph takes."""
+    frames = reading.frames or 2 + max(value.skip for value in reading.graph.values)
+    ports = [reading.graph.value(name) for name in reading.graph.inputs]
+    return {port.name: np.zeros((frames, port.features), port.dtype.numpy) for port in ports}
+
+
+def _fed_back(reading: Reading) -> list[str]:
+    return [part.tensor for parts in reading.feedback.values() for part in parts]
+
+
+def rebuilt_model(source: Source, extra: Sequence[str] = ()) -> Any:
+    """A ModelProto of these nodes; all floating point is float32, and the layout of GRUs is 0.
+
+    ``extra``: values inside that are outputs as well.
+    """
+    import onnx
+    from onnx import helper, numpy_helper
+
+    nodes = []
+    for node in source.nodes:
+        for plain in _batch_second(node) if node.op == "GRU" else [node]:
+            attributes = {key: _float32(value) for key, value in plain.attributes.items()}
+            if plain.op == "Cast" and attributes["to"] in (10, 11, 16):
+                attributes["to"] = onnx.TensorProto.FLOAT
+            for key, value in attributes.items():
+                if isinstance(value, np.ndarray):
+                    attributes[key] = numpy_helper.from_array(value)
+            made = helper.make_node(
+                plain.op, list(plain.inputs), list(plain.outputs), plain.name, **attributes
+            )
+            nodes.append(made)
+    graph = helper.make_graph(
+        nodes,
+        "rebuilt",
+        [
+            helper.make_tensor_value_info(port.name, _elem_type(onnx, port), list(port.dims))
+            for port in source.inputs
+        ],
+        [
+            helper.make_empty_tensor_value_info(name)
+            for name in dict.fromkeys((*source.outputs, *extra))
+        ],
+        [
+            numpy_helper.from_array(_float32(array), name)
+            for name, array in source.constants.items()
+        ],
+    )
+    return helper.make_model(
+        graph, opset_imports=[helper.make_opsetid("", source.opset)], ir_version=10
+    )
+
+
+def _elem_type(onnx: Any, port: Port) -> int:
+    dtype = "float32" if port.dtype.startswith(("float", "bfloat")) else port.dtype
+    return int(onnx.helper.np_dtype_to_tensor_dtype(np.dtype(dtype)))
+
+
+def _float32(value: Any) -> Any:
+    if isinstance(value, np.ndarray) and value.dtype.kind == "f":
+        return np.ascontiguousarray(value, np.float32)
+    return (
+        np.ascontiguousarray(value).reshape(value.shape) if isinstance(value, np.ndarray) else value
+    )
+
+
+def _batch_second(node: OnnxNode) -> list[OnnxNode]:
+    """onnxruntime knows GRUs of layout 0 only: others get transposes around them."""
+    if not node.get("layout", 0):
+        return [node]
+    plain = {key: value for key, value in node.attributes.items() if key != "layout"}
+    inputs, outputs = list(node.inputs), list(node.outputs)
+    before: list[OnnxNode] = []
+    after: list[OnnxNode] = []
+    for place in (0, 5):
+        if len(inputs) > place and inputs[place]:
+            turned = f"{outputs[0] or outputs[1]}.{node.name}.turned.{place}"
+            order = {"perm": (1, 0, 2)}
+            before.append(OnnxNode("Transpose", "", (inputs[place],), (turned,), order))
+            inputs[place] = turned
+    perms: tuple[tuple[int, ...], ...] = ((2, 0, 1, 3), (1, 0, 2))
+    for place, perm in enumerate(perms):
+        if len(outputs) > place and outputs[place]:
+            turned = f"{outputs[place]}.turned"
+            turn = {"perm": perm}
+            after.append(OnnxNode("Transpose", "", (turned,), (outputs[place],), turn))
+            outputs[place] = turned
+    middle = replace(node, inputs=tuple(inputs), outputs=tuple(outputs), attributes=plain)
+    return [*before, middle, *after]
+
+
+def _run(session: Any, reading: Reading, given: Mapping[str, Array]) -> tuple[Array, ...]:
+    """One sequence through onnxruntime: in and out of the axes that the file has."""
+    frames = len(next(iter(given.values())))
+    if not reading.steps:
+        return _answer(session, reading, given, frames, {})
+    states: dict[str, Array] = {}
+    rows: list[tuple[Array, ...]] = []
+    for frame in range(frames):
+        one = {name: x[frame : frame + 1] for name, x in given.items()}
+        rows.append(_answer(session, reading, one, 1, states))
+    # Per frame all of them, per sequence the last.
+    return tuple(
+        column[-1].reshape(-1)
+        if reading.graph.value(name).rate is Rate.SEQUENCE
+        else np.concatenate([row.reshape(1, -1) for row in column])
+        for name, column in zip(reading.graph.outputs, zip(*rows, strict=True), strict=True)
+    )
+
+
+def _answer(
+    session: Any,
+    reading: Reading,
+    given: Mapping[str, Array],
+    frames: int,
+    states: dict[str, Array],
+) -> tuple[Array, ...]:
+    """The outputs of row 0; ``states`` is what goes into the state inputs, and then what came."""
+    batch = reading.batch or 1
+    feeds: dict[str, Array] = {}
+    for port in reading.source.inputs:
+        axes = reading.layouts.get(port.name)
+        if axes is None:
+            array = np.zeros([size if isinstance(size, int) else 1 for size in port.dims])
+        elif port.name in given:
+            array = _inward(given[port.name], axes, port, batch)
+        elif axes == (Axis.BATCH,) and port.is_integer:
+            array = np.full(batch, frames)
+        else:
+            sizes = [
+                size if axis is Axis.FEATURES and isinstance(size, int) else 1
+                for axis, size in zip(axes, port.dims, strict=True)
+            ]
+            array = states.get(port.name, np.zeros(sizes)).reshape(sizes)
+            array = np.repeat(array, batch, axes.index(Axis.BATCH)) if Axis.BATCH in axes else array
+        dtype = port.dtype if port.is_integer else "float32"
+        feeds[port.name] = np.ascontiguousarray(array, dtype)
+    fed_back = [(name, part) for name, parts in reading.feedback.items() for part in parts]
+    names = [*reading.source.outputs, *(part.tensor for _, part in fed_back)]
+    results = session.run(names, feeds)
+    for (name, part), raw in zip(fed_back, results[len(reading.source.outputs) :], strict=True):
+        row = np.take(raw, 0, part.batch_axis) if raw.shape[part.batch_axis] == batch else raw
+        after = states.setdefault(f"{name}.next", np.zeros(_state_size(reading, name)))
+        last = row.reshape(-1, part.size)[part.row]
+        after[part.first : part.first + part.size] = last
+    for name in reading.feedback:
+        states[name] = states.pop(f"{name}.next")
+    return tuple(
+        _outward(raw, reading.outputs[name], batch)
+        for name, raw in zip(reading.source.outputs, results, strict=False)
+    )
+
+
+def _state_size(reading: Reading, name: str) -> int:
+    (port,) = (port for port in reading.source.inputs if port.name == name)
+    sizes = zip(reading.layouts[name], port.dims, strict=True)
+    return int(np.prod([s for axis, s in sizes if axis is Axis.FEATURES and isinstance(s, int)]))
+
+
+def _inward(x: Array, axes: Axes, port: Port, batch: int) -> Array:
+    """(frames, features) as the file wants it."""
+    sizes = [
+        size
+        for axis, size in zip(axes, port.dims, strict=True)
+        if axis is Axis.FEATURES and isinstance(size, int)
+    ]
+    array = x.reshape(len(x), *sizes)
+    features = iter(range(1, array.ndim))
+    order = [
+        array.ndim if axis is Axis.BATCH else 0 if axis is Axis.TIME else next(features)
+        for axis in axes
+    ]
+    array = np.repeat(array[..., None], batch, -1)
+    if Axis.TIME not in axes:  # one frame at a time
+        array = array[0]
+        order = [place - 1 for place in order]
+    if Axis.BATCH not in axes:
+        array = array[..., 0]
+    return array.transpose(order)
+
+
+def _outward(raw: Array, axes: Axes, batch: int) -> Array:
+    """(frames, features) or (features,) of row 0."""
+    array = raw
+    for place, axis in reversed(list(enumerate(axes))):
+        if len(axis.parts) > 1:
+            parts = (batch, -1) if axis.parts[0] is Axis.BATCH else (-1, batch)
+            array = array.reshape(*array.shape[:place], *parts, *array.shape[place + 1 :])
+    flat = [part for axis in axes for part in axis.parts]
+    if Axis.BATCH in flat:
+        array = array.take(0, flat.index(Axis.BATCH))
+        flat.remove(Axis.BATCH)
+    if Axis.TIME not in flat:
+        return array.reshape(-1)
+    array = np.moveaxis(array, flat.index(Axis.TIME), 0)
+    return array.reshape(len(array), -1)

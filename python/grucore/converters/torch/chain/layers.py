@@ -1,0 +1,354 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A PyTorch state dict: which layers its names and shapes describe."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, TypeAlias
+
+from grucore._core import ConversionError
+from grucore.converters.torch.chain.architecture import NAMED
+from grucore.converters.torch.chain.names import Tensors, effective_tensors
+from grucore.graph.tensors import Array
+
+__all__ = ["GruLayer", "Layer", "Layers", "LinearLayer", "PlainLayer", "read_layers"]
+
+RECURRENT = re.compile(
+    r"(?:(?P<prefix>.*)\.)?(?P<what>(?:weight|bias)_(?:ih|hh|hr))(?:_l(?P<k>\d+)(?P<rev>_reverse)?)?"
+)
+# Rows over hidden size tell the recurrent layers of PyTorch apart.
+OTHER_CELLS = {4: "an LSTM (4 gates)", 1: "a plain RNN (1 gate)"}
+PARTS = ("weight_ih", "weight_hh", "bias_ih", "bias_hh")
+GATES = 3
+
+Part = tuple[Array, Array, Array | None, Array | None]
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class GruLayer:
+    """An nn.GRU or nn.GRUCell: PyTorch's tensors by layer and direction (True: reverse)."""
+
+    prefix: str
+    parts: Mapping[tuple[int, bool], Part]
+    is_cell: bool = False
+
+    @property
+    def name(self) -> str:
+        """The prefix, or ``gru`` for the tensors of a module of its own."""
+        return self.prefix or "gru"
+
+    @property
+    def input_size(self) -> int:
+        """Features that the first layer reads."""
+        return int(self.parts[0, False][0].shape[1])
+
+    @property
+    def hidden_size(self) -> int:
+        """Features of the state of one direction."""
+        return int(self.parts[0, False][1].shape[1])
+
+    @property
+    def layer_count(self) -> int:
+        """Layers on top of each other."""
+        return 1 + max(k for k, _ in self.parts)
+
+    @property
+    def bidirectional(self) -> bool:
+        """Whether each layer has a reverse direction."""
+        return (0, True) in self.parts
+
+    @property
+    def output_size(self) -> int:
+        """Features that the last layer writes."""
+        return self.hidden_size * (2 if self.bidirectional else 1)
+
+    @property
+    def arrays(self) -> list[Array]:
+        """All tensors."""
+        return [array for part in self.parts.values() for array in part if array is not None]
+
+    def __str__(self) -> str:
+        kind = "GRUCell" if self.is_cell else "GRU"
+        more = f", {self.layer_count} layers" if self.layer_count > 1 else ""
+        more += ", bidirectional" if self.bidirectional else ""
+        return f"gru({self.name}): {kind} {self.input_size} -> {self.hidden_size}{more}"
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class LinearLayer:
+    """An nn.Linear: ``weight`` (out, in), ``bias`` (out,) or None."""
+
+    prefix: str
+    weight: Array
+    bias: Array | None
+
+    @property
+    def name(self) -> str:
+        """The prefix, or ``linear`` for the tensors of a module of its own."""
+        return self.prefix or "linear"
+
+    @property
+    def input_size(self) -> int:
+        """Features that it reads."""
+        return int(self.weight.shape[1])
+
+    @property
+    def output_size(self) -> int:
+        """Features that it writes."""
+        return int(self.weight.shape[0])
+
+    @property
+    def arrays(self) -> list[Array]:
+        """All tensors."""
+        return [self.weight] if self.bias is None else [self.weight, self.bias]
+
+    def __str__(self) -> str:
+        bias = "" if self.bias is not None else ", no bias"
+        return f"linear({self.name}): Linear {self.input_size} -> {self.output_size}{bias}"
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class PlainLayer:
+    """Another layer with weights: ``kind`` as in an architecture, tensors by their last name."""
+
+    kind: str
+    prefix: str
+    tensors: Mapping[str, Array]
+    options: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def name(self) -> str:
+        """The prefix, or the kind for the tensors of a module of its own."""
+        return self.prefix or self.kind
+
+    @property
+    def _first(self) -> Array:
+        return next(iter(self.tensors.values()))
+
+    @property
+    def input_size(self) -> int | None:
+        """Features that it reads, where its tensors say so."""
+        if self.kind == "conv1d":
+            return None  # in each group; nobody says how many groups there are
+        return None if self.kind in ("embedding", "prelu") else int(self._first.shape[0])
+
+    @property
+    def output_size(self) -> int | None:
+        """Features that it writes, where its tensors say so."""
+        if self.kind == "embedding":
+            return int(self._first.shape[1])
+        return None if self.kind == "prelu" else int(self._first.shape[0])
+
+    @property
+    def missing(self) -> list[str]:
+        """What has to be said of it besides its tensors."""
+        return [name for name in NAMED[self.kind] if name not in self.options]
+
+    @property
+    def arrays(self) -> list[Array]:
+        """All tensors."""
+        return list(self.tensors.values())
+
+    def __str__(self) -> str:
+        shape = " x ".join(map(str, self._first.shape))
+        unknown = f", {', '.join(self.missing)} unknown" if self.missing else ""
+        return f"{self.kind}({self.name}): {shape}{unknown}"
+
+
+Layer: TypeAlias = GruLayer | LinearLayer | PlainLayer
+
+
+@dataclass(frozen=True)
+class Layers:
+    """What a state dict holds: layers in its order, and what belongs to no known layer."""
+
+    found: tuple[Layer, ...]
+    strangers: Mapping[str, str] = field(default_factory=dict)
+    ordered: bool = True
+    tensors: Tensors = field(default_factory=dict)
+
+    @property
+    def grus(self) -> list[GruLayer]:
+        """The recurrent ones."""
+        return [layer for layer in self.found if isinstance(layer, GruLayer)]
+
+    def of_kind(self, kind: str) -> list[Layer]:
+        """Those that a step of this kind can mean; a table of an embedding looks like a linear."""
+        if kind == "gru":
+            return list(self.grus)
+        if kind == "linear":
+            return [layer for layer in self.found if isinstance(layer, LinearLayer)]
+        if kind == "embedding":
+            return [
+                PlainLayer(kind=kind, prefix=layer.prefix, tensors={"weight": layer.weight})
+                for layer in self.found
+                if isinstance(layer, LinearLayer) and layer.bias is None
+            ]
+        if kind == "prelu":
+            return self._slopes()
+        return [layer for layer in self.found if getattr(layer, "kind", None) == kind]
+
+    def _slopes(self) -> list[Layer]:
+        names = [name for name in self.strangers if name.rpartition(".")[2] == "weight"]
+        return [
+            PlainLayer(
+                kind="prelu",
+                prefix=name.rpartition(".")[0],
+                tensors={"weight": self.tensors[name]},
+            )
+            for name in names
+            if name in self.tensors and self.tensors[name].ndim == 1
+        ]
+
+
+def read_layers(
+    state: Mapping[str, object],
+    *,
+    ordered: bool = True,
+    options: Mapping[str, Mapping[str, Any]] | None = None,
+) -> Layers:
+    """The layers of a state dict of arrays; what is no array counts as a stranger.
+
+    ``ordered``: whether the dict's order is the model's. ``options``: what is known of layers
+    besides their tensors, by prefix. Raises `ConversionError` for recurrent layers that are no
+    GRU, incomplete ones, and parametrizations that cannot be resolved.
+    """
+    tensors, strangers = effective_tensors(state)
+    prefixes: dict[str, str] = {}
+    for name in tensors:
+        match = RECURRENT.fullmatch(name)
+        prefix = (match["prefix"] or "") if match else name.rpartition(".")[0]
+        kind = "gru" if match else _kind(prefix, tensors)
+        if kind is not None:
+            prefixes.setdefault(prefix, kind)
+    found: list[Layer] = []
+    used: set[str] = set()
+    for prefix, kind in prefixes.items():
+        if kind == "gru":
+            found.append(_gru(prefix, tensors, used))
+        elif kind == "linear":
+            found.append(_linear(prefix, tensors, used))
+        else:
+            found.append(_plain(kind, prefix, tensors, used, (options or {}).get(prefix, {})))
+    for name, array in tensors.items():
+        if name not in used:
+            strangers[name] = str(array.shape)
+    return Layers(tuple(found), strangers, ordered, tensors)
+
+
+PLAIN = {
+    "conv1d": ("weight", "bias"),
+    "layer_norm": ("weight", "bias"),
+    "batch_norm": ("running_mean", "running_var", "weight", "bias"),
+}
+
+
+def _kind(prefix: str, tensors: Tensors) -> str | None:
+    """What kind of layer the tensors of a prefix make, or None."""
+    if _join(prefix, "running_mean") in tensors and _join(prefix, "running_var") in tensors:
+        return "batch_norm"
+    weight, bias = tensors.get(_join(prefix, "weight")), tensors.get(_join(prefix, "bias"))
+    if weight is None:
+        return None
+    if weight.ndim == 1 and bias is not None and bias.shape == weight.shape:
+        return "layer_norm"
+    return {2: "linear", 3: "conv1d"}.get(weight.ndim)
+
+
+def _plain(
+    kind: str, prefix: str, tensors: Tensors, used: set[str], options: Mapping[str, Any]
+) -> PlainLayer:
+    own = {
+        part: tensors[_join(prefix, part)] for part in PLAIN[kind] if _join(prefix, part) in tensors
+    }
+    rows = len(next(iter(own.values())))
+    for part, array in own.items():
+        name = _join(prefix, part)
+        if array.shape != (rows,) and not (kind == "conv1d" and part == "weight"):
+            raise ConversionError(f"{name} has shape {array.shape}, expected {(rows,)}")
+        used.add(name)
+    used.add(_join(prefix, "num_batches_tracked"))
+    wanted = (*NAMED[kind], "groups")
+    known = {name: value for name, value in options.items() if name in wanted}
+    return PlainLayer(kind=kind, prefix=prefix, tensors=own, options=known)
+
+
+def _join(prefix: str, name: str) -> str:
+    return f"{prefix}.{name}" if prefix else name
+
+
+def _linear(prefix: str, tensors: Tensors, used: set[str]) -> LinearLayer:
+    weight, bias = tensors[_join(prefix, "weight")], tensors.get(_join(prefix, "bias"))
+    if bias is not None and bias.shape != weight.shape[:1]:
+        name = _join(prefix, "bias")
+        raise ConversionError(f"{name} has shape {bias.shape}, expected {weight.shape[:1]}")
+    used.add(_join(prefix, "weight"))
+    used.add(_join(prefix, "bias"))
+    return LinearLayer(prefix=prefix, weight=weight, bias=bias)
+
+
+def _gru(prefix: str, tensors: Tensors, used: set[str]) -> GruLayer:
+    parts: dict[tuple[int, bool], dict[str, str]] = {}
+    is_cell = False
+    for name in tensors:
+        match = RECURRENT.fullmatch(name)
+        if match and (match["prefix"] or "") == prefix:
+            key = (int(match["k"] or 0), match["rev"] is not None)
+            if match["what"] in parts.setdefault(key, {}):
+                raise ConversionError(f"{name} and {parts[key][match['what']]} are the same part")
+            parts[key][match["what"]] = name
+            is_cell = is_cell or match["k"] is None
+    _check_complete(prefix, parts)
+    used.update(name for names in parts.values() for name in names.values())
+    for part in PARTS[:2]:
+        name = parts[0, False][part]
+        if tensors[name].ndim != 2:
+            raise ConversionError(f"{name} has shape {tensors[name].shape}, expected two axes")
+    size = tensors[parts[0, False]["weight_ih"]].shape[1]
+    hidden = tensors[parts[0, False]["weight_hh"]].shape[1]
+    directions = 2 if (0, True) in parts else 1
+    checked: dict[tuple[int, bool], Part] = {}
+    for key, names in sorted(parts.items()):
+        _check_cell(names, tensors)
+        inputs = size if key[0] == 0 else directions * hidden
+        rows = GATES * hidden
+        shapes = ((rows, inputs), (rows, hidden), (rows,), (rows,))
+        for part, shape in zip(PARTS, shapes, strict=True):
+            if part in names and tensors[names[part]].shape != shape:
+                raise ConversionError(
+                    f"{names[part]} has shape {tensors[names[part]].shape}, expected {shape}"
+                )
+        weight_ih, weight_hh = tensors[names["weight_ih"]], tensors[names["weight_hh"]]
+        bias_ih, bias_hh = (
+            tensors[names[part]] if part in names else None for part in ("bias_ih", "bias_hh")
+        )
+        checked[key] = (weight_ih, weight_hh, bias_ih, bias_hh)
+    return GruLayer(prefix=prefix, parts=checked, is_cell=is_cell)
+
+
+def _check_cell(names: Mapping[str, str], tensors: Tensors) -> None:
+    """Refuse the other recurrent layers of PyTorch by name."""
+    name = names["weight_hh"]
+    shape = tensors[name].shape
+    if "weight_hr" in names:
+        raise ConversionError(f"{names['weight_hr']}: an LSTM with projections, expected a GRU")
+    if len(shape) == 2 and shape[0] != GATES * shape[1]:
+        gates = shape[0] // shape[1] if shape[1] and shape[0] % shape[1] == 0 else 0
+        what = OTHER_CELLS.get(gates, "no recurrent layer that grucore knows")
+        raise ConversionError(f"{name} has shape {shape}: {what}, expected a GRU (3 gates)")
+
+
+def _check_complete(prefix: str, parts: Mapping[tuple[int, bool], Mapping[str, str]]) -> None:
+    where = f"the GRU {prefix!r}" if prefix else "the GRU"
+    layers = 1 + max(k for k, _ in parts)
+    bidirectional = any(reverse for _, reverse in parts)
+    biased = any("bias_ih" in names or "bias_hh" in names for names in parts.values())
+    for k in range(layers):
+        for reverse in (False, True) if bidirectional else (False,):
+            names = parts.get((k, reverse), {})
+            for part in PARTS:
+                if part not in names and (biased or part.startswith("weight")):
+                    missing = f"{part}_l{k}{'_reverse' if reverse else ''}"
+                    raise ConversionError(f"{where} has no tensor {_join(prefix, missing)}")

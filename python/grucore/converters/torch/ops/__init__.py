@@ -1,0 +1,26 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The operations of aten: a handler for each, and `OPS`, the table of them all."""
+
+from grucore.converters.torch.ops import (
+    activations,
+    arrays,
+    elementwise,
+    norms,
+    pieces,
+    products,
+    recurrent,
+    views,
+)
+from grucore.converters.torch.walk.walk import REGISTERED as OPS
+
+__all__ = [
+    "OPS",
+    "activations",
+    "arrays",
+    "elementwise",
+    "norms",
+    "pieces",
+    "products",
+    "recurrent",
+    "views",
+]

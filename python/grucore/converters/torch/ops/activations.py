@@ -1,0 +1,116 @@
+# SPDX-License-Identifier: Apache-2.0
+"""PyTorch's activations."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+
+from grucore.converters.torch.ops.elementwise import ABSOLUTE, activated, scaled
+from grucore.converters.torch.walk.axes import Flow, Unfit
+from grucore.converters.torch.walk.walk import Arguments, Walk, op, rounded
+from grucore.graph.layers import Activation
+
+__all__: list[str] = []
+
+INFINITE = math.inf
+
+
+_PLAIN = {
+    "relu": Activation.RELU,
+    "sigmoid": Activation.SIGMOID,
+    "tanh": Activation.TANH,
+    "silu": Activation.SILU,
+    "hardswish": Activation.HARD_SWISH,
+    "hardsigmoid": Activation.hard_sigmoid(1 / 6, 0.5),
+    "relu6": Activation.clip(0.0, 6.0),
+    "exp": Activation.EXP,
+}
+
+
+@op(*(f"{name}{tail}.default" for name in _PLAIN for tail in ("", "_")))
+def _plain(walk: Walk, a: Arguments) -> Any:
+    assert walk.node is not None
+    return activated(walk, a["self"], _PLAIN[walk.node.op.split(".")[1].rstrip("_")])
+
+
+@op("abs.default")
+def _abs(walk: Walk, a: Arguments) -> Any:
+    if not isinstance(a["self"], Flow):
+        return np.abs(a["self"])
+    return activated(walk, a["self"], ABSOLUTE)
+
+
+@op("gelu.default")
+def _gelu(walk: Walk, a: Arguments) -> Any:
+    kinds = {"none": Activation.GELU, "tanh": Activation.GELU_TANH}
+    return activated(walk, a["self"], kinds[a.get("approximate", "none")])
+
+
+@op("leaky_relu.default", "leaky_relu_.default")
+def _leaky_relu(walk: Walk, a: Arguments) -> Any:
+    return activated(walk, a["self"], Activation.leaky_relu(a.get("negative_slope", 0.01)))
+
+
+@op("elu.default", "elu_.default", "celu.default")
+def _elu(walk: Walk, a: Arguments) -> Any:
+    assert walk.node is not None
+    a.only(scale=1, input_scale=1)
+    alpha = a.get("alpha", 1.0)
+    if "celu" in walk.node.op and alpha != 1:
+        raise Unfit(f"celu with alpha {alpha}, expected 1")
+    return activated(walk, a["self"], Activation.elu(alpha))
+
+
+@op("selu.default")
+def _selu(walk: Walk, a: Arguments) -> Any:
+    elu = activated(walk, a["self"], Activation.elu(1.6732632423543772))
+    return scaled(walk, elu, np.array(1.0507009873554805), np.array(0.0))
+
+
+@op("softplus.default")
+def _softplus(walk: Walk, a: Arguments) -> Any:
+    a.only(beta=1)
+    if a.get("threshold", 20) < 20:
+        raise Unfit(f"threshold is {a['threshold']}, expected at least 20")
+    return activated(walk, a["self"], Activation.SOFTPLUS)
+
+
+@op("log_sigmoid.default")
+def _log_sigmoid(walk: Walk, a: Arguments) -> Any:
+    one, zero = np.array(-1.0), np.array(0.0)
+    turned = activated(walk, scaled(walk, a["self"], one, zero), Activation.SOFTPLUS)
+    return scaled(walk, turned, one, zero)
+
+
+@op(
+    "clamp.default",
+    "hardtanh.default",
+    "clamp_min.default",
+    "clamp_max.default",
+    "hardtanh_.default",
+)
+def _clip(walk: Walk, a: Arguments) -> Any:
+    hard = walk.node is not None and "hardtanh" in walk.node.op
+    least = a.get("min_val", -1.0) if hard else a.get("min", -INFINITE)
+    most = a.get("max_val", 1.0) if hard else a.get("max", INFINITE)
+    if not isinstance(a["self"], Flow):
+        return np.clip(a["self"], least, most)
+    return activated(walk, a["self"], Activation.clip(float(least), float(most)))
+
+
+@op("prelu.default", "_prelu_kernel.default")
+def _prelu(walk: Walk, a: Arguments) -> Any:
+    weight, flow = a["weight"], a["self"].simple()
+    if not isinstance(weight, np.ndarray):
+        raise Unfit("its slope is computed from the input")
+    if weight.size == 1:
+        return activated(walk, flow, Activation.leaky_relu(float(weight.reshape(()))))
+    if flow.rank < 2 or not flow.feature_axis(1) or flow.extent(1) != weight.size:
+        raise Unfit(f"{weight.size} slopes, and axis 1 does not hold as many features")
+    spread = [1] * flow.index.ndim
+    spread[flow.place(1)] = -1
+    slope = np.broadcast_to(weight.reshape(spread), flow.index.shape).reshape(-1)
+    return activated(walk, flow, Activation.leaky_relu(0.0), rounded(slope))

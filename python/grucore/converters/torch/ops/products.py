@@ -1,0 +1,183 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Operations of PyTorch that become layers of a frame or a sequence: products, norms, pools."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+
+from grucore.converters.torch.walk.axes import BATCH, TIME, Flow, Unfit, WrongAxes
+from grucore.converters.torch.walk.walk import Arguments, Walk, op, rounded
+from grucore.graph.layers import Concat, Conv1d, Dense, Embedding
+from grucore.graph.node import Value
+from grucore.graph.tensors import Array
+
+__all__ = ["constant_of", "product"]
+
+MAX_GROUPS = 64  # products of one weight with several slices of a frame
+
+
+def constant_of(found: Any, what: str) -> Array:
+    if not isinstance(found, np.ndarray):
+        raise Unfit(f"its {what} is computed from the input")
+    return found
+
+
+@op("embedding.default")
+def _embedding(walk: Walk, a: Arguments) -> Any:
+    table, flow = constant_of(a["weight"], "table"), a["indices"]
+    if not isinstance(flow, Flow):
+        return table[flow]
+    value = walk.ordered(flow)
+    out = walk.add(Embedding, [value], name=walk.name(), table=rounded(table))
+    axes = (*flow.axes, (table.shape[1],))
+    extents = [atom for axis in axes for atom in axis if isinstance(atom, int)]
+    return replace(flow, value=out, axes=axes, index=np.arange(out.features).reshape(extents))
+
+
+@op("linear.default")
+def _linear(walk: Walk, a: Arguments) -> Any:
+    return product(walk, a["input"], constant_of(a["weight"], "weight"), a.get("bias"))
+
+
+@op("matmul.default", "mm.default")
+def _matmul(walk: Walk, a: Arguments) -> Any:
+    one, other = a["self"], a.first("other", "mat2")
+    if not isinstance(one, Flow):
+        if not isinstance(other, Flow):
+            return (one.astype(np.float64) @ other.astype(np.float64)).astype(np.float32)
+        raise Unfit("a constant times a value: expected the value first")
+    weight = constant_of(other, "second factor")
+    if weight.ndim != 2:
+        raise Unfit(f"its second factor has shape {weight.shape}, expected a matrix")
+    return product(walk, one, weight.T, None)
+
+
+@op("addmm.default")
+def _addmm(walk: Walk, a: Arguments) -> Any:
+    a.only(beta=1, alpha=1)
+    return product(walk, a["mat1"], constant_of(a["mat2"], "second factor").T, a["self"])
+
+
+def product(walk: Walk, tensor: Flow, weight: Array, bias: Any) -> Flow:
+    """``weight`` (out, in) times the last axis, for each slice of the other features."""
+    flow = tensor.simple()
+    if not flow.axes or not flow.feature_axis(flow.rank - 1):
+        axis = flow.axes[-1] if flow.axes else ()
+        raise WrongAxes(f"it is a product along the axis {axis}, expected features")
+    if flow.extent(flow.rank - 1) != weight.shape[1]:
+        raise WrongAxes(f"{flow.extent(flow.rank - 1)} features for a weight of {weight.shape}")
+    shift = np.zeros(len(weight)) if bias is None else constant_of(bias, "bias").reshape(-1)
+    given = {"weight": rounded(weight), "bias": rounded(np.broadcast_to(shift, len(weight)))}
+    rows = flow.index.reshape(-1, weight.shape[1])
+    if len(rows) > MAX_GROUPS:
+        raise Unfit(
+            f"it multiplies {len(rows)} slices of each frame, expected at most {MAX_GROUPS}"
+        )
+    parts: list[Value] = []
+    for number, row in enumerate(rows):
+        piece = replace(flow, axes=((len(row),),), index=row)
+        name = walk.name(str(number)) if len(rows) > 1 else walk.name()
+        parts.append(walk.add(Dense, [walk.ordered(piece)], name=name, **given))
+    value = parts[0]
+    if len(parts) > 1:
+        value = walk.add(Concat, parts, name=walk.name("all"))
+    axes = (*flow.axes[:-1], (len(weight),))
+    extents = [atom for axis in axes for atom in axis if isinstance(atom, int)]
+    return replace(flow, value=value, axes=axes, index=np.arange(value.features).reshape(extents))
+
+
+@op("conv1d.default", "conv1d.padding", "convolution.default")
+def _conv1d(walk: Walk, a: Arguments) -> Any:
+    a.only(transposed=False)
+    flow: Flow = a["input"].simple()
+    weight = constant_of(a["weight"], "weight")
+    if weight.ndim != 3:
+        raise Unfit(f"its weight has shape {weight.shape}, expected three axes")
+    if flow.rank == 2:  # without a batch
+        flow = replace(flow, axes=((1,), *flow.axes), index=flow.index[None])
+    if flow.rank != 3 or flow.axes[2] != (TIME,) or not flow.feature_axis(1):
+        raise WrongAxes(f"its axes are {flow.axes}, expected (batch, channels, time)")
+    if flow.axes[0] not in ((BATCH,), (1,)):
+        raise WrongAxes(f"its axis 0 is not the batch, but {flow.axes[0]}")
+    if flow.tail:
+        raise Unfit(walk.padding_text(flow))
+    stride, dilation, groups = _one(a, "stride", 1), _one(a, "dilation", 1), a.get("groups", 1)
+    reach = dilation * (weight.shape[2] - 1)
+    before, after = _padding(a, flow, reach, stride)
+    tail = 0
+    if after and before + after != reach:
+        if stride != 1 or before > reach:
+            raise Unfit(f"it pads by {before} and {after} frames, expected {reach} in all")
+        tail = after  # to be cut off by a slice
+        after = 0
+    if before > reach:
+        raise Unfit(f"it pads by {before} frames, expected at most {reach}")
+    bias = a.get("bias")
+    value = walk.ordered(replace(flow, before=0, after=0))
+    out = walk.add(
+        Conv1d,
+        [value],
+        name=walk.name(),
+        weight=np.ascontiguousarray(rounded(weight).transpose(0, 2, 1)),
+        bias=rounded(np.zeros(len(weight)) if bias is None else constant_of(bias, "bias")),
+        dilation=dilation,
+        stride=stride,
+        groups=groups,
+        before=before,
+        after=after,
+    )
+    walk.shortest = max(walk.shortest, out.skip + 1, reach + 1 - before - after)
+    index = np.arange(out.features)
+    axes = (flow.axes[0], (out.features,), (TIME,))
+    if flow.axes[0] == (1,):
+        index = index[None]
+    flow = Flow(out, axes, index, tail=tail)
+    return flow if a["input"].rank == 3 else replace(flow, axes=axes[1:], index=flow.index[0])
+
+
+def _one(a: Arguments, name: str, default: int) -> int:
+    found = a.get(name, default)
+    number = found[0] if isinstance(found, list) else found
+    if not isinstance(number, int):
+        raise Unfit(f"{name} is {found}")
+    return number
+
+
+def _padding(a: Arguments, flow: Flow, reach: int, stride: int) -> tuple[int, int]:
+    padding = a.get("padding", 0)
+    if padding == "same":
+        if stride != 1:
+            raise Unfit("padding='same' with a stride")
+        return flow.before + reach // 2, flow.after + reach - reach // 2
+    number = 0 if padding == "valid" else _one(a, "padding", 0)
+    return flow.before + number, flow.after + number
+
+
+@op("pad.default", "constant_pad_nd.default")
+def _pad(walk: Walk, a: Arguments) -> Any:
+    a.only(mode="constant")
+    if a.get("value", 0.0) != 0.0:
+        raise Unfit(f"it pads with {a['value']}, expected zeros")
+    flow, pads = a["self"], list(a["pad"])
+    if not isinstance(flow, Flow):
+        widths = [(0, 0)] * flow.ndim
+        for place in range(len(pads) // 2):
+            widths[-1 - place] = (pads[2 * place], pads[2 * place + 1])
+        return np.pad(flow, widths)
+    for place in range(len(pads) // 2):
+        before, after = pads[2 * place : 2 * place + 2]
+        axis = flow.rank - 1 - place
+        if not before and not after:
+            continue
+        if flow.axes[axis] != (TIME,):
+            raise Unfit(f"it pads axis {axis}, which is not time")
+        if after < 0 and flow.tail == -after and not before:
+            flow = replace(flow, tail=0)
+            continue
+        if before < 0 or after < 0 or flow.tail:
+            raise Unfit(f"it pads by {before} and {after} frames")
+        flow = replace(flow, before=flow.before + before, after=flow.after + after)
+    return flow

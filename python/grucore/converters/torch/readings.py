@@ -1,0 +1,280 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Finds out which axes of a graph's inputs are batch and time: those with which it all fits.
+
+Every assignment of meanings to axes is walked through the whole graph; operations refuse axes that
+they cannot mean. What is left is either one model, whose axes are then known, or a refusal.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from itertools import permutations
+from typing import Any
+
+from grucore._core import ConversionError
+from grucore.converters.build.folding import fold
+from grucore.converters.torch.aten import AtenGraph, InputSpec
+from grucore.converters.torch.ops import OPS
+from grucore.converters.torch.walk.axes import BATCH, TIME, Flow, Unfit
+from grucore.converters.torch.walk.walk import Meaning, Walk
+from grucore.graph.graph import Graph
+from grucore.proof.proof import LENGTHS
+
+__all__ = ["Reading", "fingerprint", "read", "readings"]
+
+MAX_ASSIGNMENTS = 4096
+IDS = ("int64", "int32")
+
+
+@dataclass(frozen=True)
+class Reading:
+    """A graph that is understood: the model, and what the tensors around it mean."""
+
+    graph: Graph
+    walked: Walk
+    outputs: tuple[Flow, ...]
+    kept: tuple[int, ...]
+
+    @property
+    def meanings(self) -> tuple[Meaning, ...]:
+        """Of the inputs."""
+        return self.walked.meanings
+
+    @property
+    def lengths(self) -> list[int]:
+        """Numbers of frames to prove it on: those of a proof, but none that it cannot take."""
+        return sorted({max(length, self.walked.shortest) for length in LENGTHS})
+
+    @property
+    def axes_text(self) -> str:
+        """The inputs and what their axes are."""
+        pairs = zip(self.walked.graph.inputs, self.meanings, strict=True)
+        return ", ".join(f"{spec.name} {meaning}" for spec, meaning in pairs)
+
+    @property
+    def in_steps(self) -> bool:
+        """Whether each call of the module is one frame."""
+        return self.walked.in_steps
+
+
+def readings(graph: AtenGraph) -> list[Reading]:
+    """Every way in which the graph can be understood; they differ in what they compute.
+
+    Raises `ConversionError` of the assignment that came furthest where there is none.
+    """
+    found: dict[Any, Reading] = {}
+    failure: tuple[tuple[bool, int], ConversionError] | None = None
+    for meanings, sizes in _assignments(graph.inputs):
+        walked = Walk(graph, tuple(meanings), dict(sizes), OPS)
+        try:
+            reading = finished(walked)
+        except ConversionError as error:
+            rank = (not walked.misread, walked.done)
+            if failure is None or rank > failure[0]:
+                failure = (rank, error)
+            continue
+        found.setdefault(fingerprint(reading), reading)
+    if not found:
+        if failure is None:
+            shapes = ", ".join(f"{spec.name} {spec.shape}" for spec in graph.inputs)
+            raise ConversionError(f"no axes of the inputs ({shapes}) can be batch and time")
+        raise failure[1]
+    # What goes for every row of a batch goes for rows that are called features as well.
+    batched = [each for each in found.values() if BATCH in each.walked.sizes]
+    return batched or list(found.values())
+
+
+def read(graph: AtenGraph, meanings: Sequence[Meaning]) -> Reading:
+    """The graph, understood with these meanings of its inputs."""
+    sizes = _sizes(graph.inputs, meanings)
+    if sizes is None:
+        raise ConversionError("the inputs disagree about batch or time")
+    return finished(Walk(graph, tuple(meanings), dict(sizes), OPS))
+
+
+def finished(walked: Walk) -> Reading:
+    """The model of a walk, and the meanings of its outputs."""
+    outputs = walked.run()
+    given: dict[str, Any] = {}
+    flows: list[Flow] = []
+    kept: list[int] = []
+    returned = set()
+    for number, output in enumerate(outputs):
+        if not isinstance(output, Flow):
+            raise ConversionError(f"output {number} does not depend on the input")
+        name = "y" if not given else f"y{len(given)}"
+        try:
+            flow = walked.whole(output)
+            if flow.is_state:
+                raise Unfit("it is an initial state")
+            made_of = _states_of(walked, flow)
+            returned.update(made_of)
+            if walked.in_steps and made_of:
+                continue  # the state that a stream carries itself
+            value = walked.ordered(flow)
+        except Unfit as problem:
+            raise ConversionError(f"output {number}: {problem}") from None
+        given[name] = value
+        flows.append(flow)
+        kept.append(number)
+    if walked.in_steps:
+        _check_steps(walked, returned)
+    if not given:
+        raise ConversionError("it has no output but its state")
+    unused = [
+        spec.name
+        for spec, m in zip(walked.graph.inputs, walked.meanings, strict=True)
+        if m.is_state and spec.name not in {name for name, _ in walked.states.values()}
+    ]
+    if unused:
+        raise ConversionError(f"input {unused[0]!r} is no sequence, and starts no GRU")
+    fold(walked.builder, [value.name for value in given.values()])
+    graph = walked.builder.finish(given, {})
+    alive = {node.name for node in graph.nodes}
+    walked.states = {name: row for name, row in walked.states.items() if name in alive}
+    return Reading(graph, walked, tuple(flows), tuple(kept))
+
+
+def _states_of(walked: Walk, flow: Flow) -> set[str]:
+    """The recurrent layers whose final states an output is, if it is nothing else."""
+    if not walked.in_steps or not walked.states:
+        return set()
+    names = {f"{node.output}": node for node in walked.builder.nodes}
+    wanted = [names[flow.value.name]] if flow.value.name in names else []
+    found: set[str] = set()
+    while wanted:
+        node = wanted.pop()
+        if node.name in walked.states:
+            found.add(node.name)
+        elif node.layer == "concat":
+            wanted += [names[name] for name in node.inputs if name in names]
+        else:
+            return set()
+    # A step's output and its state are one value; only what has the state's axes is the state.
+    shape = walked.shape(flow)
+    inputs = {
+        spec.shape
+        for spec in walked.graph.inputs
+        if spec.name in {walked.states[name][0] for name in found}
+    }
+    return found if shape in inputs else set()
+
+
+def _check_steps(walked: Walk, returned: set[str]) -> None:
+    for name, (state, row) in walked.states.items():
+        if name not in returned:
+            raise ConversionError(
+                f"row {row} of the state {state!r} goes into {name}, but no output gives it back"
+            )
+
+
+def fingerprint(reading: Reading) -> Any:
+    """Equal for readings that compute the same."""
+    graph = reading.graph
+    nodes = tuple(
+        (
+            type(node),
+            node.name,
+            node.inputs,
+            node.output,
+            node.attributes,
+            tuple((role, array.shape, array.tobytes()) for role, array in node.tensors().items()),
+        )
+        for node in graph.nodes
+    )
+    states = tuple(sorted(reading.walked.states.items()))
+    return nodes, graph.inputs, graph.outputs, states
+
+
+def _assignments(
+    inputs: Sequence[InputSpec],
+) -> Iterator[tuple[tuple[Meaning, ...], dict[str, int]]]:
+    count = 0
+    for meanings in _consistent(inputs, (), {}):
+        sizes = _sizes(inputs, meanings)
+        if sizes is None:
+            continue
+        count += 1
+        if count > MAX_ASSIGNMENTS:
+            raise ConversionError(f"{len(inputs)} inputs have too many possible meanings")
+        yield meanings, sizes
+
+
+def _consistent(
+    inputs: Sequence[InputSpec], before: tuple[Meaning, ...], sizes: dict[str, int]
+) -> Iterator[tuple[Meaning, ...]]:
+    """Meanings of all inputs that agree about the extents of batch and time."""
+    if len(before) == len(inputs):
+        yield before
+        return
+    spec = inputs[len(before)]
+    for meaning in _options(spec):
+        more = dict(sizes)
+        pairs = zip(spec.shape, meaning.axes, strict=True)
+        if all(
+            not isinstance(axis[0], str) or more.setdefault(axis[0], extent) == extent
+            for extent, axis in pairs
+        ):
+            yield from _consistent(inputs, (*before, meaning), more)
+
+
+def _sizes(inputs: Sequence[InputSpec], meanings: Sequence[Meaning]) -> dict[str, int] | None:
+    """The extents of batch and time, or None if the inputs disagree."""
+    sizes: dict[str, int] = {}
+    if all(meaning.is_state for meaning in meanings):
+        return None
+    timed = {
+        any(TIME in axis for axis in meaning.axes) for meaning in meanings if not meaning.is_state
+    }
+    if len(timed) > 1:
+        return None
+    stateless = not any(meaning.is_state for meaning in meanings)
+    if timed == {False} and stateless and not _are_frames(meanings):
+        return None
+    for spec, meaning in zip(inputs, meanings, strict=True):
+        for extent, axis in zip(spec.shape, meaning.axes, strict=True):
+            if isinstance(axis[0], str) and sizes.setdefault(axis[0], extent) != extent:
+                return None
+    batched = {any(BATCH in axis for axis in meaning.axes) for meaning in meanings}
+    return None if len(batched) > 1 and stateless else sizes
+
+
+def _are_frames(meanings: Sequence[Meaning]) -> bool:
+    """Whether each input is a frame of a model that carries no state at all."""
+    return all(any(BATCH in axis for axis in meaning.axes) for meaning in meanings)
+
+
+def _options(spec: InputSpec) -> Iterator[Meaning]:
+    """What the axes of an input can mean; the most usual first."""
+    rank = len(spec.shape)
+    roles = [(BATCH, TIME), (TIME,), (BATCH,), ()]
+    for wanted in roles:
+        if len(wanted) > rank:
+            continue
+        for places in permutations(range(rank), len(wanted)):
+            axes: list[tuple[Any, ...]] = [(extent,) for extent in spec.shape]
+            for place, role in zip(places, wanted, strict=True):
+                axes[place] = (role,)
+            yield Meaning(tuple(axes))
+            if TIME not in wanted and spec.dtype not in IDS and rank in (2, 3):
+                yield Meaning(tuple(axes), is_state=True)
+
+
+def source_entries(reading: Reading) -> dict[str, Any]:
+    """What the axes of inputs and outputs are, and which inputs are initial states."""
+    specs = list(zip(reading.walked.graph.inputs, reading.meanings, strict=True))
+    entries: dict[str, Any] = {
+        "axes": {spec.name: str(m) for spec, m in specs if not m.is_state},
+        "outputs": {
+            name: str(Meaning(flow.axes))
+            for name, flow in zip(reading.graph.outputs, reading.outputs, strict=True)
+        },
+    }
+    if len(entries["axes"]) == 1:
+        entries["axes"] = next(iter(entries["axes"].values()))
+    if reading.walked.states:
+        entries["states"] = {
+            f"{node}.h": f"{name}[{row}]" for node, (name, row) in reading.walked.states.items()
+        }
+    return entries

@@ -1,0 +1,224 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Live PyTorch objects: modules and state dicts. Torch itself is not imported here."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+import numpy as np
+
+from grucore._core import ConversionError
+from grucore.converters.torch.chain.layers import read_layers
+from grucore.converters.torch.chain.stages import choose
+from grucore.converters.torch.read.live_tensors import _qualified, to_array
+from grucore.converters.torch.sources.state_dict import convert_layers, graph_of, rebuilt_witness
+from grucore.graph.tensors import Array
+from grucore.proof.proof import Witness, prove
+from grucore.runtime.proof_record import Proof
+
+__all__ = [
+    "from_module",
+]
+
+GRU = "torch.nn.modules.rnn.GRU"
+CELL = "torch.nn.modules.rnn.GRUCell"
+# Hooks that only put an effective weight in place; any other may change what a module computes.
+KNOWN_HOOKS = ("torch.nn.utils.weight_norm.", "torch.nn.utils.prune.")
+
+
+def from_module(
+    obj: Any, *, example_inputs: Any = None, architecture: str | None = None
+) -> tuple[bytes, Proof]:
+    """The `.gru` bytes of a module or a state dict, and the proof.
+
+    ``example_inputs``: sequences to prove it on as well, in the layout of the module itself, or
+    (T, features) or (B, T, features) for a state dict. A module other than a bare nn.GRU or
+    nn.GRUCell is exported with them: the argument of its forward, or a tuple of all of them.
+    Raises `ConversionError` for whatever cannot be expressed, by name; TypeError for objects of no
+    such kind.
+    """
+    if isinstance(obj, Mapping):
+        state = {str(name): to_array(str(name), content) for name, content in obj.items()}
+        source = {"framework": "torch", "container": "state dict"}
+        examples = _sequences(example_inputs, batch_first=True)
+        layers = read_layers(state)
+        data, proof = convert_layers(layers, architecture, source, examples=examples)
+        assert proof is not None  # verified, since nobody said otherwise
+        return data, proof
+    kind = _kind(obj, with_examples=example_inputs is not None)
+    if kind is None:
+        if architecture is not None:
+            message = "architecture= is for state dicts, a module with example_inputs"
+            raise ConversionError(f"{message} has only one reading")
+        # Imported here: exporting is for whole modules only.
+        from grucore.converters.torch.sources.live_module import convert_module
+
+        return convert_module(obj, example_inputs)
+    if architecture is not None:
+        raise ConversionError(f"architecture= is for state dicts, {kind} has only one reading")
+    is_cell = kind == CELL
+    if not is_cell:
+        _check_gru(obj)
+    layers = read_layers(_effective_state(obj))
+    stages = choose(layers, None)
+    source = _source(obj, kind)
+    graph = graph_of(stages, layers, None, source)
+    batch_first = bool(getattr(obj, "batch_first", False))
+    if is_cell:
+        # A cell's example is one frame for each row.
+        examples = tuple(frame[None] for frame in _frames(example_inputs))
+    else:
+        examples = _sequences(example_inputs, batch_first=batch_first)
+    weight = next(iter(obj.parameters()))
+    version = sys.modules["torch"].__version__
+    against = f"{kind.rpartition('.')[2]} of torch {version}"
+    found = rebuilt_witness(stages)
+    witness, exact = found.witness, found.exact
+    if str(weight.device) == "cpu" and str(weight.dtype) in ("torch.float32", "torch.float64"):
+        witness = _cell_witness(obj) if is_cell else _gru_witness(obj, batch_first)
+    else:
+        # Half precision rounds each step, and other devices may use fewer bits than they say.
+        against += f" rebuilt in float32 on the CPU from {weight.dtype} on {weight.device}"
+    return prove(graph, witness, against, exact=exact, examples=examples)
+
+
+def _kind(obj: Any, *, with_examples: bool) -> str | None:
+    """The qualified class of a bare layer, a parametrized one counting as its base; None of a
+    module that is to be exported, for which there must be examples."""
+    cls = type(obj)
+    base = cls.__mro__[1] if len(cls.__mro__) > 1 else cls
+    if hasattr(obj, "parametrizations") and cls.__name__ == f"Parametrized{base.__name__}":
+        cls = base
+    name = _qualified(cls)
+    if name in (GRU, CELL):
+        if "forward" in vars(obj):
+            raise ConversionError("the module's forward has been replaced")
+        _check_hooks(obj)
+        return name
+    bases = [_qualified(base) for base in cls.__mro__]
+    if "quantized" in name:
+        raise ConversionError(f"{name} is quantized, expected the float module")
+    if (GRU in bases or CELL in bases) and not with_examples:
+        raise ConversionError(f"{name} is a subclass of nn.GRU, which may compute something else")
+    if "torch.nn.modules.module.Module" in bases:
+        if with_examples and not name.startswith("torch.jit."):
+            return None
+        inner = [
+            f"{path}: {type(child).__name__}"
+            for path, child in obj.named_modules()
+            if path and not list(child.children())
+        ]
+        raise ConversionError(
+            f"{name} is not nn.GRU or nn.GRUCell: pass example_inputs, the arguments of its "
+            "forward, or its state_dict() and an architecture. "
+            f"It holds {', '.join(inner[:12]) or 'no modules'}"
+        )
+    raise TypeError(f"a {name} is not a torch module or a state dict")
+
+
+def _check_hooks(obj: Any) -> None:
+    for kind in ("_forward_pre_hooks", "_forward_hooks"):
+        for hook in getattr(obj, kind, {}).values():
+            name = f"{_qualified(type(hook))}."
+            if not name.startswith(KNOWN_HOOKS):
+                raise ConversionError(f"the module has a hook in {kind}: {name.rstrip('.')}")
+
+
+def _check_gru(obj: Any) -> None:
+    if getattr(obj, "proj_size", 0):
+        raise ConversionError(f"proj_size is {obj.proj_size}, expected 0")
+    if obj.mode != "GRU":
+        raise ConversionError(f"mode is {obj.mode!r}, expected 'GRU'")
+
+
+def _effective_state(obj: Any) -> dict[str, Array]:
+    """The tensors as the module uses them now."""
+    state = {name: to_array(name, tensor) for name, tensor in obj.state_dict().items()}
+    parametrized = getattr(obj, "parametrizations", None)
+    if parametrized is None:
+        return state
+    plain = {name: array for name, array in state.items() if "parametrizations." not in name}
+    return plain | {name: to_array(name, getattr(obj, name)) for name in parametrized}
+
+
+def _source(obj: Any, kind: str) -> dict[str, Any]:
+    source: dict[str, Any] = {
+        "framework": "torch",
+        "version": sys.modules["torch"].__version__,
+        "container": kind.rpartition(".")[2],
+        "dtype": str(next(iter(obj.parameters())).dtype).removeprefix("torch."),
+    }
+    if kind == CELL:
+        source["axes"] = "(batch, features)"
+    else:
+        source["axes"] = "(batch, time, features)" if obj.batch_first else "(time, batch, features)"
+        if obj.dropout:
+            source["dropout"] = f"{obj.dropout} between layers in training, none at inference"
+    return source
+
+
+def _frames(example: Any) -> Sequence[Array]:
+    if example is None:
+        return ()
+    array = np.asarray(to_array("example_inputs", example), np.float32)
+    if array.ndim not in (1, 2):
+        raise ValueError(f"example_inputs has shape {array.shape}, expected (B, features)")
+    return tuple(np.atleast_2d(array))
+
+
+def _sequences(example: Any, *, batch_first: bool) -> tuple[Array, ...]:
+    if example is None:
+        return ()
+    if isinstance(example, tuple | list) and len(example) == 1:
+        example = example[0]
+    if isinstance(example, tuple | list):
+        raise ValueError(
+            f"example_inputs has {len(example)} arrays, expected one: no initial state"
+        )
+    array = np.asarray(to_array("example_inputs", example), np.float32)
+    if array.ndim == 2:
+        return (array,)
+    if array.ndim != 3:
+        raise ValueError(f"example_inputs has shape {array.shape}, expected two or three axes")
+    rows = array if batch_first else array.swapaxes(0, 1)
+    return tuple(np.ascontiguousarray(row) for row in rows)
+
+
+@contextmanager
+def _at_inference(obj: Any) -> Iterator[Any]:
+    """The module in eval mode and without gradients, then as it was."""
+    torch = sys.modules["torch"]
+    modes = [(module, module.training) for module in obj.modules()]
+    try:
+        obj.eval()
+        with torch.no_grad():
+            yield torch
+    finally:
+        for module, training in modes:
+            module.training = training
+
+
+def _gru_witness(obj: Any, batch_first: bool) -> Witness:
+    def run(x: Array) -> tuple[Array, ...]:
+        with _at_inference(obj) as torch:
+            batch = torch.from_numpy(x).to(next(iter(obj.parameters())).dtype)
+            y, _ = obj(batch[None] if batch_first else batch[:, None])
+            return ((y[0] if batch_first else y[:, 0]).numpy(),)
+
+    return run
+
+
+def _cell_witness(obj: Any) -> Witness:
+    def run(x: Array) -> tuple[Array, ...]:
+        with _at_inference(obj) as torch:
+            frames = torch.from_numpy(x).to(next(iter(obj.parameters())).dtype)
+            h, rows = None, []
+            for frame in frames:
+                h = obj(frame[None], h)
+                rows.append(h[0])
+            return (torch.stack(rows).numpy(),)
+
+    return run

@@ -1,0 +1,108 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Whole modules in files of torch.save and TorchScript: what they say, and a proof of it."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from typing import Any
+
+from grucore._core import ConversionError
+from grucore.converters.containers.pickle import Inert
+from grucore.converters.torch.aten import AtenGraph
+from grucore.converters.torch.chain.layers import read_layers
+from grucore.converters.torch.chain.sequential import is_plain, sequential_graph
+from grucore.converters.torch.read.modules import Tree, flattened, options_of, tree_of
+from grucore.converters.torch.readings import readings
+from grucore.proof.proof import finish, prove
+from grucore.runtime.proof_record import Proof
+from grucore.version import __version__
+
+__all__ = ["convert_tree", "lightning", "tree_in"]
+
+MAX_SETTINGS = 32
+
+
+def tree_in(checkpoint: Any) -> Tree | None:
+    """The module in a checkpoint: the object itself, or the only one in its dict; or None."""
+    if isinstance(checkpoint, Tree):
+        return checkpoint
+    if isinstance(checkpoint, Inert):
+        return tree_of(checkpoint)
+    if not isinstance(checkpoint, dict):
+        return None
+    modules = [each for each in checkpoint.values() if _is_module(each)]
+    return tree_of(modules[0]) if len(modules) == 1 else None
+
+
+def _is_module(found: Any) -> bool:
+    state = found.state if isinstance(found, Inert) else None
+    return isinstance(state, dict) and "_modules" in state and "_parameters" in state
+
+
+def lightning(checkpoint: Any) -> tuple[Mapping[str, Any], dict[str, Any]] | None:
+    """State dict and settings of a Lightning checkpoint, or None for anything else."""
+    if not isinstance(checkpoint, dict) or "pytorch-lightning_version" not in checkpoint:
+        return None
+    state = checkpoint.get("state_dict")
+    if not isinstance(state, dict):
+        raise ConversionError("a Lightning checkpoint without a state_dict")
+    given = checkpoint.get("hyper_parameters")
+    plain = given if isinstance(given, dict) else {}
+    settings = {
+        name[:80]: value if _fits_json(value) else str(value)[:200]
+        for name, value in list(plain.items())[:MAX_SETTINGS]
+        if isinstance(name, str) and isinstance(value, int | float | str) and _is_short(value)
+    }
+    return state, settings
+
+
+def _is_short(value: float | str) -> bool:
+    return not isinstance(value, int) or -(1 << 63) <= value < 1 << 63
+
+
+def _fits_json(value: float | str) -> bool:
+    """Whether JSON has it: infinite numbers, which some settings are, it has not."""
+    return len(value) <= 200 if isinstance(value, str) else math.isfinite(value)
+
+
+def convert_tree(
+    tree: Tree, architecture: str | None, source: Mapping[str, Any], *, verify: bool = True
+) -> tuple[bytes, Proof | None]:
+    """The `.gru` bytes of a module, and the proof (None without ``verify``).
+
+    Where its class is somebody's own, an architecture says how its layers follow each other;
+    without one, `ConversionError` lists those that fit.
+    """
+    from grucore.converters.torch.sources.state_dict import convert_layers
+
+    entries = {**source, "module": tree.kind}
+    if architecture is None and is_plain(tree):
+        return _convert_graph(sequential_graph(tree), entries, verify=verify)
+    try:
+        layers = read_layers(flattened(tree), options=options_of(tree))
+        return convert_layers(layers, architecture, entries, verify=verify)
+    except ConversionError as error:
+        if architecture is not None:
+            raise
+        message = f"a module of class {tree.kind}, whose code is not in the file or is not read"
+        raise ConversionError(f"{message}: {error}") from None
+
+
+def _convert_graph(
+    graph: AtenGraph, source: Mapping[str, Any], *, verify: bool
+) -> tuple[bytes, Proof | None]:
+    from grucore.converters.torch.readings import source_entries
+    from grucore.converters.torch.witness.witness import graph_witness
+
+    found = readings(graph)
+    if len(found) > 1:
+        axes = "; or ".join(each.axes_text for each in found[:4])
+        raise ConversionError(f"the axes of the inputs can mean several things: {axes}")
+    (reading,) = found
+    entries = {**source, **source_entries(reading)}
+    model = reading.graph.with_metadata(producer=f"grucore {__version__}", source=entries)
+    if not verify:
+        return finish(model), None
+    given = graph_witness(reading)
+    return prove(model, given.witness, given.against, exact=given.exact, lengths=reading.lengths)

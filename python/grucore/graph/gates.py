@@ -1,0 +1,112 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The one place that knows gate orders and bias conventions other than grucore's own r, z, n.
+
+Inside grucore a GRU has its rows in the order r, z, n and one bias. The reset-after cell needs four
+parts of bias (r, z, n of the input side, n of the recurrent side, which the reset gate multiplies);
+in the reset-before cell everything folds into three. Sums are made in float64 and rounded once.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from grucore.graph.tensors import Array
+
+__all__ = [
+    "fold_reset_after",
+    "fold_reset_before",
+    "from_cudnn_keras",
+    "from_keras",
+    "from_onnx",
+    "from_torch",
+    "rounded",
+]
+
+
+def rounded(array: Array) -> Array:
+    """The nearest float32 values; what is too large becomes infinite, which `Graph` refuses."""
+    with np.errstate(over="ignore"):
+        return np.ascontiguousarray(array, dtype=np.float32)
+
+
+def fold_reset_after(bias_ih: Array, bias_hh: Array) -> Array:
+    """(3 H,) and (3 H,) in the order r, z, n -> (4 H,) float32: r, z, n_input, n_recurrent."""
+    hidden = bias_ih.shape[0] // 3
+    total = np.asarray(bias_ih, np.float64) + np.asarray(bias_hh, np.float64)
+    parts = (total[: 2 * hidden], bias_ih[2 * hidden :], bias_hh[2 * hidden :])
+    return rounded(np.concatenate(parts))
+
+
+def fold_reset_before(bias_ih: Array, bias_hh: Array) -> Array:
+    """(3 H,) and (3 H,) in the order r, z, n -> (3 H,) float32."""
+    total = np.asarray(bias_ih, np.float64) + np.asarray(bias_hh, np.float64)
+    return rounded(total)
+
+
+def from_torch(
+    weight_ih: Array, weight_hh: Array, bias_ih: Array | None, bias_hh: Array | None
+) -> tuple[Array, Array, Array]:
+    """PyTorch's GRU, (3 H, I), (3 H, H), (3 H,), (3 H,) -> float32 weights and bias (4 H,).
+
+    PyTorch knows the reset-after cell alone, in the order r, z, n; without biases they are zero.
+    """
+    none = np.zeros(weight_hh.shape[0], np.float32)
+    bias = fold_reset_after(
+        none if bias_ih is None else bias_ih, none if bias_hh is None else bias_hh
+    )
+    return rounded(weight_ih), rounded(weight_hh), bias
+
+
+def _from_zrn(array: Array) -> Array:
+    """Rows in the order z, r, n -> r, z, n."""
+    z, r, n = np.split(array, 3)
+    return np.concatenate([r, z, n])
+
+
+def from_keras(
+    kernel: Array, recurrent_kernel: Array, bias: Array | None, *, reset_after: bool
+) -> tuple[Array, Array, Array]:
+    """Keras's GRU, (I, 3 H), (H, 3 H), in the order z, r, n -> float32 weights and bias.
+
+    Its ``bias``: (2, 3 H), of the input and the recurrent side, of the reset-after cell; (3 H,) of
+    the reset-before cell, whose biases are all of the input side; None for zeros. The result's:
+    (4 H,) or (3 H,).
+    """
+    none = np.zeros(kernel.shape[1], np.float32)
+    if bias is None:
+        bias_ih, bias_hh = none, none
+    elif reset_after:
+        bias_ih, bias_hh = (_from_zrn(part) for part in bias)
+    else:
+        bias_ih, bias_hh = _from_zrn(bias), none
+    fold = fold_reset_after if reset_after else fold_reset_before
+    weights = rounded(_from_zrn(kernel.T)), rounded(_from_zrn(recurrent_kernel.T))
+    return (*weights, fold(bias_ih, bias_hh))
+
+
+def from_cudnn_keras(
+    kernel: Array, recurrent_kernel: Array, bias: Array
+) -> tuple[Array, Array, Array]:
+    """Keras's CuDNNGRU -> what its GRU would have: (I, 3 H), (H, 3 H), (2, 3 H), order z, r, n.
+
+    cuDNN's matrices are (H, I) for each gate, row after row; Keras keeps their numbers in arrays of
+    the shape (I, H), and the biases of both sides one after the other, (6 H,).
+    """
+    kernels = [part.reshape(part.shape[::-1]).T for part in np.split(kernel, 3, axis=1)]
+    recurrent = [part.T for part in np.split(recurrent_kernel, 3, axis=1)]
+    joined = np.concatenate(kernels, axis=1), np.concatenate(recurrent, axis=1)
+    return (*joined, bias.reshape(2, -1))
+
+
+def from_onnx(
+    weight: Array, recurrence: Array, bias: Array, *, reset_after: bool
+) -> tuple[Array, Array, Array]:
+    """ONNX's GRU, one direction: W (3 H, I), R (3 H, H), B (6 H,) -> float32 weights and bias.
+
+    ONNX has the order z, r, h, and in B first the biases of the input side, then the others.
+    """
+    hidden = recurrence.shape[1]
+    rows = np.r_[hidden : 2 * hidden, :hidden, 2 * hidden : 3 * hidden]
+    fold = fold_reset_after if reset_after else fold_reset_before
+    folded = fold(bias[: 3 * hidden][rows], bias[3 * hidden :][rows])
+    return rounded(weight[rows]), rounded(recurrence[rows]), folded

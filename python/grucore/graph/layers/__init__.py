@@ -1,0 +1,89 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The layer kinds of a model: one class each, with attributes, tensors and their layouts.
+
+Every one takes ``name=``, ``inputs=`` (names of values) and ``output=`` (name of a value) besides
+what stands here; all arguments go by name, arrays are float32 unless said otherwise. weight,
+weight_ih, weight_hh and table may also be float16 or `Quantized` (`graph.weights`); Gru, Dense
+and Conv1d then take input_range=None as well, a float.
+
+    Gru(weight_ih (3 H, I), weight_hh (3 H, H), bias (4 H,) or (3 H,), cell=Cell.RESET_AFTER,
+        direction=Direction.FORWARD, gate_activation=Activation.SIGMOID,
+        activation=Activation.TANH, masked_output=MaskedOutput.REPEAT, initial_state=None (H,));
+        inputs: x, or x and a mask; rows in the order r, z, n
+    Dense(weight (out, in), bias (out,), activation=Activation.LINEAR)
+    Conv1d(weight (out, taps, in / groups), bias (out,), dilation=1, stride=1, groups=1,
+        before=0, after=0, activation=Activation.LINEAR); oldest tap first
+    Embedding(table (ids, width)); reads int32
+    Activate(activation, slope=None (features,))
+    Softmax(logarithm=False)
+    LayerNorm(scale (features,), shift (features,), epsilon)
+    Affine(scale (features,), shift (features,))
+    Binary(operation: Operation.ADD, SUBTRACT, MULTIPLY, MAXIMUM or MINIMUM); two inputs
+    Concat(); two or more inputs
+    Select(index (features,) int32)
+    Take(position=Position.LAST), Pool(pooling=Pooling.MEAN); one value per sequence
+    Pool1d(taps, stride=1, pooling=Pooling.MEAN); over a window of frames
+    Mask(bits=0); bits=float32_bits(number) where it reads float32
+    Flip()
+
+`Node.written` gives the value that a layer writes: ``node.written(*inputs)``.
+"""
+
+from __future__ import annotations
+
+from grucore.graph.layers.activations import Activation, ActivationCode
+from grucore.graph.layers.combine import Binary, Concat, Embedding, Operation, Select
+from grucore.graph.layers.dense import Conv1d, Dense
+from grucore.graph.layers.features import Activate, Affine, LayerNorm, Softmax
+from grucore.graph.layers.gru import Cell, Direction, Gru, MaskedOutput
+from grucore.graph.layers.time import Flip, Mask, Pool, Pool1d, Pooling, Position, Take
+from grucore.graph.node import Node
+
+__all__ = [
+    "KINDS",
+    "Activate",
+    "Activation",
+    "ActivationCode",
+    "Affine",
+    "Binary",
+    "Cell",
+    "Concat",
+    "Conv1d",
+    "Dense",
+    "Direction",
+    "Embedding",
+    "Flip",
+    "Gru",
+    "LayerNorm",
+    "Mask",
+    "MaskedOutput",
+    "Operation",
+    "Pool",
+    "Pool1d",
+    "Pooling",
+    "Position",
+    "Select",
+    "Softmax",
+    "Take",
+]
+
+# The one list of layer kinds: the reader, the writer and the reference go by it.
+_CLASSES: tuple[type[Node], ...] = (
+    Gru,
+    Dense,
+    Take,
+    Concat,
+    Embedding,
+    Activate,
+    Softmax,
+    LayerNorm,
+    Affine,
+    Binary,
+    Select,
+    Pool,
+    Mask,
+    Flip,
+    Conv1d,
+    Pool1d,
+)
+KINDS: dict[int, type[Node]] = {cls.kind: cls for cls in _CLASSES}

@@ -1,0 +1,141 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Activations: a code and up to two parameters, three attribute words in the file."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from enum import IntEnum
+from typing import ClassVar
+
+import numpy as np
+
+from grucore.graph.layers.checks import check_code
+from grucore.graph.node import Defect, float32_bits, float32_of
+
+__all__ = ["Activation", "ActivationCode", "check_activation"]
+
+
+class ActivationCode(IntEnum):
+    """Codes of docs/format.md, which has the formulas."""
+
+    LINEAR = 0
+    SIGMOID = 1
+    TANH = 2
+    RELU = 3
+    LEAKY_RELU = 4
+    ELU = 5
+    HARD_SIGMOID = 6
+    SOFTSIGN = 7
+    SOFTPLUS = 8
+    GELU = 9
+    GELU_TANH = 10
+    SILU = 11
+    HARD_SWISH = 12
+    CLIP = 13
+    EXP = 14
+
+
+_PARAMETERS = {
+    ActivationCode.LEAKY_RELU: 1,
+    ActivationCode.ELU: 1,
+    ActivationCode.HARD_SIGMOID: 2,
+    ActivationCode.CLIP: 2,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Activation:
+    """A function of one number; ``alpha`` and ``beta`` are rounded to float32.
+
+    Those without parameters are constants (`Activation.TANH`), the others functions, without
+    defaults since no two frameworks agree on one: `leaky_relu`, `elu`, `hard_sigmoid`, `clip`.
+    """
+
+    code: ActivationCode
+    alpha: float = 0.0
+    beta: float = 0.0
+
+    LINEAR: ClassVar[Activation]
+    SIGMOID: ClassVar[Activation]
+    TANH: ClassVar[Activation]
+    RELU: ClassVar[Activation]
+    SOFTSIGN: ClassVar[Activation]
+    SOFTPLUS: ClassVar[Activation]
+    GELU: ClassVar[Activation]
+    GELU_TANH: ClassVar[Activation]
+    SILU: ClassVar[Activation]
+    HARD_SWISH: ClassVar[Activation]
+    EXP: ClassVar[Activation]
+
+    def __post_init__(self) -> None:
+        for name in ("alpha", "beta"):
+            with np.errstate(over="ignore"):
+                rounded = float(np.float32(getattr(self, name)))
+            object.__setattr__(self, name, rounded)
+
+    @classmethod
+    def leaky_relu(cls, alpha: float) -> Activation:
+        """``x < 0 ? alpha x : x``."""
+        return cls(ActivationCode.LEAKY_RELU, alpha)
+
+    @classmethod
+    def elu(cls, alpha: float) -> Activation:
+        """``x < 0 ? alpha (exp(x) - 1) : x``."""
+        return cls(ActivationCode.ELU, alpha)
+
+    @classmethod
+    def hard_sigmoid(cls, alpha: float, beta: float) -> Activation:
+        """``clip(alpha x + beta, 0, 1)``: Keras 3 and torch 1/6, Keras 1 and 2 and ONNX 0.2."""
+        return cls(ActivationCode.HARD_SIGMOID, alpha, beta)
+
+    @classmethod
+    def clip(cls, least: float, most: float) -> Activation:
+        """``x`` within [least, most]; either may be infinite."""
+        return cls(ActivationCode.CLIP, least, most)
+
+    @property
+    def name(self) -> str:
+        """As in docs/format.md: "hard_sigmoid"."""
+        return self.code.name.lower()
+
+    @property
+    def words(self) -> tuple[int, int, int]:
+        """The attribute words."""
+        return int(self.code), float32_bits(self.alpha), float32_bits(self.beta)
+
+    @classmethod
+    def of_words(cls, words: Sequence[int]) -> Activation:
+        """The inverse of `words`, which are checked."""
+        return cls(ActivationCode(words[0]), float32_of(words[1]), float32_of(words[2]))
+
+    def __str__(self) -> str:
+        used = (self.alpha, self.beta)[: _PARAMETERS.get(self.code, 0)]
+        parameters = ", ".join(f"{number:.6g}" for number in used)
+        return f"{self.name}({parameters})" if parameters else self.name
+
+
+for _code in ActivationCode:
+    if _code not in _PARAMETERS:
+        setattr(Activation, _code.name, Activation(_code))
+
+
+def check_activation(
+    words: Sequence[int], first: int, what: str, codes: int = len(ActivationCode)
+) -> None:
+    """Raise `Defect` unless the three words from ``first`` on are one of the first ``codes``."""
+    code = ActivationCode(check_code(ActivationCode, words, first, what))
+    if code >= codes:
+        message = f"{what} is {code.name.lower()}, expected a code below {codes}"
+        raise Defect("kBadAttribute", message, first)
+    used = _PARAMETERS.get(code, 0)
+    for place, name in enumerate(("alpha", "beta")):
+        index = first + 1 + place
+        number = float32_of(words[index])
+        if place >= used and words[index] != 0:
+            message = f"{what}, {code.name.lower()}, has {name} {number}, expected none"
+            raise Defect("kBadAttribute", message, index)
+        if not math.isfinite(number) and (code is not ActivationCode.CLIP or math.isnan(number)):
+            message = f"{what}, {code.name.lower()}, has {name} {number}, expected a number"
+            raise Defect("kBadAttribute", message, index)

@@ -1,0 +1,171 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Layers that bring features together or apart: concat, binary, select, embedding."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from enum import IntEnum
+from typing import Any, ClassVar
+
+from grucore.graph.layers.checks import (
+    check_arity,
+    check_clock,
+    check_code,
+    check_dtype,
+    check_features,
+    check_float32,
+)
+from grucore.graph.node import Defect, Node, Value
+from grucore.graph.tensors import Array, Dtype, Layout, Role, Slot
+from grucore.graph.weights import Weight
+
+__all__ = ["Binary", "Concat", "Embedding", "Operation", "Select"]
+
+
+class Operation(IntEnum):
+    """What becomes of two numbers."""
+
+    ADD = 0
+    SUBTRACT = 1
+    MULTIPLY = 2
+    MAXIMUM = 3
+    MINIMUM = 4
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class Concat(Node):
+    """Several values of one dtype and clock side by side."""
+
+    kind: ClassVar[int] = 4
+    layer: ClassVar[str] = "concat"
+
+    def written(self, *inputs: Value) -> Value:
+        total = sum(value.features for value in inputs)
+        return replace(inputs[0], name=self.output, features=total)
+
+    @classmethod
+    def check(cls, words: Sequence[int], inputs: Sequence[Value], output: Value) -> None:
+        check_arity(inputs, 2, None)
+        for value in inputs:
+            check_dtype(value, output)
+            check_clock(value, output)
+        total = sum(value.features for value in inputs)
+        if total != output.features:
+            raise Defect(
+                "kBadShape", f"the inputs have {total} features, the output {output.features}"
+            )
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class Binary(Node):
+    """Two values into one, element by element: the first ``operation`` the second."""
+
+    operation: Operation
+
+    kind: ClassVar[int] = 10
+    layer: ClassVar[str] = "binary"
+    attribute_count: ClassVar[int] = 1
+
+    @property
+    def attributes(self) -> tuple[int, ...]:
+        return (int(self.operation),)
+
+    @classmethod
+    def check(cls, words: Sequence[int], inputs: Sequence[Value], output: Value) -> None:
+        check_arity(inputs, 2, 2)
+        check_float32(*inputs, output)
+        for value in inputs:
+            check_clock(value, output)
+            check_features(value, output)
+        check_code(Operation, words, 0, "the operation")
+
+    @classmethod
+    def settings(cls, words: Sequence[int], tensors: Mapping[Role, Any]) -> dict[str, Any]:
+        return {"operation": Operation(words[0])}
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class Select(Node):
+    """Features picked by ``index`` (features,), int32: slices, permutations, repetitions."""
+
+    index: Array
+
+    kind: ClassVar[int] = 11
+    layer: ClassVar[str] = "select"
+
+    def written(self, *inputs: Value) -> Value:
+        return replace(inputs[0], name=self.output, features=len(self.index))
+
+    def tensors(self) -> dict[Role, Weight]:
+        return {Role.INDEX: self.index}
+
+    @classmethod
+    def check(cls, words: Sequence[int], inputs: Sequence[Value], output: Value) -> None:
+        check_arity(inputs, 1, 1)
+        check_dtype(inputs[0], output)
+        check_clock(inputs[0], output)
+
+    @classmethod
+    def slots(
+        cls, words: Sequence[int], inputs: Sequence[Value], output: Value
+    ) -> tuple[Slot, ...]:
+        return (Slot(Role.INDEX, (output.features,), dtype=Dtype.INT32),)
+
+    @classmethod
+    def check_tensors(
+        cls, words: Sequence[int], inputs: Sequence[Value], tensors: Mapping[Role, Any]
+    ) -> None:
+        index, features = tensors[Role.INDEX], inputs[0].features
+        for number in index[(index < 0) | (index >= features)][:1]:
+            message = f"picks feature {number} of value {inputs[0].name!r}, which has {features}"
+            raise Defect("kBadIndex", message, tensor=Role.INDEX)
+
+    @classmethod
+    def settings(cls, words: Sequence[int], tensors: Mapping[Role, Any]) -> dict[str, Any]:
+        return {"index": tensors[Role.INDEX]}
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class Embedding(Node):
+    """For each int32 id its row of ``table`` (ids, width), side by side; 0 for a foreign id.
+
+    ``table``: float32, float16 or int8.
+    """
+
+    table: Weight
+
+    kind: ClassVar[int] = 5
+    layer: ClassVar[str] = "embedding"
+
+    def written(self, *inputs: Value) -> Value:
+        features = inputs[0].features * int(self.table.shape[1])
+        return replace(inputs[0], name=self.output, dtype=Dtype.FLOAT32, features=features)
+
+    def tensors(self) -> dict[Role, Weight]:
+        return {Role.TABLE: self.table}
+
+    @classmethod
+    def check(cls, words: Sequence[int], inputs: Sequence[Value], output: Value) -> None:
+        check_arity(inputs, 1, 1)
+        if inputs[0].dtype is not Dtype.INT32:
+            message = f"value {inputs[0].name!r} is {inputs[0].dtype.name}, not INT32"
+            raise Defect("kBadShape", message)
+        check_float32(output)
+        check_clock(inputs[0], output)
+        if output.features % inputs[0].features:
+            message = f"value {output.name!r} has {output.features} features"
+            raise Defect("kBadShape", f"{message} for {inputs[0].features} ids")
+
+    @classmethod
+    def slots(
+        cls, words: Sequence[int], inputs: Sequence[Value], output: Value
+    ) -> tuple[Slot, ...]:
+        # Any number of ids.
+        width = output.features // inputs[0].features
+        slot = Slot(Role.TABLE, (0, width), Layout.ROWS)
+        return (slot._replace(others=(Dtype.FLOAT16, Dtype.INT8)),)
+
+    @classmethod
+    def settings(cls, words: Sequence[int], tensors: Mapping[Role, Any]) -> dict[str, Any]:
+        return {"table": tensors[Role.TABLE]}

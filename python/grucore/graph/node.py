@@ -1,0 +1,179 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What all layers share: values, the tensors of a layer, the class Node."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from enum import IntEnum
+from typing import TYPE_CHECKING, Any, ClassVar, Self
+
+import numpy as np
+
+from grucore.graph.tensors import Dtype, Role, Slot
+
+if TYPE_CHECKING:
+    from grucore.graph.weights import Weight
+
+__all__ = [
+    "MAX_FEATURES",
+    "MAX_SKIP",
+    "Defect",
+    "Node",
+    "Rate",
+    "Value",
+    "float32_bits",
+    "float32_of",
+]
+
+
+MAX_FEATURES = 1 << 20
+MAX_SKIP = 1 << 20
+
+
+class Rate(IntEnum):
+    """How often a value is written."""
+
+    FRAME = 0
+    PERIOD = 1
+    SEQUENCE = 2
+
+
+@dataclass(frozen=True, slots=True)
+class Value:
+    """What flows along an edge of the graph.
+
+    Frame t of the model's input has a value where ``t >= skip`` and ``(t - skip) % period == 0``.
+    ``period`` is 1 except at rate PERIOD; at rate SEQUENCE there is one value for all frames.
+    """
+
+    name: str
+    features: int
+    dtype: Dtype = Dtype.FLOAT32
+    rate: Rate = Rate.FRAME
+    period: int = 1
+    skip: int = 0
+
+    @property
+    def clock(self) -> tuple[Rate, int, int]:
+        """Which frames have a value."""
+        return self.rate, self.period, self.skip
+
+    def count(self, frames: int) -> int:
+        """Values that the first ``frames`` frames give: at most 1 per frame, 1 per sequence."""
+        if self.rate is Rate.SEQUENCE:
+            return 1
+        return max(0, -(-(frames - self.skip) // self.period))
+
+    def shape(self, frames: int) -> tuple[int, ...]:
+        """Of the array for so many frames: (values, features), or (features,) per sequence."""
+        per_sequence = self.rate is Rate.SEQUENCE
+        return (self.features,) if per_sequence else (self.count(frames), self.features)
+
+    def per_sequence(self) -> Value:
+        """The same once per sequence."""
+        return replace(self, rate=Rate.SEQUENCE, period=1, skip=0)
+
+
+class Defect(Exception):
+    """Why a layer is impossible: a Status name, a sentence, the attribute or tensor at fault."""
+
+    def __init__(
+        self,
+        status: str,
+        message: str,
+        attribute: int | None = None,
+        *,
+        tensor: Role | None = None,
+    ) -> None:
+        super().__init__(message)
+        self.status = status
+        self.attribute = attribute
+        self.tensor = tensor
+
+
+def float32_bits(number: float) -> int:
+    """The attribute word of a float32."""
+    return int(np.float32(number).view(np.uint32))
+
+
+def float32_of(word: int) -> float:
+    """The inverse of `float32_bits`."""
+    return float(np.uint32(word).view(np.float32))
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class Node(ABC):
+    """A layer: the values that it reads and the one that it writes, by name.
+
+    ``kind`` is its number in the file, ``layer`` its name; both stand in docs/format.md. What it
+    carries from frame to frame, where users see that, is called ``name + state_suffix``.
+    """
+
+    name: str
+    inputs: tuple[str, ...]
+    output: str
+
+    kind: ClassVar[int]
+    layer: ClassVar[str]
+    attribute_count: ClassVar[int] = 0
+    state_suffix: ClassVar[str] = ""
+
+    @property
+    def attributes(self) -> tuple[int, ...]:
+        """The words that stand in the file for the attributes."""
+        return ()
+
+    def tensors(self) -> dict[Role, Weight]:
+        """The tensors in the shapes in which the file stores them, by ascending role."""
+        return {}
+
+    @property
+    def streamable(self) -> bool:
+        """Whether a frame of output needs no later frame of input."""
+        return True
+
+    @property
+    def multiply_adds(self) -> int:
+        """Multiply-adds of one value of the output."""
+        return 0
+
+    def written(self, *inputs: Value) -> Value:
+        """The value that this layer writes, called ``output``, if it reads these."""
+        return replace(inputs[0], name=self.output)
+
+    @classmethod
+    @abstractmethod
+    def check(cls, words: Sequence[int], inputs: Sequence[Value], output: Value) -> None:
+        """Raise `Defect` where attributes, inputs and output do not fit together."""
+
+    @classmethod
+    def slots(
+        cls, words: Sequence[int], inputs: Sequence[Value], output: Value
+    ) -> tuple[Slot, ...]:
+        """The tensors of a layer with these (checked) attributes and values, by ascending role."""
+        return ()
+
+    @classmethod  # noqa: B027  (most layers have nothing to say here)
+    def check_tensors(
+        cls, words: Sequence[int], inputs: Sequence[Value], tensors: Mapping[Role, Any]
+    ) -> None:
+        """Raise `Defect` where what stands in tensors of the right shapes is impossible."""
+
+    @classmethod
+    def settings(cls, words: Sequence[int], tensors: Mapping[Role, Any]) -> dict[str, Any]:
+        """The arguments that checked words and tensors stand for: what undoes both."""
+        return {}
+
+    @classmethod
+    def build(
+        cls,
+        name: str,
+        inputs: tuple[str, ...],
+        output: str,
+        words: Sequence[int],
+        tensors: Mapping[Role, Weight],
+    ) -> Self:
+        """The node of checked words and tensors: the inverse of `attributes` and `tensors`."""
+        return cls(name=name, inputs=inputs, output=output, **cls.settings(words, tensors))

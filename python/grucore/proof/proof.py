@@ -1,0 +1,184 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The proof of a conversion: engine and source on the same inputs, and the largest difference.
+
+The bound is 2e-6 of the output's scale where the source was run in float64, and 1e-5 where it was
+run in float32, some of whose functions in the frameworks are no better. The scale is the largest
+number that the output has in the sequence. Where float32 cannot keep to that, because the model
+amplifies whatever is a little off, the bound is 8 times what rounding alone makes of this model on
+this sequence (`_sensitivity`); and since a wrong conversion could hide under a loose bound, some
+sequence must do with 1e-4 of the scale.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass, field, replace
+from typing import TypeAlias
+
+import numpy as np
+
+from grucore._core import ConversionError
+from grucore.fileformat import write
+from grucore.graph.graph import Graph, TestVector
+from grucore.graph.tensors import Array
+from grucore.proof.sensitivity import Rounding
+from grucore.proof.signals import LENGTHS, sequences, test_inputs
+from grucore.runtime.loaded import Loaded
+from grucore.runtime.proof_record import Proof
+from grucore.runtime.run import run
+
+__all__ = [
+    "BOUND",
+    "BOUND_FLOAT32",
+    "LENGTHS",
+    "Witness",
+    "finish",
+    "prove",
+    "sequences",
+]
+
+Witness: TypeAlias = Callable[..., tuple[Array, ...]]
+"""Gives the outputs of the source for one sequence: called with an array (T, features) for each
+input of the graph, float32 or int32. Float64 comes from a source that was run in float64."""
+
+BOUND = 2e-6
+BOUND_FLOAT32 = 1e-5
+TEST_FRAMES, MOST_TEST_FRAMES = 16, 4096
+ROUNDINGS = 8
+LOOSEST = 1e-4
+TELLING_FRAMES = 3  # fewer say little about what a state does
+# The part of the largest number in all sequences that one of small numbers is measured by.
+LEAST_SCALE = 1e-3
+
+
+@dataclass(slots=True)
+class _Comparison:
+    """An output on one sequence: the difference, and what it may be, as parts of the scale."""
+
+    name: str
+    difference: float
+    bound: float
+    frames: int
+    rounding: float = 0.0
+
+    @property
+    def nearness(self) -> float:
+        return self.difference / self.bound
+
+
+@dataclass(slots=True)
+class _Trial:
+    """A sequence, and what the engine and each witness made of it."""
+
+    xs: tuple[Array, ...]
+    ours: tuple[Array, ...]
+    theirs: list[tuple[Array, ...]] = field(default_factory=list)
+
+
+def prove(
+    graph: Graph,
+    witness: Witness,
+    against: str,
+    *,
+    exact: Witness | None = None,
+    examples: Sequence[Array | tuple[Array, ...]] = (),
+    lengths: Sequence[int] = LENGTHS,
+) -> tuple[bytes, Proof]:
+    """The file of a graph, with proof and test vector in it, and the proof.
+
+    ``exact``: a second witness, the source in float64. ``examples``: sequences (T, features), or a
+    tuple of these for several inputs, to compare on, besides generated ones of these ``lengths``
+    within [-4, 4]. Raises `ConversionError` if a difference is above the bound, or if rounding
+    moves the model so much that no comparison says anything.
+    """
+    model = Loaded(write(graph))
+    trials: list[_Trial] = []
+    for example in (*sequences(graph, lengths), *examples):
+        xs = example if isinstance(example, tuple) else (example,)
+        trial = _Trial(xs, run(model, xs))
+        trial.theirs = [each(*xs) for each in (witness, exact) if each is not None]
+        trials.append(trial)
+    found = list(_comparisons(graph, trials))
+    frames = sum(len(trial.xs[0]) for trial in trials)
+    proof = _summary(against, found, frames)
+    if any(not each.difference <= each.bound for each in found):
+        raise ConversionError(f"the converted model does not agree with its source: {proof}")
+    longest = max(len(trial.xs[0]) for trial in trials)
+    for name in graph.outputs:
+        telling = min(
+            each.bound
+            for each in found
+            if each.name == name and each.frames >= min(TELLING_FRAMES, longest)
+        )
+        if telling > LOOSEST:
+            moved, most = telling / ROUNDINGS, LOOSEST / ROUNDINGS
+            raise ConversionError(
+                f"nothing can be proved of output {name!r}: rounding alone moves it by "
+                f"{moved:.2g} of its scale, expected at most {most:g}: "
+                "verify=False (--no-verify) converts without a proof"
+            )
+    return finish(graph.with_metadata(proof=asdict(proof))), proof
+
+
+def finish(graph: Graph) -> bytes:
+    """The file of a graph, with a test vector of the engine's own outputs.
+
+    Without one if its outputs begin so late that the vector would be large.
+    """
+    frames = TEST_FRAMES + max(graph.value(name).skip for name in graph.outputs)
+    if frames > MOST_TEST_FRAMES:
+        return write(replace(graph, test=None))
+    model = Loaded(write(graph))
+    if model.numerics == "muladd":
+        model = Loaded(write(graph), isa="scalar")  # fused on every machine
+    inputs = test_inputs(graph, frames)
+    return write(replace(graph, test=TestVector(inputs, run(model, inputs))))
+
+
+def _comparisons(graph: Graph, trials: Sequence[_Trial]) -> list[_Comparison]:
+    rounding = Rounding(graph)
+    found: list[_Comparison] = []
+    for place, name in enumerate(graph.outputs):
+        sizes = [max(_size(theirs[place]) for theirs in trial.theirs) for trial in trials]
+        least = max(sizes) * LEAST_SCALE
+        for trial, size in zip(trials, sizes, strict=True):
+            scale = max(size, least) or 1.0
+            for theirs in trial.theirs:
+                difference = _difference(name, trial.ours[place], theirs[place]) / scale
+                bound = BOUND if theirs[place].dtype == np.float64 else BOUND_FLOAT32
+                one = _Comparison(name, difference, bound, len(trial.xs[0]))
+                if not difference <= bound:
+                    one.rounding = rounding(trial.xs)[place] / scale
+                    one.bound = max(bound, ROUNDINGS * one.rounding)
+                found.append(one)
+    return found
+
+
+def _summary(against: str, found: Sequence[_Comparison], frames: int) -> Proof:
+    failed = [each for each in found if not each.difference <= each.bound]
+    telling = [each for each in found if each.bound <= LOOSEST]
+    nearest = sorted(failed or telling or found, key=lambda each: each.nearness)
+    return Proof(
+        against,
+        nearest[-1].difference,
+        nearest[-1].bound,
+        frames,
+        {each.name: each.difference for each in nearest},  # of each name the last one stays
+        max(each.rounding for each in found),
+    )
+
+
+def _size(array: Array) -> float:
+    return float(np.abs(array[np.isfinite(array)]).max(initial=0.0))
+
+
+def _difference(name: str, mine: Array, other: Array) -> float:
+    if mine.shape != other.shape:
+        message = f"output {name!r} has shape {mine.shape}, the source gives {other.shape}"
+        raise ConversionError(f"the converted model does not agree with its source: {message}")
+    with np.errstate(over="ignore", invalid="ignore"):
+        difference = np.abs(mine.astype(np.float64) - other.astype(np.float64))
+        # What is too large for float32 is infinite in both.
+        difference = np.where(mine == other.astype(np.float32), 0.0, difference)
+    largest = float(difference.max(initial=0.0))
+    return float("inf") if np.isnan(largest) else largest

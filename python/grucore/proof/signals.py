@@ -1,0 +1,90 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The sequences on which a proof compares: noise of several sizes, and what noise never is."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+import numpy as np
+
+from grucore.graph.graph import Graph
+from grucore.graph.layers import Embedding
+from grucore.graph.tensors import Array, Dtype
+
+__all__ = ["LENGTHS", "noise", "sequences", "test_inputs"]
+
+LARGEST_INPUT = 4.0
+LENGTHS = (1, 2, 3, 17, 60, 200)
+SIZES = (1.0, 0.1, 4.0)
+ODD_FRAMES = 48
+SEED = 20240229
+
+
+def sequences(graph: Graph, lengths: Sequence[int] = LENGTHS) -> Iterator[tuple[Array, ...]]:
+    """Arrays (T, features), one for each input: noise, then silence, steps, extremes, an impulse.
+
+    A model that knows one length only is compared on that one, with noise of each size.
+    """
+    generator = np.random.default_rng(SEED)
+    several = tuple(lengths) if len(lengths) > 1 else (lengths[0],) * len(SIZES)
+    for place, length in enumerate(several):
+        size = SIZES[place % len(SIZES)]
+        yield tuple(noise(graph, name, length, size, generator) for name in graph.inputs)
+    length = ODD_FRAMES if len(lengths) > 1 else lengths[0]
+    yield tuple(_odd(graph, name, length, generator) for name in graph.inputs)
+
+
+def test_inputs(graph: Graph, frames: int) -> tuple[Array, ...]:
+    """The inputs of the test vector that goes into the file."""
+    generator = np.random.default_rng(SEED)
+    return tuple(
+        _ids(graph, name, frames, generator)
+        if graph.value(name).dtype is Dtype.INT32
+        else generator.uniform(-2, 2, (frames, graph.value(name).features)).astype(np.float32)
+        for name in graph.inputs
+    )
+
+
+def noise(
+    graph: Graph, name: str, length: int, size: float, generator: np.random.Generator
+) -> Array:
+    """Frames (length, features) of an input: normal within [-4, 4], or ids that there are."""
+    value = graph.value(name)
+    if value.dtype is Dtype.INT32:
+        return _ids(graph, name, length, generator)
+    frames = generator.standard_normal((length, value.features)) * size
+    return frames.clip(-LARGEST_INPUT, LARGEST_INPUT).astype(np.float32)
+
+
+def _odd(graph: Graph, name: str, length: int, generator: np.random.Generator) -> Array:
+    value = graph.value(name)
+    if value.dtype is Dtype.INT32:
+        return _ids(graph, name, length, generator)
+    odd = np.zeros((max(length, ODD_FRAMES), value.features), np.float32)
+    odd[8] = 1.0
+    odd[16:24] = LARGEST_INPUT
+    odd[24:32] = -LARGEST_INPUT
+    odd[32:40, ::2] = np.float32(2**-24)
+    odd[40:48] = np.linspace(-1, 1, 8, dtype=np.float32)[:, None]
+    return odd[:length]
+
+
+def _ids(graph: Graph, name: str, length: int, generator: np.random.Generator) -> Array:
+    """Ids that all the embeddings which read this input have, 0 more often than by chance."""
+    tables = [
+        len(node.table)
+        for node in graph.nodes
+        if isinstance(node, Embedding) and name in _sources(graph, node.inputs[0])
+    ]
+    shape = (length, graph.value(name).features)
+    ids = generator.integers(0, min(tables, default=2), shape)
+    return np.where(generator.random(shape) < 0.2, 0, ids).astype(np.int32)
+
+
+def _sources(graph: Graph, name: str) -> set[str]:
+    """The value and all those that it is made of."""
+    found = {name}
+    for node in reversed(graph.nodes):
+        if node.output in found:
+            found.update(node.inputs)
+    return found

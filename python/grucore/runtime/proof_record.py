@@ -1,0 +1,41 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The record of a proof, as a file keeps it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
+from typing import Any, Self
+
+
+@dataclass(frozen=True, slots=True)
+class Proof:
+    """What was compared: ``against`` what, on how many frames, and what came out.
+
+    All numbers are parts of the output's scale. ``largest_difference`` and ``bound`` are those of
+    the comparison that came nearest to its bound, ``differences`` has it for each output: of those
+    whose bound says something. ``rounding`` is the most that rounding alone does to an output in
+    any sequence, 0 where nobody had to ask.
+    """
+
+    against: str
+    largest_difference: float
+    bound: float
+    frames: int
+    differences: dict[str, float]
+    rounding: float = 0.0
+
+    @classmethod
+    def read(cls, entries: Mapping[str, Any]) -> Self:
+        """The proof in a file's metadata, in which a later release may have put more."""
+        known = {each.name for each in fields(cls)}
+        return cls(**{name: value for name, value in entries.items() if name in known})
+
+    def __str__(self) -> str:
+        text = (
+            f"largest difference {self.largest_difference:.2g} of the output's scale "
+            f"(bound {self.bound:.2g}) over {self.frames} frames against {self.against}"
+        )
+        if self.rounding:
+            text += f"; rounding alone moves some sequences by {self.rounding:.2g}"
+        return text

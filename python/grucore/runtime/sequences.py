@@ -1,0 +1,284 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Whole sequences: their layout in memory, and how a batch is cut into streams and threads."""
+
+from __future__ import annotations
+
+import functools
+import operator
+from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any, NoReturn
+
+import numpy as np
+
+from grucore import _core
+from grucore.runtime.arrays import (
+    Array,
+    Numbers,
+    apart,
+    as_input,
+    check_out,
+    check_shape,
+    find_nonfinite,
+    gather,
+    is_ids,
+    lengths_of,
+    outputs_of,
+)
+from grucore.runtime.loaded import Loaded
+from grucore.runtime.memory import check_memory
+from grucore.runtime.states import Indexed, from_dict, new_states, to_dict
+
+# Memory of a stream that may choose its block (measured: a quarter of a second-level cache is
+# enough), and of one that has to hold whole sequences.
+STREAM_BYTES = 1 << 18
+WHOLE_BYTES = 1 << 26
+BLOCK_FRAMES = 64
+GROUP_ROWS = 64
+
+
+def choose_block(model: Loaded, rows: int, most: int) -> int:
+    """Frames that a streamable model works on at a time: as many as fit a cache, up to `most`."""
+    block = max(most, 1)
+    while block > 1 and model._stream_bytes(rows, block) > STREAM_BYTES:
+        block //= 2
+    return block
+
+
+def raise_nonfinite(inputs: Sequence[Array], lengths: Numbers | None) -> NoReturn:
+    """Raise the error that names every frame that was held."""
+    rows, frames = find_nonfinite(inputs, lengths)
+    places = [f"row {row} frame {frame}" for row, frame in zip(rows, frames, strict=True)]
+    if len(places) > 5:
+        places[5:] = [f"{len(places) - 5} more"]
+    error = _core.NonFiniteError(f"the input is not finite ({', '.join(places)}): skipped")
+    error.rows, error.frames = rows, frames
+    raise error
+
+
+def _direct(array: Array, frames: int) -> bool:
+    """Whether the engine can walk over (rows, frames, features) where it lies."""
+    rows, _, features = array.shape
+    return (
+        array.flags.aligned
+        and (features < 2 or array.strides[2] == 4)
+        and (rows < 2 or (array.strides[0] >= 0 and array.strides[0] % 4 == 0))
+        and (frames < 2 or (array.strides[1] >= 0 and array.strides[1] % 4 == 0))
+    )
+
+
+class Sequences:
+    """Inputs and outputs of one call as the engine walks them: (rows, frames, features)."""
+
+    def __init__(
+        self, model: Loaded, x: Any, *, batched: bool | None = None, time_first: bool = False
+    ) -> None:
+        self.model = model
+        self.time_first = time_first
+        self.inputs: list[Array] = []
+        values = gather(x, model.inputs)
+        if batched is None and len(values) > 1:
+            # What has an axis of features in any case says what the others are.
+            sure = [v for v, port in zip(values, model.inputs, strict=True) if not is_ids(port)]
+            batched = np.ndim(sure[0]) == 3 if sure else None
+        for value, port, ids in zip(values, model.inputs, model._id_counts, strict=True):
+            what = f"input {port.name!r}"
+            rank = None if batched is None else 2 + batched
+            array = as_input(value, port, ids, rank)
+            if batched is None:
+                batched = array.ndim == 3
+            lead = ("frames", "batch") if time_first else ("batch", "frames")
+            wanted = (*lead, port.features) if batched else ("frames", port.features)
+            check_shape(array.shape, wanted, what)
+            if not batched:
+                array = array[None]
+            elif time_first:
+                array = array.swapaxes(0, 1)
+            if self.inputs:
+                check_shape(array.shape[:2], self.inputs[0].shape[:2], f"(batch, frames) of {what}")
+            self.inputs.append(array if _direct(array, array.shape[1]) else array.copy(order="C"))
+        self.batched = bool(batched)
+        self.rows, self.frames = self.inputs[0].shape[:2]
+        self.outputs: tuple[Any, ...] = ()
+        self.targets: list[Array] = []
+
+    def counts(self) -> list[int]:
+        """Values of each output that the frames give from the start of a stream."""
+        return [
+            max(0, -(-(self.frames - skip) // period)) for period, skip in self.model._output_clocks
+        ]
+
+    def make_outputs(self, out: Any, counts: Sequence[int]) -> None:
+        """Make or check the arrays that come back, and the views of them that the engine fills.
+
+        `counts`: values of each output; not looked at where there is one per sequence.
+        """
+        ports = self.model.outputs
+        empty = self.rows == 0 or self.frames == 0
+        shapes = []
+        for port, count in zip(ports, counts, strict=True):
+            lead = [self.rows] if self.batched else []
+            if port.rate != "sequence":
+                lead.insert(0 if self.time_first else len(lead), count)
+            shapes.append((*lead, port.features))
+        if out is None:
+            make = np.zeros if empty else np.empty
+            self.outputs = tuple(
+                make(shape, port.dtype) for shape, port in zip(shapes, ports, strict=True)
+            )
+            views = list(self.outputs)
+        else:
+            self.outputs = outputs_of(out, ports)
+            views = [
+                check_out(array, shape, port)
+                for array, shape, port in zip(self.outputs, shapes, ports, strict=True)
+            ]
+            # Early frames of the output must not land on frames that are still to be read.
+            self.inputs = apart(self.inputs, views)
+        for view, port in zip(views, ports, strict=True):
+            target = view if self.batched else view[None]
+            if port.rate == "sequence":
+                target = target[:, None]
+            elif self.batched and self.time_first:
+                target = target.swapaxes(0, 1)
+            if empty:
+                target[...] = 0
+            elif not _direct(target, target.shape[1]):
+                target = np.empty(target.shape, port.dtype)
+            self.targets.append(target)
+
+    def result(self) -> Any:
+        """What the caller gets, after stand-ins have been copied to where they belong."""
+        ports = self.model.outputs
+        for output, target, port in zip(self.outputs, self.targets, ports, strict=True):
+            if np.may_share_memory(output, target):
+                continue
+            array = target[:, 0] if port.rate == "sequence" else target
+            if not self.batched:
+                array = array[0]
+            elif port.rate != "sequence" and self.time_first:
+                array = array.swapaxes(0, 1)
+            output[...] = array
+        return self.outputs[0] if len(self.outputs) == 1 else self.outputs
+
+
+def plain_sequence(model: Loaded, x: Any, out: Any, rows: int | None) -> tuple[Array, Array] | None:
+    """The only input and output (rows, frames, features), where they need no second look.
+
+    That is so for C-ordered float32 arrays apart from each other, (rows, frames, features) or
+    without the first axis, and an output that comes with every frame; None for anything else.
+    """
+    clock, port, result = model._output_clocks, model.inputs[0], model.outputs[0]
+    if (
+        type(x) is not np.ndarray
+        or x.dtype != np.float32
+        or len(model.inputs) + len(clock) != 2
+        or clock[0] != (1, 0)
+        or (port.dtype, result.dtype, result.rate) != ("float32", "float32", "frame")
+    ):
+        return None
+    lead = x.shape[:-1]
+    if x.ndim != (2 if rows is None else 3) or x.shape[-1] != port.features or not x.size:
+        return None
+    if rows is not None and lead[0] != rows:
+        return None
+    if out is None:
+        out = np.empty((*lead, result.features), np.float32)
+    elif (
+        type(out) is not np.ndarray
+        or out.dtype != np.float32
+        or out.shape != (*lead, result.features)
+        or not out.flags.carray
+        or np.may_share_memory(x, out)
+    ):
+        return None
+    return (x, out) if x.flags.c_contiguous and x.flags.aligned else None
+
+
+def run_whole(
+    model: Loaded,
+    x: Any,
+    *,
+    lengths: Any = None,
+    state: Mapping[str, Any] | None = None,
+    out: Any = None,
+    return_state: bool = False,
+    threads: int = 1,
+    time_first: bool = False,
+    nonfinite: str = "propagate",
+) -> Any:
+    """`Model.run`, with its arguments and defaults."""
+    if not isinstance(threads, int) or threads < 1:
+        raise ValueError(f"threads={threads!r}: expected an integer of at least 1")
+    if lengths is None and state is None and nonfinite == "propagate" and not return_state:
+        pair = None if time_first else plain_sequence(model, x, out, None)
+        if pair is not None:
+            frames = len(pair[0])
+            block = frames
+            if model._unstreamable() is None:
+                block = choose_block(model, 1, min(frames, BLOCK_FRAMES))
+            check_memory(model, 1, block)
+            stream = _core.Stream(model, 1, nonfinite, block)
+            stream._run_arrays(frames, (pair[0][None],), (pair[1][None],), None)
+            return pair[1]
+    work = Sequences(model, x, time_first=time_first)
+    work.make_outputs(out, work.counts())
+    valid = None if lengths is None else lengths_of(lengths, work.rows, work.frames)
+    batch = work.rows if work.batched else None
+    initial = None if state is None else from_dict(model, state, batch)
+    final = new_states(model, work.rows) if return_state else []
+    flags = _run_rows(model, work, valid, initial, final, threads, nonfinite)
+    if nonfinite == "error" and flags & 1:
+        raise_nonfinite(work.inputs, valid)
+    result = work.result()
+    return (result, to_dict(model, final, batched=work.batched)) if return_state else result
+
+
+def _run_rows(
+    model: Loaded,
+    work: Sequences,
+    valid: Numbers | None,
+    initial: Indexed | None,
+    final: Indexed,
+    threads: int,
+    nonfinite: str,
+) -> int:
+    """Run every row: spans of rows by threads, groups of rows by streams. Returns the flags."""
+    span = -(-work.rows // threads)
+    group = max(min(span, GROUP_ROWS), 1)
+    if model._unstreamable() is None:
+        block = choose_block(model, group, min(work.frames, BLOCK_FRAMES))
+    else:
+        block = max(work.frames, 1)
+    while group > 1 and model._stream_bytes(group, block) > WHOLE_BYTES:
+        group //= 2
+    check_memory(model, group, block)
+
+    def run_span(start: int) -> int:
+        flags = 0
+        stream = None
+        stop = min(start + span, work.rows)
+        for first in range(start, stop, group):
+            part = slice(first, min(first + group, stop))
+            rows = part.stop - first
+            if stream is None or stream.batch != rows:
+                stream = _core.Stream(model, rows, nonfinite, block)
+            else:
+                stream._reset_rows(None)
+            if initial is not None:
+                stream._move_state([(index, array[part]) for index, array in initial], True)
+            flags |= stream._run_arrays(
+                work.frames,
+                tuple([array[part] for array in work.inputs]),
+                tuple([array[part] for array in work.targets]),
+                None if valid is None else valid[part],
+            )
+            stream._move_state([(index, array[part]) for index, array in final], False)
+        return flags
+
+    starts = range(0, work.rows, max(span, 1))
+    if len(starts) < 2:
+        return sum(map(run_span, starts))
+    # A pool for each call: about 0.1 ms, and nothing that a fork could leave behind locked.
+    with ThreadPoolExecutor(len(starts)) as pool:
+        return functools.reduce(operator.or_, pool.map(run_span, starts))

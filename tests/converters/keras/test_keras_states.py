@@ -1,0 +1,161 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Keras models that are fed an initial state: encoder and decoder, step by step."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+import grucore
+from grucore.converters.keras import convert as converter
+from grucore.proof.proof import BOUND
+from models.keras_models import keras, layers, randomize
+
+pytestmark = [
+    pytest.mark.oracle,
+    pytest.mark.filterwarnings("ignore:.*HDF5 file.*:UserWarning"),
+]
+
+IDS, UNITS = 20, 6
+
+
+def encoder() -> Any:
+    source = keras.Input((None,), dtype="int32", name="source")
+    x = layers.Embedding(IDS, 5, mask_zero=True)(source)
+    _, state = layers.GRU(UNITS, return_state=True, name="encoder")(x)
+    return keras.Model(source, state)
+
+
+def decoder(make: Callable[..., Any] = layers.GRU, steps: int | None = None) -> Any:
+    target = keras.Input((steps,), dtype="int32", name="target")
+    start = keras.Input((UNITS,), name="start")
+    x = layers.Conv1D(5, 2, padding="causal")(layers.Embedding(IDS, 5)(target))
+    layer = make(UNITS, return_sequences=True, return_state=True, name="decoder")
+    y, state = layer(x, initial_state=start)
+    return keras.Model([start, target], [layers.Dense(IDS, activation="softmax")(y), state])
+
+
+def recurrent(units: int, **options: Any) -> Any:
+    return layers.RNN(layers.GRUCell(units, reset_after=False), **options)
+
+
+def array(tensor: Any) -> np.ndarray:
+    return np.asarray(keras.ops.convert_to_numpy(tensor))
+
+
+@pytest.mark.parametrize("make", [layers.GRU, recurrent])
+@pytest.mark.parametrize("source", ["live", "model.keras", "model.h5"])
+def test_a_decoder(make: Callable[..., Any], source: str, tmp_path: Path) -> None:
+    model = decoder(make)
+    randomize(model, np.random.default_rng(0))
+    if source == "live":
+        converted = grucore.from_keras(model)
+    else:
+        model.save(tmp_path / source)
+        converted = grucore.convert(tmp_path / source)
+    assert [port.name for port in converted.inputs] == ["target"]
+    assert converted.metadata["source"]["states"] == {
+        "start": "the input is the state of decoder.l0.h"
+    }
+    rng = np.random.default_rng(1)
+    ids = rng.integers(0, IDS, (2, 9)).astype(np.int32)
+    start = rng.uniform(-1, 1, (2, UNITS)).astype(np.float32)
+    zeros = np.zeros((2, 1, 5), np.float32)
+    state = {"conv1d.history": zeros, "decoder.l0.h": start}
+    state = {
+        name: state["decoder.l0.h" if name.endswith(".h") else "conv1d.history"]
+        for name in converted.run(ids, return_state=True)[1]
+    }
+    for mine, theirs in zip(
+        converted.run(ids, state=state), model([start, ids], training=False), strict=True
+    ):
+        assert np.abs(mine - array(theirs)).max() < BOUND
+
+
+def test_a_state_from_one_model_to_the_other(tmp_path: Path) -> None:
+    first, second = encoder(), decoder()
+    for model in (first, second):
+        randomize(model, np.random.default_rng(0))
+    tokens = np.random.default_rng(1).integers(0, IDS, (1, 7)).astype(np.int32)
+    read, write = grucore.from_keras(first), grucore.from_keras(second)
+    _, final = read.run(tokens[0], return_state=True)
+    stream = write.stream()
+    state = stream.state
+    (name,) = (name for name in state if name.endswith(".h"))
+    stream.state = {**state, name: final["encoder.l0.h"]}
+    fed, token = np.zeros((1, 0), np.int32), 1
+    h = array(first(tokens, training=False))
+    for _ in range(5):
+        fed = np.concatenate([fed, [[token]]], axis=1).astype(np.int32)
+        theirs = array(second([h, fed], training=False)[0])[0, -1]
+        mine = stream.step(np.array([token], np.int32))[0]
+        assert np.abs(mine - theirs).max() < BOUND
+        token = int(mine.argmax())
+
+
+def test_a_decoder_of_one_step() -> None:
+    model = decoder(steps=1)
+    randomize(model, np.random.default_rng(0))
+    converted = grucore.from_keras(model)
+    assert converted.proof is not None
+    assert converted.proof.frames > 0
+
+
+def test_a_state_that_goes_elsewhere_fails_the_proof(monkeypatch: pytest.MonkeyPatch) -> None:
+    model = decoder()
+    randomize(model, np.random.default_rng(0))
+    convert = converter.live_witness
+
+    def from_zeros(*given: Any) -> Any:
+        witness = convert(*given)
+        return lambda *xs, starts=None: witness(*xs)
+
+    monkeypatch.setattr(converter, "live_witness", from_zeros)
+    with pytest.raises(grucore.ConversionError, match="from a state that is given"):
+        grucore.from_keras(model)
+
+
+def _read_by_dense() -> Any:
+    x, h = keras.Input((None, 3)), keras.Input((4,), name="h")
+    return keras.Model([x, h], layers.GRU(4)(x, initial_state=layers.Dense(4, name="d")(h)))
+
+
+def _of_another_layer() -> Any:
+    x, z = keras.Input((None, 3)), keras.Input((None, 3))
+    return keras.Model([x, z], layers.GRU(4, name="g")(x, initial_state=layers.GRU(4)(z)))
+
+
+def _twice() -> Any:
+    x, h = keras.Input((None, 3)), keras.Input((4,), name="h")
+    y = layers.GRU(4, return_sequences=True)(x, initial_state=h)
+    return keras.Model([x, h], layers.GRU(4, name="g")(y, initial_state=h))
+
+
+def _both_sides() -> Any:
+    x, h, k = keras.Input((None, 3)), keras.Input((4,)), keras.Input((4,))
+    return keras.Model([x, h, k], layers.Bidirectional(layers.GRU(4))(x, initial_state=[h, k]))
+
+
+def _stack() -> Any:
+    x, h, k = keras.Input((None, 3)), keras.Input((4,)), keras.Input((4,))
+    cells = [layers.GRUCell(4), layers.GRUCell(4)]
+    return keras.Model([x, h, k], layers.RNN(cells, name="r")(x, initial_state=[h, k]))
+
+
+@pytest.mark.parametrize(
+    ("make", "reason"),
+    [
+        (_read_by_dense, r"Dense 'd' reads input 'h' of shape \(4,\), a row that does not come"),
+        (_of_another_layer, "GRU 'g' has an initial_state from another layer"),
+        (_twice, r"GRU 'g' starts from input 'h' .* that no other layer reads"),
+        (_both_sides, "Bidirectional .* has 2 inputs as its initial_state"),
+        (_stack, "RNN 'r' has 2 inputs as its initial_state"),
+    ],
+)
+def test_refused(make: Callable[[], Any], reason: str) -> None:
+    with pytest.raises(grucore.ConversionError, match=reason):
+        grucore.from_keras(make())

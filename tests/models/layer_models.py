@@ -1,0 +1,359 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Small graphs with a layer of each kind, of random shapes and attributes: `make(kind, seed)`."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+
+from grucore.graph.check import check
+from grucore.graph.graph import Graph
+from grucore.graph.layers import (
+    KINDS,
+    Activate,
+    Activation,
+    ActivationCode,
+    Affine,
+    Binary,
+    Cell,
+    Concat,
+    Conv1d,
+    Dense,
+    Direction,
+    Embedding,
+    Flip,
+    Gru,
+    LayerNorm,
+    Mask,
+    MaskedOutput,
+    Operation,
+    Pool,
+    Pool1d,
+    Pooling,
+    Position,
+    Select,
+    Softmax,
+    Take,
+)
+from grucore.graph.node import Node, Value, float32_bits
+from grucore.graph.tensors import Dtype
+
+__all__ = ["KIND_NAMES", "frames_for", "inputs_for", "make"]
+
+KIND_NAMES = tuple(cls.layer for cls in KINDS.values())
+SIZES = (1, 2, 3, 4, 5, 8, 11, 15, 16, 17, 24, 31, 33)
+
+
+def uniform(rng: np.random.Generator, *shape: int) -> Any:
+    """Weights that keep sums of their outputs near 1."""
+    bound = 1.5 / np.sqrt(max(shape[-1], 1))
+    return rng.uniform(-bound, bound, shape).astype(np.float32)
+
+
+def activation(rng: np.random.Generator, codes: int = len(ActivationCode)) -> Activation:
+    """Any of the first codes, with parameters of its own."""
+    code = ActivationCode(int(rng.integers(codes)))
+    alpha, beta = float(rng.uniform(0.05, 1.5)), float(rng.uniform(0.1, 0.9))
+    if code in (ActivationCode.LEAKY_RELU, ActivationCode.ELU):
+        return Activation(code, alpha)
+    if code is ActivationCode.HARD_SIGMOID:
+        return Activation(code, alpha, beta)
+    if code is ActivationCode.CLIP:
+        return Activation.clip(-alpha, float(rng.choice([beta, np.inf])))
+    return Activation(code)
+
+
+class Chain:
+    """Appends layers to a graph, each of them reading what came before."""
+
+    def __init__(self, *inputs: Value) -> None:
+        self.values = {value.name: value for value in inputs}
+        self.inputs = tuple(self.values)
+        self.nodes: list[Node] = []
+        self.at = inputs[0]
+
+    def add(self, cls: type[Node], *reads: Value, **settings: Any) -> Value:
+        """The value that the new layer writes; it reads the last one if nothing is named."""
+        sources = reads or (self.at,)
+        name = f"{cls.layer}.{len(self.nodes)}"
+        names = tuple(value.name for value in sources)
+        node = cls(name=name, inputs=names, output=f"{name}.out", **settings)
+        self.at = node.written(*sources)
+        self.nodes.append(node)
+        self.values[self.at.name] = self.at
+        return self.at
+
+    def graph(self, *outputs: Value) -> Graph:
+        """The checked graph; the last value is the output unless others are named."""
+        names = tuple(value.name for value in outputs or (self.at,))
+        graph = Graph(
+            values=tuple(self.values.values()),
+            inputs=self.inputs,
+            outputs=names,
+            nodes=tuple(self.nodes),
+        )
+        check(graph)
+        return graph
+
+
+def add_gru(
+    rng: np.random.Generator, chain: Chain, *reads: Value, size: float = 1.0, **settings: Any
+) -> Value:
+    """A recurrent layer of random weights, of that size."""
+    source = reads[0] if reads else chain.at
+    hidden = int(rng.choice(SIZES[:9]))
+    cell = settings.setdefault("cell", Cell(int(rng.integers(2))))
+    gates = 4 if cell is Cell.RESET_AFTER else 3
+    return chain.add(
+        Gru,
+        *(reads or (source,)),
+        weight_ih=np.float32(size) * uniform(rng, 3 * hidden, source.features),
+        weight_hh=np.float32(size) * uniform(rng, 3 * hidden, hidden),
+        bias=np.float32(size) * uniform(rng, gates * hidden),
+        **settings,
+    )
+
+
+def add_dense(rng: np.random.Generator, chain: Chain, **settings: Any) -> Value:
+    """A dense layer of random weights."""
+    features = int(rng.choice(SIZES))
+    weight = uniform(rng, features, chain.at.features)
+    return chain.add(Dense, weight=weight, bias=uniform(rng, features), **settings)
+
+
+def add_conv1d(rng: np.random.Generator, chain: Chain, *, look_ahead: bool = False) -> Value:
+    """A convolution: causal or not, with or without padding, grouped, dilated and strided."""
+    source = chain.at
+    groups = int(rng.choice([g for g in (1, 2, 3, 4, source.features) if source.features % g == 0]))
+    taps, dilation, stride = (int(n) for n in rng.integers(1, (6, 4, 4)))
+    reach = dilation * (taps - 1)
+    after = int(rng.integers(0, reach + 1)) if look_ahead else 0
+    before = reach - after if after else int(rng.integers(0, reach + 1))
+    features = groups * int(rng.integers(1, 20))
+    inner = source.features // groups
+    return chain.add(
+        Conv1d,
+        weight=uniform(rng, features, taps, inner) / np.float32(np.sqrt(taps)),
+        bias=uniform(rng, features),
+        dilation=dilation,
+        stride=stride,
+        groups=groups,
+        before=before,
+        after=after,
+        activation=activation(rng),
+    )
+
+
+def _source(rng: np.random.Generator) -> Chain:
+    """A model's input, and sometimes a layer after it that makes its clock an uncommon one."""
+    chain = Chain(Value("x", int(rng.choice(SIZES))))
+    if rng.random() < 0.3:
+        add_conv1d(rng, chain)
+    return chain
+
+
+def _mask(rng: np.random.Generator, chain: Chain) -> Value:
+    source = chain.at
+    mask = chain.add(Mask, bits=float32_bits(0.0))
+    chain.at = source
+    return mask
+
+
+def _gru(rng: np.random.Generator) -> Graph:
+    chain = _source(rng)
+    gate, candidate = activation(rng, 8), activation(rng, 8)
+    settings: dict[str, Any] = {"direction": Direction(int(rng.random() < 0.3))}
+    if rng.random() < 0.7:
+        settings |= {"gate_activation": gate, "activation": candidate}
+    reads = [chain.at]
+    if rng.random() < 0.5:
+        reads.append(_mask(rng, chain))
+        settings["masked_output"] = MaskedOutput(int(rng.integers(2)))
+    # Gates outside of [0, 1] let a state grow without bound: small weights keep it in bounds.
+    is_bounded = gate.code in (ActivationCode.SIGMOID, ActivationCode.HARD_SIGMOID)
+    add_gru(rng, chain, *reads, size=1.0 if is_bounded else 0.2, **settings)
+    if rng.random() < 0.5:
+        node = chain.nodes[-1]
+        assert isinstance(node, Gru)
+        initial = rng.uniform(-1, 1, node.hidden_size).astype(np.float32)
+        chain.nodes[-1] = replace(node, initial_state=initial)
+    return chain.graph()
+
+
+def _dense(rng: np.random.Generator) -> Graph:
+    chain = _source(rng)
+    add_dense(rng, chain, activation=activation(rng))
+    if rng.random() < 0.3:
+        chain.add(Take)
+        add_dense(rng, chain, activation=activation(rng))
+    return chain.graph()
+
+
+def _conv1d(rng: np.random.Generator) -> Graph:
+    chain = _source(rng)
+    add_conv1d(rng, chain, look_ahead=bool(rng.random() < 0.4))
+    if rng.random() < 0.3:
+        add_conv1d(rng, chain)
+    return chain.graph()
+
+
+def _embedding(rng: np.random.Generator) -> Graph:
+    chain = Chain(Value("ids", int(rng.choice([1, 1, 2, 3])), Dtype.INT32))
+    table = uniform(rng, int(rng.integers(1, 40)), int(rng.choice(SIZES)))
+    chain.add(Embedding, table=table)
+    if rng.random() < 0.4:
+        mask = chain.add(Mask, chain.values["ids"], bits=0)
+        add_gru(rng, chain, chain.values["embedding.0.out"], mask)
+    return chain.graph()
+
+
+def _activation(rng: np.random.Generator) -> Graph:
+    chain = _source(rng)
+    if rng.random() < 0.2:
+        slope = rng.uniform(-1, 1, chain.at.features).astype(np.float32)
+        chain.add(Activate, activation=Activation.leaky_relu(0), slope=slope)
+    else:
+        chain.add(Activate, activation=activation(rng))
+    return chain.graph()
+
+
+def _softmax(rng: np.random.Generator) -> Graph:
+    chain = _source(rng)
+    chain.add(Softmax, logarithm=bool(rng.integers(2)))
+    return chain.graph()
+
+
+def _scale_and_shift(rng: np.random.Generator, features: int) -> dict[str, Any]:
+    scale, shift = rng.uniform(-1.5, 1.5, (2, features)).astype(np.float32)
+    return {"scale": scale, "shift": shift}
+
+
+def _layer_norm(rng: np.random.Generator) -> Graph:
+    chain = _source(rng)
+    epsilon = float(rng.choice([1e-3, 1e-2, 1.0]))
+    chain.add(LayerNorm, epsilon=epsilon, **_scale_and_shift(rng, chain.at.features))
+    return chain.graph()
+
+
+def _affine(rng: np.random.Generator) -> Graph:
+    chain = _source(rng)
+    chain.add(Affine, **_scale_and_shift(rng, chain.at.features))
+    return chain.graph()
+
+
+def _binary(rng: np.random.Generator) -> Graph:
+    chain = _source(rng)
+    first = chain.at
+    second = chain.add(Activate, activation=activation(rng))
+    pair = (first, second) if rng.integers(2) else (second, first)
+    chain.add(Binary, *pair, operation=Operation(int(rng.integers(len(Operation)))))
+    return chain.graph()
+
+
+def _concat(rng: np.random.Generator) -> Graph:
+    features = [int(rng.choice(SIZES)) for _ in range(rng.integers(2, 5))]
+    chain = Chain(*(Value(f"x{i}", count) for i, count in enumerate(features)))
+    chain.add(Concat, *chain.values.values())
+    return chain.graph()
+
+
+def _select(rng: np.random.Generator) -> Graph:
+    chain = _source(rng)
+    index = rng.integers(0, chain.at.features, int(rng.choice(SIZES))).astype(np.int32)
+    chain.add(Select, index=index)
+    return chain.graph()
+
+
+def _take(rng: np.random.Generator) -> Graph:
+    chain = _source(rng)
+    if rng.integers(2):
+        add_gru(rng, chain)
+    chain.add(Take, position=Position(int(rng.integers(2))))
+    return chain.graph()
+
+
+def _pool(rng: np.random.Generator) -> Graph:
+    chain = _source(rng)
+    reads = [chain.at]
+    if rng.random() < 0.5:
+        reads.append(_mask(rng, chain))
+    chain.add(Pool, *reads, pooling=Pooling(int(rng.integers(2))))
+    return chain.graph()
+
+
+def _pool1d(rng: np.random.Generator) -> Graph:
+    chain = _source(rng)
+    for _ in range(int(rng.integers(1, 3))):
+        taps, stride = (int(n) for n in rng.integers(1, (7, 5)))
+        chain.add(Pool1d, taps=taps, stride=stride, pooling=Pooling(int(rng.integers(2))))
+    return chain.graph()
+
+
+def _masked(rng: np.random.Generator) -> Graph:
+    if rng.integers(2):
+        chain = Chain(Value("ids", int(rng.integers(1, 4)), Dtype.INT32))
+        chain.add(Mask, bits=int(rng.integers(-1, 3)))
+    else:
+        chain = _source(rng)
+        chain.add(Mask, bits=float32_bits(0.0))
+    return chain.graph()
+
+
+def _flip(rng: np.random.Generator) -> Graph:
+    chain = _source(rng)
+    chain.add(Flip)
+    return chain.graph()
+
+
+MAKERS: dict[str, Callable[[np.random.Generator], Graph]] = {
+    "gru": _gru,
+    "dense": _dense,
+    "conv1d": _conv1d,
+    "embedding": _embedding,
+    "activation": _activation,
+    "softmax": _softmax,
+    "layer_norm": _layer_norm,
+    "affine": _affine,
+    "binary": _binary,
+    "concat": _concat,
+    "select": _select,
+    "take": _take,
+    "pool": _pool,
+    "pool1d": _pool1d,
+    "mask": _masked,
+    "flip": _flip,
+}
+
+
+def make(kind: str, seed: int) -> Graph:
+    """A checked graph with a layer of that kind."""
+    return MAKERS[kind](np.random.default_rng([seed, sum(kind.encode())]))
+
+
+def frames_for(graph: Graph, rng: np.random.Generator) -> int:
+    """Frames after which every output has had a few values."""
+    skip = max(graph.value(name).skip for name in graph.outputs)
+    period = max(graph.value(name).period for name in graph.outputs)
+    return skip + period * int(rng.integers(1, 9)) + 1
+
+
+def inputs_for(
+    graph: Graph, rng: np.random.Generator, batch: int, frames: int
+) -> tuple[np.ndarray, ...]:
+    """(batch, frames, features): noise with frames of zeros, or ids."""
+    arrays = []
+    for name in graph.inputs:
+        value = graph.value(name)
+        shape = (batch, frames, value.features)
+        if value.dtype is Dtype.INT32:
+            tables = [node.table for node in graph.nodes if isinstance(node, Embedding)]
+            most = min((len(table) for table in tables), default=3)
+            arrays.append(rng.integers(0, most, shape).astype(np.int32))
+        else:
+            noise = rng.normal(0, 1.5, shape).astype(np.float32)
+            noise[rng.random((batch, frames)) < 0.2] = 0
+            arrays.append(noise)
+    return tuple(arrays)

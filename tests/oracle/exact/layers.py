@@ -1,0 +1,290 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What each layer kind computes, to the bit: one function for each.
+
+A function takes the layer and a `Call`, and gives the output and the final state, or None. Values
+in time are (B, T, features) over all frames of the model's input; a frame without a value holds
+zeros that nobody looks at. Values per sequence are (B, features).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, TypeAlias
+
+import numpy as np
+import numpy.typing as npt
+
+from grucore.graph.layers import (
+    Activate,
+    Affine,
+    Binary,
+    Cell,
+    Concat,
+    Conv1d,
+    Dense,
+    Direction,
+    Embedding,
+    Flip,
+    Gru,
+    LayerNorm,
+    Mask,
+    MaskedOutput,
+    Operation,
+    Pool,
+    Pool1d,
+    Pooling,
+    Position,
+    Select,
+    Softmax,
+    Take,
+)
+from grucore.graph.node import Node, Value
+from grucore.graph.tensors import Array, Dtype
+from oracle.exact.activations import activate, leaky
+from oracle.exact.features import layer_norm, softmax
+from oracle.exact.functions import Floats, flush
+from oracle.exact.products import multiply, stored, table_rows, tap_of
+
+__all__ = ["FORMULAS", "Call"]
+
+Bools: TypeAlias = npt.NDArray[np.bool_]
+Result: TypeAlias = tuple[Array, Floats | None]
+
+STATE_RANGE = 1.0  # what a tanh cell's state stays within
+
+
+@dataclass(frozen=True)
+class Call:
+    """What a layer reads: values and their arrays, at which frames of which rows they and the
+    output have a value, (B, T), or (B,) of values per sequence; the state before.
+    """
+
+    values: tuple[Value, ...]
+    sources: tuple[Array, ...]
+    at: Bools
+    out_at: Bools
+    state: Floats | None
+    numerics: str
+
+    def spread(self, rows: Array) -> Array:
+        """The output, of a row for each place where it has a value."""
+        result = np.zeros((*self.out_at.shape, rows.shape[-1]), rows.dtype)
+        result[self.out_at] = rows
+        return result
+
+
+def _step(node: Gru, projected: Floats, h: Floats, numerics: str) -> Floats:
+    """One frame of the cell: ``projected`` (N, 3 H), ``h`` (N, H) -> the new ``h``."""
+    size = node.hidden_size
+    gates = slice(0, 2 * size)
+    sums = multiply(
+        projected[:, gates], node.weight_hh[gates], h, numerics, least_range=STATE_RANGE
+    )
+    r, z = np.split(activate(node.gate_activation, sums), 2, axis=1)
+    candidate = projected[:, 2 * size :]
+    weight_hn = node.weight_hh[2 * size :]
+    if node.cell is Cell.RESET_AFTER:
+        bias = np.broadcast_to(stored(node.bias)[3 * size :], h.shape)
+        candidate = candidate + r * multiply(bias, weight_hn, h, numerics, least_range=STATE_RANGE)
+    else:
+        candidate = multiply(candidate, weight_hn, flush(r * h), numerics, least_range=STATE_RANGE)
+    n = activate(node.activation, candidate)
+    return flush(z * h + (np.float32(1) - z) * n)
+
+
+def _gru(node: Gru, call: Call) -> Result:
+    size = node.hidden_size
+    batch, frames = call.at.shape
+    x = call.sources[0][call.at]
+    bias = np.broadcast_to(stored(node.bias)[: 3 * size], (len(x), 3 * size))
+    projected = np.zeros((batch, frames, 3 * size), np.float32)
+    projected[call.at] = multiply(
+        bias, node.weight_ih, x, call.numerics, input_range=node.input_range
+    )
+    opened = call.at & (call.sources[1][..., 0] != 0) if len(call.sources) > 1 else call.at
+    h = np.zeros((batch, size), np.float32)
+    if call.state is not None:
+        h[:] = call.state
+    elif node.initial_state is not None:
+        h[:] = stored(node.initial_state)
+    result = np.zeros((batch, frames, size), np.float32)
+    order = range(frames)
+    for frame in order if node.direction is Direction.FORWARD else reversed(order):
+        rows = opened[:, frame]
+        h[rows] = _step(node, projected[rows, frame], h[rows], call.numerics)
+        written = rows if node.masked_output is MaskedOutput.ZERO else call.at[:, frame]
+        result[written, frame] = h[written]
+    return result, h
+
+
+def _dense(node: Dense, call: Call) -> Result:
+    x = call.sources[0][call.at]
+    bias = np.broadcast_to(stored(node.bias), (len(x), len(node.bias)))
+    sums = multiply(bias, node.weight, x, call.numerics, input_range=node.input_range)
+    return call.spread(flush(activate(node.activation, sums))), None
+
+
+def _windows(call: Call, taps: int, dilation: int = 1, after: int = 0) -> tuple[Floats, Floats]:
+    """The windows (N, taps, features) of all places with an output, and the history behind them."""
+    (x,) = call.sources
+    reach = dilation * (taps - 1)
+    shape = (len(x), reach, x.shape[2])
+    history = np.zeros(shape, np.float32) if call.state is None else call.state
+    last = np.zeros(shape, np.float32)
+    windows = []
+    for row in range(len(x)):
+        heard = np.concatenate([history[row], x[row, call.at[row]]])
+        last[row] = heard[len(heard) - reach :]
+        padded = np.concatenate([heard, np.zeros((after, x.shape[2]), np.float32)])
+        # The newest frame of a window stands ``after`` behind the frame of its output.
+        places = np.flatnonzero(call.out_at[row, call.at[row]]) + after
+        windows.append(padded[places[:, None] + dilation * np.arange(taps)])
+    return np.concatenate(windows), last
+
+
+def _conv1d(node: Conv1d, call: Call) -> Result:
+    frames, last = _windows(call, node.taps, node.dilation, node.after)
+    channels = frames.shape[2]
+    outputs, inner = len(node.bias) // node.groups, channels // node.groups
+    sums = np.empty((len(frames), len(node.bias)), np.float32)
+    sums[:] = stored(node.bias)
+    for group in range(node.groups):
+        rows = slice(group * outputs, (group + 1) * outputs)
+        weight = node.weight[rows]
+        for tap in range(node.taps):
+            heard = frames[:, tap, group * inner : (group + 1) * inner]
+            part = tap_of(weight, tap)
+            sums[:, rows] = multiply(
+                sums[:, rows], part, heard, call.numerics, input_range=node.input_range
+            )
+    return call.spread(flush(activate(node.activation, sums))), last
+
+
+def _embedding(node: Embedding, call: Call) -> Result:
+    ids = call.sources[0][call.at]
+    known = (ids >= 0) & (ids < len(node.table))
+    rows = table_rows(node.table, np.where(known, ids, 0))
+    rows = np.where(known[..., None], rows, np.float32(0))
+    return call.spread(rows.reshape(len(ids), ids.shape[1] * rows.shape[2])), None
+
+
+def _activate(node: Activate, call: Call) -> Result:
+    (x,) = call.sources
+    if node.slope is not None:
+        return flush(leaky(x, stored(node.slope))), None
+    return flush(activate(node.activation, x)), None
+
+
+def _softmax(node: Softmax, call: Call) -> Result:
+    return call.spread(softmax(call.sources[0][call.at], logarithm=node.logarithm)), None
+
+
+def _layer_norm(node: LayerNorm, call: Call) -> Result:
+    x = call.sources[0][call.at]
+    scale, shift = stored(node.scale), stored(node.shift)
+    return call.spread(layer_norm(x, scale, shift, np.float32(node.epsilon))), None
+
+
+def _affine(node: Affine, call: Call) -> Result:
+    return flush(stored(node.scale) * call.sources[0] + stored(node.shift)), None
+
+
+def _joined(operation: Operation, a: Floats, b: Floats) -> Floats:
+    match operation:
+        case Operation.ADD:
+            return flush(a + b)
+        case Operation.SUBTRACT:
+            return flush(a - b)
+        case Operation.MULTIPLY:
+            return flush(a * b)
+        case Operation.MAXIMUM:
+            return flush(np.where((a > b) | np.isnan(a), a, b))
+        case Operation.MINIMUM:
+            return flush(np.where((a < b) | np.isnan(a), a, b))
+
+
+def _binary(node: Binary, call: Call) -> Result:
+    return _joined(node.operation, *call.sources), None
+
+
+def _concat(node: Concat, call: Call) -> Result:
+    return np.concatenate(call.sources, axis=-1), None
+
+
+def _select(node: Select, call: Call) -> Result:
+    return call.sources[0][..., node.index], None
+
+
+def _take(node: Take, call: Call) -> Result:
+    (x,) = call.sources
+    result = np.zeros((len(x), x.shape[2]), x.dtype)
+    for row, at in enumerate(call.at):
+        if at.any():
+            frames = np.flatnonzero(at)
+            result[row] = x[row, frames[0 if node.position is Position.FIRST else -1]]
+    return result, None
+
+
+def _pool(node: Pool, call: Call) -> Result:
+    x = call.sources[0]
+    opened = call.at & (call.sources[1][..., 0] != 0) if len(call.sources) > 1 else call.at
+    result = np.zeros((len(x), x.shape[2]), np.float32)
+    for row in range(len(x)):
+        frames = x[row, opened[row]]
+        if not len(frames):
+            continue
+        if node.pooling is Pooling.MEAN:
+            total = np.zeros(x.shape[2], np.float32)
+            for frame in frames:
+                total = flush(total + frame)
+            result[row] = flush(total / np.float32(len(frames)))
+        else:
+            most = frames[0]
+            for frame in frames[1:]:
+                most = np.where((frame > most) | np.isnan(frame), frame, most)
+            result[row] = most
+    return result, None
+
+
+def _pool1d(node: Pool1d, call: Call) -> Result:
+    windows, last = _windows(call, node.taps)
+    is_mean = node.pooling is Pooling.MEAN
+    result = windows[:, 0]
+    for tap in range(1, node.taps):
+        operation = Operation.ADD if is_mean else Operation.MAXIMUM
+        result = _joined(operation, result, windows[:, tap])
+    return call.spread(flush(result / np.float32(node.taps)) if is_mean else result), last
+
+
+def _mask(node: Mask, call: Call) -> Result:
+    dtype = np.float32 if call.values[0].dtype is Dtype.FLOAT32 else np.int32
+    number = np.uint32(node.attributes[0]).view(dtype)
+    return (call.sources[0] != number).any(axis=-1, keepdims=True).astype(np.int32), None
+
+
+def _flip(node: Flip, call: Call) -> Result:
+    result = np.zeros_like(call.sources[0])
+    for row, at in enumerate(call.at):
+        result[row, at] = call.sources[0][row, at][::-1]
+    return result, None
+
+
+FORMULAS: dict[type[Node], Callable[[Any, Call], Result]] = {
+    Gru: _gru,
+    Dense: _dense,
+    Take: _take,
+    Concat: _concat,
+    Embedding: _embedding,
+    Activate: _activate,
+    Softmax: _softmax,
+    LayerNorm: _layer_norm,
+    Affine: _affine,
+    Binary: _binary,
+    Select: _select,
+    Pool: _pool,
+    Mask: _mask,
+    Flip: _flip,
+    Conv1d: _conv1d,
+    Pool1d: _pool1d,
+}

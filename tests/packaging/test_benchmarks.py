@@ -1,0 +1,101 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The scripts of benchmarks/ still run; what they measure here means nothing."""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+FOLDER = Path(__file__).parents[2] / "benchmarks"
+
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.skipif(not FOLDER.exists(), reason="away from the source tree"),
+]
+
+
+def run(script: str, output: Path, *arguments: str) -> dict:
+    command = [sys.executable, str(FOLDER / script), "--rounds", "1", "--out", str(output)]
+    subprocess.run([*command, *arguments], check=True, capture_output=True, timeout=300)
+    return json.loads(output.read_text("utf-8"))
+
+
+def test_compare(tmp_path: Path) -> None:
+    installed = [
+        peer
+        for peer, module in (("torch GRU", "torch"), ("onnxruntime", "onnxruntime"))
+        if importlib.util.find_spec(module)
+    ]
+    more = ["--quick", "--weights", "float32,int8/8", "--peers", ",".join([*installed, "ncnn"])]
+    report = run("compare.py", tmp_path / "out.json", *more, "--isa", "scalar")
+    assert list(report["workloads"]) == ["S1", "Q3"]
+    for one in report["workloads"].values():
+        found = one["contenders"]
+        for title in ("grucore float32", "grucore float32 scalar", *installed):
+            assert found[title]["us_min"] > 0
+            assert found[title]["error"] < 2e-6
+        assert found["grucore int8/8"]["error"] < 0.1
+        assert one["not_timed"].keys() <= {"ncnn"}
+    done = subprocess.run(
+        [sys.executable, str(FOLDER / "tables.py"), str(tmp_path / "out.json")],
+        check=True,
+        capture_output=True,
+        text=True,
+    )
+    assert "| grucore float32 |" in done.stdout
+    if importlib.util.find_spec("matplotlib"):
+        script = [sys.executable, str(FOLDER / "plots.py"), str(tmp_path / "out.json")]
+        subprocess.run([*script, "--folder", str(tmp_path)], check=True, timeout=300)
+        plots = list(tmp_path.glob("*.png"))
+        assert plots
+        assert all(plot.stat().st_size < 60_000 for plot in plots)
+
+
+def test_streams(tmp_path: Path) -> None:
+    report = run("streams.py", tmp_path / "out.json", "--streams", "10", "--workload", "S2")
+    for found in report["weights"].values():
+        assert found["half"]["us_min"] > 0
+
+
+def test_overhead(tmp_path: Path) -> None:
+    calls = run("overhead.py", tmp_path / "out.json")["calls"]
+    assert calls["step(x, out=out)"]["us_min"] > 0
+
+
+def test_imports(tmp_path: Path) -> None:
+    imports = run("imports.py", tmp_path / "out.json")["imports"]
+    assert not imports["import grucore"]["imports_numpy"]
+    assert imports["import numpy"]["imports_numpy"]
+
+
+def table(script: str, output: Path, *arguments: str) -> Any:
+    command = [sys.executable, str(FOLDER / script), "--out", str(output), *arguments]
+    subprocess.run(command, check=True, capture_output=True, timeout=300)
+    return json.loads(output.read_text("utf-8"))
+
+
+def test_quantized_errors(tmp_path: Path) -> None:
+    more = ["--seeds", "1", "--size", "40x64"]
+    rows = table("quantized_errors.py", tmp_path / "out.json", *more)
+    assert len(rows) == 5
+    assert all(row["RMS / same weights"] < 1.01 for row in rows)
+
+
+def test_quantized_speed(tmp_path: Path) -> None:
+    more = ["--seconds", "0.01", "--size", "40x64", "--isa", "scalar"]
+    (row,) = table("quantized_speed.py", tmp_path / "out.json", *more)
+    assert all(cost["us_min"] > 0 for cost in row["kinds"].values())
+
+
+def test_quantized_examples(tmp_path: Path) -> None:
+    pytest.importorskip("h5py")
+    found = table("quantized_examples.py", tmp_path / "out.json", "--only", "sunspots")
+    errors = {row["weights"]: row["MAE"] for row in found["sunspots"]}
+    assert abs(errors["int8/16"] - errors["float32"]) < 0.1
+    assert abs(errors["float16"] - errors["float32"]) < 0.05
