@@ -18,7 +18,7 @@ DEMO = "grucore/demo/data/"
 CONVERTERS = "grucore/converters/"
 CODE = "grucore/export/c/"  # what exported models are put together from
 UNWANTED = {".cpp", ".h", ".pyx", ".pxd", ".o", ".c"}
-# What a build from the sdist needs, and what its tests need.
+# The files that a build from the sdist needs, and those that its tests need.
 SDIST = [
     "setup.py",
     "pyproject.toml",

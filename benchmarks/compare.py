@@ -20,7 +20,7 @@ from workers import Entrant, NotTimed, Worker
 from workloads import Workload, chosen, frames, reference, state_dict
 
 LEAST_ROUNDS = 5
-# What the engine's benchmark calls grucore's kinds of weights.
+# The names of grucore's kinds of weights in the engine's benchmark.
 ENGINE = {
     "float32": ["--weights", "float32"],
     "float16": ["--weights", "float16"],
@@ -40,7 +40,7 @@ def entrants(arguments: argparse.Namespace) -> list[Entrant]:
 
 
 def engine(workload: Workload, variant: str, isa: str, arguments: Any) -> dict[str, Any]:
-    """What the engine's own benchmark says of a workload: its time in C++, and the limit."""
+    """The figures of the engine's own benchmark for a workload: its time in C++, and the limit."""
     command = [arguments.engine, "--json", "--only", workload.name, "--isa", isa]
     command += [*ENGINE[variant], "--rounds", str(arguments.rounds)]
     if arguments.core is not None:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What grucore costs before it does anything: milliseconds to import, kilobytes to install."""
+"""The cost of grucore before it does anything: milliseconds to import, kilobytes to install."""
 
 from __future__ import annotations
 

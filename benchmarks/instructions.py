@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Instructions of one step on another processor, counted under qemu.
 
-What can be said of speed where no such processor is at hand. Wants the engine's benchmark built for
+A measure of speed where no such processor is at hand. Wants the engine's benchmark built for
 it (`cmake --preset aarch64-qemu` in cpp/) and qemu-user. Counts are exact for one compiler;
 instructions are no time, and the ratio of two tables is not that of their speeds.
 """

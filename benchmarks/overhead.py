@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What the call from Python costs: steps of models of one unit, beside the engine's own loop."""
+"""The cost of the call from Python: steps of models of one unit, beside the engine's own loop."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What compare.py found, as pictures: time over size, times the limit, error over time."""
+"""The results of compare.py as pictures: time over size, times the limit, error over time."""
 
 from __future__ import annotations
 
@@ -139,7 +139,7 @@ def times_the_limit(report: dict[str, Any]) -> Any:
 
 
 def error_over_time(report: dict[str, Any], name: str) -> Any:
-    """What a kind of weights costs in time and in accuracy, on one workload."""
+    """The time and the error of a kind of weights on one workload."""
     found = report["workloads"][name]["contenders"]
     figure, axes = plt.subplots(figsize=(6.4, 3.6), layout="constrained")
     peers = [title for title in found if not title.startswith("grucore ")]

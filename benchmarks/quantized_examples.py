@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What quantization costs the trained examples: accuracy and errors of every kind of weights.
+"""The cost of quantization for the trained examples: accuracy and errors of every kind of weights.
 
     python examples/keyword_spotting/generate.py --cache build/keywords
     python benchmarks/quantized_examples.py --keywords build/keywords

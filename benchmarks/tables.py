@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What compare.py found, as tables: `python tables.py RESULTS.json` writes Markdown."""
+"""The results of compare.py as tables: `python tables.py RESULTS.json` writes Markdown."""
 
 from __future__ import annotations
 

@@ -147,7 +147,7 @@ class Worker:
         self.alive = True
 
     def ask(self, *words: Any) -> Any:
-        """What the child answers; NotTimed where it fails, dies or does not answer."""
+        """The child's answer; NotTimed where it fails, dies or does not answer."""
         if not self.alive:
             raise NotTimed("its process has ended")
         try:

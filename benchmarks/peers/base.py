@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What a contender has to offer."""
+"""The interface of a contender."""
 
 from __future__ import annotations
 
@@ -46,12 +46,12 @@ class Peer(ABC):
 
     @abstractmethod
     def steps(self, frames: Sequence[Any]) -> None:
-        """What is timed: a step for each frame."""
+        """The timed call: a step for each frame."""
 
     def sequence(self, x: Array) -> Any:
         """Frames (frames, batch, input_size) as what `run` takes."""
         return x
 
     def result(self, y: Any) -> Array:
-        """What `run` gave, as (frames, batch, hidden_size)."""
+        """The outputs of `run`, as (frames, batch, hidden_size)."""
         return np.asarray(y)

@@ -3,7 +3,7 @@
 
 LiteRT has no GRU, and its converter needs TensorFlow: the flatbuffer is written here, by its own
 schema, with float32 weights or with int8 ones (a scale per row) and inputs quantized in each call.
-What its converter makes of such a step may differ from it.
+Its converter may make something else of such a step.
 """
 
 from __future__ import annotations

@@ -41,7 +41,7 @@ class ORT(Peer):
         return gru_graph(workload, weights)
 
     def state_shape(self, workload: Workload) -> tuple[int, ...]:
-        """Of each layer."""
+        """The initial states, of each layer."""
         return (1, workload.batch, workload.hidden_size)
 
     def frames(self, x: Array) -> list[Any]:

@@ -49,7 +49,7 @@ class OpenVINO(Peer):
         return gru_graph(workload, weights)
 
     def changed(self, graph: Any) -> Any:
-        """What is run."""
+        """The model that is run."""
         return graph
 
     def reset(self) -> None:

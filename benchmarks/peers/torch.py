@@ -74,7 +74,7 @@ class TorchGRU(Peer):
         self.reset()
 
     def changed(self, module: Any) -> Any:
-        """What is run."""
+        """The module that is run."""
         return module
 
     def frames(self, x: Array) -> list[Any]:

@@ -24,7 +24,7 @@ BATCH = 64
 
 
 class Amplifier(nn.Module):
-    """What is added to the dry signal."""
+    """The signal that is added to the dry one."""
 
     def __init__(self) -> None:
         super().__init__()

@@ -18,7 +18,7 @@ START, STOP = 10, 11
 
 
 def reverse(encoder: grucore.Model, decoder: grucore.Model, digits: str, most: int = 32) -> str:
-    """What the decoder says, from the encoder's final state, until it says stop."""
+    """The decoder's tokens from the encoder's final state on, until it says stop."""
     _, final = encoder.run(np.array([int(digit) for digit in digits]), return_state=True)
     stream = decoder.stream()
     stream.state = final  # both call their layer gru.l0

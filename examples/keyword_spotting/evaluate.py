@@ -15,7 +15,7 @@ from voices import KEYWORDS, LABELS
 NOISE_DECIBELS = (20.0, 10.0, 5.0, 0.0)
 CLEAN = ("none", None)
 
-# What the demo ships: per keyword one clip of each row, and UNKNOWN_CLIPS other words.
+# The clips that the demo ships: per keyword one clip of each row, and UNKNOWN_CLIPS other words.
 SHIPPED = (
     CLEAN,
     CLEAN,

@@ -42,7 +42,7 @@ Samples = npt.NDArray[np.float64]
 
 
 def speak(text: str, voice: str, data: Path | None, *, speed: int, pitch: int) -> Samples:
-    """What espeak-ng says, at its own 22 050 Hz, within [-1, 1)."""
+    """The speech of espeak-ng, at its own 22 050 Hz, within [-1, 1)."""
     command = ["espeak-ng", "-v", voice, "-s", str(speed), "-p", str(pitch), "--stdout", text]
     if data is not None:
         command.insert(1, f"--path={data}")

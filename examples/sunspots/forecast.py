@@ -21,7 +21,7 @@ HELD_OUT = 1948  # the first year that training has not seen
 
 
 def scale(counts: Any) -> Any:
-    """What the model reads: the square root, whose scatter is much the same at all heights."""
+    """The model's input: the square root, whose scatter is much the same at all heights."""
     return np.sqrt(np.asarray(counts, np.float32)) / np.float32(10)
 
 
@@ -31,7 +31,7 @@ def unscale(outputs: Any) -> Any:
 
 
 def stream(model: grucore.Model, counts: Any) -> Any:
-    """What the model says after each year about the next one."""
+    """The model's forecast after each year, for the next one."""
     running = model.stream()
     return np.array([running.step([value])[0] for value in scale(counts)])
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What the command line draws, on a terminal and elsewhere, with rich and without."""
+"""Drawing of the command line, on a terminal and elsewhere, with rich and without."""
 
 from __future__ import annotations
 

@@ -107,7 +107,7 @@ def test_a_stream_repeats_torch_frame_by_frame(rng: np.random.Generator) -> None
 
 
 class Keywords(torch.nn.Module):
-    """What the demo is: an encoder, the last frame, a head."""
+    """A model like the demo's: an encoder, the last frame, a head."""
 
     def __init__(self) -> None:
         super().__init__()

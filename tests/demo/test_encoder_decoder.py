@@ -34,7 +34,7 @@ def scripts() -> object:
 
 
 def greedy(train: object, encoder: object, decoder: object, digits: str, most: int) -> str:
-    """What torch says."""
+    """The answer of torch."""
     token, said = train.START, ""
     with torch.no_grad():
         h = encoder(torch.tensor([[int(digit) for digit in digits]]))

@@ -40,7 +40,7 @@ def series(forecast: ModuleType) -> dict[str, Any]:
 
 @pytest.fixture(scope="module")
 def ours(forecast: ModuleType, series: dict[str, Any]) -> Any:
-    """What the stream says after each."""
+    """The stream's forecast after each year."""
     model = grucore.convert(EXAMPLE / "sunspots.keras", verify=False)
     return forecast.stream(model, series["counts"])
 

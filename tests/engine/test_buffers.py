@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What may be passed as x and out: converted without surprise, or refused by name."""
+"""Arguments x and out: converted without surprise, or refused by name."""
 
 from __future__ import annotations
 

@@ -16,7 +16,7 @@ from oracle.exact_bits import ODD, Tables, as_tuple, one, same, wild
 
 SEEDS = 25
 BATCH = 4
-# Of the output's scale: float32 sums, and activations that enlarge their differences.
+# As a part of the output's scale: float32 sums, and activations that enlarge their differences.
 TOLERANCE = 1e-5
 
 

@@ -26,7 +26,7 @@ from oracle.exact_bits import Tables, as_tuple, one, same, wild
 
 SEEDS = 40
 BATCH = 5
-# Of the output's scale: activations of 8 bits, enlarged by what comes after them.
+# As a part of the output's scale: activations of 8 bits, enlarged by what comes after them.
 ROUNDING = 0.1
 WEIGHTED = ("gru", "dense", "conv1d", "embedding")
 GROUPS = {"integers": INTEGERS, "any": FLOATS + INTEGERS}

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What a user sees of ids, of outputs that do not come with every frame, and of histories."""
+"""Ids, outputs that do not come with every frame, and histories, as a user sees them."""
 
 from __future__ import annotations
 

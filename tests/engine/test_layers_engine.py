@@ -23,7 +23,7 @@ from models.quantized_models import FLOATS, INTEGERS, requantized
 SEEDS = 30
 BATCH = 4
 QUANTIZED, WEIGHTED = "quantized ", ("gru", "dense", "conv1d", "embedding")
-# Of the output's scale: float32 sums, and activations that enlarge their differences.
+# As a part of the output's scale: float32 sums, and activations that enlarge their differences.
 TOLERANCE = 1e-5
 
 

@@ -98,7 +98,7 @@ class Tagger(nn.Module):
 
 
 MODELS = {each.__name__.lower(): each for each in (Enhance, Keywords, Text, Decoder, Tagger)}
-# What the weights alone do not say; None: no chain of layers does.
+# The words that the weights alone do not tell; None: no chain of layers fits.
 ARCHITECTURES = {
     "enhance": None,
     "keywords": "layer_norm(norm, eps=1e-05) > gru(gru) > last > linear(fc) > log_softmax",
@@ -170,7 +170,7 @@ def test_weights(kind: str, name: str, tmp_path: Path) -> None:
     architecture = ARCHITECTURES[name]
     if architecture is None:
         return
-    # What the error prints is what there is to paste, but for functions without weights.
+    # The error prints the line to paste, but for functions without weights.
     stem = architecture.removesuffix(" > log_softmax")
     assert stem in text or stem.replace(", eps=1e-05", "") in text
     assert agrees(name, module, grucore.convert(path, architecture=architecture))

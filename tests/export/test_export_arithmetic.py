@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What exported code computes where a machine has no instruction for it: fused products, roots."""
+"""Fused products and roots of exported code where a machine has no instruction for them."""
 
 from __future__ import annotations
 

@@ -24,7 +24,7 @@ from models.small_models import GRAPHS, bidirectional_graph, frames_graph, gru, 
 
 
 def same_graph(one: Graph, other: Graph) -> bool:
-    """Whether all fields are equal, arrays by bits."""
+    """True if all fields are equal, arrays by bits."""
     if (one.values, one.inputs, one.outputs) != (other.values, other.inputs, other.outputs):
         return False
     if dict(one.metadata) != dict(other.metadata) or len(one.nodes) != len(other.nodes):

@@ -99,7 +99,7 @@ def octets(offset: int, content: bytes) -> Callable[[bytearray], None]:
 SECOND = TENSORS + 64
 TEST_INPUT = TENSORS + 5 * 64
 
-# What is changed, the status, and the offset where the reader sees it (None: not pinned down).
+# The change, the status, and the offset where the reader sees it (None: not pinned down).
 HOSTILE: dict[str, tuple[Callable[[bytearray], None], str, int | None]] = {
     "magic": (octets(0, b"GRU\x89"), "kBadMagic", 0),
     "swapped magic": (octets(0, TINY[:8][::-1]), "kBadMagic", 0),
@@ -204,7 +204,7 @@ HOSTILE: dict[str, tuple[Callable[[bytearray], None], str, int | None]] = {
     "test features": (octets(TEST_INPUT + 16, struct.pack("<2I", 4, 1)), "kBadShape", None),
 }
 
-# What the reader checks and the engine, which never looks at it or need not, lets pass.
+# Fields that the reader checks and the engine lets pass, since it never looks at them.
 READER_ONLY: dict[str, tuple[Callable[[bytearray], None], str, int | None]] = {
     "names not UTF-8": (octets(NAMES, b"\xff"), "kBadName", NAMES),
     "padding row": (octets(DATA + 12, struct.pack("<f", -0.0)), "kReservedNotZero", DATA + 12),

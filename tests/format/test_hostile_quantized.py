@@ -180,7 +180,7 @@ NUMBERS: dict[str, Change] = {
     "an infinite input range": number("gru.input_range", 0, f32(np.inf)),
 }
 
-# What the reader checks and the engine need not: it computes nothing from it.
+# Fields that the reader checks and the engine need not: it computes nothing from them.
 PADDING: dict[str, Change] = {
     "after k, int8": number("gru.weight_ih", 9 * 4 + 4 * 3 + 1, b"\1"),
     "after the rows, int8": number("gru.weight_ih", 12, b"\1"),
@@ -193,7 +193,7 @@ PADDING: dict[str, Change] = {
 
 
 def refused(data: bytes, status: str, readers: tuple[Callable[[bytes], object], ...]) -> str:
-    """What the reader says; each of these refuses."""
+    """The reader's message; each of these refuses."""
     error = grucore.UnsupportedError if status in UNSUPPORTED else grucore.FormatError
     said = []
     for reader in readers:

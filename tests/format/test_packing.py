@@ -115,7 +115,7 @@ def test_taps_of_a_convolution_fill_whole_groups(
 
 
 def test_either_half_of_a_byte_may_be_padding() -> None:
-    """Of nine inputs the ninth is the low half of a byte, whose high half is padding."""
+    """The ninth of nine inputs is the low half of a byte, whose high half is padding."""
     values = np.full((4, 9), 7, np.int8)
     slot = Slot.panels(Role.WEIGHT, values.shape)._replace(dtype=Dtype.INT4)
     packed = pack(slot, values)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What weights are rounded to: scales, nearest integers, and what calibration data improves."""
+"""Rounding of weights: scales, nearest integers, and the gain from calibration data."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def nearest(matrix: np.ndarray, grid: Grid) -> np.ndarray:
 
 
 def plain(matrix: np.ndarray, dtype: Dtype) -> np.ndarray:
-    """What is left of the weights by the scale that just reaches the largest of a row or group."""
+    """The weights after rounding by the scale that just reaches the largest of a row or group."""
     most = 127 if dtype is Dtype.INT8 else 7
     pieces = [matrix.reshape(len(matrix), -1)]
     if dtype is Dtype.INT4:
@@ -159,7 +159,7 @@ def test_calibration_halves_the_error(dtype: Dtype, rng: np.random.Generator) ->
 
 
 def test_calibration_that_misleads_is_not_followed(rng: np.random.Generator) -> None:
-    """What rounding learns from some inputs is kept only where it helps on others."""
+    """Rounding keeps a lesson from some inputs only where it helps on others."""
     matrix = rng.uniform(-1, 1, (48, 1, 64))
     flat = matrix.reshape(48, 64)
     grid = int4_grid(matrix, None)

@@ -104,7 +104,7 @@ def embedded(node: Embedding, x: np.ndarray) -> np.ndarray:
 
 
 def layer(node: Node, sources: list[np.ndarray]) -> np.ndarray:
-    """What the textbook says of one sequence: (frames, features), or (features,)."""
+    """The textbook's result for one sequence: (frames, features), or (features,)."""
     x = sources[0]
     rows = np.atleast_2d(x)
     match node:

@@ -38,7 +38,7 @@ NUMBER = re.compile(r"(?<![\w.])(0x[0-9a-f.]+p[+-]?\d+|0x[0-9a-f]+|\d+\.\d+|\d+)
 
 
 def cut(text: str, mark: str) -> tuple[str, str] | None:
-    """What stands before and after the first mark outside of parentheses."""
+    """The texts before and after the first mark outside of parentheses."""
     depth = 0
     for place, letter in enumerate(text):
         depth += (letter == "(") - (letter == ")")

@@ -55,7 +55,7 @@ def randomize(model: Any, rng: np.random.Generator) -> None:
 
 
 def outputs_of(model: Any, inputs: list[np.ndarray]) -> list[np.ndarray]:
-    """What Keras gives for a batch, in the order of grucore's outputs."""
+    """Keras's outputs for a batch, in the order of grucore's."""
     for layer in model._flatten_layers():
         if getattr(layer, "stateful", False) and hasattr(layer, "reset_state"):
             layer.reset_state()

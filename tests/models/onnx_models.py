@@ -309,7 +309,7 @@ def random_case(seed: int) -> Case:
 def feeds_of(
     case: Case, rng: np.random.Generator, batch: int, frames: int
 ) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
-    """What onnxruntime gets; and x, lengths and states, batch first."""
+    """The inputs of onnxruntime; and x, lengths and states, batch first."""
     if case.ids:
         x = rng.integers(0, case.ids, (batch, frames))
     else:

@@ -27,7 +27,7 @@ INTEGERS: tuple[Kind, ...] = tuple(
 
 
 def weights_of_kind(rng: np.random.Generator, weight: Any, kind: Kind) -> Weight:
-    """Of the shape and about the size of a float32 weight, the largest integers among them."""
+    """Weights as large as a float32 one of the same shape, the largest integers among them."""
     dtype, bits = kind
     if dtype in (Dtype.FLOAT32, Dtype.FLOAT16):
         return np.asarray(weight.astype(dtype.numpy))

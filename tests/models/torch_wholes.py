@@ -232,7 +232,7 @@ def tensors(found: object) -> list[torch.Tensor]:
 def exported(
     module: torch.nn.Module, *inputs: torch.Tensor, decomposed: bool = False, **options: Any
 ) -> bytes:
-    """What torch.export saves of a module."""
+    """The file that torch.export saves of a module."""
     file = io.BytesIO()
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # torch about its own GRU

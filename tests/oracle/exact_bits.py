@@ -14,7 +14,7 @@ from oracle import exact
 
 __all__ = ["ODD", "Tables", "as_tuple", "one", "same", "wild"]
 
-# What a float may be: denormals, zeros, the largest numbers, none at all.
+# Kinds of floats: denormals, zeros, the largest numbers, none at all.
 ODD = np.array(
     [1e-39, -1e-45, -0.0, 1.2e-38, 3e-5, 1e4, -1e20, 3e38, -3e38, np.inf, -np.inf, np.nan],
     np.float32,

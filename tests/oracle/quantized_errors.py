@@ -55,7 +55,7 @@ def random_gru(size: tuple[int, int], cell: Cell, seed: int) -> Gru:
 
 
 def _matrices(weights: list[Quantized | np.ndarray]) -> list[np.ndarray]:
-    """What stored weights stand for, by the file's own integers and scales."""
+    """The values of stored weights, by the file's own integers and scales."""
     found = []
     for weight in weights:
         if not isinstance(weight, Quantized):

@@ -24,7 +24,7 @@ MODULE = Path(_core.__file__)
 needs_nm = pytest.mark.skipif(
     sys.platform != "linux" or shutil.which("nm") is None, reason="needs nm and an ELF file"
 )
-# What a C compiler may call of its own accord, and what every shared object refers to.
+# Functions that a C compiler calls of its own accord, and names of every shared object.
 OWN = {"grucore", "grucore._core", "grucore.version"}
 COMPILER = {
     "memcmp", "memcpy", "memmove", "memset", "strcmp", "strlen", "strrchr",

@@ -13,7 +13,7 @@ from oracle.quantized_errors import measure
 
 KINDS = [("int8", 16), ("int8", 8), ("float16", 0), ("int4", 16), ("int4", 8)]
 SIZES = {(1, 16): 4, (24, 24): 4, (40, 64): 4, (256, 256): 2, (512, 384): 1}  # and seeds
-# Of the engine's error to that of the float64 scheme.
+# Ratio of the engine's error to that of the float64 scheme.
 MAX_RATIO, RMS_RATIO = 1.3, 1.03
 # The same integers and scales on both sides: only rounding in float32 is left between them, by
 # which now and then an activation goes to the neighbouring integer.

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What `grucore bench` times side by side: this model, smaller ones, the same network elsewhere."""
+"""The contenders of `grucore bench`: this model, smaller ones, the same network elsewhere."""
 
 from __future__ import annotations
 
@@ -58,11 +58,11 @@ class Contender(Steps, ABC):
 
     @abstractmethod
     def runs(self, inputs: tuple[Array, ...]) -> Callable[[], Any]:
-        """What runs inputs (batch, frames, features), their layout already its own."""
+        """A call that runs inputs (batch, frames, features), their layout already its own."""
 
     @abstractmethod
     def outputs(self, inputs: tuple[Array, ...]) -> list[Array]:
-        """What that gives, as grucore's outputs are laid out."""
+        """The outputs of that call, laid out as grucore's."""
 
 
 class Ours(ModelSteps, Contender):
@@ -134,7 +134,7 @@ def float32(weight: Any) -> Array:
 
 
 def biases(node: Gru) -> tuple[Array, Array]:
-    """Of the input and of the recurrent side, (3 H,) each, in the order r, z, n."""
+    """The biases of the input and the recurrent side, (3 H,) each, in the order r, z, n."""
     hidden = node.hidden_size
     recurrent = np.zeros(3 * hidden, np.float32)
     if len(node.bias) == 4 * hidden:

@@ -95,7 +95,7 @@ class TorchTwin(Twin):
         return [array[0].numpy() for array in found]
 
     def _functions(self, node: Node) -> tuple[Function, Function]:
-        """What a layer does to one frame, and to a sequence."""
+        """Two calls of a layer: for one frame, and for a sequence."""
         if isinstance(node, Gru):
             return self._gru(node)
         if isinstance(node, Take) and node.position is Position.LAST:

@@ -30,5 +30,5 @@ CPUS = {
 
 
 def compile_line(cpu: str, source: str) -> str:
-    """What compiles a source for a processor; KeyError for a name that is not of `CPUS`."""
+    """The compiler of a processor; KeyError for a name that is not in `CPUS`."""
     return f"{CPUS[cpu]} {FLAGS} -c {source}"

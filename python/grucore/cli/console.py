@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What commands print: lines, tables, JSON, and progress; with rich where it is installed."""
+"""Output of commands: lines, tables, JSON and progress; with rich where it is installed."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ class Console(Page):
         right: Sequence[bool],
         widths: Sequence[int],
     ) -> bool:
-        """Whether rich is there and the terminal is wide enough; the last column may be folded."""
+        """True if rich is there and the terminal is wide enough; the last column may be folded."""
         if not self.output.isatty():
             return False
         try:

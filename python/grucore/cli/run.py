@@ -107,7 +107,7 @@ def _show(report: dict[str, Any], console: Console) -> None:
 def _stream(
     model: Model, inputs: dict[str, Any], console: Console, *, lengths: Any, nonfinite: str
 ) -> tuple[Any, ...]:
-    """What `Model.run` gives, by stepping frame after frame."""
+    """The result of `Model.run`, by stepping frame after frame."""
     import numpy as np
 
     from grucore.runtime.arrays import lengths_of

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What the demo shows: a level bar moving with the sound in a terminal, else plain lines."""
+"""The display of the demo: a level bar that moves with the sound in a terminal, else lines."""
 
 from __future__ import annotations
 

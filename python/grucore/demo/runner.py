@@ -28,14 +28,14 @@ Array = npt.NDArray[np.float32]
 
 
 class StreamLike(Protocol):
-    """What the demo needs of ``grucore.Stream``."""
+    """The part of ``grucore.Stream`` that the demo needs."""
 
     def step(self, x: Array, out: Array | None = None) -> Array: ...
     def reset(self) -> None: ...
 
 
 class ModelLike(Protocol):
-    """What the demo needs of ``grucore.Model``."""
+    """The part of ``grucore.Model`` that the demo needs."""
 
     def stream(self) -> StreamLike: ...
 

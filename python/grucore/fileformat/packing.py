@@ -140,7 +140,7 @@ def _first_padding_set(slot: Slot, elements: Array) -> int | None:
 
 
 def _as_nibbles(elements: Array) -> Array:
-    """Of each eight, byte j holds element j in its low half and element 4 + j in its high half."""
+    """Byte j of each eight elements holds element j in its low half, 4 + j in its high half."""
     octets = elements.view(np.uint8).reshape(-1, 2, 4) & 0xF
     return np.asarray(octets[:, 0] | octets[:, 1] << 4).reshape(-1)
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What has to be true of a graph before it can be a file; and of one value or name in a file."""
+"""The conditions on a graph before it can be a file, and on one value or name in a file."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ def name_problem(name: str) -> str | None:
 
 
 def value_problem(value: Value) -> tuple[int, str] | None:
-    """What is out of bounds, and the offset of its field in the file's record; or None."""
+    """The offset of a field that is out of bounds in the file's record, and why; or None."""
     if value.dtype not in (Dtype.FLOAT32, Dtype.INT32):
         return 8, f"has dtype {value.dtype.name}, expected FLOAT32 or INT32"
     periodic, endless = value.rate is Rate.PERIOD, value.rate is not Rate.SEQUENCE

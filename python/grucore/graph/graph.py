@@ -99,5 +99,5 @@ class Graph:
 
     @property
     def streamable(self) -> bool:
-        """Whether the model can run frame by frame."""
+        """True if the model can run frame by frame."""
         return self.first_unstreamable is None

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What all layers share: values, the tensors of a layer, the class Node."""
+"""The base of all layers: values, the tensors of a layer, the class Node."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ class Rate(IntEnum):
 
 @dataclass(frozen=True, slots=True)
 class Value:
-    """What flows along an edge of the graph.
+    """An edge of the graph.
 
     Frame t of the model's input has a value where ``t >= skip`` and ``(t - skip) % period == 0``.
     ``period`` is 1 except at rate PERIOD; at rate SEQUENCE there is one value for all frames.
@@ -67,7 +67,7 @@ class Value:
         return max(0, -(-(frames - self.skip) // self.period))
 
     def shape(self, frames: int) -> tuple[int, ...]:
-        """Of the array for so many frames: (values, features), or (features,) per sequence."""
+        """Shape for so many frames: (values, features), or (features,) per sequence."""
         per_sequence = self.rate is Rate.SEQUENCE
         return (self.features,) if per_sequence else (self.count(frames), self.features)
 
@@ -131,7 +131,7 @@ class Node(ABC):
 
     @property
     def streamable(self) -> bool:
-        """Whether a frame of output needs no later frame of input."""
+        """True if a frame of output needs no later frame of input."""
         return True
 
     @property

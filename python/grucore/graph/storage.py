@@ -42,7 +42,7 @@ SMALLEST_NORMAL = np.finfo(np.float32).smallest_normal
 
 
 class Kind(NamedTuple):
-    """What a stored weight is made of, bits of activations, and its first extent."""
+    """Format of a stored weight, bits of its activations, and its first extent."""
 
     dtype: Dtype
     activations: int
@@ -128,7 +128,7 @@ def together(slots: Sequence[Slot], arrays: Mapping[Role, Array]) -> dict[Role, 
 
 
 def number_faults(slot: Slot, array: Array) -> Iterator[tuple[str, Array]]:
-    """What a number of the tensor must not be, and where it is that."""
+    """A condition that a number of the tensor breaks, and where."""
     if slot.dtype is Dtype.INT8:
         yield "-128", array == -128
     elif slot.dtype is Dtype.INT4:

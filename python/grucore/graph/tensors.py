@@ -13,7 +13,7 @@ Array = npt.NDArray[Any]
 
 
 class Dtype(IntEnum):
-    """What a stored tensor is made of; values are of the first two."""
+    """The dtype of a stored tensor; values have one of the first two."""
 
     FLOAT32 = 0
     INT32 = 1
@@ -28,7 +28,7 @@ class Dtype(IntEnum):
 
     @property
     def bits(self) -> int:
-        """Of one number in the file."""
+        """Bits of one number in the file."""
         return _BITS[self]
 
     @property
@@ -50,7 +50,7 @@ _BITS = {Dtype.FLOAT32: 32, Dtype.INT32: 32, Dtype.FLOAT16: 16, Dtype.INT8: 8, D
 
 
 class Role(IntEnum):
-    """What a stored tensor is for; its name in messages is the member's in lower case."""
+    """The purpose of a stored tensor; messages name it by the member in lower case."""
 
     WEIGHT_IH = 1
     WEIGHT_HH = 2

@@ -33,7 +33,7 @@ class Quantized:
     """Integers and what they are multiples of.
 
     ``values`` (rows, k), of a convolution (rows, taps, k), numpy int8: from -127 to 127, or -8 to 7
-    where ``dtype`` is INT4. ``scale`` of INT8: float32 (rows,). Of INT4: float16 (rows, n), n =
+    where ``dtype`` is INT4. ``scale`` of INT8: float32 (rows,); of INT4: float16 (rows, n), n =
     ceil(k / 32), of a convolution taps * ceil(k / 32), tap after tap. ``activations``: the bits, 8
     or 16, to which the numbers that they multiply are quantized; 0 for an embedding's table.
 

@@ -178,7 +178,7 @@ def _difference(name: str, mine: Array, other: Array) -> float:
         raise ConversionError(f"the converted model does not agree with its source: {message}")
     with np.errstate(over="ignore", invalid="ignore"):
         difference = np.abs(mine.astype(np.float64) - other.astype(np.float64))
-        # What is too large for float32 is infinite in both.
+        # Numbers too large for float32 are infinite in both.
         difference = np.where(mine == other.astype(np.float32), 0.0, difference)
     largest = float(difference.max(initial=0.0))
     return float("inf") if np.isnan(largest) else largest

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What the weights of a layer multiply when a model runs on calibration data.
+"""The inputs of each weight when a model runs on calibration data.
 
 The engine runs the float32 model, once for each layer, with that layer's values as outputs: no
 more than these are in memory. Three quarters of what is found are for rounding, the rest, in
@@ -90,7 +90,7 @@ def _products(node: Node, values: Mapping[str, Array]) -> Iterator[tuple[Role, s
 
 
 def recurrent_inputs(node: Gru, values: Mapping[str, Array]) -> tuple[Array, Array]:
-    """What the two matrices of a GRU multiply, of all frames that are not masked, row after row.
+    """The inputs of both matrices of a GRU in all frames that are not masked, row after row.
 
     Inputs (count, input_size) and the states before (count, hidden_size). ``values``: those that
     the layer reads and writes, (B, frames, features).

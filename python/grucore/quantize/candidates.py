@@ -35,12 +35,12 @@ class Part(NamedTuple):
 
     @property
     def role(self) -> Role:
-        """Of the tensor."""
+        """The dtype of the tensor."""
         return Role[self.field.upper()]
 
 
 class Choice(NamedTuple):
-    """What a weight is made of, and the bits of the activations that it multiplies."""
+    """The format of a weight, and the bits of the activations that it multiplies."""
 
     dtype: Dtype
     activations: int = 0

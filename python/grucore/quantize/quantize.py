@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Float32 models to smaller ones: int8, float16 or int4 weights, each as wide as it has to be.
 
-What quantized weights compute stands in docs/numerics.md. Biases, norms and slopes stay float32.
+docs/numerics.md defines the arithmetic of quantized weights. Biases, norms and slopes stay float32.
 """
 
 from __future__ import annotations
@@ -113,7 +113,7 @@ def _choices(part: Part, kind: str, activations: int) -> list[Choice]:
 def _worthwhile(
     candidates: Candidates, part: Part, ladder: list[Choice], wider: dict[Part, str]
 ) -> list[Choice]:
-    """The choices of a convolution without those that padding makes as large as a wider one."""
+    """Drops choices that padding makes no smaller than a wider format."""
     if not isinstance(candidates.node(part), Conv1d):
         return ladder
     sizes = {choice.dtype: candidates.stored_bytes(part, choice.dtype) for choice in ladder}

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What quantization did to a model: errors of all its layers, gates, rows, sizes and speed."""
+"""The report of a quantization: errors of layers, gates and rows, sizes, speed."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ SIZES = (0.1, 0.5, 1.0, 4.0)
 
 @dataclass(frozen=True)
 class Report:
-    """What `compare` found: ``figures`` are numbers, texts, lists and dicts, as JSON has them."""
+    """The result of `compare`: ``figures`` are numbers, texts, lists and dicts, as in JSON."""
 
     figures: dict[str, Any]
 

@@ -97,7 +97,7 @@ def _values(
 
 
 def _error(before: Array, after: Array) -> Figures:
-    """Of (B, values, features) or (B, features): largest and RMS difference, and where they are.
+    """Largest and RMS difference of (B, values, features) or (B, features), and their places.
 
     ``drift``: the same in windows of time. A difference is None where one of both is not finite
     and the other is not the same.
@@ -185,7 +185,7 @@ def matrix_figures(before: Node, after: Node) -> list[Figures]:
 
 
 def _gate(node: Node, role: Role, row: int) -> str | None:
-    """Of a row of a GRU, whose gates stand one below the other."""
+    """The gate of a row of a GRU, whose gates stand one below the other."""
     if not isinstance(node, Gru):
         return None
     return "n" if role is Role.WEIGHT_HN else "rzn"[row // node.hidden_size]

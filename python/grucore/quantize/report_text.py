@@ -27,7 +27,7 @@ def share(part: float | None, whole: float | None) -> str:
 
 
 def signals_text(figures: Figures) -> str:
-    """What the models ran on."""
+    """The signals that the models ran on."""
     signals = figures["signals"]
     source = {"generated": "generated signals", "given": "the given signals"}[signals["source"]]
     text = f"{signals['compared_frames']:,} frames of {source}"

@@ -34,7 +34,7 @@ MOST_COLUMNS = 8192  # a covariance is no larger than that
 
 @dataclass(frozen=True)
 class Grid:
-    """What the weights can become: multiples of ``step`` (rows, columns) from least to most."""
+    """The grid of rounded weights: multiples of ``step`` (rows, columns) from least to most."""
 
     dtype: Dtype
     scale: Array  # as it is stored

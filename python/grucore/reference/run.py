@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What a graph computes, without the engine: its layers' formulas in float64, one by one."""
+"""A graph run without the engine: the formulas of its layers in float64, one by one."""
 
 from __future__ import annotations
 
@@ -62,7 +62,7 @@ def arrange(
     inputs: npt.ArrayLike | Sequence[npt.ArrayLike],
     lengths: npt.ArrayLike | None,
 ) -> tuple[list[Array], npt.NDArray[Any], bool]:
-    """What `run` takes, as arrays (B, T, features) of the dtypes that they came in, the frames
+    """The arguments of `run` as arrays (B, T, features) of their own dtypes, the frames
     (B,) of each row, and whether it was one sequence without a batch. Raises as `run` does.
     """
     several = isinstance(inputs, tuple | list) and len(inputs) == len(graph.inputs)

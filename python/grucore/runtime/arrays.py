@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What a numpy user may pass, turned into what the engine takes; the rest is refused by name."""
+"""Arguments of numpy users, turned into arrays of the engine; the rest is refused by name."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ def as_float32(value: Any, what: str) -> Floats:
 
 
 def is_ids(port: Port) -> bool:
-    """Whether arrays of this input may come without the axis of features."""
+    """True if arrays of this input may come without the axis of features."""
     return port.dtype == "int32" and port.features == 1
 
 

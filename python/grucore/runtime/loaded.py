@@ -44,7 +44,7 @@ class Loaded(_core.Model):
         self._learn_tables()
 
     def _learn_tables(self) -> None:
-        """What only the tables of the file say; they are not looked at for most models."""
+        """Learn the facts that only the tables of the file hold; most models need none of them."""
         counts: tuple[int | None, ...] = (None,) * len(self.inputs)
         if any(port.dtype == "int32" for port in self.inputs):
             from grucore.runtime.tables import id_counts

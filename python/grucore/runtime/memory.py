@@ -10,7 +10,7 @@ from grucore.runtime.loaded import Loaded
 
 __all__ = ["check_memory"]
 
-# What one row may take for one frame: more than any model whose values come from its weights.
+# Upper bound of bytes per row and frame; every real model stays below.
 ROW_BYTES = 1 << 28
 ROW_BYTES_PER_FILE_BYTE = 64
 

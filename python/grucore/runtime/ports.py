@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What a model reads and writes, and what its self-test found, as named tuples."""
+"""The ports of a model and the result of its self-test, as named tuples."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ class Port(NamedTuple):
 
 
 class SelftestResult(NamedTuple):
-    """What `Model.selftest` found: `exact` says that every bit was the file's."""
+    """The result of `Model.selftest`: `exact` says that every bit was the file's."""
 
     frames: int
     exact: bool

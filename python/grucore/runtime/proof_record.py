@@ -10,7 +10,7 @@ from typing import Any, Self
 
 @dataclass(frozen=True, slots=True)
 class Proof:
-    """What was compared: ``against`` what, on how many frames, and what came out.
+    """A comparison: ``against`` names the other side, ``frames`` counts what was compared.
 
     All numbers are parts of the output's scale. ``largest_difference`` and ``bound`` are those of
     the comparison that came nearest to its bound, ``differences`` has it for each output: of those

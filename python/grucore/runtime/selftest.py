@@ -15,7 +15,7 @@ from grucore.runtime.stream import make_stream
 
 
 def replay(model: Loaded, bound: float) -> SelftestResult:
-    """What `Model.selftest` does."""
+    """Replay the test vector of the file, as `Model.selftest` describes it."""
     frames, input_bytes, output_bytes = model._test_vector()
     if not frames:
         raise ValueError("the file has no test vector")

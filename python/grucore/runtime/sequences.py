@@ -57,7 +57,7 @@ def raise_nonfinite(inputs: Sequence[Array], lengths: Numbers | None) -> NoRetur
 
 
 def _direct(array: Array, frames: int) -> bool:
-    """Whether the engine can walk over (rows, frames, features) where it lies."""
+    """True if the engine can walk over (rows, frames, features) in place."""
     rows, _, features = array.shape
     return (
         array.flags.aligned
@@ -78,7 +78,7 @@ class Sequences:
         self.inputs: list[Array] = []
         values = gather(x, model.inputs)
         if batched is None and len(values) > 1:
-            # What has an axis of features in any case says what the others are.
+            # Inputs whose feature axis is certain decide how the ambiguous ones are read.
             sure = [v for v, port in zip(values, model.inputs, strict=True) if not is_ids(port)]
             batched = np.ndim(sure[0]) == 3 if sure else None
         for value, port, ids in zip(values, model.inputs, model._id_counts, strict=True):
@@ -148,7 +148,7 @@ class Sequences:
             self.targets.append(target)
 
     def result(self) -> Any:
-        """What the caller gets, after stand-ins have been copied to where they belong."""
+        """The outputs for the caller; stand-ins are copied to their places first."""
         ports = self.model.outputs
         for output, target, port in zip(self.outputs, self.targets, ports, strict=True):
             if np.may_share_memory(output, target):

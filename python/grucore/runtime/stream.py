@@ -132,7 +132,7 @@ class Stream(_core.Stream):
         return row_numbers(rows, self.batch, what)
 
     def _inputs(self, x: Any) -> list[Array]:
-        """What `step` was given as plain arrays."""
+        """The arguments of `step` as plain arrays."""
         model, lead = self.model, () if self.batch is None else (self.batch,)
         inputs = []
         for value, port, ids in zip(
@@ -198,7 +198,7 @@ class Stream(_core.Stream):
 
 
 def make_stream(model: Loaded, batch: int | None, nonfinite: str) -> Stream:
-    """What `Model.stream` returns."""
+    """Make the stream that `Model.stream` returns."""
     block = choose_block(model, batch or 1, 64)
     check_memory(model, batch or 1, block)
     return Stream(model, batch, nonfinite, block)

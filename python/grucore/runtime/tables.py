@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What the engine does not tell of a loaded file: numbers of ids, shapes of histories, dtypes."""
+"""Facts of a loaded file that the engine does not tell: numbers of ids, shapes of histories."""
 
 from __future__ import annotations
 
@@ -67,7 +67,7 @@ def _read(model: _core.Model) -> _Tables:
 
 
 def has_integer_weights(model: _core.Model) -> bool:
-    """Whether a tensor is int8 or int4."""
+    """True if a tensor is int8 or int4."""
     values, nodes, tensors = struct.unpack("<3I", model._slice(24, 12))
     start = _aligned(_aligned(64 + 32 * values) + 64 * nodes)
     records = struct.iter_unpack("<4xI56x", model._slice(start, 64 * tensors))

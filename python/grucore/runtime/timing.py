@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What models cost here: chunks of calls for the cost, single calls for the percentiles."""
+"""The cost of models on this machine: chunks of calls, and single calls for percentiles."""
 
 from __future__ import annotations
 
@@ -73,7 +73,7 @@ def single(values: tuple[Any, ...]) -> Any:
 
 
 class Steps:
-    """Something that makes steps: ``step`` takes one of ``frames``, which are FRAMES inputs."""
+    """A steppable contender. ``frames`` holds FRAMES inputs; ``step`` consumes one."""
 
     frames: list[Any]
     step: Callable[[Any], Any]
@@ -130,7 +130,7 @@ class ModelSteps(Steps):
 def step_figures(
     costs: Sequence[float], chunk_steps: int, singles: array[int], clock: float
 ) -> dict[str, Any]:
-    """Of steps: nanoseconds of one in each chunk, nanoseconds of single ones with the clock's."""
+    """Figures of steps, from nanoseconds a step in each chunk and those of single steps."""
     taken = np.maximum(np.frombuffer(singles, np.int64) - clock, 0.0) / 1000.0
     taken.sort()
     return {
@@ -175,7 +175,7 @@ def undisturbed() -> Iterator[None]:
 def in_turn(
     models: Sequence[Loaded], *, seconds: float, advance: Advance
 ) -> list[dict[str, float | str]]:
-    """What a step of each costs, in chunks taken in turn: what slows the machine slows them all.
+    """Cost of a step of each, in chunks taken in turn: a slow moment slows them all.
 
     Of models that cannot stream it is a frame of `run`; "what" says which.
     """
@@ -202,7 +202,7 @@ def in_turn(
 
 
 def _chunk(model: Loaded) -> tuple[str, Callable[[], float]]:
-    """What is timed, and nanoseconds of one."""
+    """The name of the timed unit, and a function that gives nanoseconds of one."""
     if model._unstreamable() is None:
         steps = ModelSteps(model)
         frames = steps.enough()
@@ -285,7 +285,7 @@ def _measure_run(
 
 
 def percentiles(ordered: Any) -> dict[str, float]:
-    """Of ascending numbers, the smallest that so many do not exceed."""
+    """The smallest of ascending numbers that this share of them does not exceed."""
     last = len(ordered) - 1
     found = {"min": round(float(ordered[0]), 3)}
     for name, share in POINTS.items():

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What a graph computes, to the bit: docs/numerics.md in numpy, a second time and without the
+"""A graph computed to the bit: docs/numerics.md in numpy, a second time and without the
 engine.
 
 It is slow, and holds all frames of all values at once; the approximate `grucore.reference.run` says

@@ -26,7 +26,7 @@ def _total(x: Floats) -> Floats:
 
 
 def softmax(x: Floats, *, logarithm: bool) -> Floats:
-    """Of each row of x (N, features), or its logarithm."""
+    """Softmax of each row of x (N, features), or its logarithm."""
     shifted = x - x.max(axis=1, keepdims=True)
     terms = exp(shifted)
     total = _total(terms)
@@ -34,7 +34,7 @@ def softmax(x: Floats, *, logarithm: bool) -> Floats:
 
 
 def layer_norm(x: Floats, scale: Floats, shift: Floats, epsilon: np.float32) -> Floats:
-    """Of each row of x (N, features)."""
+    """Layer norm of each row of x (N, features)."""
     count = np.float32(x.shape[1])
     mean = _total(x) / count
     centred = x - mean

@@ -175,7 +175,7 @@ def expm1(x: Floats) -> Floats:
 
 
 def _log_split(x: Floats) -> tuple[Words, Floats, Floats]:
-    """Of a positive normal x = 2^n (1 + f): n + 127 in an exponent's place, n + 127 + 2^23, f."""
+    """For a positive normal x = 2^n (1 + f): n + 127 in an exponent's place, n + 127 + 2^23, f."""
     split = _bits(x) + (np.uint32(0x3F800000) - _SQRT_HALF)
     exponent = _float((split >> np.uint32(23)) | np.uint32(0x4B000000))
     f = _float((split & _MANTISSA) + _SQRT_HALF) - _ONE
