@@ -1,23 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0
-   What all boards share: numbers as text, painted stacks, and what a compiler may call by itself. */
+   What all boards share: numbers as text, and what a compiler may call by itself. */
 #include <stddef.h>
 
 #include "board.h"
-
-extern uint32_t stack_bottom[], stack_top[];
-
-#define PAINT 0xc0ffee00u
-
-void paint_stack(const uint32_t *end) {
-  volatile uint32_t *at;
-  for (at = stack_bottom; at < end - 16; ++at) *at = PAINT; /* this function may stand just below */
-}
-
-uint32_t stack_bytes_used(void) {
-  const uint32_t *at = stack_bottom;
-  while (at < stack_top && *at == PAINT) ++at;
-  return (uint32_t)(stack_top - at) * 4u;
-}
 
 void print_number(uint32_t number) {
   char digits[11];

@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0
    An exported model on a board: its self-test, what a frame costs in instructions, and how deep the stack was.
-   model.h is written beside it: it names the model's functions, and frames for it. */
+   model_frames.h is written beside it: it names the model's functions, and frames for it. */
 #include "board.h"
-#include "model.h"
+#include "model_frames.h"
 
 static MODEL_STATE state;
 
 int main(void) {
-  const uint32_t different = MODEL_SELFTEST();
+  const uint32_t different = MODEL_SELFTESTED();
   uint64_t start, end;
   uint32_t t;
   print("different ");
@@ -22,7 +22,7 @@ int main(void) {
   for (t = 0; t < MODEL_FRAMES; ++t) MODEL_STEP(t);
   end = instructions();
   print("\ninstructions ");
-  print_number((uint32_t)((end - start) / MODEL_FRAMES));
+  print_number((uint32_t)(end - start) / MODEL_FRAMES);
   print("\nstack ");
   print_number(stack_bytes_used());
   print("\n");
