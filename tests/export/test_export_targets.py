@@ -30,6 +30,8 @@ from grucore.ir import (
 from layer_models import Chain, uniform
 from quantized_models import Kind, requantized
 
+pytestmark = pytest.mark.slow
+
 FRAMES = 12
 KINDS: dict[str, Kind] = {
     "float32": (Dtype.FLOAT32, 0),
