@@ -16,10 +16,11 @@ import numpy as np
 
 import grucore
 from grucore import fileformat
-from grucore.cli._compilers import FLAGS, compile_line
+from grucore.cli.compilers import FLAGS, compile_line
 from grucore.export import export_c99
 from grucore.export.literals import array_text
-from grucore.ir import Dtype, Graph, TestVector
+from grucore.graph.graph import Graph, TestVector
+from grucore.graph.node import Dtype
 
 __all__ = ["TARGETS", "Measured", "Target", "measure", "missing_tools", "required", "with_frames"]
 

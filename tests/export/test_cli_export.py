@@ -9,11 +9,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from c_code import COMPILERS, compiler, shared_library, write_files
 
 from cli.cli_calls import as_json, save_models
+from export.c_code import COMPILERS, compiler, shared_library, write_files
 from grucore.cli import main
-from grucore.cli._compilers import CPUS, compile_line
+from grucore.cli.compilers import CPUS, compile_line
 from grucore.export import export_c99, prefix_of
 from grucore.graph.graph import Graph
 from grucore.graph.node import Value

@@ -9,8 +9,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from c_code import FLAGS, compiler
 
+from export.c_code import FLAGS, compiler
 from grucore.export.pieces import pieces_for, with_prefix
 from oracle.exact.products import _round_to_odd
 from oracle.exact_bits import same

@@ -7,9 +7,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from c_code import COMPILERS, frames_of, shared_library
 
 import grucore
+from export.c_code import COMPILERS, frames_of, shared_library
 from grucore import fileformat
 from grucore.export import Export, export_c99
 from grucore.graph.graph import Graph

@@ -11,24 +11,23 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from targets import TARGETS, Measured, measure, missing_tools, required, with_frames
 
-from grucore.ir import (
+from export.targets import TARGETS, Measured, measure, missing_tools, required, with_frames
+from grucore.graph.graph import Graph
+from grucore.graph.layers import (
     Activate,
     Activation,
     Cell,
     Conv1d,
     Dense,
-    Dtype,
-    Graph,
     Gru,
     LayerNorm,
     Mask,
     Softmax,
-    Value,
 )
-from layer_models import Chain, uniform
-from quantized_models import Kind, requantized
+from grucore.graph.node import Dtype, Value
+from models.layer_models import Chain, uniform
+from models.quantized_models import Kind, requantized
 
 pytestmark = pytest.mark.slow
 

@@ -12,7 +12,7 @@ import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from grucore.cli._compilers import CPUS, compile_line
+from grucore.cli.compilers import CPUS, compile_line
 
 if TYPE_CHECKING:
     from grucore.cli.console import Console

@@ -26,7 +26,9 @@ FILES = (
     "activations",
     "cells",
     "features",
-    "products",
+    "float_products",
+    "quantized",
+    "integer_products",
 )
 _MARK = re.compile(r"^//! (\S+)(?: (\S+))?\n", re.MULTILINE)
 _NAME = re.compile(r"\b(?:gc|GC)_\w+")
