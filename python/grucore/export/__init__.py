@@ -10,11 +10,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from grucore import __version__, fileformat
+from grucore import fileformat
 from grucore.export.layers import check_exportable
 from grucore.export.names import checked_prefix, prefix_of
 from grucore.export.source import write_c
 from grucore.graph.graph import Graph
+from grucore.version import __version__
 
 __all__ = ["Export", "export_c99", "prefix_of"]
 

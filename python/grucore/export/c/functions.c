@@ -185,7 +185,7 @@ GC_INLINE gc_v gc_v_less_one(gc_v r) {
 #if GC_VECTORS
 GC_STATIC gc_v gc_v_sigmoid(gc_v x) {
   const gc_v bias = gc_v_all(GC_ROUND_BIASED), one = gc_v_all(1.0f), most = gc_v_all(20.0f);
-  const gc_v inside = gc_v_select((gc_w)(most < x), most, x);
+  const gc_v inside = gc_v_if_less(most, x, most, x);
   const gc_v rounded = inside * gc_v_all(-0x1.715476p+0f) + bias;
   const gc_v n = rounded - bias;
   const gc_v low = n * gc_v_all(0x1.7f7d1cp-20f) + gc_v_all(0x1p-55f);
@@ -193,8 +193,8 @@ GC_STATIC gc_v gc_v_sigmoid(gc_v x) {
   const gc_v s = (gc_v)((gc_w)rounded << gc_w_all(23));
   const gc_v high = s + one;
   const gc_v lost = one - (high - s);
-  const gc_v y = one / (high + (s * p + lost));
-  return (gc_v)(~(gc_w)(x < gc_v_all(-0x1.5d589ep+6f)) & (gc_w)y);
+  const gc_v y = gc_v_over(one, high + (s * p + lost));
+  return gc_v_if_less(x, gc_v_all(-0x1.5d589ep+6f), gc_v_all(0.0f), y);
 }
 #endif
 
@@ -202,8 +202,8 @@ GC_STATIC gc_v gc_v_sigmoid(gc_v x) {
 #if GC_VECTORS
 GC_STATIC gc_v gc_v_tanh(gc_v x) {
   const gc_v a = gc_v_abs(x), most = gc_v_all(9.5f), half = gc_v_all(0.5f), bias = gc_v_all(GC_ROUND_BIASED);
-  const gc_v bounded = gc_v_select((gc_w)(most < a), most, a);
-  const gc_v inside = gc_v_select((gc_w)(half > bounded), half, bounded);
+  const gc_v bounded = gc_v_if_less(most, a, most, a);
+  const gc_v inside = gc_v_if_less(bounded, half, half, bounded);
   const gc_v t = inside * gc_v_all(2.0f * 0x1.715476p+0f);
   const gc_v rounded = t + bias;
   const gc_v f = t - (rounded - bias);
@@ -213,14 +213,14 @@ GC_STATIC gc_v gc_v_tanh(gc_v x) {
   const gc_v c456 = gc_v_all(0x1.41fce0p-13f) * f2 + c45;
   const gc_v p = gc_v_all(0x1.62e430p-1f) * f + f2 * (f2 * c456 + c23);
   const gc_v s = (gc_v)((gc_w)rounded << gc_w_all(23));
-  const gc_v large = gc_v_all(1.0f) - gc_v_all(2.0f) / (s * p + (s + gc_v_all(1.0f)));
-  const gc_v base = (gc_v)(~(gc_w)(a < gc_v_all(0x1p-40f)) & (gc_w)a);
+  const gc_v large = gc_v_all(1.0f) - gc_v_over(gc_v_all(2.0f), s * p + (s + gc_v_all(1.0f)));
+  const gc_v base = gc_v_if_less(a, gc_v_all(0x1p-40f), gc_v_all(0.0f), a);
   const gc_v u = base * base;
   gc_v q = gc_v_all(0x1.09f5b8p-6f) * u + gc_v_all(-0x1.ae9d06p-5f);
   q = q * u + gc_v_all(0x1.10c650p-3f);
   q = q * u + gc_v_all(-0x1.555422p-2f);
   q = gc_v_flush(a) + (base * u) * q;
-  q = gc_v_select((gc_w)(a > gc_v_all(0.5625f)), large, q);
+  q = gc_v_if_less(gc_v_all(0.5625f), a, large, q);
   return (gc_v)((gc_w)q | ((gc_w)x & gc_w_all(0x80000000u)));
 }
 #endif

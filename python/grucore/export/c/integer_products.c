@@ -77,14 +77,22 @@ GC_INLINE int32_t gc_pairs_total(__m128i sum) {
 #if GC_MVE
 GC_INLINE const int8_t *gc_sums_i8(int32_t *sums, const int8_t *w, const int16_t *q, uint32_t inputs) {
   int32_t a = 0, b = 0, c = 0, d = 0;
-  uint32_t left = inputs >> 3;
-  for (; left; --left, q += 8, w += 32) {
-    const int16x8_t v = vld1q_s16(q);
-    a = vmladavaq_s16(a, vldrbq_s16(w), v);
-    b = vmladavaq_s16(b, vldrbq_s16(w + 8), v);
-    c = vmladavaq_s16(c, vldrbq_s16(w + 16), v);
-    d = vmladavaq_s16(d, vldrbq_s16(w + 24), v);
-  }
+  __asm__ volatile(
+      "wls lr, %[groups], 2f\n"
+      "1: vldrh.u16 q0, [%[q]], #16\n"
+      "vldrb.s16 q1, [%[w]], #8\n"
+      "vmladava.s16 %[a], q1, q0\n"
+      "vldrb.s16 q1, [%[w]], #8\n"
+      "vmladava.s16 %[b], q1, q0\n"
+      "vldrb.s16 q1, [%[w]], #8\n"
+      "vmladava.s16 %[c], q1, q0\n"
+      "vldrb.s16 q1, [%[w]], #8\n"
+      "vmladava.s16 %[d], q1, q0\n"
+      "le lr, 1b\n"
+      "2:"
+      : [a] "+Te"(a), [b] "+Te"(b), [c] "+Te"(c), [d] "+Te"(d), [w] "+l"(w), [q] "+l"(q)
+      : [groups] "r"(inputs >> 3)
+      : "q0", "q1", "lr", "cc", "memory");
   if (inputs & 4u) {
     const int32x4_t v = vldrhq_s32(q);
     a = vmladavaq_s32(a, vldrbq_s32(w), v);

@@ -30,9 +30,31 @@ GC_INLINE gc_w gc_w_all(uint32_t x) {
   const gc_w all = {x, x, x, x};
   return all;
 }
-/* a where the mask is all ones, b where it is all zeros. */
-GC_INLINE gc_v gc_v_select(gc_w mask, gc_v a, gc_v b) { return (gc_v)((mask & (gc_w)a) | (~mask & (gc_w)b)); }
 GC_INLINE gc_v gc_v_abs(gc_v x) { return (gc_v)((gc_w)x & gc_w_all(0x7fffffffu)); }
+#if GC_MVE & 2
+/* Comparisons, conversions and quotients by the instructions' own names: compilers take them lane by lane. */
+GC_INLINE gc_v gc_v_if_less(gc_v a, gc_v b, gc_v yes, gc_v no) {
+  return (gc_v)vpselq_f32((float32x4_t)yes, (float32x4_t)no, vcmpltq_f32((float32x4_t)a, (float32x4_t)b));
+}
+GC_INLINE gc_v gc_v_flush(gc_v x) {
+  return (gc_v)vpselq_f32(vdupq_n_f32(0.0f), (float32x4_t)x, vcmpltq_n_s32((int32x4_t)gc_v_abs(x), 0x00800000));
+}
+GC_INLINE gc_v gc_v_floats(const int32_t *from) { return (gc_v)vcvtq_f32_s32(vld1q_s32(from)); }
+GC_INLINE gc_v gc_v_over(gc_v a, gc_v b) {
+  register gc_v x __asm__("q0") = a;
+  register gc_v y __asm__("q1") = b;
+  __asm__(
+      "vdiv.f32 s0, s0, s4\n"
+      "vdiv.f32 s1, s1, s5\n"
+      "vdiv.f32 s2, s2, s6\n"
+      "vdiv.f32 s3, s3, s7"
+      : "+w"(x)
+      : "w"(y));
+  return x;
+}
+#else
+GC_INLINE gc_v gc_v_select(gc_w mask, gc_v a, gc_v b) { return (gc_v)((mask & (gc_w)a) | (~mask & (gc_w)b)); }
+GC_INLINE gc_v gc_v_if_less(gc_v a, gc_v b, gc_v yes, gc_v no) { return gc_v_select((gc_w)(a < b), yes, no); }
 GC_INLINE gc_v gc_v_flush(gc_v x) {
   return gc_v_select((gc_w)((gc_n)gc_v_abs(x) < (gc_n)gc_w_all(0x00800000u)), gc_v_all(0.0f), x);
 }
@@ -40,6 +62,8 @@ GC_INLINE gc_v gc_v_floats(const int32_t *from) {
   const gc_v x = {(float)from[0], (float)from[1], (float)from[2], (float)from[3]};
   return x;
 }
+GC_INLINE gc_v gc_v_over(gc_v a, gc_v b) { return a / b; }
+#endif
 #else
 #define GC_VECTORS 0
 #endif
