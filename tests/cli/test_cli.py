@@ -158,6 +158,16 @@ def test_convert_without_proof(tmp_path: Path, capsys: pytest.CaptureFixture[str
     assert grucore.load(output).proof is None
 
 
+def test_convert_and_strip(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    output = tmp_path / "k.gru"
+    arguments = ["convert", CHECKPOINT, "-o", str(output), "--architecture", "gru > linear"]
+    whole = as_json(capsys, *arguments)["output_bytes"]
+    report = as_json(capsys, *arguments, "--strip")
+    assert report["output_bytes"] == output.stat().st_size < whole
+    assert report["proof"] is not None
+    assert grucore.load(output).metadata == {}
+
+
 @pytest.mark.parametrize("architecture", [None, "gru > gru", "linear > gru", "lstm"])
 def test_convert_refuses_and_leaves_no_file(
     architecture: str | None, tmp_path: Path, capsys: pytest.CaptureFixture[str]

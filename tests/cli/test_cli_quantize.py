@@ -50,6 +50,22 @@ def test_quantize(
     assert report["speed"] is None
 
 
+def test_strip_leaves_the_weights(
+    model: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    whole, small = tmp_path / "whole.gru", tmp_path / "small.gru"
+    arguments = ("quantize", model, "--kind", "int8", "-o")
+    as_json(capsys, *arguments, str(whole))
+    as_json(capsys, *arguments, str(small), "--strip")
+    assert small.stat().st_size < whole.stat().st_size
+    first, second = grucore.load(whole), grucore.load(small)
+    assert second.metadata == {}
+    with pytest.raises(ValueError, match="no test vector"):
+        second.selftest()
+    x = np.ones((4, 24), np.float32)
+    assert (first.run(x) == second.run(x)).all()
+
+
 def test_kinds_are_those_of_the_library() -> None:
     assert quantize.KINDS == KINDS
 

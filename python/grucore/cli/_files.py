@@ -18,7 +18,15 @@ if TYPE_CHECKING:
 
     Array = npt.NDArray[Any]
 
-__all__ = ["STANDARD", "by_input", "read_array", "read_arrays", "write_arrays", "write_bytes"]
+__all__ = [
+    "STANDARD",
+    "by_input",
+    "read_array",
+    "read_arrays",
+    "stripped",
+    "write_arrays",
+    "write_bytes",
+]
 
 STANDARD = "-"  # standard input or output
 NPY_MAGIC = b"\x93NUMPY"
@@ -121,3 +129,12 @@ def write_bytes(path: str, data: bytes) -> None:
     from grucore.fileformat import save
 
     save(target, data)
+
+
+def stripped(data: bytes) -> bytes:
+    """A .gru file without its metadata and test vector: what a small flash has no room for."""
+    from dataclasses import replace
+
+    from grucore import fileformat
+
+    return fileformat.write(replace(fileformat.read(data), metadata={}, test=None))

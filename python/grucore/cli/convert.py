@@ -61,6 +61,11 @@ def configure(parser: argparse.ArgumentParser) -> None:
         choices=("int8", "float16", "int4"),
         help="write smaller weights; `grucore quantize` has more choices, calibration among them",
     )
+    parser.add_argument(
+        "--strip",
+        action="store_true",
+        help="leave metadata and test vector out of the file: nothing can replay it then",
+    )
     parser.add_argument("--no-verify", action="store_true", help="do not compare the result")
     parser.add_argument("--json", action="store_true", help="print one JSON object")
 
@@ -76,7 +81,7 @@ def run(arguments: argparse.Namespace, console: Console) -> None:
     import grucore
     from grucore import fileformat
     from grucore.cli import _graph
-    from grucore.cli._files import write_bytes
+    from grucore.cli._files import stripped, write_bytes
 
     started = time.perf_counter()
     with console.progress(f"converting {source}"):
@@ -92,6 +97,8 @@ def run(arguments: argparse.Namespace, console: Console) -> None:
         data = bytes(model)
         graph = fileformat.read(data)
     seconds = time.perf_counter() - started
+    if arguments.strip:
+        data = stripped(data)
     write_bytes(output, data)
     report: dict[str, Any] = {
         "input": str(source),

@@ -65,6 +65,11 @@ def configure(parser: argparse.ArgumentParser) -> None:
         metavar="DIR",
         help="write report.txt, report.json and report.html (with plots) there, speed included",
     )
+    parser.add_argument(
+        "--strip",
+        action="store_true",
+        help="leave metadata and test vector out of the file: nothing can replay it then",
+    )
     parser.add_argument("--isa", metavar="NAME", help="the instruction set, instead of the best")
     parser.add_argument("--json", action="store_true", help="print the report as one JSON object")
 
@@ -75,7 +80,7 @@ def run(arguments: argparse.Namespace, console: Console) -> None:
     Path(arguments.model).open("rb").close()
     import grucore
     from grucore import fileformat
-    from grucore.cli._files import write_bytes
+    from grucore.cli._files import stripped, write_bytes
     from grucore.quantize.quantize import quantize
     from grucore.quantize.report import compare
 
@@ -104,6 +109,8 @@ def run(arguments: argparse.Namespace, console: Console) -> None:
             progress=task.advance,
         )
     written = [] if arguments.report is None else report.save(arguments.report)
+    if arguments.strip:
+        data = stripped(data)
     write_bytes(arguments.output, data)
     if arguments.json:
         files = {"input": arguments.model, "output": arguments.output}
