@@ -37,13 +37,14 @@ ROWS: dict[str, Rules] = {
         proof="graph fileformat reference runtime version",
         quantize="graph fileformat reference runtime proof text",
         converters="graph fileformat reference runtime proof version",
-        model="graph runtime fileformat proof quantize",
+        summary="graph fileformat text",
+        model="graph runtime fileformat proof quantize summary",
         conversion="model converters",
         bench="model graph fileformat reference runtime",
         demo="model conversion",
         export="graph fileformat version",
         cli="model conversion graph runtime fileformat reference proof quantize bench demo "
-        "export version text",
+        "export version text summary",
     ),
     "converters": rules(
         containers="",

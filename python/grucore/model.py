@@ -6,17 +6,23 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any, Literal, Self, TypeAlias, overload
 
 from grucore._core import FormatError, UnsupportedError
 from grucore.runtime.loaded import Loaded
 from grucore.runtime.ports import Port, SelftestResult
 
 if TYPE_CHECKING:
+    import numpy as np
+    import numpy.typing as npt
+
     from grucore.runtime.proof_record import Proof
     from grucore.runtime.stream import Stream
+    from grucore.summary.describe import LayerInfo, Streamable
 
 __all__ = ["Model", "load"]
+
+Nonfinite: TypeAlias = Literal["propagate", "hold", "error"]
 
 # Where the class "muladd" computes a test vector, it may differ from the file by this much; and by
 # that much if a layer rounds what float layers before it give to 8 or 16 bits.
@@ -89,6 +95,80 @@ class Model(Loaded):
         except (TypeError, AttributeError) as error:
             raise FormatError(f"the metadata's proof is not one: {error}") from None
 
+    def _described(self) -> dict[str, Any]:
+        from grucore.fileformat import read
+        from grucore.summary.describe import describe
+
+        return describe(read(bytes(self)))
+
+    @property
+    def layers(self) -> tuple[LayerInfo, ...]:
+        """Name, kind, features, parameters, weights, bytes and multiply-adds of each layer."""
+        from grucore.summary.describe import layers_of
+
+        return layers_of(self._described())
+
+    @property
+    def parameters(self) -> int:
+        """Numbers in all tensors."""
+        return int(self._described()["parameters"])
+
+    @property
+    def states(self) -> dict[str, tuple[int, ...]]:
+        """The shape of each state of a stream by its name, as `Stream.state` has them."""
+        return {
+            name: shape
+            for (name, _, public), shape in zip(self._states(), self._state_shapes, strict=True)
+            if public
+        }
+
+    @property
+    def streamable(self) -> Streamable:
+        """True if `stream` works; ``reason`` names the layer that reads the future."""
+        from grucore.summary.describe import Streamable
+
+        layer = self._unstreamable()
+        return Streamable("" if layer is None else f"layer {layer!r} reads the future")
+
+    def summary(self) -> str:
+        """A text of ports, layers, parameters, bytes and multiply-adds, for a terminal."""
+        from grucore.summary.page import text
+
+        return text(f"{self.nbytes:,} bytes, {self.isa}, {self.numerics}", self._described())
+
+    def _repr_html_(self) -> str:
+        from grucore.summary.page import html
+
+        return html(f"grucore.Model, {self.nbytes:,} bytes, {self.isa}", self._described())
+
+    @overload
+    def run(
+        self,
+        x: Any,
+        *,
+        lengths: Any = None,
+        state: Mapping[str, Any] | None = None,
+        out: Any = None,
+        return_state: Literal[False] = False,
+        threads: int = 1,
+        time_first: bool = False,
+        nonfinite: Nonfinite = "propagate",
+    ) -> Any: ...
+
+    @overload
+    def run(
+        self,
+        x: Any,
+        *,
+        lengths: Any = None,
+        state: Mapping[str, Any] | None = None,
+        out: Any = None,
+        return_state: Literal[True],
+        threads: int = 1,
+        time_first: bool = False,
+        nonfinite: Nonfinite = "propagate",
+    ) -> tuple[Any, dict[str, npt.NDArray[np.float32]]]: ...
+
     def run(
         self,
         x: Any,
@@ -99,7 +179,7 @@ class Model(Loaded):
         return_state: bool = False,
         threads: int = 1,
         time_first: bool = False,
-        nonfinite: str = "propagate",
+        nonfinite: Nonfinite = "propagate",
     ) -> Any:
         """Run whole sequences, each from its initial state.
 
@@ -157,7 +237,7 @@ class Model(Loaded):
             nonfinite=nonfinite,
         )
 
-    def stream(self, batch: int | None = None, *, nonfinite: str = "propagate") -> Stream:
+    def stream(self, batch: int | None = None, *, nonfinite: Nonfinite = "propagate") -> Stream:
         """Make a stream: the state of one sequence, or of `batch` sequences side by side.
 
         Raises ValueError for a batch below 1, and UnsupportedError, which names the layer, if the
@@ -176,10 +256,10 @@ class Model(Loaded):
 
     def quantize(
         self,
-        kind: str,
+        kind: Literal["int8", "float16", "int4"],
         *,
         calibration: Any = None,
-        activations: int = 16,
+        activations: Literal[8, 16] = 16,
         max_error: float | None = None,
     ) -> Model:
         """Make a smaller model of a float32 one: the same layers with smaller weights.

@@ -8,7 +8,7 @@ import time
 from array import array
 from collections.abc import Callable, Sequence
 from functools import partial
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 
@@ -49,7 +49,10 @@ def gather(
     for kind in weights or (STORED,):
         name, _, bits = kind.partition("/")
         is_itself = kind in (STORED, "float32")
-        ours = model if is_itself else model.quantize(name, activations=int(bits or 16))
+        ours = model
+        if not is_itself:
+            # `quantize` refuses other words: the command line hands on what was typed.
+            ours = model.quantize(cast(Any, name), activations=cast(Any, int(bits or 16)))
         found.append(Ours(ours, kind, threads))
     return found + [_twin(peer, graph, threads) for peer in peers]
 

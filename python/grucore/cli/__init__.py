@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The command line: `grucore convert | inspect | run | quantize | bench | export | demo`."""
+"""The command line: a subcommand for each file here without an underscore."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ import sys
 from collections.abc import Sequence
 
 from grucore import GrucoreError, __version__
-from grucore.cli import bench, convert, demo, export, inspect, quantize, run
+from grucore.cli import bench, convert, demo, doctor, export, inspect, quantize, run
 from grucore.cli.console import Console
 
 __all__ = ["build_parser", "main"]
 
-COMMANDS = (convert, inspect, run, quantize, bench, export, demo)
+COMMANDS = (convert, inspect, run, quantize, bench, export, demo, doctor)
 
 DESCRIPTION = "Run trained GRU networks: convert a checkpoint, look at a model, run and time it."
 EPILOG = """\
@@ -38,7 +38,7 @@ def build_parser() -> argparse.ArgumentParser:
         epilog=EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.add_argument("--version", action="version", version=f"grucore {__version__}")
+    parser.add_argument("-V", "--version", action="version", version=f"grucore {__version__}")
     subparsers = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
     for command in COMMANDS:
         name = command.__name__.rpartition(".")[2]

@@ -11,8 +11,8 @@ from dataclasses import dataclass, field
 from itertools import pairwise
 from typing import Any
 
-from grucore.cli._graph import number, value_text
 from grucore.cli.console import printable
+from grucore.summary.tables import number, value_text
 
 __all__ = ["SUFFIXES", "picture"]
 
@@ -50,7 +50,7 @@ class _Box:
 
 
 def picture(description: dict[str, Any], suffix: str) -> bytes:
-    """The bytes of a .png, .svg or .pdf file of what `_graph.describe` says.
+    """The bytes of a .png, .svg or .pdf file of what `summary.describe` says.
 
     Raises ValueError where matplotlib is missing or the graph is too large.
     """

@@ -72,12 +72,12 @@ def run(arguments: argparse.Namespace, console: Console) -> None:
 
     import grucore
     from grucore import fileformat
-    from grucore.cli import _graph
     from grucore.runtime.timing import measure
+    from grucore.summary import describe
 
     model = grucore.load(arguments.model, isa=arguments.isa)
     content = fileformat.read(bytes(model))
-    graph = _graph.describe(content)
+    graph = describe.describe(content)
     contenders: list[Any] = []
     if kinds or peers:
         from grucore.bench import comparison as _comparison

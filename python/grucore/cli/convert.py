@@ -80,8 +80,8 @@ def run(arguments: argparse.Namespace, console: Console) -> None:
         Path(source).open("rb").close()  # what cannot be opened is refused before any import
     import grucore
     from grucore import fileformat
-    from grucore.cli import _graph
     from grucore.cli._files import stripped, write_bytes
+    from grucore.summary import describe
 
     started = time.perf_counter()
     with console.progress(f"converting {source}"):
@@ -109,7 +109,7 @@ def run(arguments: argparse.Namespace, console: Console) -> None:
         "source": graph.metadata.get("source"),
         "proof": graph.metadata.get("proof"),
         "quantization": graph.metadata.get("quantization"),
-        **_graph.describe(graph),
+        **describe.describe(graph),
     }
     if arguments.json:
         console.emit(report)
@@ -118,22 +118,22 @@ def run(arguments: argparse.Namespace, console: Console) -> None:
 
 
 def _show(report: dict[str, Any], console: Console) -> None:
-    from grucore.cli import _graph
     from grucore.cli._metadata import entries, proof_text, quantization_entries
+    from grucore.summary import tables
 
-    rows = [("read", f"{report['input']}, {_graph.number(report['input_bytes'])} bytes")]
+    rows = [("read", f"{report['input']}, {tables.number(report['input_bytes'])} bytes")]
     rows += entries("source", report["source"])
-    rows += [("input", _graph.value_text(value)) for value in report["inputs"]]
-    rows += [("output", _graph.value_text(value)) for value in report["outputs"]]
+    rows += [("input", tables.value_text(value)) for value in report["inputs"]]
+    rows += [("output", tables.value_text(value)) for value in report["outputs"]]
     rows.append(("proof", proof_text(report["proof"])))
     rows += quantization_entries(report["quantization"])
     rows.append(
         (
             "wrote",
-            f"{report['output']}, {_graph.number(report['output_bytes'])} bytes, "
+            f"{report['output']}, {tables.number(report['output_bytes'])} bytes, "
             f"in {report['seconds']:.2f} s",
         )
     )
-    _graph.show(report, console)
+    tables.show(report, console)
     console.line()
     console.fields(rows)

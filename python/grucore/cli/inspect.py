@@ -45,9 +45,9 @@ def run(arguments: argparse.Namespace, console: Console) -> None:
     """Load, describe and, if asked for, test the model."""
     import grucore
     from grucore import fileformat
-    from grucore.cli import _graph
     from grucore.cli._files import write_bytes
     from grucore.cli._picture import SUFFIXES, picture
+    from grucore.summary import describe
 
     suffix = "" if arguments.plot is None else Path(arguments.plot).suffix.lower()
     if arguments.plot is not None and suffix not in SUFFIXES:
@@ -64,7 +64,7 @@ def run(arguments: argparse.Namespace, console: Console) -> None:
             "checksum_ok": True,  # or it would not have loaded
             "isa": model.isa,
             "numerics": model.numerics,
-            **_graph.describe(graph),
+            **describe.describe(graph),
             "metadata": dict(graph.metadata),
             "test_frames": 0 if graph.test is None else len(graph.test.inputs[0]),
             "selftest": None,
@@ -81,10 +81,10 @@ def run(arguments: argparse.Namespace, console: Console) -> None:
 
 
 def _show(report: dict[str, Any], console: Console) -> None:
-    from grucore.cli import _graph
     from grucore.cli._metadata import entries, proof_text, quantization_entries
+    from grucore.summary import tables
 
-    number = _graph.number
+    number = tables.number
     stopper = report["unstreamable_layer"]
     rows = [
         (
@@ -94,8 +94,8 @@ def _show(report: dict[str, Any], console: Console) -> None:
         ),
         ("isa", f"{report['isa']}, numerics {report['numerics']}"),
     ]
-    rows += [("input", _graph.value_text(value)) for value in report["inputs"]]
-    rows += [("output", _graph.value_text(value)) for value in report["outputs"]]
+    rows += [("input", tables.value_text(value)) for value in report["inputs"]]
+    rows += [("output", tables.value_text(value)) for value in report["outputs"]]
     rows += [
         (
             "parameters",
@@ -119,7 +119,7 @@ def _show(report: dict[str, Any], console: Console) -> None:
         rows.append(("plot", report["plot"]))
     console.fields(rows)
     console.line()
-    _graph.show(report, console)
+    tables.show(report, console)
 
 
 def _selftest_text(result: dict[str, Any]) -> str:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from grucore.cli.console import Console
-    from grucore.model import Model
+    from grucore.model import Model, Nonfinite
 
 HELP = "run a model over the sequences in a file"
 DESCRIPTION = """\
@@ -105,7 +105,7 @@ def _show(report: dict[str, Any], console: Console) -> None:
 
 
 def _stream(
-    model: Model, inputs: dict[str, Any], console: Console, *, lengths: Any, nonfinite: str
+    model: Model, inputs: dict[str, Any], console: Console, *, lengths: Any, nonfinite: Nonfinite
 ) -> tuple[Any, ...]:
     """The result of `Model.run`, by stepping frame after frame."""
     import numpy as np

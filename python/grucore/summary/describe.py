@@ -1,11 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The graph of a model as rows of numbers and names, for `inspect`, `convert` and `bench`."""
+"""A graph as rows of numbers and names: ports, layers, their sizes and work."""
 
 from __future__ import annotations
 
-from dataclasses import fields
+from dataclasses import dataclass, fields
 from enum import Enum
-from typing import TYPE_CHECKING, Any
+from typing import Any, NamedTuple
 
 from grucore.fileformat.layout import stored_bytes
 from grucore.graph.graph import Graph
@@ -14,18 +14,33 @@ from grucore.graph.node import Node, Rate, Value
 from grucore.graph.storage import SCALES
 from grucore.graph.weights import kind_text
 
-if TYPE_CHECKING:
-    from grucore.cli.console import Console
-
-__all__ = ["describe", "number", "show", "value_text"]
-
-GRAPH = ("node", "kind", "shape", "reads", "writes", "attributes")
-COST = ("node", "parameters", "weights", "bytes", "multiply-adds", "streams")
+__all__ = ["LayerInfo", "Streamable", "describe", "layers_of"]
 
 
-def number(count: float) -> str:
-    """An integer with commas."""
-    return f"{count:,}"
+class LayerInfo(NamedTuple):
+    """A layer of a model: its kind, parameters, format of its matrices, bytes, multiply-adds.
+
+    ``inputs`` and ``output`` are features; ``multiply_adds`` are those of one output value.
+    """
+
+    name: str
+    kind: str
+    inputs: tuple[int, ...]
+    output: int
+    parameters: int
+    weights: str
+    nbytes: int
+    multiply_adds: int
+
+
+@dataclass(frozen=True, slots=True)
+class Streamable:
+    """True if a model runs frame by frame; ``reason`` says why it does not, "" where it does."""
+
+    reason: str = ""
+
+    def __bool__(self) -> bool:
+        return not self.reason
 
 
 def _attributes(node: Node) -> dict[str, str | int | float | bool]:
@@ -105,44 +120,18 @@ def describe(graph: Graph) -> dict[str, Any]:
     }
 
 
-def value_text(value: dict[str, Any]) -> str:
-    """An input or output in words."""
-    return f"{value['name']}: {value['features']} {value['dtype']} per {value['rate']}"
-
-
-def show(description: dict[str, Any], console: Console) -> None:
-    """Two tables with a row for each layer: what it is, and what it costs."""
-    graph, cost = [], []
-    for node in description["nodes"]:
-        shape = " + ".join(str(features) for features in node["input_features"])
-        graph.append(
-            [
-                node["name"],
-                node["kind"],
-                f"{shape} -> {node['output_features']}",
-                ", ".join(node["inputs"]),
-                node["output"],
-                _settings(node["attributes"]),
-            ]
+def layers_of(description: dict[str, Any]) -> tuple[LayerInfo, ...]:
+    """The layers of a described graph."""
+    return tuple(
+        LayerInfo(
+            node["name"],
+            node["kind"],
+            tuple(node["input_features"]),
+            node["output_features"],
+            node["parameters"],
+            node["weights"],
+            node["bytes"],
+            node["multiply_adds"],
         )
-        work = node["multiply_adds"]
-        cost.append(
-            [
-                node["name"],
-                number(node["parameters"]) if node["parameters"] else "",
-                node["weights"],
-                number(node["bytes"]) if node["bytes"] else "",
-                f"{number(work)} per {node['rate']}" if work else "",
-                "yes" if node["streamable"] else "no",
-            ]
-        )
-    console.table(GRAPH, graph)
-    console.line()
-    console.table(COST, cost)
-
-
-def _settings(attributes: dict[str, Any]) -> str:
-    """Names of enum members speak for themselves, numbers do not."""
-    return ", ".join(
-        value if isinstance(value, str) else f"{name}={value}" for name, value in attributes.items()
+        for node in description["nodes"]
     )
