@@ -22,8 +22,8 @@ from typing import Any
 import numpy as np
 
 import grucore
-from grucore.cli._graph import describe
 from grucore.fileformat import read
+from grucore.summary.describe import describe
 
 EXAMPLES = Path(__file__).parent.parent / "examples"
 VARIANTS = (  # kind, bits of activations, whether it is calibrated

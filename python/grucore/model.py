@@ -116,11 +116,7 @@ class Model(Loaded):
     @property
     def states(self) -> dict[str, tuple[int, ...]]:
         """The shape of each state of a stream by its name, as `Stream.state` has them."""
-        return {
-            name: shape
-            for (name, _, public), shape in zip(self._states(), self._state_shapes, strict=True)
-            if public
-        }
+        return {name: shape for name, shape, public in self._states() if public}
 
     @property
     def streamable(self) -> Streamable:
@@ -324,9 +320,10 @@ class Model(Loaded):
         Raises GrucoreError for a mismatch, ValueError if the file has no test vector.
         """
         from grucore.runtime.selftest import replay
-        from grucore.runtime.tables import has_integer_weights
 
-        return replay(self, ROUNDED_SELFTEST_BOUND if has_integer_weights(self) else SELFTEST_BOUND)
+        return replay(
+            self, ROUNDED_SELFTEST_BOUND if self._rounds_activations() else SELFTEST_BOUND
+        )
 
 
 def load(path_or_bytes: Any, *, isa: str | None = None, mmap: bool = False) -> Model:

@@ -3,10 +3,9 @@
 from cpython.object cimport PyTypeObject
 from libc.stdint cimport uint32_t
 from grucore cimport _cpp as cpp
-from grucore._cpp cimport PyArrayObject, npy_intp
+from grucore._cpp cimport MAX_PORTS, PyArrayObject, npy_intp
 
 cdef enum:
-    MAX_PORTS = 64          # inputs, or outputs, of a model: a bound of docs/format.md
     # The flags of numpy's arrays, as constants.
     ALIGNED = 0x100
     READ = ALIGNED | 0x001  # contiguous in C order

@@ -1,6 +1,6 @@
 # The binding: checks what comes in, releases the GIL where it pays, makes exceptions of Status.
 # SPDX-License-Identifier: Apache-2.0
-from cpython.buffer cimport PyBuffer_Release
+from cpython.buffer cimport PyBUF_SIMPLE, PyBuffer_Release, PyObject_GetBuffer
 from cpython.bytes cimport PyBytes_FromStringAndSize
 from cpython.object cimport PyTypeObject
 from libc.stdint cimport uint32_t, uint64_t
@@ -44,13 +44,7 @@ cdef int learn_numpy() except -1:
     return 0
 
 
-def supported_isas():
-    """supported_isas() -> tuple[str, ...]: the instruction sets that work here, the best first."""
-    return describe.supported_isas()
-
-
-def _status_table():
-    return describe.statuses()
+include "grucore/_engine.pxi"
 
 
 cdef int check(
@@ -144,11 +138,8 @@ cdef class Model:
         cdef uint32_t node = cpp.first_unstreamable_node(self._model)
         return None if node == cpp.kNone else describe.text(cpp.node_name(self._model, node))
 
-    def _slice(self, size_t start, size_t size):
-        """Bytes of the file, as many of these as there are."""
-        start = min(start, self._file_bytes)
-        size = min(size, self._file_bytes - start)
-        return PyBytes_FromStringAndSize(<char*>self._file + start, size)
+    def _rounds_activations(self):
+        return cpp.rounds_activations(self._model)
 
     def _test_vector(self):
         return describe.test_vector(self._model)

@@ -156,6 +156,56 @@ cdef extern from *:
     const int status_count "grucore_status_count"
 
 
+cdef extern from *:
+    """
+    #include "format/crc32c.h"
+    #include "format/layout.h"
+    #include "layers/layer.h"
+
+    struct GrucoreNumber {
+      const char* list;
+      const char* name;
+      long long number;
+    };
+    static const GrucoreNumber grucore_numbers[] = {
+    #define GRUCORE_ROLE(enumerator, number, name) {"roles", #name, number},
+    #include "format/roles.inc"
+    #define GRUCORE_TENSOR_DTYPE(enumerator, number, name, bits) {"dtypes", #name, number},
+    #include "format/dtypes.inc"
+    #define GRUCORE_LAYOUT(enumerator, number, name) {"layouts", #name, number},
+    #include "format/layouts.inc"
+    #define GRUCORE_LIMIT(constant, most, name) {"limits", #name, most},
+    #include "format/limits.inc"
+    #define GRUCORE_ACTIVATION(enumerator, code, name, parameters) {"activations", #name, code},
+    #include "kernels/activations.inc"
+    };
+    #undef GRUCORE_ROLE
+    #undef GRUCORE_TENSOR_DTYPE
+    #undef GRUCORE_LAYOUT
+    #undef GRUCORE_LIMIT
+    #undef GRUCORE_ACTIVATION
+    static const int grucore_number_count = sizeof grucore_numbers / sizeof *grucore_numbers;
+
+    static inline const char* grucore_kind_name(uint32_t number) {
+      const grucore::detail::LayerKind* kind = grucore::detail::find_layer_kind(number);
+      return kind ? kind->name : "";
+    }
+    """
+    # The numbers of docs/format.md, as the engine's lists have them.
+    ctypedef struct Number "GrucoreNumber":
+        const char* list
+        const char* name
+        long long number
+    const Number* numbers "grucore_numbers"
+    const int number_count "grucore_number_count"
+    const char* kind_name "grucore_kind_name"(uint32_t number)
+
+    uint32_t crc32c "grucore::detail::crc32c"(
+        uint32_t crc, const void* data, size_t count) noexcept nogil
+    enum:
+        MAX_PORTS "grucore::detail::kMaxPorts"
+
+
 # Fields of arrays are read inline, without numpy's table of functions and so without importing it.
 cdef extern from "numpy/arrayobject.h":
     ctypedef Py_ssize_t npy_intp

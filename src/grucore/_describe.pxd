@@ -44,8 +44,22 @@ cdef inline list statuses():
     return rows
 
 
+cdef inline dict format_numbers():
+    """The lists of docs/format.md, as the engine has them: {list: {name: number}}."""
+    cdef int i
+    cdef dict lists = {"kinds": {}}
+    for i in range(cpp.number_count):
+        names = lists.setdefault(cpp.numbers[i].list.decode(), {})
+        names[cpp.numbers[i].name.decode()] = cpp.numbers[i].number
+    for i in range(256):
+        name = cpp.kind_name(i).decode()
+        if name:
+            lists["kinds"][name] = i
+    return lists
+
+
 cdef inline list ports(const cpp.Model* model, bint outputs):
-    """Rows (name, features, dtype, rate, period, skip) of the inputs or outputs."""
+    """Rows (name, features, dtype, rate, period, skip, ids) of the inputs or outputs."""
     cdef cpp.PortInfo info
     cdef uint32_t i
     cdef list rows = []
@@ -53,18 +67,20 @@ cdef inline list ports(const cpp.Model* model, bint outputs):
         info = cpp.output_info(model, i) if outputs else cpp.input_info(model, i)
         dtype = ("float32", "int32")[<int>info.dtype]
         rate = ("frame", "period", "sequence")[<int>info.rate]
-        rows.append((text(info.name), info.features, dtype, rate, info.period, info.skip))
+        rows.append((
+            text(info.name), info.features, dtype, rate, info.period, info.skip, info.ids))
     return rows
 
 
 cdef inline list states(const cpp.Model* model):
-    """Rows (name, size, is_public) of what a stream carries from frame to frame."""
+    """Rows (name, shape, is_public) of what a stream carries from frame to frame."""
     cdef cpp.StateInfo info
     cdef uint32_t i
     cdef list rows = []
     for i in range(cpp.state_count(model)):
         info = cpp.state_info(model, i)
-        rows.append((text(info.node) + info.suffix.decode(), info.size, info.is_public))
+        shape = [info.frames, info.channels] if info.frames else [info.size]
+        rows.append((text(info.node) + info.suffix.decode(), tuple(shape), info.is_public))
     return rows
 
 

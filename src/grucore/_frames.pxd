@@ -5,8 +5,8 @@ from cpython.object cimport PyObject_TypeCheck, PyTypeObject
 from libc.stdint cimport int32_t, int64_t, uint8_t, uint32_t, uint64_t
 from libc.string cimport memset
 from grucore cimport _cpp as cpp
-from grucore._arguments cimport MAX_PORTS, READ, WRITE, is_frame, is_plain, overlap
-from grucore._cpp cimport PyArrayObject, npy_intp
+from grucore._arguments cimport READ, WRITE, is_frame, is_plain, overlap
+from grucore._cpp cimport MAX_PORTS, PyArrayObject, npy_intp
 from grucore._memory cimport Block, allocate, release
 
 

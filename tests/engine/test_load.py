@@ -19,7 +19,12 @@ import pytest
 
 import grucore
 from grucore import _core
-from grucore.fileformat import crc32c, layout, write
+from grucore.fileformat import layout, write
+from grucore.graph.graph import Graph
+from grucore.graph.layers import Conv1d, Embedding
+from grucore.graph.node import Value
+from grucore.graph.tensors import Dtype, Role
+from models.quantized_models import requantized
 from models.small_models import frames_graph
 
 
@@ -31,8 +36,7 @@ def path(tmp_path: Path, frames_file: bytes) -> Path:
 
 
 def with_checksum(data: bytearray) -> bytes:
-    data[layout.CRC_OFFSET : layout.CRC_OFFSET + 4] = bytes(4)
-    data[layout.CRC_OFFSET : layout.CRC_OFFSET + 4] = struct.pack("<I", crc32c.crc32c(bytes(data)))
+    struct.pack_into("<I", data, layout.CRC_OFFSET, layout.checksum(data))
     return bytes(data)
 
 
@@ -89,6 +93,40 @@ def test_a_map_outlives_its_name(path: Path) -> None:
     del model
     gc.collect()
     assert np.array_equal(stream.run(np.ones((4, 5))), expected)
+
+
+def test_the_tables_of_a_mapped_file_are_read_once(tmp_path: Path) -> None:
+    rng = np.random.default_rng(3)
+    table = rng.uniform(-1, 1, (7, 4)).astype(np.float32)
+    weight = rng.uniform(-1, 1, (5, 3, 4)).astype(np.float32)
+    ids, rows, y = Value("ids", 1, Dtype.INT32), Value("rows", 4), Value("y", 5)
+    graph = Graph(
+        values=(ids, rows, y),
+        inputs=("ids",),
+        outputs=("y",),
+        nodes=(
+            Embedding(name="table", inputs=("ids",), output="rows", table=table),
+            Conv1d(
+                name="conv",
+                inputs=("rows",),
+                output="y",
+                weight=weight,
+                bias=np.zeros(5, np.float32),
+                before=2,
+            ),
+        ),
+    )
+    data = write(graph)
+    place = tmp_path / "model.gru"
+    place.write_bytes(data)
+    expected = grucore.load(data).run([3, 6, 0])
+    model = grucore.load(place, mmap=True)
+    with place.open("r+b") as file:  # where its tables were
+        file.write(b"\xff" * data.index(table[0].tobytes()))
+    assert np.array_equal(model.run([3, 6, 0]), expected)
+    assert [shape for _, shape, _ in model._states()] == [(2, 4)]
+    with pytest.raises(ValueError, match="7"):
+        model.run([7])
 
 
 @pytest.mark.parametrize("source", [None, 3, 1.5, ["model.gru"], object()])
@@ -181,6 +219,27 @@ def test_a_refusal_names_the_tensor(frames_file: bytes) -> None:
         grucore.FormatError, match=r"found 0x7fc00000 \(kNonfiniteWeight.*, tensor wei"
     ):
         grucore.load(with_checksum(data))
+
+
+def test_every_role_has_its_name_in_a_refusal(rng: np.random.Generator) -> None:
+    graph = requantized(rng, frames_graph(), [(Dtype.INT8, 16)], ranged=False)
+    data = bytearray(write(graph))
+    values, nodes = struct.unpack_from("<2I", data, 24)
+    tensors = layout.aligned(layout.aligned(64 + 32 * values) + 64 * nodes)
+    places = {}
+    for at in range(tensors, len(data), 64):
+        role = struct.unpack_from("<I", data, at)[0]
+        if role not in list(Role):
+            break
+        places[Role(role)] = at
+    assert Role.WEIGHT_IH_SCALE in places
+    for role, at in places.items():
+        changed = bytearray(data)
+        struct.pack_into("<I", changed, at + 4, 9)
+        with pytest.raises(grucore.UnsupportedError) as caught:
+            grucore.load(with_checksum(changed))
+        assert str(caught.value).endswith(f", tensor {role.name.lower()})")
+        assert ", node '" in str(caught.value)
 
 
 def test_a_flipped_bit_is_a_checksum(frames_file: bytes) -> None:

@@ -159,7 +159,7 @@ RECORDS: dict[str, tuple[Change, str]] = {
     "scales of another weight": (words("gru.weight_ih_scale", 0, 15), "kMissingTensor"),
     "too few scales of a table": (words("embedding.table_scale", 16, 15, at=56), "kBadShape"),
     "two input ranges": (words("gru.input_range", 16, 2, at=56), "kBadShape"),
-    "a role that there is not": (words("gru.input_range", 0, 18), "kUnknownRole"),
+    "a role that there is not": (words("gru.input_range", 0, 19), "kUnknownRole"),
     "a scale as the first tensor": (words("dense.bias", 0, 15), "kMissingTensor"),
 }
 

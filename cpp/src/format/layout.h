@@ -18,19 +18,9 @@ constexpr size_t kNodeBytes = 64;
 constexpr size_t kTensorBytes = 64;
 
 constexpr uint64_t kMaxFileBytes = uint64_t{1} << 40;
-constexpr uint32_t kMaxValues = 4096;
-constexpr uint32_t kMaxNodes = 4096;
-constexpr uint32_t kMaxTensors = 65536;
-constexpr uint32_t kMaxPorts = 64;  // inputs or outputs, of the model or of a node
-constexpr uint32_t kMaxWords = 1u << 20;
-constexpr uint32_t kMaxNameBytes = 1u << 20;
-constexpr uint32_t kMaxNameLength = 255;
-constexpr uint32_t kMaxMetadataBytes = 1u << 26;
-constexpr uint32_t kMaxFeatures = 1u << 20;
-constexpr uint32_t kMaxPeriod = 65536;
-constexpr uint32_t kMaxSkip = 1u << 20;
-constexpr uint32_t kMaxAttributes = 64;
-constexpr uint32_t kMaxNodeTensors = 64;
+#define GRUCORE_LIMIT(constant, most, name) constexpr uint32_t constant = most;
+#include "format/limits.inc"
+#undef GRUCORE_LIMIT
 
 enum class TensorDtype : uint32_t {
 #define GRUCORE_TENSOR_DTYPE(enumerator, number, name, bits) enumerator = number,

@@ -7,6 +7,7 @@ import math
 import struct
 from typing import NamedTuple
 
+from grucore._core import _crc32c
 from grucore.fileformat.packing import packed_size, padded_width, panel_columns
 from grucore.graph.tensors import Layout, Slot
 
@@ -22,6 +23,7 @@ __all__ = [
     "VERSION",
     "Counts",
     "aligned",
+    "checksum",
     "sections",
     "stored_bytes",
     "stored_size",
@@ -53,9 +55,18 @@ class Counts(NamedTuple):
     metadata_bytes: int
 
 
-# Least and most of each count.
+# Least and most of each count, and what one node may have.
 BOUNDS = Counts(4096, 4096, 65536, 64, 64, 1 << 20, 1 << 20, 1 << 26)
 LEAST = Counts(1, 1, 0, 1, 1, 0, 0, 0)
+MAX_ATTRIBUTES = 64
+MAX_NODE_TENSORS = 64
+
+
+def checksum(file: bytes | bytearray) -> int:
+    """The CRC-32C of a file, its own four bytes taken as zero."""
+    view = memoryview(file)
+    head = bytes(view[:CRC_OFFSET]) + bytes(4)
+    return _crc32c(view[CRC_OFFSET + 4 :], _crc32c(head))
 
 
 def aligned(offset: int) -> int:

@@ -12,11 +12,10 @@ import numpy as np
 
 from grucore._core import FormatError
 from grucore.fileformat import layout
-from grucore.fileformat.crc32c import crc32c
 from grucore.fileformat.layout import ALIGNMENT, HEADER, Counts, aligned
 from grucore.fileformat.refusal import check_zero, refuse
 from grucore.fileformat.tensors import Tensors
-from grucore.graph.check import name_problem, value_problem
+from grucore.graph.check import MAX_NAME_BYTES, MAX_PORTS, name_problem, value_problem
 from grucore.graph.graph import Graph
 from grucore.graph.layers import KINDS
 from grucore.graph.node import Defect, Node, Rate, Value
@@ -103,9 +102,7 @@ class _Reader:
         if file_bytes < len(data):
             message = f"the header announces {file_bytes} bytes, the file has {len(data)}"
             refuse("kBadLength", 16, message)
-        blank = bytearray(data)
-        blank[layout.CRC_OFFSET : layout.CRC_OFFSET + 4] = bytes(4)
-        found = crc32c(blank)
+        found = layout.checksum(data)
         if found != crc:
             message = f"the checksum is {found:#010x}, the header says {crc:#010x}"
             refuse("kBadChecksum", layout.CRC_OFFSET, message)
@@ -164,15 +161,18 @@ class _Reader:
             if kind not in KINDS:
                 refuse("kUnknownKind", at, f"a node is of kind {kind}")
             _check_name_length(length, at + 4)
-            if not 1 <= inputs <= 64:
-                message = f"a node reads {inputs} values, expected 1 to 64"
+            if not 1 <= inputs <= MAX_PORTS:
+                message = f"a node reads {inputs} values, expected 1 to {MAX_PORTS}"
                 refuse("kCountOutOfBounds", at + 8, message)
             if output >= self.counts.values:
                 message = f"a node writes value {output} of {self.counts.values}"
                 refuse("kBadIndex", at + 12, message)
-            for place, what, count in ((16, "attributes", attributes), (20, "tensors", tensors)):
-                if count > 64:
-                    message = f"a node has {count} {what}, expected at most 64"
+            for place, what, count, most in (
+                (16, "attributes", attributes, layout.MAX_ATTRIBUTES),
+                (20, "tensors", tensors, layout.MAX_NODE_TENSORS),
+            ):
+                if count > most:
+                    message = f"a node has {count} {what}, expected at most {most}"
                     refuse("kCountOutOfBounds", at + place, message)
             if any(reserved):
                 refuse("kReservedNotZero", at + 24, "reserved bytes of a node are not zero")
@@ -278,8 +278,8 @@ class _Reader:
 
 
 def _check_name_length(length: int, at: int) -> None:
-    if not 1 <= length <= 255:
-        refuse("kBadName", at, f"a name has {length} bytes, expected 1 to 255")
+    if not 1 <= length <= MAX_NAME_BYTES:
+        refuse("kBadName", at, f"a name has {length} bytes, expected 1 to {MAX_NAME_BYTES}")
 
 
 def _slots(

@@ -17,7 +17,6 @@ import numpy as np
 
 from grucore._core import ConversionError
 from grucore.fileformat import layout
-from grucore.fileformat.crc32c import crc32c
 from grucore.fileformat.layout import Counts, aligned
 from grucore.fileformat.packing import pack
 from grucore.graph.check import check
@@ -182,7 +181,7 @@ def _assemble(graph: Graph, stored: list[tuple[Slot, Array]], metadata: bytes) -
     ):
         file += part
         file += bytes(aligned(len(file)) - len(file))
-    struct.pack_into("<I", file, layout.CRC_OFFSET, crc32c(file))
+    struct.pack_into("<I", file, layout.CRC_OFFSET, layout.checksum(file))
     return bytes(file)
 
 

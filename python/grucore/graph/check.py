@@ -9,7 +9,7 @@ import numpy as np
 
 from grucore._core import ConversionError
 from grucore.graph.graph import Graph, TestVector
-from grucore.graph.node import MAX_FEATURES, MAX_SKIP, Defect, Node, Rate, Value
+from grucore.graph.node import MAX_FEATURES, MAX_PERIOD, MAX_SKIP, Defect, Node, Rate, Value
 from grucore.graph.storage import (
     DENORMAL,
     FACTORS,
@@ -49,7 +49,7 @@ def value_problem(value: Value) -> tuple[int, str] | None:
     periodic, endless = value.rate is Rate.PERIOD, value.rate is not Rate.SEQUENCE
     for offset, what, number, least, most in (
         (4, "features", value.features, 1, MAX_FEATURES),
-        (16, "period", value.period, 2 if periodic else 1, 65536 if periodic else 1),
+        (16, "period", value.period, 2 if periodic else 1, MAX_PERIOD if periodic else 1),
         (20, "skip", value.skip, 0, MAX_SKIP if endless else 0),
     ):
         if not least <= number <= most:

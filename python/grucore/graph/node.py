@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "MAX_FEATURES",
+    "MAX_PERIOD",
     "MAX_SKIP",
     "Defect",
     "Node",
@@ -30,6 +31,7 @@ __all__ = [
 
 MAX_FEATURES = 1 << 20
 MAX_SKIP = 1 << 20
+MAX_PERIOD = 65536
 
 
 class Rate(IntEnum):

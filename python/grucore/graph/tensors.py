@@ -69,6 +69,7 @@ class Role(IntEnum):
     WEIGHT_SCALE = 15
     TABLE_SCALE = 16
     INPUT_RANGE = 17
+    INITIAL_CELL = 18
     TEST_INPUT = 64
     TEST_OUTPUT = 65
 

@@ -21,7 +21,6 @@ class Loaded(_core.Model):
         "__weakref__",
         "_id_counts",
         "_output_clocks",
-        "_state_shapes",
         "inputs",
         "outputs",
     )
@@ -30,7 +29,6 @@ class Loaded(_core.Model):
     outputs: tuple[Port, ...]
     _output_clocks: tuple[tuple[int, int], ...]  # period and skip of each output
     _id_counts: tuple[int | None, ...]  # of each input: the ids that embeddings have for it
-    _state_shapes: tuple[tuple[int, ...], ...]  # of each state: of one row
 
     def __init__(self, source: Any, *, isa: str | None = None, mmap: bool = False) -> None:
         for name, is_output in (("inputs", False), ("outputs", True)):
@@ -41,24 +39,5 @@ class Loaded(_core.Model):
             object.__setattr__(self, name, ports)
         clocks = tuple((row[4], row[5]) for row in self._ports(True))
         object.__setattr__(self, "_output_clocks", clocks)
-        self._learn_tables()
-
-    def _learn_tables(self) -> None:
-        """Learn the facts that only the tables of the file hold; most models need none of them."""
-        counts: tuple[int | None, ...] = (None,) * len(self.inputs)
-        if any(port.dtype == "int32" for port in self.inputs):
-            from grucore.runtime.tables import id_counts
-
-            counts = id_counts(self)
-        states = self._states()
-        channels: dict[str, int] = {}
-        if any(public and not name.endswith(".h") for name, _, public in states):
-            from grucore.runtime.tables import history_channels
-
-            channels = history_channels(self)
-        shapes = tuple(
-            (size // channels[name], channels[name]) if name in channels else (size,)
-            for name, size, _ in states
-        )
+        counts = tuple(row[6] or None for row in self._ports(False))
         object.__setattr__(self, "_id_counts", counts)
-        object.__setattr__(self, "_state_shapes", shapes)

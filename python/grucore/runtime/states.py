@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from typing import Any
 
@@ -17,30 +18,29 @@ Indexed = list[tuple[int, Floats]]  # (the engine's index, (rows, size))
 def new_states(model: Loaded, rows: int) -> Indexed:
     """Arrays for the states that users see."""
     return [
-        (index, np.zeros((rows, size), np.float32))
-        for index, (_, size, public) in enumerate(model._states())
+        (index, np.zeros((rows, math.prod(shape)), np.float32))
+        for index, (_, shape, public) in enumerate(model._states())
         if public
     ]
 
 
 def to_dict(model: Loaded, states: Indexed, *, batched: bool) -> dict[str, Floats]:
     """Each in its own shape by name; of a batch, all rows of it."""
-    names = [name for name, _, _ in model._states()]
-    shaped = [(i, array.reshape(-1, *model._state_shapes[i])) for i, array in states]
-    return {names[index]: array if batched else array[0] for index, array in shaped}
+    rows = model._states()
+    shaped = [(rows[i][0], array.reshape(-1, *rows[i][1])) for i, array in states]
+    return {name: array if batched else array[0] for name, array in shaped}
 
 
 def from_dict(model: Loaded, values: Mapping[str, Any], batch: int | None) -> Indexed:
     """The inverse of `to_dict`: ValueError for an unknown or a missing name, or a wrong shape."""
     if not isinstance(values, Mapping):
         raise TypeError(f"a state is a dict of arrays, not {type(values).__name__}")
-    rows = [(i, name, size) for i, (name, size, public) in enumerate(model._states()) if public]
+    rows = [(i, name, shape) for i, (name, shape, public) in enumerate(model._states()) if public]
     check_names(values, [name for _, name, _ in rows], "state")
     states = []
-    for index, name, size in rows:
+    for index, name, shape in rows:
         array = as_float32(values[name], f"state {name!r}")
-        shape = model._state_shapes[index]
         expected = shape if batch is None else (batch, *shape)
         check_shape(array.shape, expected, f"state {name!r}")
-        states.append((index, plain(array.reshape(-1, size))))
+        states.append((index, plain(array.reshape(-1, math.prod(shape)))))
     return states
