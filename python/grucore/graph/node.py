@@ -4,14 +4,14 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from enum import IntEnum
-from typing import TYPE_CHECKING, Any, ClassVar, Self
+from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple, Self, TypeAlias
 
 import numpy as np
 
-from grucore.graph.tensors import Dtype, Role, Slot
+from grucore.graph.tensors import Array, Dtype, Float, Role, Slot
 
 if TYPE_CHECKING:
     from grucore.graph.weights import Weight
@@ -20,9 +20,12 @@ __all__ = [
     "MAX_FEATURES",
     "MAX_PERIOD",
     "MAX_SKIP",
+    "Call",
     "Defect",
     "Node",
+    "Product",
     "Rate",
+    "Result",
     "Value",
     "float32_bits",
     "float32_of",
@@ -105,12 +108,47 @@ def float32_of(word: int) -> float:
     return float(np.uint32(word).view(np.float32))
 
 
+Result: TypeAlias = tuple[Float, tuple[Float, ...]]
+"""The output of a layer, and its states after the last frame."""
+
+
+@dataclass(frozen=True)
+class Call:
+    """The arguments of a layer's formula.
+
+    ``sources``: the arrays of the ``values`` that it reads, (B, frames, features), of which row b
+    has ``ends[b]`` frames, or (B, features) per sequence; nothing looks past the ends. ``states``:
+    those before the first frame, in the order of the layer; None for its own initial state.
+    """
+
+    values: tuple[Value, ...]
+    sources: tuple[Float, ...]
+    ends: Array
+    states: tuple[Float | None, ...]
+
+    def history(self, frames: int) -> Float:
+        """The frames before the first one, (B, frames, features); zeros where there is no state."""
+        (x,), (state,) = self.sources, self.states
+        return np.zeros((len(x), frames, x.shape[2])) if state is None else state
+
+
+class Product(NamedTuple):
+    """Rows of the weight in a field, and samples (count, columns) of what these multiply."""
+
+    field: str
+    rows: slice
+    samples: Array
+
+
 @dataclass(frozen=True, eq=False, kw_only=True)
 class Node(ABC):
     """A layer: the values that it reads and the one that it writes, by name.
 
-    ``kind`` is its number in the file, ``layer`` its name; both stand in docs/format.md. What it
-    carries from frame to frame, where users see that, is called ``name + state_suffix``.
+    ``kind`` is its number in the file, ``layer`` its name; both stand in docs/format.md. Users see
+    a state that it carries from frame to frame as ``name + suffix``, one of ``state_suffixes``.
+    ``weight_fields``: the fields that may be float16 or `Quantized`. ``gates``: of a layer whose
+    rows belong to gates, a letter for each, in the order of the rows; ``candidate`` is the one that
+    is no share from 0 to 1.
     """
 
     name: str
@@ -120,7 +158,10 @@ class Node(ABC):
     kind: ClassVar[int]
     layer: ClassVar[str]
     attribute_count: ClassVar[int] = 0
-    state_suffix: ClassVar[str] = ""
+    state_suffixes: ClassVar[tuple[str, ...]] = ()
+    weight_fields: ClassVar[tuple[str, ...]] = ()
+    gates: ClassVar[str] = ""
+    candidate: ClassVar[str] = ""
 
     @property
     def attributes(self) -> tuple[int, ...]:
@@ -179,3 +220,29 @@ class Node(ABC):
     ) -> Self:
         """The node of checked words and tensors: the inverse of `attributes` and `tensors`."""
         return cls(name=name, inputs=inputs, output=output, **cls.settings(words, tensors))
+
+    @abstractmethod
+    def formula(self, call: Call) -> Result:
+        """The output and the last states in float64: slow and obvious.
+
+        Weights are the numbers that they stand for, whatever their kind; activations are not
+        quantized.
+        """
+
+    def products(self, values: Mapping[str, Array]) -> Iterator[Product]:
+        """The products of weights and activations where the layer reads and writes ``values``.
+
+        Values are (B, values, features), or (B, features) of those that are per sequence.
+        """
+        return iter(())
+
+    def bias_rows(self, field: str) -> Array:
+        """The element of ``bias`` that is added to each row of the weight in that field."""
+        return np.arange(len(getattr(self, field)))
+
+    def gate_values(self, values: Mapping[str, Array]) -> Iterator[tuple[Float, ...]]:
+        """The gates, (count, H) each in the order of ``gates``, at some frames after others.
+
+        ``values`` as for `products`; all frames of all rows that no mask closes come once.
+        """
+        return iter(())

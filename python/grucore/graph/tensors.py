@@ -10,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 Array = npt.NDArray[Any]
+Float = npt.NDArray[np.float64]
 
 
 class Dtype(IntEnum):

@@ -11,7 +11,6 @@ import numpy as np
 
 from grucore.fileformat.layout import stored_bytes
 from grucore.graph.graph import Graph
-from grucore.graph.layers import Cell, Conv1d, Dense, Embedding, Gru
 from grucore.graph.node import Node
 from grucore.graph.storage import Kind, stored_slots
 from grucore.graph.tensors import Array, Dtype, Role
@@ -51,12 +50,6 @@ class Choice(NamedTuple):
 
 
 FLOAT32, FLOAT16 = Choice(Dtype.FLOAT32), Choice(Dtype.FLOAT16)
-FIELDS: dict[type[Node], tuple[str, ...]] = {
-    Gru: ("weight_ih", "weight_hh"),
-    Dense: ("weight",),
-    Conv1d: ("weight",),
-    Embedding: ("table",),
-}
 
 
 class Candidates:
@@ -71,7 +64,7 @@ class Candidates:
         self.data = data
         self._nodes = {node.name: node for node in graph.nodes}
         self.parts = tuple(
-            Part(node.name, field) for node in graph.nodes for field in FIELDS.get(type(node), ())
+            Part(node.name, field) for node in graph.nodes for field in node.weight_fields
         )
         for part in self.parts:
             kind = kind_text(getattr(self._nodes[part.node], part.field))
@@ -79,7 +72,7 @@ class Candidates:
                 message = f"the model is quantized already, {part} is {kind}"
                 raise ValueError(f"{message}: quantize the float32 model")
         self._rounded: dict[tuple[Part, Dtype], tuple[Weight, Array]] = {}
-        self._blocks: dict[str, dict[Role, list[Block]]] = {}
+        self._blocks: dict[str, dict[str, list[Block]]] = {}
 
     def node(self, part: Part) -> Node:
         """The layer that has it, in float32."""
@@ -119,14 +112,13 @@ class Candidates:
 
     def _node(self, node: Node, choices: Mapping[Part, Choice]) -> Node:
         changes: dict[str, Any] = {}
-        shifts: dict[Role, Array] = {}
+        shifts: dict[str, Array] = {}
         for part, choice in choices.items():
-            weight, shifts[part.role] = self.rounded(part, choice.dtype)
+            weight, shifts[part.field] = self.rounded(part, choice.dtype)
             if isinstance(weight, Quantized):
                 weight = replace(weight, activations=choice.activations)
             changes[part.field] = weight
         if any(shift.any() for shift in shifts.values()):
-            assert isinstance(node, Gru | Dense | Conv1d)
             changes["bias"] = _shifted(node, shifts)
         return replace(node, **changes) if changes else node
 
@@ -161,18 +153,12 @@ class Candidates:
             return [Block(slice(None))]
         if part.node not in self._blocks:
             self._blocks[part.node] = self.data.blocks(self._nodes[part.node])
-        return self._blocks[part.node][part.role]
+        return self._blocks[part.node][part.field]
 
 
-def _shifted(node: Gru | Dense | Conv1d, shifts: Mapping[Role, Array]) -> Array:
+def _shifted(node: Any, shifts: Mapping[str, Array]) -> Array:
     """The bias with what rounding took from the mean of the sums."""
-    bias = node.bias.astype(np.float64)
-    for role, shift in shifts.items():
-        if role is Role.WEIGHT_HH and isinstance(node, Gru) and node.cell is Cell.RESET_AFTER:
-            # The candidate's recurrent product has a bias of its own, the last one.
-            split = 2 * node.hidden_size
-            bias[:split] += shift[:split]
-            bias[-node.hidden_size :] += shift[split:]
-        else:
-            bias[: len(shift)] += shift
+    bias = np.asarray(node.bias, np.float64)
+    for field, shift in shifts.items():
+        bias[node.bias_rows(field)] += shift
     return bias.astype(np.float32)

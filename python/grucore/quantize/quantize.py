@@ -14,7 +14,6 @@ import numpy as np
 
 from grucore.fileformat import write
 from grucore.graph.graph import Graph
-from grucore.graph.layers import Conv1d
 from grucore.graph.tensors import Array, Dtype, Role
 from grucore.proof import proof
 from grucore.quantize.calibration import FEWEST, Calibration
@@ -114,7 +113,7 @@ def _worthwhile(
     candidates: Candidates, part: Part, ladder: list[Choice], wider: dict[Part, str]
 ) -> list[Choice]:
     """Drops choices that padding makes no smaller than a wider format."""
-    if not isinstance(candidates.node(part), Conv1d):
+    if candidates.matrix(part).ndim < 3:  # only the taps of a convolution are padded each
         return ladder
     sizes = {choice.dtype: candidates.stored_bytes(part, choice.dtype) for choice in ladder}
     kept = [

@@ -12,13 +12,10 @@ import numpy.typing as npt
 
 from grucore.fileformat import write
 from grucore.graph.graph import Graph
-from grucore.graph.layers import Cell, Gru
 from grucore.graph.node import Node
 from grucore.graph.storage import SCALES
 from grucore.graph.tensors import Array, Dtype, Role
 from grucore.graph.weights import as_float64, kind_text
-from grucore.quantize.calibration import recurrent_inputs
-from grucore.reference.formulas import activate
 from grucore.runtime.loaded import Loaded
 from grucore.runtime.run import run
 
@@ -28,8 +25,7 @@ MOST_OUTPUTS = 64  # of a model
 MOST_NUMBERS = 1 << 25  # of inner values in memory, of each model
 WINDOWS = 10
 WORST = 5
-SATURATED, EXTREME = 0.01, 0.99  # r and z that near to 0 or 1; n beyond that
-PIECE = 8192
+SATURATED, EXTREME = 0.01, 0.99  # gates that near to 0 or 1; a candidate beyond that
 
 Figures = dict[str, Any]
 
@@ -55,9 +51,8 @@ def layer_figures(
             figures: Figures = {"error": None, "gates": None}
             if value.dtype is Dtype.FLOAT32:
                 figures["error"] = _error(before[value.name], after[value.name])
-            if isinstance(node, Gru):
+            if node.gates:
                 twin = twins[node.name]
-                assert isinstance(twin, Gru)
                 figures["gates"] = {"before": _gates(node, before), "after": _gates(twin, after)}
             found[node.name] = figures
         advance(len(nodes) / len(graph.nodes))
@@ -69,7 +64,7 @@ def _groups(graph: Graph, frames: int) -> Iterator[tuple[list[Node], list[str]]]
     nodes: list[Node] = []
     names: dict[str, int] = {}
     for node in graph.nodes:
-        reads = node.inputs if isinstance(node, Gru) else ()
+        reads = node.inputs if node.gates else ()
         own = {
             name: graph.value(name).features * frames
             for name in (*reads, node.output)
@@ -133,28 +128,20 @@ def _number(number: Any) -> float | None:
     return float(f"{number:.6g}") if np.isfinite(number) else None
 
 
-def _gates(node: Gru, values: Mapping[str, Array]) -> Figures:
+def _gates(node: Node, values: Mapping[str, Array]) -> Figures:
     """The shares of saturated gates, by the states that the engine gave."""
-    x, h = recurrent_inputs(node, values)
-    weight_ih, weight_hh = as_float64(node.weight_ih).T, as_float64(node.weight_hh).T
-    size, bias = node.hidden_size, node.bias.astype(np.float64)
-    counts = np.zeros(5)
-    for first in range(0, len(x), PIECE):
-        projected = x[first : first + PIECE] @ weight_ih + bias[: 3 * size]
-        states = h[first : first + PIECE]
-        gates = projected[:, : 2 * size] + states @ weight_hh[:, : 2 * size]
-        r, z = np.split(activate(node.gate_activation, gates), 2, axis=1)
-        if node.cell is Cell.RESET_AFTER:
-            inner = r * (states @ weight_hh[:, 2 * size :] + bias[3 * size :])
-        else:
-            inner = (r * states) @ weight_hh[:, 2 * size :]
-        n = activate(node.activation, projected[:, 2 * size :] + inner)
-        tests = (r < SATURATED, r > 1 - SATURATED, z < SATURATED, z > 1 - SATURATED)
-        counts += [np.count_nonzero(test) for test in (*tests, np.abs(n) > EXTREME)]
-    shares = [_number(count) for count in counts / max(h.size, 1)]
-    return dict(
-        zip(("r_near_0", "r_near_1", "z_near_0", "z_near_1", "n_near_1"), shares, strict=True)
-    )
+    counts: dict[str, float] = {}
+    total = 0
+    for found in node.gate_values(values):
+        total += found[0].size
+        for name, gate in zip(node.gates, found, strict=True):
+            if name == node.candidate:
+                tests = {f"{name}_near_1": np.abs(gate) > EXTREME}
+            else:
+                tests = {f"{name}_near_0": gate < SATURATED, f"{name}_near_1": gate > 1 - SATURATED}
+            for title, test in tests.items():
+                counts[title] = counts.get(title, 0) + np.count_nonzero(test)
+    return {title: _number(count / max(total, 1)) for title, count in counts.items()}
 
 
 def matrix_figures(before: Node, after: Node) -> list[Figures]:
@@ -185,7 +172,8 @@ def matrix_figures(before: Node, after: Node) -> list[Figures]:
 
 
 def _gate(node: Node, role: Role, row: int) -> str | None:
-    """The gate of a row of a GRU, whose gates stand one below the other."""
-    if not isinstance(node, Gru):
+    """The gate of a row, where gates stand one below the other."""
+    if not node.gates:
         return None
-    return "n" if role is Role.WEIGHT_HN else "rzn"[row // node.hidden_size]
+    size = len(node.tensors()[Role.WEIGHT_IH]) // len(node.gates)
+    return node.candidate if role is Role.WEIGHT_HN else node.gates[row // size]

@@ -9,8 +9,7 @@ from html import escape
 from typing import Any
 
 from grucore.quantize.report_text import (
-    GATE_TITLES,
-    GATES,
+    gate_tables,
     share,
     short,
     signals_text,
@@ -185,22 +184,12 @@ def _layers(figures: Figures) -> list[str]:
 
 
 def _gates(figures: Figures) -> list[str]:
-    rows = [
-        [
-            escape(layer["name"]),
-            *(
-                f"{layer['gates']['before'][gate]:.1%} \N{RIGHTWARDS ARROW} "
-                f"{layer['gates']['after'][gate]:.1%}"
-                for gate in GATES
-            ),
-        ]
-        for layer in figures["layers"]
-        if layer["gates"] is not None
+    tables = [
+        _table(tuple(map(escape, heading)), [[escape(name), *shares] for name, *shares in rows])
+        for heading, rows in gate_tables(figures, "\N{RIGHTWARDS ARROW}")
     ]
-    if not rows:
-        return []
     text = "<h2>Saturated gates</h2><p>Shares of all gates and frames, before and after</p>"
-    return [text, _table(("layer", *map(escape, GATE_TITLES)), rows)]
+    return [text, *tables] if tables else []
 
 
 def _worst(figures: Figures) -> list[str]:

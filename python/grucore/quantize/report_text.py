@@ -7,11 +7,18 @@ from typing import Any
 
 from grucore.text import Page
 
-__all__ = ["share", "short", "show", "show_sizes", "signals_text", "worst_features", "worst_rows"]
+__all__ = [
+    "gate_tables",
+    "share",
+    "short",
+    "show",
+    "show_sizes",
+    "signals_text",
+    "worst_features",
+    "worst_rows",
+]
 
 WORST = 8
-GATES = ("r_near_0", "r_near_1", "z_near_0", "z_near_1", "n_near_1")
-GATE_TITLES = ("r < 0.01", "r > 0.99", "z < 0.01", "z > 0.99", "|n| > 0.99")
 
 Figures = dict[str, Any]
 
@@ -136,19 +143,30 @@ def show(figures: Figures, page: Page) -> None:
         page.table(("", "min", "median"), rows)
 
 
-def _show_gates(figures: Figures, page: Page) -> None:
-    rows = [
-        [
-            layer["name"],
-            *(
-                f"{layer['gates']['before'][gate]:.1%} -> {layer['gates']['after'][gate]:.1%}"
-                for gate in GATES
-            ),
-        ]
-        for layer in figures["layers"]
-        if layer["gates"] is not None
+def gate_tables(figures: Figures, arrow: str) -> list[tuple[list[str], list[list[str]]]]:
+    """For each kind of cell a heading, and a row of shares before and after for each layer."""
+    tables: dict[tuple[str, ...], list[list[str]]] = {}
+    for layer in figures["layers"]:
+        if layer["gates"] is not None:
+            before, after = layer["gates"]["before"], layer["gates"]["after"]
+            shares = [f"{before[key]:.1%} {arrow} {after[key]:.1%}" for key in before]
+            tables.setdefault(tuple(before), []).append([layer["name"], *shares])
+    return [
+        (["layer", *(_gate_title(key, keys) for key in keys)], rows)
+        for keys, rows in tables.items()
     ]
-    if rows:
+
+
+def _gate_title(key: str, keys: tuple[str, ...]) -> str:
+    gate, _, end = key.partition("_near_")
+    if end == "0":
+        return f"{gate} < 0.01"
+    return f"{gate} > 0.99" if f"{gate}_near_0" in keys else f"|{gate}| > 0.99"
+
+
+def _show_gates(figures: Figures, page: Page) -> None:
+    for place, (heading, rows) in enumerate(gate_tables(figures, "->")):
         page.line()
-        page.line("saturated gates, before and after")
-        page.table(("layer", *GATE_TITLES), rows)
+        if not place:
+            page.line("saturated gates, before and after")
+        page.table(heading, rows)

@@ -10,9 +10,8 @@ import numpy as np
 import numpy.typing as npt
 
 from grucore.graph.graph import Graph
-from grucore.graph.node import Rate, Value
-from grucore.graph.tensors import Array
-from grucore.reference.formulas import FORMULAS, Call, Float
+from grucore.graph.node import Call, Rate, Value
+from grucore.graph.tensors import Array, Float
 
 __all__ = ["arrange", "run"]
 
@@ -25,8 +24,10 @@ def run(
     lengths: npt.ArrayLike | None = None,
     state: Mapping[str, npt.ArrayLike] | None = None,
 ) -> tuple[tuple[Float, ...], State]:
-    """Outputs, and the final state, in float64: ``"<node>.h"`` (H,) or (B, H), and
-    ``"<node>.history"`` (frames, channels) or (B, frames, channels) of a convolution.
+    """Outputs, and the final states by name, in float64.
+
+    ``"<node>.h"``, and of an LSTM ``"<node>.c"``: (H,) or (B, H). ``"<node>.history"`` of a
+    convolution: (frames, channels) or (B, frames, channels).
 
     ``inputs``: (T, features) or (B, T, features), or one of these for each input of the graph; of
     one feature also (T,). Outputs have the values that T frames give.
@@ -41,18 +42,19 @@ def run(
     final: State = {}
     for node in graph.nodes:
         reads, output = graph.ports(node)
-        name = f"{node.name}{node.state_suffix}"
-        start = np.asarray(state[name], np.float64) if state and name in state else None
+        names = [f"{node.name}{suffix}" for suffix in node.state_suffixes]
+        given = [np.asarray(state[n], np.float64) if state and n in state else None for n in names]
         call = Call(
             values=reads,
             sources=tuple(values[value.name] for value in reads),
             ends=np.array([reads[0].count(int(end)) for end in ends]),
-            state=None if start is None else (start[None] if single else start),
+            states=tuple(s if s is None or not single else s[None] for s in given),
         )
-        result, last = FORMULAS[type(node)](node, call)
+        result, states = node.formula(call)
         values[node.output] = _cut(result, output, ends)
-        if last is not None and last.size:
-            final[name] = last[0] if single else last
+        for name, last in zip(names, states, strict=True):
+            if last.size:
+                final[name] = last[0] if single else last
     outputs = tuple(values[name] for name in graph.outputs)
     return tuple(output[0] if single else output for output in outputs), final
 

@@ -18,8 +18,9 @@ from grucore.graph.graph import Graph
 from grucore.graph.node import Rate, Value
 from grucore.graph.tensors import Array, Dtype
 from grucore.reference.run import arrange
+from oracle.exact.call import Bools, Call
 from oracle.exact.functions import Floats, flush
-from oracle.exact.layers import FORMULAS, Bools, Call
+from oracle.exact.layers import FORMULAS
 from oracle.exact.products import float_weights
 
 __all__ = ["run"]
@@ -86,19 +87,20 @@ def _run(
     final: State = {}
     for node in graph.nodes:
         reads, output = graph.ports(node)
-        name = f"{node.name}{node.state_suffix}"
-        start = flush(np.array(state[name], np.float32)) if name in state else None
+        names = [f"{node.name}{suffix}" for suffix in node.state_suffixes]
+        given = [flush(np.array(state[n], np.float32)) if n in state else None for n in names]
         call = Call(
             values=reads,
             sources=tuple(values[value.name] for value in reads),
             at=_places(reads[0], valid & ~held),
             out_at=_places(output, valid & ~held),
-            state=None if start is None else (start[None] if single else start),
+            states=tuple(s if s is None or not single else s[None] for s in given),
             numerics=numerics,
         )
-        values[node.output], last = FORMULAS[type(node)](node, call)
-        if last is not None and last.size:
-            final[name] = last[0] if single else last
+        values[node.output], states = FORMULAS[type(node)](node, call)
+        for name, last in zip(names, states, strict=True):
+            if last.size:
+                final[name] = last[0] if single else last
     outputs = [_given_out(values[name], graph.value(name), valid, held) for name in graph.outputs]
     return tuple(output[0] if single else output for output in outputs), final
 

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """What each layer kind computes, to the bit: one function for each.
 
-A function takes the layer and a `Call`, and gives the output and the final state, or None. Values
+A function takes the layer and a `Call`, and gives the output and the final states. Values
 in time are (B, T, features) over all frames of the model's input; a frame without a value holds
 zeros that nobody looks at. Values per sequence are (B, features).
 """
@@ -9,120 +9,50 @@ zeros that nobody looks at. Values per sequence are (B, features).
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
-from typing import Any, TypeAlias
+from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
 from grucore.graph.layers import (
     Activate,
     Affine,
     Binary,
-    Cell,
     Concat,
     Conv1d,
     Dense,
-    Direction,
     Embedding,
     Flip,
     Gru,
     LayerNorm,
+    Lstm,
     Mask,
-    MaskedOutput,
     Operation,
     Pool,
     Pool1d,
     Pooling,
     Position,
+    Rnn,
     Select,
     Softmax,
     Take,
 )
-from grucore.graph.node import Node, Value
-from grucore.graph.tensors import Array, Dtype
+from grucore.graph.node import Node
+from grucore.graph.tensors import Dtype
 from oracle.exact.activations import activate, leaky
+from oracle.exact.call import Call, Result
 from oracle.exact.features import layer_norm, softmax
 from oracle.exact.functions import Floats, flush
 from oracle.exact.products import multiply, stored, table_rows, tap_of
+from oracle.exact.recurrent import recurrent
 
-__all__ = ["FORMULAS", "Call"]
-
-Bools: TypeAlias = npt.NDArray[np.bool_]
-Result: TypeAlias = tuple[Array, Floats | None]
-
-STATE_RANGE = 1.0  # what a tanh cell's state stays within
-
-
-@dataclass(frozen=True)
-class Call:
-    """What a layer reads: values and their arrays, at which frames of which rows they and the
-    output have a value, (B, T), or (B,) of values per sequence; the state before.
-    """
-
-    values: tuple[Value, ...]
-    sources: tuple[Array, ...]
-    at: Bools
-    out_at: Bools
-    state: Floats | None
-    numerics: str
-
-    def spread(self, rows: Array) -> Array:
-        """The output, of a row for each place where it has a value."""
-        result = np.zeros((*self.out_at.shape, rows.shape[-1]), rows.dtype)
-        result[self.out_at] = rows
-        return result
-
-
-def _step(node: Gru, projected: Floats, h: Floats, numerics: str) -> Floats:
-    """One frame of the cell: ``projected`` (N, 3 H), ``h`` (N, H) -> the new ``h``."""
-    size = node.hidden_size
-    gates = slice(0, 2 * size)
-    sums = multiply(
-        projected[:, gates], node.weight_hh[gates], h, numerics, least_range=STATE_RANGE
-    )
-    r, z = np.split(activate(node.gate_activation, sums), 2, axis=1)
-    candidate = projected[:, 2 * size :]
-    weight_hn = node.weight_hh[2 * size :]
-    if node.cell is Cell.RESET_AFTER:
-        bias = np.broadcast_to(stored(node.bias)[3 * size :], h.shape)
-        candidate = candidate + r * multiply(bias, weight_hn, h, numerics, least_range=STATE_RANGE)
-    else:
-        candidate = multiply(candidate, weight_hn, flush(r * h), numerics, least_range=STATE_RANGE)
-    n = activate(node.activation, candidate)
-    return flush(z * h + (np.float32(1) - z) * n)
-
-
-def _gru(node: Gru, call: Call) -> Result:
-    size = node.hidden_size
-    batch, frames = call.at.shape
-    x = call.sources[0][call.at]
-    bias = np.broadcast_to(stored(node.bias)[: 3 * size], (len(x), 3 * size))
-    projected = np.zeros((batch, frames, 3 * size), np.float32)
-    projected[call.at] = multiply(
-        bias, node.weight_ih, x, call.numerics, input_range=node.input_range
-    )
-    opened = call.at & (call.sources[1][..., 0] != 0) if len(call.sources) > 1 else call.at
-    h = np.zeros((batch, size), np.float32)
-    if call.state is not None:
-        h[:] = call.state
-    elif node.initial_state is not None:
-        h[:] = stored(node.initial_state)
-    result = np.zeros((batch, frames, size), np.float32)
-    order = range(frames)
-    for frame in order if node.direction is Direction.FORWARD else reversed(order):
-        rows = opened[:, frame]
-        h[rows] = _step(node, projected[rows, frame], h[rows], call.numerics)
-        written = rows if node.masked_output is MaskedOutput.ZERO else call.at[:, frame]
-        result[written, frame] = h[written]
-    return result, h
+__all__ = ["FORMULAS"]
 
 
 def _dense(node: Dense, call: Call) -> Result:
     x = call.sources[0][call.at]
     bias = np.broadcast_to(stored(node.bias), (len(x), len(node.bias)))
     sums = multiply(bias, node.weight, x, call.numerics, input_range=node.input_range)
-    return call.spread(flush(activate(node.activation, sums))), None
+    return call.spread(flush(activate(node.activation, sums))), ()
 
 
 def _windows(call: Call, taps: int, dilation: int = 1, after: int = 0) -> tuple[Floats, Floats]:
@@ -130,7 +60,7 @@ def _windows(call: Call, taps: int, dilation: int = 1, after: int = 0) -> tuple[
     (x,) = call.sources
     reach = dilation * (taps - 1)
     shape = (len(x), reach, x.shape[2])
-    history = np.zeros(shape, np.float32) if call.state is None else call.state
+    history = np.zeros(shape, np.float32) if call.states[0] is None else call.states[0]
     last = np.zeros(shape, np.float32)
     windows = []
     for row in range(len(x)):
@@ -158,7 +88,7 @@ def _conv1d(node: Conv1d, call: Call) -> Result:
             sums[:, rows] = multiply(
                 sums[:, rows], part, heard, call.numerics, input_range=node.input_range
             )
-    return call.spread(flush(activate(node.activation, sums))), last
+    return call.spread(flush(activate(node.activation, sums))), (last,)
 
 
 def _embedding(node: Embedding, call: Call) -> Result:
@@ -166,28 +96,28 @@ def _embedding(node: Embedding, call: Call) -> Result:
     known = (ids >= 0) & (ids < len(node.table))
     rows = table_rows(node.table, np.where(known, ids, 0))
     rows = np.where(known[..., None], rows, np.float32(0))
-    return call.spread(rows.reshape(len(ids), ids.shape[1] * rows.shape[2])), None
+    return call.spread(rows.reshape(len(ids), ids.shape[1] * rows.shape[2])), ()
 
 
 def _activate(node: Activate, call: Call) -> Result:
     (x,) = call.sources
     if node.slope is not None:
-        return flush(leaky(x, stored(node.slope))), None
-    return flush(activate(node.activation, x)), None
+        return flush(leaky(x, stored(node.slope))), ()
+    return flush(activate(node.activation, x)), ()
 
 
 def _softmax(node: Softmax, call: Call) -> Result:
-    return call.spread(softmax(call.sources[0][call.at], logarithm=node.logarithm)), None
+    return call.spread(softmax(call.sources[0][call.at], logarithm=node.logarithm)), ()
 
 
 def _layer_norm(node: LayerNorm, call: Call) -> Result:
     x = call.sources[0][call.at]
     scale, shift = stored(node.scale), stored(node.shift)
-    return call.spread(layer_norm(x, scale, shift, np.float32(node.epsilon))), None
+    return call.spread(layer_norm(x, scale, shift, np.float32(node.epsilon))), ()
 
 
 def _affine(node: Affine, call: Call) -> Result:
-    return flush(stored(node.scale) * call.sources[0] + stored(node.shift)), None
+    return flush(stored(node.scale) * call.sources[0] + stored(node.shift)), ()
 
 
 def _joined(operation: Operation, a: Floats, b: Floats) -> Floats:
@@ -205,15 +135,15 @@ def _joined(operation: Operation, a: Floats, b: Floats) -> Floats:
 
 
 def _binary(node: Binary, call: Call) -> Result:
-    return _joined(node.operation, *call.sources), None
+    return _joined(node.operation, *call.sources), ()
 
 
 def _concat(node: Concat, call: Call) -> Result:
-    return np.concatenate(call.sources, axis=-1), None
+    return np.concatenate(call.sources, axis=-1), ()
 
 
 def _select(node: Select, call: Call) -> Result:
-    return call.sources[0][..., node.index], None
+    return call.sources[0][..., node.index], ()
 
 
 def _take(node: Take, call: Call) -> Result:
@@ -223,7 +153,7 @@ def _take(node: Take, call: Call) -> Result:
         if at.any():
             frames = np.flatnonzero(at)
             result[row] = x[row, frames[0 if node.position is Position.FIRST else -1]]
-    return result, None
+    return result, ()
 
 
 def _pool(node: Pool, call: Call) -> Result:
@@ -244,7 +174,7 @@ def _pool(node: Pool, call: Call) -> Result:
             for frame in frames[1:]:
                 most = np.where((frame > most) | np.isnan(frame), frame, most)
             result[row] = most
-    return result, None
+    return result, ()
 
 
 def _pool1d(node: Pool1d, call: Call) -> Result:
@@ -254,24 +184,26 @@ def _pool1d(node: Pool1d, call: Call) -> Result:
     for tap in range(1, node.taps):
         operation = Operation.ADD if is_mean else Operation.MAXIMUM
         result = _joined(operation, result, windows[:, tap])
-    return call.spread(flush(result / np.float32(node.taps)) if is_mean else result), last
+    return call.spread(flush(result / np.float32(node.taps)) if is_mean else result), (last,)
 
 
 def _mask(node: Mask, call: Call) -> Result:
     dtype = np.float32 if call.values[0].dtype is Dtype.FLOAT32 else np.int32
     number = np.uint32(node.attributes[0]).view(dtype)
-    return (call.sources[0] != number).any(axis=-1, keepdims=True).astype(np.int32), None
+    return (call.sources[0] != number).any(axis=-1, keepdims=True).astype(np.int32), ()
 
 
 def _flip(node: Flip, call: Call) -> Result:
     result = np.zeros_like(call.sources[0])
     for row, at in enumerate(call.at):
         result[row, at] = call.sources[0][row, at][::-1]
-    return result, None
+    return result, ()
 
 
 FORMULAS: dict[type[Node], Callable[[Any, Call], Result]] = {
-    Gru: _gru,
+    Gru: recurrent,
+    Lstm: recurrent,
+    Rnn: recurrent,
     Dense: _dense,
     Take: _take,
     Concat: _concat,

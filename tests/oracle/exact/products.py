@@ -13,7 +13,7 @@ from typing import Any, TypeAlias
 import numpy as np
 import numpy.typing as npt
 
-from grucore.graph.layers import Conv1d, Dense, Gru
+from grucore.graph.layers import Conv1d, Dense, Recurrent
 from grucore.graph.node import Node
 from grucore.graph.tensors import Array, Dtype
 from grucore.graph.weights import INT4_INPUTS, Quantized, Weight
@@ -122,7 +122,7 @@ def table_rows(table: Weight, ids: npt.NDArray[Any]) -> Floats:
 
 def float_weights(node: Node) -> bool:
     """Whether a layer has a product of float weights, for which there are two classes."""
-    if isinstance(node, Gru):
+    if isinstance(node, Recurrent):
         weights = [node.weight_ih, node.weight_hh]
     else:
         weights = [node.weight] if isinstance(node, Dense | Conv1d) else []

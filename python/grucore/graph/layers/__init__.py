@@ -3,13 +3,18 @@
 
 Every one takes ``name=``, ``inputs=`` (names of values) and ``output=`` (name of a value) besides
 what stands here; all arguments go by name, arrays are float32 unless said otherwise. weight,
-weight_ih, weight_hh and table may also be float16 or `Quantized` (`graph.weights`); Gru, Dense
-and Conv1d then take input_range=None as well, a float.
+weight_ih, weight_hh and table may also be float16 or `Quantized` (`graph.weights`); Gru, Lstm, Rnn,
+Dense and Conv1d then take input_range=None as well, a float.
 
     Gru(weight_ih (3 H, I), weight_hh (3 H, H), bias (4 H,) or (3 H,), cell=Cell.RESET_AFTER,
         direction=Direction.FORWARD, gate_activation=Activation.SIGMOID,
         activation=Activation.TANH, masked_output=MaskedOutput.REPEAT, initial_state=None (H,));
         inputs: x, or x and a mask; rows in the order r, z, n
+    Lstm(weight_ih (4 H, I), weight_hh (4 H, H), bias (4 H,), direction, masked_output,
+        gate_activation, activation and initial_state as Gru, cell_activation=Activation.TANH,
+        initial_cell=None (H,)); inputs as Gru; rows in the order i, f, g, o
+    Rnn(weight_ih (H, I), weight_hh (H, H), bias (H,), direction, masked_output, activation and
+        initial_state as Gru); inputs as Gru
     Dense(weight (out, in), bias (out,), activation=Activation.LINEAR)
     Conv1d(weight (out, taps, in / groups), bias (out,), dilation=1, stride=1, groups=1,
         before=0, after=0, activation=Activation.LINEAR); oldest tap first
@@ -35,7 +40,10 @@ from grucore.graph.layers.activations import Activation, ActivationCode
 from grucore.graph.layers.combine import Binary, Concat, Embedding, Operation, Select
 from grucore.graph.layers.dense import Conv1d, Dense
 from grucore.graph.layers.features import Activate, Affine, LayerNorm, Softmax
-from grucore.graph.layers.gru import Cell, Direction, Gru, MaskedOutput
+from grucore.graph.layers.gru import Cell, Gru
+from grucore.graph.layers.lstm import Lstm
+from grucore.graph.layers.recurrent import Direction, MaskedOutput, Recurrent
+from grucore.graph.layers.rnn import Rnn
 from grucore.graph.layers.time import Flip, Mask, Pool, Pool1d, Pooling, Position, Take
 from grucore.graph.node import Node
 
@@ -55,6 +63,7 @@ __all__ = [
     "Flip",
     "Gru",
     "LayerNorm",
+    "Lstm",
     "Mask",
     "MaskedOutput",
     "Operation",
@@ -62,6 +71,8 @@ __all__ = [
     "Pool1d",
     "Pooling",
     "Position",
+    "Recurrent",
+    "Rnn",
     "Select",
     "Softmax",
     "Take",

@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from enum import IntEnum
 from typing import ClassVar
@@ -13,6 +13,7 @@ import numpy as np
 
 from grucore.graph.layers.checks import check_code
 from grucore.graph.node import Defect, float32_bits, float32_of
+from grucore.graph.tensors import Float
 
 __all__ = ["Activation", "ActivationCode", "check_activation"]
 
@@ -42,6 +43,44 @@ _PARAMETERS = {
     ActivationCode.ELU: 1,
     ActivationCode.HARD_SIGMOID: 2,
     ActivationCode.CLIP: 2,
+}
+
+
+def _sigmoid(x: Float) -> Float:
+    # exp of a negative number only: no overflow on either side.
+    small = np.exp(-np.abs(x))
+    return np.where(x >= 0, 1.0 / (1.0 + small), small / (1.0 + small))
+
+
+def _gelu(x: Float) -> Float:
+    erf: Float = np.vectorize(math.erf, otypes=[np.float64])(x / math.sqrt(2))
+    return x / 2 * (1 + erf)
+
+
+def _gelu_tanh(x: Float) -> Float:
+    inner: Float = math.sqrt(2 / math.pi) * (x + 0.044715 * x**3)
+    squashed: Float = np.tanh(inner)
+    return x / 2 * (1 + squashed)
+
+
+_FORMULAS: dict[ActivationCode, Callable[[Float, float, float], Float]] = {
+    ActivationCode.LINEAR: lambda x, alpha, beta: x,
+    ActivationCode.SIGMOID: lambda x, alpha, beta: _sigmoid(x),
+    ActivationCode.TANH: lambda x, alpha, beta: np.tanh(x),
+    ActivationCode.RELU: lambda x, alpha, beta: np.where(x < 0, 0.0, x),
+    ActivationCode.LEAKY_RELU: lambda x, alpha, beta: np.where(x < 0, alpha * x, x),
+    ActivationCode.ELU: lambda x, alpha, beta: np.where(
+        x < 0, alpha * np.expm1(np.minimum(x, 0)), x
+    ),
+    ActivationCode.HARD_SIGMOID: lambda x, alpha, beta: np.clip(alpha * x + beta, 0, 1),
+    ActivationCode.SOFTSIGN: lambda x, alpha, beta: x / (1 + np.abs(x)),
+    ActivationCode.SOFTPLUS: lambda x, alpha, beta: np.logaddexp(0, x),
+    ActivationCode.GELU: lambda x, alpha, beta: _gelu(x),
+    ActivationCode.GELU_TANH: lambda x, alpha, beta: _gelu_tanh(x),
+    ActivationCode.SILU: lambda x, alpha, beta: x * _sigmoid(x),
+    ActivationCode.HARD_SWISH: lambda x, alpha, beta: x * np.clip(x / 6 + 0.5, 0, 1),
+    ActivationCode.CLIP: lambda x, alpha, beta: np.clip(x, alpha, beta),
+    ActivationCode.EXP: lambda x, alpha, beta: np.exp(x),
 }
 
 
@@ -94,6 +133,10 @@ class Activation:
     def clip(cls, least: float, most: float) -> Activation:
         """``x`` within [least, most]; either may be infinite."""
         return cls(ActivationCode.CLIP, least, most)
+
+    def __call__(self, x: Float) -> Float:
+        """The function of every element, in float64."""
+        return _FORMULAS[self.code](x, self.alpha, self.beta)
 
     @property
     def name(self) -> str:

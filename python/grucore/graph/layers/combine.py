@@ -3,10 +3,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from enum import IntEnum
 from typing import Any, ClassVar
+
+import numpy as np
 
 from grucore.graph.layers.checks import (
     check_arity,
@@ -16,9 +18,9 @@ from grucore.graph.layers.checks import (
     check_features,
     check_float32,
 )
-from grucore.graph.node import Defect, Node, Value
-from grucore.graph.tensors import Array, Dtype, Layout, Role, Slot
-from grucore.graph.weights import Weight
+from grucore.graph.node import Call, Defect, Node, Result, Value
+from grucore.graph.tensors import Array, Dtype, Float, Layout, Role, Slot
+from grucore.graph.weights import Weight, as_float64
 
 __all__ = ["Binary", "Concat", "Embedding", "Operation", "Select"]
 
@@ -31,6 +33,15 @@ class Operation(IntEnum):
     MULTIPLY = 2
     MAXIMUM = 3
     MINIMUM = 4
+
+
+_FUNCTIONS: dict[Operation, Callable[[Float, Float], Float]] = {
+    Operation.ADD: np.add,
+    Operation.SUBTRACT: np.subtract,
+    Operation.MULTIPLY: np.multiply,
+    Operation.MAXIMUM: np.maximum,
+    Operation.MINIMUM: np.minimum,
+}
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -55,6 +66,9 @@ class Concat(Node):
             raise Defect(
                 "kBadShape", f"the inputs have {total} features, the output {output.features}"
             )
+
+    def formula(self, call: Call) -> Result:
+        return np.concatenate(call.sources, axis=-1), ()
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -83,6 +97,10 @@ class Binary(Node):
     @classmethod
     def settings(cls, words: Sequence[int], tensors: Mapping[Role, Any]) -> dict[str, Any]:
         return {"operation": Operation(words[0])}
+
+    def formula(self, call: Call) -> Result:
+        a, b = call.sources
+        return _FUNCTIONS[self.operation](a, b), ()
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -125,6 +143,9 @@ class Select(Node):
     def settings(cls, words: Sequence[int], tensors: Mapping[Role, Any]) -> dict[str, Any]:
         return {"index": tensors[Role.INDEX]}
 
+    def formula(self, call: Call) -> Result:
+        return call.sources[0][..., self.index], ()
+
 
 @dataclass(frozen=True, eq=False, kw_only=True)
 class Embedding(Node):
@@ -137,6 +158,7 @@ class Embedding(Node):
 
     kind: ClassVar[int] = 5
     layer: ClassVar[str] = "embedding"
+    weight_fields: ClassVar[tuple[str, ...]] = ("table",)
 
     def written(self, *inputs: Value) -> Value:
         features = inputs[0].features * int(self.table.shape[1])
@@ -169,3 +191,10 @@ class Embedding(Node):
     @classmethod
     def settings(cls, words: Sequence[int], tensors: Mapping[Role, Any]) -> dict[str, Any]:
         return {"table": tensors[Role.TABLE]}
+
+    def formula(self, call: Call) -> Result:
+        ids = call.sources[0].astype(np.int64)
+        known = (ids >= 0) & (ids < len(self.table))
+        rows = as_float64(self.table)[np.where(known, ids, 0)]
+        rows = np.where(known[..., None], rows, 0.0)
+        return rows.reshape(*ids.shape[:-1], -1), ()

@@ -3,9 +3,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import math
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, ClassVar
+
+import numpy as np
 
 from grucore.graph.layers.activations import Activation, check_activation
 from grucore.graph.layers.checks import check_arity, check_clock, check_float32, check_in_time
@@ -16,11 +19,13 @@ from grucore.graph.layers.windows import (
     check_window_clock,
     window_value,
 )
-from grucore.graph.node import MAX_FEATURES, MAX_SKIP, Defect, Node, Value
+from grucore.graph.node import MAX_FEATURES, MAX_SKIP, Call, Defect, Node, Product, Result, Value
 from grucore.graph.tensors import Array, Role, Slot
-from grucore.graph.weights import Quantized, Weight, range_of, with_range
+from grucore.graph.weights import Quantized, Weight, as_float64, range_of, with_range
 
 __all__ = ["Conv1d", "Dense"]
+
+MOST_NUMBERS = 1 << 26  # in the windows of a convolution, which are looked at together
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -39,6 +44,7 @@ class Dense(Node):
     kind: ClassVar[int] = 2
     layer: ClassVar[str] = "dense"
     attribute_count: ClassVar[int] = 3
+    weight_fields: ClassVar[tuple[str, ...]] = ("weight",)
 
     @property
     def attributes(self) -> tuple[int, ...]:
@@ -79,6 +85,14 @@ class Dense(Node):
             "input_range": range_of(tensors),
         }
 
+    def products(self, values: Mapping[str, Array]) -> Iterator[Product]:
+        x = values[self.inputs[0]]
+        yield Product("weight", slice(None), x.reshape(-1, x.shape[-1]))
+
+    def formula(self, call: Call) -> Result:
+        weight, bias = as_float64(self.weight), self.bias.astype(np.float64)
+        return self.activation(call.sources[0] @ weight.T + bias), ()
+
 
 @dataclass(frozen=True, eq=False, kw_only=True)
 class Conv1d(Node):
@@ -104,7 +118,8 @@ class Conv1d(Node):
     kind: ClassVar[int] = 15
     layer: ClassVar[str] = "conv1d"
     attribute_count: ClassVar[int] = 9
-    state_suffix: ClassVar[str] = ".history"
+    weight_fields: ClassVar[tuple[str, ...]] = ("weight",)
+    state_suffixes: ClassVar[tuple[str, ...]] = (".history",)
 
     @property
     def taps(self) -> int:
@@ -182,6 +197,43 @@ class Conv1d(Node):
             "input_range": range_of(tensors),
             **numbers,
         }
+
+    def products(self, values: Mapping[str, Array]) -> Iterator[Product]:
+        x = values[self.inputs[0]]
+        batch, frames, channels = x.shape
+        padded = np.pad(x, ((0, 0), (self.reach, self.after), (0, 0)))
+        places = np.arange(_lost(self.attributes), frames, self.stride)
+        numbers = batch * len(places) * self.taps * channels
+        places = places[:: max(1, math.ceil(numbers / MOST_NUMBERS))]
+        frames_of = places[:, None] + self.after + self.dilation * np.arange(self.taps)
+        windows = padded[:, frames_of].reshape(-1, self.taps, self.groups, channels // self.groups)
+        outputs = len(self.weight) // self.groups
+        for group in range(self.groups):
+            rows = slice(group * outputs, (group + 1) * outputs)
+            yield Product("weight", rows, windows[:, :, group].reshape(len(windows), -1))
+
+    def formula(self, call: Call) -> Result:
+        (x,) = call.sources
+        history = call.history(self.reach)
+        weight = as_float64(self.weight)
+        outputs = len(weight) // self.groups
+        # As many values as the longest row gives.
+        places = range(_lost(self.attributes), x.shape[1], self.stride)
+        result = np.zeros((len(x), len(places), len(weight)))
+        last = np.zeros_like(history)
+        for row, end in enumerate(call.ends):
+            heard = np.concatenate([history[row], x[row, :end]])
+            padded = np.concatenate([heard, np.zeros((self.after, x.shape[2]))])
+            for value, place in enumerate(places):
+                if place >= end:
+                    break
+                first = place + self.after
+                window = padded[first : first + self.reach + 1 : self.dilation]
+                for group, columns in enumerate(np.split(window, self.groups, axis=1)):
+                    rows = slice(group * outputs, (group + 1) * outputs)
+                    result[row, value, rows] = np.tensordot(weight[rows], columns, 2)
+            last[row] = heard[len(heard) - self.reach :]
+        return self.activation(result + self.bias.astype(np.float64)), (last,)
 
 
 _SETTINGS = (  # attribute, least, most

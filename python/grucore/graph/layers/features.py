@@ -7,6 +7,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
+import numpy as np
+
 from grucore.graph.layers.activations import Activation, ActivationCode, check_activation
 from grucore.graph.layers.checks import (
     check_arity,
@@ -15,7 +17,7 @@ from grucore.graph.layers.checks import (
     check_flag,
     check_float32,
 )
-from grucore.graph.node import Defect, Node, Value, float32_bits, float32_of
+from grucore.graph.node import Call, Defect, Node, Result, Value, float32_bits, float32_of
 from grucore.graph.tensors import Array, Role, Slot
 from grucore.graph.weights import Weight
 
@@ -71,6 +73,12 @@ class Activate(Node):
     def settings(cls, words: Sequence[int], tensors: Mapping[Role, Any]) -> dict[str, Any]:
         return {"activation": Activation.of_words(words), "slope": tensors.get(Role.SLOPE)}
 
+    def formula(self, call: Call) -> Result:
+        (x,) = call.sources
+        if self.slope is not None:
+            return np.where(x < 0, self.slope.astype(np.float64) * x, x), ()
+        return self.activation(x), ()
+
 
 @dataclass(frozen=True, eq=False, kw_only=True)
 class Softmax(Node):
@@ -94,6 +102,11 @@ class Softmax(Node):
     @classmethod
     def settings(cls, words: Sequence[int], tensors: Mapping[Role, Any]) -> dict[str, Any]:
         return {"logarithm": bool(words[0])}
+
+    def formula(self, call: Call) -> Result:
+        shifted = call.sources[0] - call.sources[0].max(axis=-1, keepdims=True)
+        total = np.exp(shifted).sum(axis=-1, keepdims=True)
+        return shifted - np.log(total) if self.logarithm else np.exp(shifted) / total, ()
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -136,6 +149,16 @@ class LayerNorm(Node):
         scale, shift = tensors[Role.SCALE], tensors[Role.SHIFT]
         return {"scale": scale, "shift": shift, "epsilon": float32_of(words[0])}
 
+    def formula(self, call: Call) -> Result:
+        (x,) = call.sources
+        epsilon = float(np.float32(self.epsilon))
+        centred = x - x.mean(axis=-1, keepdims=True)
+        variance = (centred**2).mean(axis=-1, keepdims=True)
+        # Without epsilon, equal features give 0/0 as the engine does.
+        with np.errstate(invalid="ignore"):
+            normal = centred / np.sqrt(variance + epsilon)
+        return normal * self.scale.astype(np.float64) + self.shift.astype(np.float64), ()
+
 
 @dataclass(frozen=True, eq=False, kw_only=True)
 class Affine(Node):
@@ -163,6 +186,10 @@ class Affine(Node):
     @classmethod
     def settings(cls, words: Sequence[int], tensors: Mapping[Role, Any]) -> dict[str, Any]:
         return {"scale": tensors[Role.SCALE], "shift": tensors[Role.SHIFT]}
+
+    def formula(self, call: Call) -> Result:
+        scale, shift = self.scale.astype(np.float64), self.shift.astype(np.float64)
+        return scale * call.sources[0] + shift, ()
 
 
 def _scale_and_shift(output: Value) -> tuple[Slot, ...]:

@@ -1,29 +1,25 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The recurrent layer: one direction, both cells."""
+"""The GRU, with both of its cells."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from enum import IntEnum
 from typing import Any, ClassVar
 
-from grucore.graph.layers.activations import Activation, check_activation
-from grucore.graph.layers.checks import (
-    check_arity,
-    check_clock,
-    check_code,
-    check_float32,
-    check_in_time,
-    check_mask,
-)
-from grucore.graph.node import Defect, Node, Value
-from grucore.graph.tensors import Array, Role, Slot
-from grucore.graph.weights import Weight, joined, range_of, with_range
+import numpy as np
 
-__all__ = ["Cell", "Direction", "Gru", "MaskedOutput"]
+from grucore.graph.layers.activations import Activation
+from grucore.graph.layers.checks import check_code
+from grucore.graph.layers.recurrent import Recurrent
+from grucore.graph.node import Product, Value
+from grucore.graph.tensors import Array, Float, Role, Slot
+from grucore.graph.weights import Weight, as_float64, joined
 
-GATE_CODES = 8  # those that gates may have are the activations below this code
+__all__ = ["Cell", "Gru"]
+
+PIECE = 4096  # frames whose reset gates are looked at together
 
 
 class Cell(IntEnum):
@@ -33,103 +29,42 @@ class Cell(IntEnum):
     RESET_BEFORE = 1
 
 
-class Direction(IntEnum):
-    """From the first frame to the last, or from the last valid one to the first."""
-
-    FORWARD = 0
-    REVERSE = 1
-
-
-class MaskedOutput(IntEnum):
-    """What a masked frame gives: the state as it stands, or zeros."""
-
-    REPEAT = 0
-    ZERO = 1
-
-
 @dataclass(frozen=True, eq=False, kw_only=True)
-class Gru(Node):
-    """A recurrent layer in one direction; gate order r, z, n along the rows.
+class Gru(Recurrent):
+    """``h = z h + (1 - z) n``, as `Recurrent` with the gates r, z, n: reset, update, candidate.
 
-    ``weight_ih`` (3 H, I), ``weight_hh`` (3 H, H), each float32, float16 or `Quantized`. ``bias``,
-    float32: (4 H,) for the reset-after cell: r, z, n of the input side, n of the recurrent side;
-    (3 H,) for reset-before. ``input_range``: what scales the inputs of a quantized ``weight_ih``,
-    of each frame their largest where None.
-    ``initial_state`` (H,), float32: zeros where None. A second input is a mask, int32 of one
-    feature: where it is 0, the state stays. The activations are those of codes 0 to 7.
+    ``bias`` of the reset-after cell: (4 H,), r, z, n of the input side, n of the recurrent side; of
+    the reset-before cell (3 H,).
     """
 
-    weight_ih: Weight
-    weight_hh: Weight
-    bias: Array
     cell: Cell = Cell.RESET_AFTER
-    direction: Direction = Direction.FORWARD
     gate_activation: Activation = Activation.SIGMOID
     activation: Activation = Activation.TANH
-    masked_output: MaskedOutput = MaskedOutput.REPEAT
-    initial_state: Array | None = None
-    input_range: float | None = None
 
     kind: ClassVar[int] = 1
     layer: ClassVar[str] = "gru"
     attribute_count: ClassVar[int] = 9
-    state_suffix: ClassVar[str] = ".h"
-
-    @property
-    def hidden_size(self) -> int:
-        """Features of the state and of the output."""
-        return int(self.weight_hh.shape[1])
-
-    @property
-    def input_size(self) -> int:
-        """Features of the input."""
-        return int(self.weight_ih.shape[1])
+    gates: ClassVar[str] = "rzn"
+    candidate: ClassVar[str] = "n"
 
     @property
     def attributes(self) -> tuple[int, ...]:
         settings = (int(self.cell), int(self.direction), int(self.masked_output))
         return (*settings, *self.gate_activation.words, *self.activation.words)
 
-    @property
-    def streamable(self) -> bool:
-        return self.direction is Direction.FORWARD
-
-    @property
-    def multiply_adds(self) -> int:
-        return int(self.weight_ih.size + self.weight_hh.size)
-
-    def written(self, *inputs: Value) -> Value:
-        return replace(inputs[0], name=self.output, features=self.hidden_size)
-
     def tensors(self) -> dict[Role, Weight]:
-        tensors: dict[Role, Weight] = {
-            Role.WEIGHT_IH: self.weight_ih,
-            Role.WEIGHT_HH: self.weight_hh,
-        }
+        tensors = super().tensors()
         if self.cell is Cell.RESET_BEFORE:
             split = 2 * self.hidden_size
             tensors[Role.WEIGHT_HH] = self.weight_hh[:split]
             tensors[Role.WEIGHT_HN] = self.weight_hh[split:]
-        tensors[Role.BIAS] = self.bias
-        if self.initial_state is not None:
-            tensors[Role.INITIAL_STATE] = self.initial_state
-        return with_range(tensors, self.input_range)
+        return dict(sorted(tensors.items()))
 
     @classmethod
     def check(cls, words: Sequence[int], inputs: Sequence[Value], output: Value) -> None:
-        check_arity(inputs, 1, 2)
-        check_float32(inputs[0], output)
-        check_clock(inputs[0], output)
-        check_in_time(output)
-        check_mask(inputs)
+        cls.check_values(inputs, output)
         check_code(Cell, words, 0, "the cell")
-        check_code(Direction, words, 1, "the direction")
-        check_code(MaskedOutput, words, 2, "the output of masked frames")
-        if len(inputs) == 1 and words[2] != 0:
-            message = f"the output of masked frames is {words[2]}, expected 0 without a mask"
-            raise Defect("kBadAttribute", message, 2)
-        check_activation(words, 3, "the activation of r and z", GATE_CODES)
-        check_activation(words, 6, "the activation of n", GATE_CODES)
+        cls.check_settings(words, 1, inputs, ("r and z", "n"))
 
     @classmethod
     def slots(
@@ -158,14 +93,46 @@ class Gru(Node):
     def settings(cls, words: Sequence[int], tensors: Mapping[Role, Any]) -> dict[str, Any]:
         recurrent = [tensors[role] for role in (Role.WEIGHT_HH, Role.WEIGHT_HN) if role in tensors]
         return {
-            "weight_ih": tensors[Role.WEIGHT_IH],
+            **cls.common_settings(words, 1, tensors),
             "weight_hh": joined(recurrent),
-            "bias": tensors[Role.BIAS],
             "cell": Cell(words[0]),
-            "direction": Direction(words[1]),
-            "masked_output": MaskedOutput(words[2]),
             "gate_activation": Activation.of_words(words[3:6]),
             "activation": Activation.of_words(words[6:9]),
-            "initial_state": tensors.get(Role.INITIAL_STATE),
-            "input_range": range_of(tensors),
         }
+
+    def inner(self, weight_hh: Float, projected: Float, h: Float) -> tuple[Float, ...]:
+        split = 2 * self.hidden_size
+        gates = projected[:, :split] + h @ weight_hh[:, :split]
+        r, z = np.split(self.gate_activation(gates), 2, axis=1)
+        if self.cell is Cell.RESET_AFTER:
+            recurrent_bias = self.bias[split + self.hidden_size :].astype(np.float64)
+            reset = r * (h @ weight_hh[:, split:] + recurrent_bias)
+        else:
+            reset = (r * h) @ weight_hh[:, split:]
+        return r, z, self.activation(projected[:, split:] + reset)
+
+    def advance(self, gates: tuple[Float, ...], states: tuple[Float, ...]) -> tuple[Float, ...]:
+        (_, z, n), (h,) = gates, states
+        return (z * h + (1.0 - z) * n,)
+
+    def products(self, values: Mapping[str, Array]) -> Iterator[Product]:
+        if self.cell is Cell.RESET_AFTER:
+            yield from super().products(values)
+            return
+        x, h = self.heard(values)
+        size = self.hidden_size
+        yield Product("weight_ih", slice(None), x)
+        yield Product("weight_hh", slice(0, 2 * size), h)
+        weight_ir, weight_hr = as_float64(self.weight_ih[:size]), as_float64(self.weight_hh[:size])
+        for first in range(0, len(h), PIECE):
+            piece = slice(first, first + PIECE)
+            sums = x[piece] @ weight_ir.T + h[piece] @ weight_hr.T + self.bias[:size]
+            h[piece] *= self.gate_activation(sums)
+        yield Product("weight_hh", slice(2 * size, 3 * size), h)
+
+    def bias_rows(self, field: str) -> Array:
+        rows = super().bias_rows(field)
+        if field == "weight_hh" and self.cell is Cell.RESET_AFTER:
+            # The candidate's recurrent product has a bias of its own, the last one.
+            rows[2 * self.hidden_size :] += self.hidden_size
+        return rows

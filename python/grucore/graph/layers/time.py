@@ -8,6 +8,8 @@ from dataclasses import dataclass, replace
 from enum import IntEnum
 from typing import Any, ClassVar
 
+import numpy as np
+
 from grucore.graph.layers.checks import (
     check_arity,
     check_clock,
@@ -26,7 +28,7 @@ from grucore.graph.layers.windows import (
     check_window_clock,
     window_value,
 )
-from grucore.graph.node import Defect, Node, Value
+from grucore.graph.node import Call, Defect, Node, Result, Value, float32_of
 from grucore.graph.tensors import Dtype, Role
 
 __all__ = ["Flip", "Mask", "Pool", "Pool1d", "Pooling", "Position", "Take"]
@@ -76,6 +78,14 @@ class Take(Node):
     def settings(cls, words: Sequence[int], tensors: Mapping[Role, Any]) -> dict[str, Any]:
         return {"position": Position(words[0])}
 
+    def formula(self, call: Call) -> Result:
+        (x,) = call.sources
+        result = np.zeros((len(x), x.shape[2]))
+        for row, end in enumerate(call.ends):
+            if end:
+                result[row] = x[row, 0 if self.position is Position.FIRST else end - 1]
+        return result, ()
+
 
 @dataclass(frozen=True, eq=False, kw_only=True)
 class Pool(Node):
@@ -108,6 +118,17 @@ class Pool(Node):
     def settings(cls, words: Sequence[int], tensors: Mapping[Role, Any]) -> dict[str, Any]:
         return {"pooling": Pooling(words[0])}
 
+    def formula(self, call: Call) -> Result:
+        x = call.sources[0]
+        result = np.zeros((len(x), x.shape[2]))
+        for row, end in enumerate(call.ends):
+            frames = x[row, :end]
+            if len(call.sources) > 1:
+                frames = frames[call.sources[1][row, :end, 0] != 0]
+            if len(frames):
+                result[row] = frames.mean(0) if self.pooling is Pooling.MEAN else frames.max(0)
+        return result, ()
+
 
 @dataclass(frozen=True, eq=False, kw_only=True)
 class Pool1d(Node):
@@ -120,7 +141,7 @@ class Pool1d(Node):
     kind: ClassVar[int] = 16
     layer: ClassVar[str] = "pool1d"
     attribute_count: ClassVar[int] = 3
-    state_suffix: ClassVar[str] = ".history"
+    state_suffixes: ClassVar[tuple[str, ...]] = (".history",)
 
     @property
     def reach(self) -> int:
@@ -151,6 +172,22 @@ class Pool1d(Node):
     def settings(cls, words: Sequence[int], tensors: Mapping[Role, Any]) -> dict[str, Any]:
         return {"pooling": Pooling(words[0]), "taps": words[1], "stride": words[2]}
 
+    def formula(self, call: Call) -> Result:
+        (x,) = call.sources
+        history = call.history(self.reach)
+        places = range(self.reach, x.shape[1], self.stride)
+        result = np.zeros((len(x), len(places), x.shape[2]))
+        last = np.zeros_like(history)
+        for row, end in enumerate(call.ends):
+            heard = np.concatenate([history[row], x[row, :end]])
+            for value, place in enumerate(places):
+                window = heard[place : place + self.taps]
+                if place < end:
+                    mean = self.pooling is Pooling.MEAN
+                    result[row, value] = window.mean(0) if mean else window.max(0)
+            last[row] = heard[len(heard) - self.reach :]
+        return result, (last,)
+
 
 @dataclass(frozen=True, eq=False, kw_only=True)
 class Flip(Node):
@@ -170,6 +207,12 @@ class Flip(Node):
         check_clock(inputs[0], output)
         check_in_time(inputs[0])
         check_features(inputs[0], output)
+
+    def formula(self, call: Call) -> Result:
+        result = np.zeros_like(call.sources[0])
+        for row, end in enumerate(call.ends):
+            result[row, :end] = call.sources[0][row, :end][::-1]
+        return result, ()
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -203,3 +246,9 @@ class Mask(Node):
     @classmethod
     def settings(cls, words: Sequence[int], tensors: Mapping[Role, Any]) -> dict[str, Any]:
         return {"bits": words[0]}
+
+    def formula(self, call: Call) -> Result:
+        is_float = call.values[0].dtype is Dtype.FLOAT32
+        word = self.attributes[0]
+        number = float32_of(word) if is_float else float(np.uint32(word).view(np.int32))
+        return (call.sources[0] != number).any(axis=-1, keepdims=True).astype(np.float64), ()

@@ -8,9 +8,24 @@ from collections.abc import Sequence
 
 import numpy as np
 
-__all__ = ["FUNCTIONS", "OPERATIONS", "conv1d", "gru", "layer_norm", "normal", "pool1d", "softmax"]
+__all__ = [
+    "FUNCTIONS",
+    "OPERATIONS",
+    "conv1d",
+    "gru",
+    "layer_norm",
+    "normal",
+    "pool1d",
+    "sigmoid",
+    "softmax",
+]
 
 Frames = list[list[float]]
+
+
+def sigmoid(x: float) -> float:
+    """By the hyperbolic tangent, which does not overflow."""
+    return 0.5 * (1 + math.tanh(x / 2))
 
 
 def _clip(x: float, least: float, most: float) -> float:
@@ -25,7 +40,7 @@ def normal(x: float) -> float:
 # By the names of docs/format.md: x, alpha, beta.
 FUNCTIONS = {
     "linear": lambda x, a, b: x,
-    "sigmoid": lambda x, a, b: 0.5 * (1 + math.tanh(x / 2)),
+    "sigmoid": lambda x, a, b: sigmoid(x),
     "tanh": lambda x, a, b: math.tanh(x),
     "relu": lambda x, a, b: max(x, 0.0),
     "leaky_relu": lambda x, a, b: a * x if x < 0 else x,
