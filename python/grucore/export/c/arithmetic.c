@@ -50,8 +50,9 @@ GC_INLINE float gc_flush(float x) { return (gc_bits(x) & 0x7fffffffu) < 0x008000
 
 //! gc_flushed
 GC_STATIC void gc_flushed(float *to, const float *from, uint32_t count) {
-  uint32_t i;
-  for (i = 0; i < count; ++i) to[i] = gc_flush(from[i]);
+  do {
+    *to++ = gc_flush(*from++);
+  } while (--count);
 }
 
 //! gc_madd muladd

@@ -32,24 +32,27 @@ GC_STATIC float gc_exp(float x) {
 }
 
 //! gc_sigmoid
+/* From 16.64 on it is 1. */
 GC_STATIC float gc_sigmoid(float x) {
-  const float inside = 20.0f < x ? 20.0f : x;
-  const float rounded = inside * -0x1.715476p+0f + GC_ROUND_BIASED;
+  const float rounded = x * -0x1.715476p+0f + GC_ROUND_BIASED;
   const float n = rounded - GC_ROUND_BIASED;
-  const float p = gc_less_one((n * -0x1.62e4p-1f - inside) - (n * 0x1.7f7d1cp-20f + 0x1p-55f));
+  const float p = gc_less_one((n * -0x1.62e4p-1f - x) - (n * 0x1.7f7d1cp-20f + 0x1p-55f));
   const float s = gc_power(rounded);
   const float high = s + 1.0f;
   const float lost = 1.0f - (high - s);
-  return x < -0x1.5d589ep+6f ? 0.0f : 1.0f / (high + (s * p + lost));
+  if (20.0f < x) return 1.0f;
+  if (x < -0x1.5d589ep+6f) return 0.0f;
+  return 1.0f / (high + (s * p + lost));
 }
 
 //! gc_tanh
 GC_STATIC float gc_tanh(float x) {
   const float a = gc_abs(x);
   float y;
-  if (a > 0.5625f) {
-    const float inside = 9.5f < a ? 9.5f : a;
-    const float t = inside * (2.0f * 0x1.715476p+0f);
+  if (a > 9.5f) {
+    y = 1.0f;
+  } else if (a > 0.5625f) {
+    const float t = a * (2.0f * 0x1.715476p+0f);
     const float rounded = t + GC_ROUND_BIASED;
     const float f = t - (rounded - GC_ROUND_BIASED);
     const float f2 = f * f;

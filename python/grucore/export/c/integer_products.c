@@ -64,10 +64,10 @@ GC_INLINE int32_t gc_pairs_total(__m128i sum) {
   "smlad " sum ", %[p], %[odd], " sum "\n"
 
 //! GC_DSP_FOUR
-/* Four inputs of four rows, whose weights stand at these places. */
+/* Four inputs of four rows, whose weights stand at these places; the first one may move on. */
 #define GC_DSP_FOUR(a, b, c, d) \
   "ldrd %[even], %[odd], [%[q]], #8\n" \
-  "ldr %[p], [%[w], #" a "]\n" GC_DSP_ROW("%[s0]") \
+  "ldr %[p], [%[w]" a "\n" GC_DSP_ROW("%[s0]") \
   "ldr %[p], [%[w], #" b "]\n" GC_DSP_ROW("%[s1]") \
   "ldr %[p], [%[w], #" c "]\n" GC_DSP_ROW("%[s2]") \
   "ldr %[p], [%[w], #" d "]\n" GC_DSP_ROW("%[s3]")
@@ -114,14 +114,12 @@ GC_INLINE const int8_t *gc_sums_i8(int32_t *sums, const int8_t *w, const int16_t
   __asm__ volatile(
       "subs %[left], %[left], #8\n"
       "blo 2f\n"
-      "1:\n" GC_DSP_FOUR("0", "8", "16", "24") GC_DSP_FOUR("4", "12", "20", "28")
-      "adds %[w], %[w], #32\n"
+      "1:\n" GC_DSP_FOUR("], #32", "-24", "-16", "-8") GC_DSP_FOUR(", #-28]", "-20", "-12", "-4")
       "subs %[left], %[left], #8\n"
       "bhs 1b\n"
       "2: adds %[left], %[left], #8\n"
       "beq 3f\n"
-      GC_DSP_FOUR("0", "4", "8", "12")
-      "adds %[w], %[w], #16\n"
+      GC_DSP_FOUR("], #16", "-12", "-8", "-4")
       "3:"
       : [q] "+r"(q), [w] "+r"(w), [left] "+r"(inputs), [s0] "+r"(a), [s1] "+r"(b), [s2] "+r"(c), [s3] "+r"(d),
         [even] "=&r"(even), [odd] "=&r"(odd), [p] "=&r"(p), [e] "=&r"(e)

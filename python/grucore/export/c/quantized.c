@@ -25,9 +25,11 @@ GC_INLINE int16_t gc_level(float v) { return (int16_t)(int32_t)(gc_bits(v + GC_R
 /* The bits of the largest magnitude: those of an infinity or more where one is not finite. */
 GC_STATIC uint32_t gc_largest(const float *x, uint32_t count) {
   uint32_t most = 0;
-  for (; count; --count, ++x) {
-    const uint32_t magnitude = gc_bits(*x) & 0x7fffffffu;
-    if (magnitude > most) most = magnitude;
+  if (count & 1u) most = gc_bits(*x++) & 0x7fffffffu;
+  for (count >>= 1; count; --count, x += 2) {
+    const uint32_t one = gc_bits(x[0]) & 0x7fffffffu, other = gc_bits(x[1]) & 0x7fffffffu;
+    if (one > most) most = one;
+    if (other > most) most = other;
   }
   return most;
 }
