@@ -91,6 +91,13 @@ def test_every_block_runs_as_printed(
     assert ran == PAGES[page]
 
 
+def test_the_pages_of_the_converters_are_of_this_code() -> None:
+    pytest.importorskip("onnx")
+    command = [sys.executable, str(ROOT / "tools" / "converter_pages.py"), "--check"]
+    run = subprocess.run(command, capture_output=True, text=True, timeout=120)
+    assert run.returncode == 0, f"{run.stdout}{run.stderr}: run tools/converter_pages.py"
+
+
 def test_the_two_commands_of_readme_are_those_of_ci() -> None:
     lines = [text for language, text in blocks("README.md") if language == "sh" and installs(text)]
     assert len(lines) == 2
