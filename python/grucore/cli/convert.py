@@ -26,7 +26,7 @@ What FILE can be, told by its content (safetensors and ONNX also by the name):
   .keras .h5    a whole model of Keras
   .weights.h5   weights of Keras alone (so is many an old .h5): needs --config
   .onnx         ONNX
-Keras files need h5py and ONNX files need onnx: pip install "grucore[convert]".
+safetensors and onnx files need the packages of these names: pip install "grucore[convert]".
 """
 EPILOG = """\
 examples:

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import io
 import json
+import struct
 import zipfile
 from collections.abc import Callable
 from typing import Any
@@ -165,8 +166,13 @@ def test_texts_without_end() -> None:
         group = file.create_group("model_weights")
         group.attrs["layer_names"] = [b"dense"]
         names = group.create_group("dense").attrs
-        names.create("weight_names", ["x" * 100] * 4000, dtype=h5py.string_dtype())
-    refused(target.getvalue(), r"attribute 'weight_names' of 'model_weights/dense' has shape")
+        names.create("weight_names", ["x" * 60_000, *["y"] * 3999], dtype=h5py.string_dtype())
+    data = target.getvalue()
+    refused(data, "the file has no dataset 'model_weights/dense/xxx")
+    # Texts of any length are references: here all of them to the long one.
+    first = data.index(struct.pack("<I", 60_000))
+    every = data[first : first + 16] * 4000
+    refused(data[:first] + every + data[first + len(every) :], "far larger than the file")
 
 
 def test_a_chain_of_layers_in_the_wrong_order_is_read() -> None:

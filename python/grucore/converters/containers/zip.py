@@ -9,14 +9,13 @@ import zipfile
 import zlib
 
 from grucore._core import ConversionError
+from grucore.converters.containers.budget import Budget
 
 __all__ = ["DAMAGED", "checked_entries", "open_archive", "read_entry"]
 
 ENCRYPTED = 0x1
 ENTRY_START = b"PK\x01\x02"  # of an entry in the archive's directory
 MAX_ENTRIES = 1 << 17
-MAX_RATIO = 100
-RATIO_FLOOR = 1 << 20  # bytes below which any ratio is harmless
 METHODS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
 
 # What zipfile raises for archives that are damaged.
@@ -54,21 +53,19 @@ def checked_entries(archive: zipfile.ZipFile, file_bytes: int) -> dict[str, zipf
     return entries
 
 
-def read_entry(archive: zipfile.ZipFile, info: zipfile.ZipInfo, most: int | None = None) -> bytes:
+def read_entry(
+    archive: zipfile.ZipFile, info: zipfile.ZipInfo, budget: Budget, most: int | None = None
+) -> bytes:
     """The bytes of an entry, stored or deflated, of at most ``most`` bytes.
 
-    Raises `ConversionError` for a bomb: more than 100 bytes for each one in the file.
+    Raises `ConversionError` for one with which the archive unfolds into more than ``budget``.
     """
     name, size = info.filename, info.file_size
     if info.compress_type not in METHODS:
         raise ConversionError(f"entry {name!r} has compression {info.compress_type}")
-    if size > max(RATIO_FLOOR, MAX_RATIO * info.compress_size):
-        raise ConversionError(
-            f"entry {name!r} has {size} bytes in {info.compress_size}, "
-            f"expected at most {MAX_RATIO} for each"
-        )
     if most is not None and size > most:
         raise ConversionError(f"entry {name!r} has {size} bytes, expected at most {most}")
+    budget.take(size, f"entry {name!r}")
     with archive.open(info) as stream:
         content = stream.read(size + 1)
     if len(content) != size:

@@ -14,7 +14,8 @@ from pathlib import Path
 from typing import Any
 
 from grucore._core import ConversionError
-from grucore.converters.containers.hdf5 import HDF5_START, open_hdf5
+from grucore.converters.containers.budget import Budget
+from grucore.converters.containers.hdf5.file import HDF5_START, open_hdf5
 from grucore.converters.containers.zip import DAMAGED, checked_entries, open_archive, read_entry
 from grucore.converters.keras.graph import check_kinds, graph_of
 from grucore.converters.keras.read.config import Layer, parse_json, parse_model
@@ -80,15 +81,16 @@ def read_source(data: bytes, name: str, *, config: Any = None) -> Source:
 
 
 def _read_archive(data: bytes, source: dict[str, Any]) -> Source:
+    budget = Budget(len(data))
     try:
         with open_archive(data) as archive:
             entries = checked_entries(archive, len(data))
             if "config.json" not in entries:
                 raise ConversionError("the archive has no config.json")
-            config = parse_json(read_entry(archive, entries["config.json"], MAX_TEXT))
+            config = parse_json(read_entry(archive, entries["config.json"], budget, MAX_TEXT))
             about: dict[str, Any] = {}
             if "metadata.json" in entries:
-                about = parse_json(read_entry(archive, entries["metadata.json"], MAX_TEXT))
+                about = parse_json(read_entry(archive, entries["metadata.json"], budget, MAX_TEXT))
             if "model.weights.npz" in entries:
                 raise ConversionError(
                     "model.weights.npz holds pickled Python objects, which are never loaded: save "
@@ -97,7 +99,7 @@ def _read_archive(data: bytes, source: dict[str, Any]) -> Source:
             if WEIGHTS not in entries:
                 known = ", ".join(entries)[:200]
                 raise ConversionError(f"the archive has no {WEIGHTS}, but {known}")
-            content = read_entry(archive, entries[WEIGHTS])
+            content = read_entry(archive, entries[WEIGHTS], budget)
     except ConversionError:
         raise
     except DAMAGED as error:
@@ -105,37 +107,36 @@ def _read_archive(data: bytes, source: dict[str, Any]) -> Source:
     version, text = _version(about.get("keras_version"))
     model = _parsed(config)
     entries_of = {**source, "container": ".keras"} | ({"version": text} if text else {})
-    with open_hdf5(content, len(data)) as file:
-        weights = from_tree(model, Hdf5Tree(file), names_must_match=True)
+    weights = from_tree(model, Hdf5Tree(open_hdf5(content, budget)), names_must_match=True)
     return Source(config, model, weights, version, entries_of)
 
 
 def _read_hdf5(data: bytes, given: Any, source: dict[str, Any]) -> Source:
-    with open_hdf5(data) as file:
-        text = file.text("", "model_config")
-        root = "model_weights" if file.has("model_weights") else ""
-        legacy = bool(file.texts(root, "layer_names"))
-        if text is not None and given is not None:
-            raise ConversionError("the file has a config of its own: config= is for .weights.h5")
-        if text is None and given is None:
-            raise ConversionError(
-                "the file has weights but no config, which says how the layers follow each other: "
-                "give config=, what model.to_json() returns, or save the whole model"
-            )
-        config = parse_json(text) if text is not None else _config(given)
-        model = _parsed(config)
-        said = config.get("keras_version")
-        for place in ("", root):
-            said = said or file.text(place, "keras_version")
-        version, shown = _version(said)
-        if legacy and version is None:
-            version = (1, 0)  # the first versions wrote none
-        if legacy:
-            container = "legacy .h5" if text is not None else "legacy weights .h5"
-            weights = from_layer_groups(model, file, root)
-        else:
-            container = ".weights.h5"
-            weights = from_tree(model, Hdf5Tree(file), names_must_match=False)
+    file = open_hdf5(data)
+    text = file.text("", "model_config")
+    root = "model_weights" if file.has("model_weights") else ""
+    legacy = bool(file.texts(root, "layer_names"))
+    if text is not None and given is not None:
+        raise ConversionError("the file has a config of its own: config= is for .weights.h5")
+    if text is None and given is None:
+        raise ConversionError(
+            "the file has weights but no config, which says how the layers follow each other: "
+            "give config=, what model.to_json() returns, or save the whole model"
+        )
+    config = parse_json(text) if text is not None else _config(given)
+    model = _parsed(config)
+    said = config.get("keras_version")
+    for place in ("", root):
+        said = said or file.text(place, "keras_version")
+    version, shown = _version(said)
+    if legacy and version is None:
+        version = (1, 0)  # the first versions wrote none
+    if legacy:
+        container = "legacy .h5" if text is not None else "legacy weights .h5"
+        weights = from_layer_groups(model, file, root)
+    else:
+        container = ".weights.h5"
+        weights = from_tree(model, Hdf5Tree(file), names_must_match=False)
     entries = {**source, "container": container} | ({"version": shown} if shown else {})
     return Source(config, model, weights, version, entries)
 
@@ -232,8 +233,8 @@ def read_model(model: Any) -> Source:
     source: dict[str, Any] = {"framework": "keras", "version": keras.__version__}
     source["container"] = type(model).__name__
     parsed = _parsed(config)
-    with _saved(model) as content, open_hdf5(content) as file:
-        weights = from_tree(parsed, Hdf5Tree(file), names_must_match=True)
+    with _saved(model) as content:
+        weights = from_tree(parsed, Hdf5Tree(open_hdf5(content)), names_must_match=True)
     version, _ = _version(keras.__version__)
     return Source(config, parsed, weights, version, source)
 

@@ -12,7 +12,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Protocol, TypeAlias
 
 from grucore._core import ConversionError
-from grucore.converters.containers.hdf5 import Hdf5
+from grucore.converters.containers.hdf5.file import Hdf5
 from grucore.converters.keras.read.config import MODELS, Layer
 from grucore.converters.keras.read.variables import RENORM, variables
 from grucore.graph.tensors import Array

@@ -6,7 +6,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from grucore._core import ConversionError
-from grucore.converters.containers.hdf5 import Hdf5
+from grucore.converters.containers.hdf5.file import Hdf5
 from grucore.graph.tensors import Array
 
 __all__ = ["Hdf5Tree"]

@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from grucore._core import ConversionError
+from grucore.converters.containers.budget import Budget
 from grucore.converters.containers.pickle import Global, Inert, brief, load_pickle
 from grucore.converters.containers.zip import DAMAGED, checked_entries, open_archive, read_entry
 from grucore.converters.torch.read.script import script_tree
@@ -44,6 +45,7 @@ def load_checkpoint(data: bytes) -> Any:
 
 def _from_zip(archive: zipfile.ZipFile, file_bytes: int) -> Any:
     entries = checked_entries(archive, file_bytes)
+    budget = Budget(file_bytes)
     roots = [name.removesuffix("data.pkl") for name in entries if name.endswith("/data.pkl")]
     if len(roots) != 1:
         raise ConversionError(_no_checkpoint(entries))
@@ -76,7 +78,7 @@ def _from_zip(archive: zipfile.ZipFile, file_bytes: int) -> Any:
 
     def code(name: str) -> str | None:
         info = entries.get(f"{root}code/{name}")
-        return None if info is None else read_entry(archive, info, MAX_SOURCE).decode()
+        return None if info is None else read_entry(archive, info, budget, MAX_SOURCE).decode()
 
     return script_tree(resolved, code)
 

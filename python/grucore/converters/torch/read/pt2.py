@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from grucore._core import ConversionError
+from grucore.converters.containers.budget import Budget
 from grucore.converters.containers.zip import DAMAGED, checked_entries, open_archive, read_entry
 from grucore.converters.torch.aten import AtenGraph, AtenNode, InputSpec, Ref
 from grucore.converters.torch.read.tensors import KINDS, StorageKind, StorageRef, TensorRef
@@ -64,6 +65,7 @@ class _Archive:
         self.archive = archive
         self.file_bytes = file_bytes
         self.entries = checked_entries(archive, file_bytes)
+        self.budget = Budget(file_bytes)
         roots = [n.removesuffix("archive_format") for n in self.entries if "archive_format" in n]
         if len(roots) != 1:
             message = "an archive of torch.export before 2.8: export it again with a later torch"
@@ -79,7 +81,7 @@ class _Archive:
             if default is not None:
                 return default
             raise ConversionError(f"the archive has no entry {self.root}{name}")
-        return read_entry(self.archive, info, most)
+        return read_entry(self.archive, info, self.budget, most)
 
     def json(self, name: str) -> Any:
         """The JSON in an entry."""
