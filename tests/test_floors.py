@@ -77,11 +77,12 @@ ROWS: dict[str, Rules] = {
         read="",
         state="read",
         patterns="state read",
+        carried="state read",
         ops="patterns state read",
         walk="ops patterns state read",
         reading="walk ops patterns state read",
         witness="reading walk ops patterns state read",
-        convert="witness reading walk ops patterns state read",
+        convert="carried witness reading walk ops patterns state read",
     ),
 }
 ENGINE_ROWS = rules(

@@ -70,6 +70,9 @@ def test_trap_1_a_file_of_pytorch_that_says_reset_before(tmp_path: Path) -> None
     assert "read as 1 in 1 GRU" in fixed.metadata["source"]["pytorch_lbr_fix"]
     x = np.ones((5, 3), np.float32)
     assert (fixed.run(x) == grucore.from_onnx(right).run(x)).all()
+    # Another tool wrote the file anew, and its own name into it.
+    rewritten = grucore.from_onnx(small("onnx.compose"), pytorch_lbr_fix=True)
+    assert (rewritten.run(x) == fixed.run(x)).all()
     path = tmp_path / "wrong.onnx"
     path.write_bytes(wrong.SerializeToString())
     assert grucore.convert(path, pytorch_lbr_fix=True).proof is not None

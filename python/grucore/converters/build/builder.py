@@ -81,7 +81,7 @@ class GraphBuilder:
                 identity = np.arange(value.features, dtype=np.int32)
                 value = self.add(Select, f"{name}.copy", [value], index=identity)
             given[value.name] = name
-        needed = self._needed(given)
+        needed = self.needed(given)
         taken = {value.name for value in self.values if value.name not in given}
         renamed = {old: self.unique(new) if new in taken else new for old, new in given.items()}
         graph = Graph(
@@ -106,7 +106,8 @@ class GraphBuilder:
         check(graph)
         return graph
 
-    def _needed(self, outputs: Iterable[str]) -> set[str]:
+    def needed(self, outputs: Iterable[str]) -> set[str]:
+        """The values that these outputs are made of, and the inputs."""
         needed = {*outputs, *self.inputs}
         for node in reversed(self.nodes):
             if node.output in needed:

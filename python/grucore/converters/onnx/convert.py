@@ -15,6 +15,7 @@ from typing import Any, TypeAlias
 
 from grucore._core import ConversionError
 from grucore.converters.build.folding import fold
+from grucore.converters.onnx.carried import feedback_of
 from grucore.converters.onnx.patterns import fuse
 from grucore.converters.onnx.read.read import MAX_NODES, parse, source_of
 from grucore.converters.onnx.read.source import CELL, AxesError, OnnxNode, Port, Source
@@ -302,6 +303,9 @@ def _finished(
         axes[name] = operand.axes
     if not builder.inputs:
         raise ConversionError("no input of the file is a sequence that the model reads")
+    # One frame each time: the file has no time axis, or one of size 1 and a state to feed back.
+    steps = not _is_timed(layouts) or (work.frames == 1 and bool(work.states))
+    feedback = feedback_of(source, work, operands, steps=steps)
     fold(builder, [value.name for value in outputs.values()])
     entries: dict[str, Any] = {**about, **source.about}
     entries["axes"] = {
@@ -316,13 +320,8 @@ def _finished(
     unused = [port.name for port in source.inputs if port.name not in layouts]
     if unused:
         entries["unused_inputs"] = unused
-    # One frame each time: the file has no time axis, or one of size 1 and a state to feed back.
-    steps = not _is_timed(layouts) or (work.frames == 1 and bool(work.states))
-    feedback = work.states if all(p.tensor for ps in work.states.values() for p in ps) else {}
     if work.frames is not None and not steps:
         entries["frames"] = f"the file fixes {work.frames}: the model takes any number"
     metadata = {"producer": f"grucore {__version__}", "source": entries}
     graph = builder.finish(outputs, metadata)
-    return Reading(
-        graph, source, layouts, axes, work.frames, work.batch, feedback if steps else {}, steps
-    )
+    return Reading(graph, source, layouts, axes, work.frames, work.batch, feedback, steps)

@@ -9,7 +9,6 @@ from typing import TypeAlias
 
 from grucore.converters.onnx.read.source import Source
 from grucore.converters.onnx.state.axes import Axes
-from grucore.converters.onnx.state.context import Part
 from grucore.graph.graph import Graph
 
 Layouts: TypeAlias = Mapping[str, Axes]
@@ -25,6 +24,6 @@ class Reading:
     outputs: Mapping[str, Axes]
     frames: int | None
     batch: int | None
-    # How a model that is fed its state gets it back, where the file says.
-    feedback: Mapping[str, list[Part]]
+    # The output that the caller hands back to each state input; empty if none comes back.
+    feedback: Mapping[str, str]
     steps: bool

@@ -7,7 +7,7 @@ folding or relabelling of ours. The file itself is not given to onnxruntime.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -25,6 +25,9 @@ if TYPE_CHECKING:
 
 __all__ = ["rebuilt_model", "witness_of"]
 
+# Frames in the calls of a caller who hands states back, the last one again and again.
+CHUNKS = (1, 2, 9, 40)
+
 
 def witness_of(reading: Reading) -> tuple[Witness, str]:
     """onnxruntime if it is installed and takes the model, otherwise the float64 reference."""
@@ -40,7 +43,7 @@ def witness_of(reading: Reading) -> tuple[Witness, str]:
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = options.inter_op_num_threads = 1
     options.log_severity_level = 4
-    data = rebuilt_model(reading.source, _fed_back(reading)).SerializeToString()
+    data = rebuilt_model(reading.source).SerializeToString()
     try:
         session = onnxruntime.InferenceSession(data, options, providers=["CPUExecutionProvider"])
         # Some it takes, and then cannot run, such as dilations with auto_pad.
@@ -66,15 +69,8 @@ def _silence(reading: Reading) -> dict[str, Array]:
     return {port.name: np.zeros((frames, port.features), port.dtype.numpy) for port in ports}
 
 
-def _fed_back(reading: Reading) -> list[str]:
-    return [part.tensor for parts in reading.feedback.values() for part in parts]
-
-
-def rebuilt_model(source: Source, extra: Sequence[str] = ()) -> Any:
-    """A ModelProto of these nodes; all floating point is float32, and the layout of GRUs is 0.
-
-    ``extra``: values inside that are outputs as well.
-    """
+def rebuilt_model(source: Source) -> Any:
+    """A ModelProto of these nodes; all floating point is float32, and the layout of GRUs is 0."""
     import onnx
     from onnx import helper, numpy_helper
 
@@ -98,10 +94,7 @@ def rebuilt_model(source: Source, extra: Sequence[str] = ()) -> Any:
             helper.make_tensor_value_info(port.name, _elem_type(onnx, port), list(port.dims))
             for port in source.inputs
         ],
-        [
-            helper.make_empty_tensor_value_info(name)
-            for name in dict.fromkeys((*source.outputs, *extra))
-        ],
+        [helper.make_empty_tensor_value_info(name) for name in source.outputs],
         [
             numpy_helper.from_array(_float32(array), name)
             for name, array in source.constants.items()
@@ -151,22 +144,36 @@ def _batch_second(node: OnnxNode) -> list[OnnxNode]:
 
 
 def _run(session: Any, reading: Reading, given: Mapping[str, Array]) -> tuple[Array, ...]:
-    """One sequence through onnxruntime: in and out of the axes that the file has."""
+    """One sequence through the source, as its user runs it: in calls of a frame or a chunk, with
+    the states that came back, where it takes them; else in one call."""
     frames = len(next(iter(given.values())))
-    if not reading.steps:
-        return _answer(session, reading, given, frames, {})
     states: dict[str, Array] = {}
     rows: list[tuple[Array, ...]] = []
-    for frame in range(frames):
-        one = {name: x[frame : frame + 1] for name, x in given.items()}
-        rows.append(_answer(session, reading, one, 1, states))
+    for start, end in _calls(reading, frames):
+        some = {name: x[start:end] for name, x in given.items()}
+        rows.append(_answer(session, reading, some, end - start, states))
     # Per frame all of them, per sequence the last.
     return tuple(
         column[-1].reshape(-1)
         if reading.graph.value(name).rate is Rate.SEQUENCE
-        else np.concatenate([row.reshape(1, -1) for row in column])
+        else np.concatenate([row.reshape(-1, column[0].shape[-1]) for row in column])
         for name, column in zip(reading.graph.outputs, zip(*rows, strict=True), strict=True)
     )
+
+
+def _calls(reading: Reading, frames: int) -> list[tuple[int, int]]:
+    """The first and last frame of each call."""
+    streamable = all(node.streamable for node in reading.graph.nodes)
+    sizes: tuple[int, ...] = (frames,)
+    if reading.steps:
+        sizes = (1,)
+    elif reading.feedback and streamable:
+        sizes = CHUNKS if reading.frames is None else (reading.frames,)
+    calls: list[tuple[int, int]] = []
+    while not calls or calls[-1][1] < frames:
+        start = calls[-1][1] if calls else 0
+        calls.append((start, min(frames, start + sizes[min(len(calls), len(sizes) - 1)])))
+    return calls
 
 
 def _answer(
@@ -196,26 +203,14 @@ def _answer(
             array = np.repeat(array, batch, axes.index(Axis.BATCH)) if Axis.BATCH in axes else array
         dtype = port.dtype if port.is_integer else "float32"
         feeds[port.name] = np.ascontiguousarray(array, dtype)
-    fed_back = [(name, part) for name, parts in reading.feedback.items() for part in parts]
-    names = [*reading.source.outputs, *(part.tensor for _, part in fed_back)]
-    results = session.run(names, feeds)
-    for (name, part), raw in zip(fed_back, results[len(reading.source.outputs) :], strict=True):
-        row = np.take(raw, 0, part.batch_axis) if raw.shape[part.batch_axis] == batch else raw
-        after = states.setdefault(f"{name}.next", np.zeros(_state_size(reading, name)))
-        last = row.reshape(-1, part.size)[part.row]
-        after[part.first : part.first + part.size] = last
-    for name in reading.feedback:
-        states[name] = states.pop(f"{name}.next")
-    return tuple(
-        _outward(raw, reading.outputs[name], batch)
-        for name, raw in zip(reading.source.outputs, results, strict=False)
-    )
-
-
-def _state_size(reading: Reading, name: str) -> int:
-    (port,) = (port for port in reading.source.inputs if port.name == name)
-    sizes = zip(reading.layouts[name], port.dims, strict=True)
-    return int(np.prod([s for axis, s in sizes if axis is Axis.FEATURES and isinstance(s, int)]))
+    outputs = reading.source.outputs
+    results = {
+        name: _outward(raw, reading.outputs[name], batch)
+        for name, raw in zip(outputs, session.run(list(outputs), feeds), strict=True)
+    }
+    for name, output in reading.feedback.items():
+        states[name] = results[output].reshape(-1)
+    return tuple(results[name] for name in outputs)
 
 
 def _inward(x: Array, axes: Axes, port: Port, batch: int) -> Array:

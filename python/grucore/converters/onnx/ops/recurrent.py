@@ -95,7 +95,7 @@ def _gru(work: Work, node: OnnxNode, operands: Operands) -> list[Operand]:
         if bounded:
             work.bounded.add(added)
         if isinstance(given[5], Held):
-            _note_state(work, node, given[5], place, batch_first, added, hidden)
+            _note_state(work, node, given[5], place, batch_first, values[-1])
     outputs: list[Operand] = [_whole(work, node, values, source, batch_first)]
     if len(node.outputs) > 1:
         if node.outputs[1]:
@@ -224,8 +224,7 @@ def _note_state(
     held: Held,
     place: int,
     batch_first: bool,
-    name: str,
-    hidden: int,
+    value: Value,
 ) -> None:
     """Remember which part of a state input is the state of which layer."""
     order = (Axis.BATCH, Axis.FEATURES) if batch_first else (Axis.FEATURES, Axis.BATCH)
@@ -233,10 +232,10 @@ def _note_state(
     if held.purpose is not Purpose.STATE or (held.axes[:2] != order and not lone):
         raise node.refuse(f"initial_h is {held.text}, expected ({', '.join(order)}, features)")
     index = np.moveaxis(held.index, 0 if batch_first else 1, 0)[0]
+    hidden = value.features
     if place >= len(index) or index.shape[1] != hidden:
         raise node.refuse(f"initial_h is {held.text}, expected {hidden} features per direction")
-    tensor = node.outputs[1] if len(node.outputs) > 1 else ""
-    part = Part(int(index[place][0]), hidden, f"{name}.h", tensor, place, 0 if batch_first else 1)
+    part = Part(int(index[place][0]), hidden, f"{_writer(work, value)}.h", value.name)
     _add_state(work, node, held, index[place], part)
 
 
@@ -263,6 +262,10 @@ def _whole(work: Work, node: OnnxNode, values: list[Value], x: Data, batch_first
     if not batch_first:
         axes = (x.axes[0], Axis.FEATURES, x.axes[1], Axis.FEATURES)
     return Data(axes, arrange(axes, shape), value)
+
+
+def _writer(work: Work, value: Value) -> str:
+    return next(node.name for node in work.builder.nodes if node.output == value.name)
 
 
 def _last_name(work: Work) -> str:
@@ -343,8 +346,7 @@ def _cell(work: Work, node: OnnxNode, operands: Operands) -> list[Operand]:
         bias=bias,
     )
     index = h.index.reshape(-1)
-    name = f"{work.builder.nodes[-1].name}.h"
-    part = Part(int(index[0]), len(index), name, node.outputs[0], 0, 0)
+    part = Part(int(index[0]), len(index), f"{_writer(work, value)}.h", value.name)
     _add_state(work, node, h, index, part)
     return [Data(data.axes, arrange(data.axes, (1, value.features)), value)]
 

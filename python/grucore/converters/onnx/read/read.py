@@ -78,9 +78,11 @@ def source_of(model: Any, folder: Path | None = None, *, pytorch_lbr_fix: bool =
     fixed = 0
     for proto in graph.node:
         node = _node(proto, external)
-        if node.op == "GRU" and from_pytorch and node.get("linear_before_reset", 0) == 0:
-            if not pytorch_lbr_fix:
-                raise node.refuse(LBR_TEXT)
+        resets_before = node.op == "GRU" and node.get("linear_before_reset", 0) == 0
+        if resets_before and from_pytorch and not pytorch_lbr_fix:
+            raise node.refuse(LBR_TEXT)
+        # Who asks for it knows where the file is from, whatever tool wrote it last.
+        if resets_before and pytorch_lbr_fix:
             node = _with(node, linear_before_reset=1)
             fixed += 1
         _check_names(node, known)

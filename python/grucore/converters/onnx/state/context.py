@@ -27,15 +27,13 @@ def arrange(axes: Axes, sizes: tuple[int, ...]) -> Array:
 
 @dataclass(frozen=True)
 class Part:
-    """A piece of a state input, from feature ``first`` on: whose state it is, and which tensor of
-    the file has it afterwards, in which row (of directions), where batch is ``batch_axis``."""
+    """A piece of a state input, from feature ``first`` on: whose state it is, and the value that
+    the layer writes, whose last row in its direction is the new state."""
 
     first: int
     size: int
     state: str
-    tensor: str
-    row: int
-    batch_axis: int
+    value: str
 
 
 @dataclass

@@ -1,0 +1,128 @@
+# SPDX-License-Identifier: Apache-2.0
+"""States that the caller hands back: the stream against the caller's own loop in onnxruntime."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+import pytest
+
+import grucore
+from models.onnx_models import Maker, answer, gru
+from oracle.oracles import oracle
+
+pytestmark = pytest.mark.oracle
+oracle("onnxruntime")
+
+FEATURES, HIDDEN, FRAMES = 3, 4, 30
+Change = Callable[[Maker, str], str]
+
+
+def stack(
+    change: Change | None = None,
+    *,
+    order: Sequence[int] = (0, 1),
+    time: Any = 1,
+    names: Sequence[str] = ("a", "b"),
+    before: Callable[[Maker, str], str] = lambda made, x: x,
+) -> Any:
+    """Two GRUs and a head, (time, 1, features); both states go in, and those of ``order`` out."""
+    made = Maker(np.random.default_rng(0))
+    x = before(made, made.input("x", [time, 1, FEATURES]))
+    size, news = FEATURES, []
+    for name in names:
+        h0 = made.input(name, [1, 1, HIDDEN])
+        y, last = gru(made, x, size, HIDDEN, h0=h0, linear_before_reset=1)
+        x, size = made.add("Squeeze", y, made.axes(1)), HIDDEN
+        news.append(last if change is None else change(made, last))
+    head = made.add("MatMul", x, made.weight(HIDDEN, 2))
+    return made.model(head, *(made.add("Identity", news[place]) for place in order))
+
+
+def caller(model: Any, x: np.ndarray, calls: Sequence[int]) -> np.ndarray:
+    """The head's outputs of a caller who hands the states back, in calls of so many frames."""
+    states = {name.name: np.zeros((1, 1, HIDDEN), np.float32) for name in model.graph.input[1:]}
+    rows, start = [], 0
+    for count in calls:
+        some = x[start : start + count, None]
+        y, *news = answer(model, {"x": some, **states})
+        states |= dict(zip(states, news, strict=False))
+        rows.append(y[:, 0])
+        start += count
+    return np.concatenate(rows)
+
+
+@pytest.mark.parametrize(("time", "calls"), [(1, (1,) * FRAMES), ("time", (1, 7, 2, 20))])
+def test_states_that_come_back_as_they_are(time: Any, calls: Sequence[int]) -> None:
+    model = stack(time=time)
+    x = np.random.default_rng(1).standard_normal((FRAMES, FEATURES)).astype(np.float32)
+    stream, start, rows = grucore.from_onnx(model).stream(), 0, []
+    for count in calls:
+        rows.append(np.array(stream.run(x[start : start + count])[0]))
+        start += count
+    assert np.abs(np.concatenate(rows) - caller(model, x, calls)).max() < 1e-5
+
+
+def scaled(made: Maker, h: str) -> str:
+    return made.add("Mul", h, made.constant(np.float32(0.9)))
+
+
+def clipped(made: Maker, h: str) -> str:
+    return made.add("Clip", h, made.constant(np.float32(-0.1)), made.constant(np.float32(0.1)))
+
+
+def normed(made: Maker, h: str) -> str:
+    return made.add("LayerNormalization", h, made.weight(HIDDEN), axis=-1)
+
+
+def projected(made: Maker, h: str) -> str:
+    return made.add("MatMul", h, made.weight(HIDDEN, HIDDEN))
+
+
+def turned(made: Maker, h: str) -> str:
+    end = made.axes(-HIDDEN - 1)
+    return made.add("Slice", h, made.axes(-1), end, made.axes(2), made.axes(-1))
+
+
+@pytest.mark.parametrize("time", [1, "time"])
+@pytest.mark.parametrize("change", [scaled, clipped, normed, projected, turned])
+def test_states_that_come_back_changed_are_refused(change: Change, time: Any) -> None:
+    with pytest.raises(grucore.ConversionError, match=r"'a' is the state of .* new one back"):
+        grucore.from_onnx(stack(change, time=time), verify=False)
+
+
+@pytest.mark.parametrize("time", [1, "time"])
+def test_a_state_that_does_not_come_back_is_refused(time: Any) -> None:
+    with pytest.raises(grucore.ConversionError, match="'b' is the state of"):
+        grucore.from_onnx(stack(order=(0,), time=time), verify=False)
+
+
+@pytest.mark.parametrize("time", [1, "time"])
+def test_states_that_change_places_are_refused(time: Any) -> None:
+    with pytest.raises(grucore.ConversionError, match="another order"):
+        grucore.from_onnx(stack(order=(1, 0), time=time), verify=False)
+
+
+def test_initial_states_need_not_come_back_from_whole_sequences() -> None:
+    model = stack(order=(), time="time")
+    x = np.random.default_rng(1).standard_normal((FRAMES, FEATURES)).astype(np.float32)
+    found = grucore.from_onnx(model).run(x)
+    assert np.abs(found - caller(model, x, (FRAMES,))).max() < 1e-5
+
+
+def convolved(made: Maker, x: str) -> str:
+    y = made.add("Transpose", x, perm=[1, 2, 0])
+    y = made.add("Conv", y, made.weight(FEATURES, FEATURES, 3), pads=[2, 0])
+    return made.add("Transpose", y, perm=[2, 0, 1])
+
+
+def another_gru(made: Maker, x: str) -> str:
+    return made.add("Squeeze", gru(made, x, FEATURES, FEATURES)[0], made.axes(1))
+
+
+@pytest.mark.parametrize("before", [convolved, another_gru])
+def test_a_layer_that_starts_anew_in_every_call_is_refused(before: Any) -> None:
+    with pytest.raises(grucore.ConversionError, match="starts anew in every call"):
+        grucore.from_onnx(stack(time="time", before=before), verify=False)
