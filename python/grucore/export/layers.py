@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from grucore.export import dense, features, recurrent, time
+from grucore.export import dense, features, gru, lstm, time
 from grucore.export.unit import Call
 from grucore.graph.graph import Graph
 from grucore.graph.layers import (
@@ -19,9 +19,12 @@ from grucore.graph.layers import (
     Flip,
     Gru,
     LayerNorm,
+    Lstm,
     Mask,
     Pool,
     Pool1d,
+    Recurrent,
+    Rnn,
     Select,
     Softmax,
     Take,
@@ -31,7 +34,9 @@ from grucore.graph.node import Node
 __all__ = ["WRITERS", "check_exportable"]
 
 WRITERS: dict[type[Node], Callable[[Call], None]] = {
-    Gru: recurrent.write_gru,
+    Gru: gru.write_gru,
+    Lstm: lstm.write_lstm,
+    Rnn: lstm.write_rnn,
     Dense: dense.write_dense,
     Take: time.write_take,
     Concat: features.write_concat,
@@ -56,7 +61,7 @@ def check_exportable(graph: Graph) -> None:
         if not node.streamable:
             way = (
                 "leave the reversed direction out of the model before it is converted"
-                if isinstance(node, Gru | Flip)
+                if isinstance(node, Recurrent | Flip)
                 else "pad it on the left alone, so that it is causal"
             )
             raise ValueError(

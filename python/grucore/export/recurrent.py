@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Recurrent layers as functions of C: four units at a time, from their sums to their states."""
+"""What recurrent layers share as functions of C: states, masks, the units of a panel."""
 
 from __future__ import annotations
 
@@ -7,144 +7,50 @@ from typing import cast
 
 import numpy as np
 
-from grucore.export.packing import PANEL, interleaved, padded_rows
-from grucore.export.products import activated, panels_of
-from grucore.export.unit import Call, lines
-from grucore.graph.layers import Activation, Cell, Gru, MaskedOutput
+from grucore.export.packing import PANEL, padded_rows
+from grucore.export.unit import Call
+from grucore.graph.layers import MaskedOutput, Recurrent
+from grucore.graph.tensors import Array
 
-__all__ = ["write_gru"]
-
-R, Z, N, U = range(4)  # gates as the file has them; U: the recurrent bias of n
+__all__ = ["each_unit", "state_of", "write_recurrent"]
 
 
-def _units(hidden: int) -> str:
-    """How many units of panel i there are."""
-    if hidden % PANEL == 0:
-        return str(PANEL)
-    return f"({hidden} - {PANEL} * i < {PANEL} ? {hidden} - {PANEL} * i : {PANEL})"
+def each_unit(hidden: int, statements: str) -> str:
+    """A loop over the units j of panel i."""
+    units = str(PANEL)
+    if hidden % PANEL:
+        units = f"({hidden} - {PANEL} * i < {PANEL} ? {hidden} - {PANEL} * i : {PANEL})"
+    return f"for (j = 0; j < {units}; ++j) {{\n{statements}}}"
 
 
-def _state(call: Call, hidden: int, initial: str) -> str:
-    """Of whole panels: units beyond the last stay 0."""
-    return call.unit.state(f"{call.name}.h", padded_rows(hidden), initial=initial)
+def state_of(call: Call, suffix: str, initial: Array | None) -> str:
+    """A state (hidden_size,) as functions read it; units past the end of its panels stay 0."""
+    node = cast(Recurrent, call.node)
+    units, start = padded_rows(node.hidden_size), ""
+    if initial is not None:
+        array = np.pad(initial, (0, units - node.hidden_size))
+        start = call.unit.constant(f"{call.name}.initial{suffix}", array)
+    return call.unit.state(f"{call.name}{suffix}", units, initial=start)
 
 
-def _masked(call: Call, state: str, hidden: int, output: MaskedOutput) -> str:
+def _masked(call: Call, state: str) -> str:
     """What a frame does that the mask closes."""
+    node = cast(Recurrent, call.node)
     if len(call.reads) == 1:
         return ""
-    if output is MaskedOutput.ZERO:
-        closed = f"for (i = 0; i < {hidden}; ++i) y[i] = 0.0f;"
+    if node.masked_output is MaskedOutput.ZERO:
+        closed = f"for (i = 0; i < {node.hidden_size}; ++i) y[i] = 0.0f;"
     else:
-        closed = f"GC_COPY(y, {state}, {4 * hidden});"
+        closed = f"GC_COPY(y, {state}, {4 * node.hidden_size});"
     return f"if (!mask[0]) {{\n  {closed}\n  return;\n}}"
 
 
-def _step(call: Call, name: str) -> None:
+def write_recurrent(call: Call, state: str, declare: tuple[str, ...], *body: str) -> None:
+    """The function of a layer and its line of the step. ``state``: h, which becomes ``y``."""
+    node = cast(Recurrent, call.node)
+    mask = ", const int32_t *mask" if len(call.reads) > 1 else ""
+    keep = f"GC_COPY({state}, y, {4 * node.hidden_size});"
+    parameters = f"gc_state *st, float *y, const float *x{mask}"
+    name = call.function(parameters, *declare, _masked(call, state), *body, keep)
     arguments = ["st", call.target, *call.sources]
     call.step(f"{name}({', '.join(arguments)});")
-
-
-def _parameters(call: Call) -> str:
-    mask = ", const int32_t *mask" if len(call.reads) > 1 else ""
-    return f"gc_state *st, float *y, const float *x{mask}"
-
-
-def write_gru(call: Call) -> None:
-    """Both cells; each of the two or three products with weights of its own kind."""
-    node = cast(Gru, call.node)
-    initial = ""
-    if node.initial_state is not None:
-        padding = (0, padded_rows(node.hidden_size) - node.hidden_size)
-        array = np.pad(node.initial_state, padding)
-        initial = call.unit.constant(f"{call.name}.initial_state", array)
-    state = _state(call, node.hidden_size, initial)
-    write = _reset_after if node.cell is Cell.RESET_AFTER else _reset_before
-    masked = _masked(call, state, node.hidden_size, node.masked_output)
-    name = call.function(_parameters(call), *write(call, node, state, masked))
-    _step(call, name)
-
-
-def _reset_after(call: Call, node: Gru, state: str, masked: str) -> tuple[str, ...]:
-    unit, hidden = call.unit, node.hidden_size
-    bias = unit.constant(f"{call.name}.bias", interleaved(node.bias, 4, (N, R, Z, U)))
-    ih = panels_of(unit, f"{call.name}.weight_ih", "x", node.weight_ih, 3, (N, R, Z))
-    hh = panels_of(unit, f"{call.name}.weight_hh", "h", node.weight_hh, 3, (R, Z, N))
-    activations = (node.gate_activation, node.activation)
-    is_usual = activations == (Activation.SIGMOID, Activation.TANH)
-    panel = lines(
-        "float sums[16];",
-        f"GC_COPY(sums, {bias} + 16 * i, sizeof sums);",
-        ih.multiply("sums", "x", 3, "i"),
-        hh.multiply("sums + 4", state, 3, "i"),
-        f"gc_gru_cell(y + 4 * i, {state} + 4 * i, sums);" if is_usual else _cell_after(node, state),
-    )
-    return (
-        "uint32_t i;" if is_usual else "uint32_t i, j;",
-        ih.declare,
-        hh.declare,
-        masked,
-        ih.prepare("x", fixed=node.input_range),
-        hh.prepare(state, least=1.0),
-        f"for (i = 0; i < {padded_rows(hidden) // PANEL}; ++i) {{\n{panel}}}",
-        f"GC_COPY({state}, y, {4 * hidden});",
-    )
-
-
-def _cell_after(node: Gru, state: str) -> str:
-    """Four units with any activations."""
-    cell = lines(
-        f"const float r = {activated(node.gate_activation, 'sums[4 + j]')};",
-        f"const float z = {activated(node.gate_activation, 'sums[8 + j]')};",
-        "const float reset = r * sums[12 + j];",
-        f"const float n = {activated(node.activation, 'sums[j] + reset')};",
-        f"const float kept = z * {state}[4 * i + j], taken = (1.0f - z) * n;",
-        "y[4 * i + j] = gc_flush(kept + taken);",
-    )
-    return f"for (j = 0; j < {_units(node.hidden_size)}; ++j) {{\n{cell}}}"
-
-
-def _reset_before(call: Call, node: Gru, state: str, masked: str) -> tuple[str, ...]:
-    """The candidate's recurrent product reads r * h: all of r comes first."""
-    unit, hidden = call.unit, node.hidden_size
-    units = padded_rows(hidden)
-    bias = unit.constant(f"{call.name}.bias", interleaved(node.bias, 3, (R, Z, N)))
-    ih = panels_of(unit, f"{call.name}.weight_ih", "x", node.weight_ih, 3, (R, Z, N))
-    split = 2 * hidden
-    hh = panels_of(unit, f"{call.name}.weight_hh", "h", node.weight_hh[:split], 2, (R, Z))
-    hn = panels_of(unit, f"{call.name}.weight_hn", "r", node.weight_hh[split:])
-    r = activated(node.gate_activation, "sums[j]")
-    z = activated(node.gate_activation, "sums[4 + j]")
-    gates = lines(
-        f"const float r = {r};",
-        f"reset[4 * i + j] = gc_flush(r * {state}[4 * i + j]);",
-        f"z[4 * i + j] = {z};",
-    )
-    panel = lines(
-        "float sums[12];",
-        f"GC_COPY(sums, {bias} + 12 * i, sizeof sums);",
-        ih.multiply("sums", "x", 3, "i"),
-        hh.multiply("sums", state, 2, "i"),
-        f"for (j = 0; j < {_units(hidden)}; ++j) {{\n{gates}}}",
-        "GC_COPY(y + 4 * i, sums + 8, 16);",
-    )
-    cell = lines(
-        f"const float n = {activated(node.activation, 'y[i]')};",
-        f"const float kept = z[i] * {state}[i], taken = (1.0f - z[i]) * n;",
-        "y[i] = gc_flush(kept + taken);",
-    )
-    return (
-        f"float reset[{units}], z[{units}];",
-        "uint32_t i, j;",
-        ih.declare,
-        hh.declare,
-        hn.declare,
-        masked,
-        ih.prepare("x", fixed=node.input_range),
-        hh.prepare(state, least=1.0),
-        f"for (i = 0; i < {units // PANEL}; ++i) {{\n{panel}}}",
-        hn.prepare("reset", least=1.0),
-        hn.multiply("y", "reset", units // PANEL),
-        f"for (i = 0; i < {hidden}; ++i) {{\n{cell}}}",
-        f"GC_COPY({state}, y, {4 * hidden});",
-    )

@@ -15,7 +15,7 @@ from grucore.export.ports import Ports, parameters
 from grucore.export.selftest import selftest_text
 from grucore.export.unit import Call, Unit, lines
 from grucore.graph.graph import Graph
-from grucore.graph.layers import Conv1d, Dense, Gru
+from grucore.graph.layers import Conv1d, Dense, Recurrent
 from grucore.graph.tensors import Dtype
 
 __all__ = ["Written", "write_c"]
@@ -54,7 +54,7 @@ def _room(graph: Graph) -> dict[str, int]:
     return {
         node.output: padded_rows(graph.value(node.output).features)
         for node in graph.nodes
-        if isinstance(node, Gru | Dense | Conv1d)
+        if isinstance(node, Recurrent | Dense | Conv1d)
     }
 
 

@@ -23,3 +23,25 @@ GC_STATIC void gc_gru_cell(float *y, const float *h, const float *sums) {
   }
 }
 #endif
+
+//! gc_lstm_cell
+/* sums: four of i, f, g and o; c is moved on. */
+#if GC_VECTORS
+GC_STATIC void gc_lstm_cell(float *y, float *c, const float *sums) {
+  const gc_v kept = gc_v_sigmoid(gc_v_load(sums + 4)) * gc_v_load(c);
+  const gc_v taken = gc_v_sigmoid(gc_v_load(sums)) * gc_v_tanh(gc_v_load(sums + 8));
+  const gc_v next = gc_v_flush(kept + taken);
+  gc_v_store(c, next);
+  gc_v_store(y, gc_v_flush(gc_v_sigmoid(gc_v_load(sums + 12)) * gc_v_tanh(next)));
+}
+#else
+GC_STATIC void gc_lstm_cell(float *y, float *c, const float *sums) {
+  uint32_t i;
+  for (i = 0; i < 4; ++i) {
+    const float kept = gc_sigmoid(sums[4 + i]) * c[i];
+    const float taken = gc_sigmoid(sums[i]) * gc_tanh(sums[8 + i]);
+    c[i] = gc_flush(kept + taken);
+    y[i] = gc_flush(gc_sigmoid(sums[12 + i]) * gc_tanh(c[i]));
+  }
+}
+#endif
