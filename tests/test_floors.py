@@ -75,14 +75,16 @@ ROWS: dict[str, Rules] = {
     ),
     "converters/onnx": rules(
         read="",
-        state="read",
+        evaluate="read",
+        float64="read",
+        state="evaluate read",
         patterns="state read",
         carried="state read",
-        ops="patterns state read",
-        walk="ops patterns state read",
+        ops="patterns evaluate state read",
+        walk="ops patterns evaluate state read",
         reading="walk ops patterns state read",
-        witness="reading walk ops patterns state read",
-        convert="carried witness reading walk ops patterns state read",
+        witness="evaluate float64 reading walk ops patterns state read",
+        convert="carried evaluate witness reading walk ops patterns state read",
     ),
 }
 ENGINE_ROWS = rules(

@@ -13,11 +13,14 @@ from itertools import permutations
 from pathlib import Path
 from typing import Any, TypeAlias
 
+import numpy as np
+
 from grucore._core import ConversionError
 from grucore.converters.build.folding import fold
 from grucore.converters.onnx.carried import feedback_of
+from grucore.converters.onnx.evaluate import Budget, folded
 from grucore.converters.onnx.patterns import fuse
-from grucore.converters.onnx.read.read import MAX_NODES, parse, source_of
+from grucore.converters.onnx.read.read import MAX_INPUTS, MAX_NODES, parse, source_of
 from grucore.converters.onnx.read.source import CELL, AxesError, OnnxNode, Port, Source
 from grucore.converters.onnx.reading import Layouts, Reading
 from grucore.converters.onnx.state.axes import Axes, Axis, Data, Operand, Purpose
@@ -37,6 +40,9 @@ __all__ = [
 ]
 
 MAX_TRIALS = 512
+LEAST_LONGEST = 1009  # frames of the longest sequence of a proof
+MOST_FRAMES = 5000  # numbers in the file above this are not tried
+CALLS = 3  # of a file of so many frames whose states come back
 # Operators through which a state or lengths may pass on their way to a GRU.
 MOVING = {
     "Cast",
@@ -78,17 +84,33 @@ def read_proto(
 def convert_source(reading: Reading, *, verify: bool = True) -> tuple[bytes, Proof | None]:
     """The `.gru` bytes of what was read, proved against onnxruntime or the reference."""
     from grucore.converters.onnx.witness import witness_of
-    from grucore.proof.proof import LENGTHS
 
     if not verify:
         return finish(reading.graph), None
-    witness, against = witness_of(reading)
-    fixed = reading.frames if not reading.steps else None
+    witness, against, exact = witness_of(reading)
+    lengths = _lengths(reading)
+    return prove(reading.graph, witness, against, exact=exact, lengths=lengths)
+
+
+def _lengths(reading: Reading) -> tuple[int, ...]:
+    """The frames of the proof's sequences: one is longer than any number in the file says."""
+    from grucore.proof.proof import LENGTHS
+
+    if reading.frames is not None and not reading.steps:
+        return (reading.frames * (CALLS if reading.in_chunks else 1),)
     # Shorter than its windows, onnxruntime refuses a sequence.
     least = 1 + max(value.skip for value in reading.graph.values)
     several = (least, least + 1, *(length for length in LENGTHS if length > least + 1))
-    lengths = several if fixed is None else (fixed,)
-    return prove(reading.graph, witness, against, lengths=lengths)
+    if reading.steps:  # a call sees one frame only
+        return several
+    numbers = [
+        int(number)
+        for array in reading.source.constants.values()
+        if array.dtype.kind in "iu" and array.size <= MAX_INPUTS
+        for number in np.abs(array.astype(np.int64)).reshape(-1)
+        if number < MOST_FRAMES
+    ]
+    return (*several, max(LEAST_LONGEST, least, 1 + max(numbers, default=0)))
 
 
 def read(
@@ -100,10 +122,11 @@ def read(
 ) -> Reading:
     """Read a ModelProto and decide on the axes of its inputs; raises `ConversionError`."""
     source = source_of(model, folder, pytorch_lbr_fix=pytorch_lbr_fix)
-    fused = fuse(source)
+    budget = Budget.of(source.constants)
+    fused = fuse(folded(source, budget))
     check_operators(fused)
     purposes = {port.name: _purpose(fused, port) for port in fused.inputs}
-    search = _Search(fused, purposes)
+    search = _Search(fused, purposes, budget)
     found = _without_twins(search.readings({}))
     first = found[0]
     for other in found[1:]:
@@ -121,7 +144,10 @@ _Found: TypeAlias = tuple[Work, dict[str, Operand], Layouts]
 class _Search:
     """Tries axes for one input after the other, as the walk comes to need them."""
 
-    def __init__(self, source: Source, purposes: Mapping[str, Purpose | None]) -> None:
+    def __init__(
+        self, source: Source, purposes: Mapping[str, Purpose | None], budget: Budget
+    ) -> None:
+        self.budget = budget
         self.source = source
         self.purposes = purposes
         self.trials = 0
@@ -131,7 +157,7 @@ class _Search:
         if self.trials > MAX_TRIALS:
             raise ConversionError(f"{len(self.source.inputs)} inputs have too many readings")
         try:
-            work, outputs = walk(self.source, layouts, self.purposes)
+            work, outputs = walk(self.source, layouts, self.purposes, self.budget.fork())
             _check_lengths(work)
             return [(work, outputs, layouts)]
         except Undecided as undecided:

@@ -27,3 +27,9 @@ class Reading:
     # The output that the caller hands back to each state input; empty if none comes back.
     feedback: Mapping[str, str]
     steps: bool
+
+    @property
+    def in_chunks(self) -> bool:
+        """Whether its caller may cut a sequence into calls, and hand the states back."""
+        streamable = all(node.streamable for node in self.graph.nodes)
+        return bool(self.feedback) and streamable and not self.steps

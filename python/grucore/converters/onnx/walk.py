@@ -9,6 +9,7 @@ from typing import TypeAlias
 import numpy as np
 
 from grucore._core import ConversionError
+from grucore.converters.onnx.evaluate import Budget, evaluate
 from grucore.converters.onnx.ops.elementwise import ELEMENTWISE
 from grucore.converters.onnx.ops.fold import FOLDS, fold
 from grucore.converters.onnx.ops.norms import NORMS
@@ -32,8 +33,6 @@ from grucore.converters.onnx.state.sizes import Unknown
 from grucore.graph.tensors import Dtype
 
 __all__ = ["OPERATORS", "Undecided", "check_operators", "walk"]
-
-MAX_HELD = 1 << 31  # bytes of what is computed while reading
 
 Handler: TypeAlias = Callable[[Work, OnnxNode, Sequence[Operand | None]], list[Operand]]
 Table: TypeAlias = Mapping[str, tuple[Handler, tuple[str, ...]]]
@@ -74,13 +73,16 @@ def check_operators(source: Source) -> None:
 
 
 def walk(
-    source: Source, layouts: Mapping[str, Axes], purposes: Mapping[str, Purpose | None]
+    source: Source,
+    layouts: Mapping[str, Axes],
+    purposes: Mapping[str, Purpose | None],
+    budget: Budget,
 ) -> tuple[Work, dict[str, Operand]]:
     """Convert with these axes of the inputs; raises `Undecided` when it needs those of another.
 
     A `ConversionError` has an attribute ``reached``: how many nodes went well.
     """
-    work = Work(source.opset)
+    work = Work(source.opset, budget)
     work.has_states = Purpose.STATE in purposes.values()
     work.has_lengths = Purpose.LENGTHS in purposes.values()
     ports = {port.name: port for port in source.inputs}
@@ -96,16 +98,13 @@ def walk(
                 known[name] = Constant(source.constants[name])
         return known[name]
 
-    held = 0
     for place, node in enumerate(source.nodes):
         try:
             results = _run(work, node, [read(name) for name in node.inputs])
+            budget.spend(node, sum(map(_owned, results)))
         except ConversionError as error:
             error.reached = place  # type: ignore[attr-defined]
             raise
-        held += sum(map(_owned, results))
-        if held > MAX_HELD:
-            raise node.refuse(f"the constants that it and those before it make take {held} bytes")
         for name, result in zip(node.outputs, results, strict=False):
             if name:
                 known[name] = result
@@ -128,15 +127,15 @@ def _owned(operand: Operand) -> int:
 
 def _run(work: Work, node: OnnxNode, operands: list[Operand | None]) -> Sequence[Operand]:
     try:
-        folded = fold(node, operands)
-        if folded is not None:
-            return folded
+        results = _folded(work, node, operands)
+        if results is not None:
+            return results
         if node.op not in OPERATORS:
             raise node.refuse("this operator is supported on constants only")
         # A constant spread over the rows stays one under arithmetic with other constants.
         spread = [o for o in operands if isinstance(o, Spread)]
         if spread and node.op in FOLDS and not any(isinstance(o, Data) for o in operands):
-            return _fold_spread(node, operands)
+            return _fold_spread(work, node, operands)
         handler, _ = OPERATORS[node.op]
         return handler(work, node, operands)
     except Unknown as error:
@@ -148,7 +147,24 @@ def _run(work: Work, node: OnnxNode, operands: list[Operand | None]) -> Sequence
         raise node.refuse(f"its inputs or attributes do not fit together ({what})") from error
 
 
-def _fold_spread(node: OnnxNode, operands: Sequence[Operand | None]) -> Sequence[Operand]:
+def _folded(
+    work: Work, node: OnnxNode, operands: Sequence[Operand | None]
+) -> Sequence[Operand] | None:
+    """The results if all inputs are constants; None where one is not, or is a size left open."""
+    arrays = [operand.array for operand in operands if isinstance(operand, Constant)]
+    if len(arrays) < sum(operand is not None for operand in operands) or not arrays:
+        return None
+    found = fold(node, operands, work.budget)
+    if found is not None or any(array.dtype == object for array in arrays):
+        return found
+    given = [operand.array if isinstance(operand, Constant) else None for operand in operands]
+    results = evaluate(node, given, work.opset, work.budget)
+    return None if results is None else [Constant(array) for array in results]
+
+
+def _fold_spread(
+    work: Work, node: OnnxNode, operands: Sequence[Operand | None]
+) -> Sequence[Operand]:
     from grucore.converters.onnx.ops.elementwise import broadcast
 
     tracked = [
@@ -158,7 +174,7 @@ def _fold_spread(node: OnnxNode, operands: Sequence[Operand | None]) -> Sequence
     if not all(isinstance(operand, Spread) for operand in tracked):
         raise node.refuse("computes with a state or lengths, which is not supported")
     axes, arrays = broadcast(node, tracked)  # type: ignore[arg-type]
-    result = fold(node, [Constant(array) for array in arrays])
+    result = _folded(work, node, [Constant(array) for array in arrays])
     if result is None or not isinstance(result[0], Constant):
         raise node.refuse("this operator is not supported on constants for each row")
     return [Spread(axes, result[0].array)]

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What a conversion is proved against: onnxruntime on a model rebuilt from what was read.
+"""What a conversion is proved against: onnxruntime, and a float64 evaluator, on a rebuilt model.
 
 The rebuilt model has the nodes and constants of the file as our reader understood them, before any
-folding or relabelling of ours. The file itself is not given to onnxruntime.
+folding or relabelling of ours. The file itself is not given to either.
 """
 
 from __future__ import annotations
@@ -13,6 +13,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from grucore.converters.onnx.evaluate import made_node
+from grucore.converters.onnx.float64 import evaluator, is_known
 from grucore.converters.onnx.read.source import OnnxNode, Port, Source
 from grucore.converters.onnx.state.axes import Axes, Axis
 from grucore.graph.node import Rate
@@ -29,37 +31,62 @@ __all__ = ["rebuilt_model", "witness_of"]
 CHUNKS = (1, 2, 9, 40)
 
 
-def witness_of(reading: Reading) -> tuple[Witness, str]:
-    """onnxruntime if it is installed and takes the model, otherwise the float64 reference."""
+def witness_of(reading: Reading) -> tuple[Witness, str, Witness | None]:
+    """What runs the source, its name, and if that is float32 a second one in float64.
+
+    onnxruntime if it is installed and takes the model, and onnx's evaluator in float64; without
+    either the float64 reference, which runs our own graph.
+    """
+    exact = _in_float64(reading)
+    session, why = _session(reading)
+    if session is not None:
+        import onnxruntime
+
+        what = f"onnxruntime {onnxruntime.__version__} on the model rebuilt from the file"
+        return _caller(session, reading, "float32"), what, exact
+    if exact is not None:
+        return exact, f"the file's own operators in float64 ({why})", None
     graph = reading.graph
+    return lambda *xs: reference.run(graph, xs)[0], f"the float64 reference ({why})", None
 
-    def by_reference(*xs: Array) -> tuple[Array, ...]:
-        return reference.run(graph, xs)[0]
 
+def _session(reading: Reading) -> tuple[Any, str]:
+    """A session of onnxruntime, or None and why there is none."""
     try:
         import onnxruntime
     except (ImportError, OSError):
-        return by_reference, "the float64 reference (onnxruntime is not installed)"
+        return None, "onnxruntime is not installed"
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = options.inter_op_num_threads = 1
     options.log_severity_level = 4
-    data = rebuilt_model(reading.source).SerializeToString()
     try:
+        data = rebuilt_model(reading.source, "float32").SerializeToString()
         session = onnxruntime.InferenceSession(data, options, providers=["CPUExecutionProvider"])
         # Some it takes, and then cannot run, such as dilations with auto_pad.
-        _run(session, reading, _silence(reading))
+        _run(session, reading, _silence(reading), "float32")
     except Exception as error:  # its errors share no class of their own
-        reason = str(error).splitlines()[0][:120]
-        return by_reference, f"the float64 reference (onnxruntime refuses the model: {reason})"
+        return None, f"onnxruntime refuses the model: {str(error).splitlines()[0][:120]}"
+    return session, ""
 
-    def by_onnxruntime(*xs: Array) -> tuple[Array, ...]:
-        given = dict(zip(graph.inputs, xs, strict=True))
-        return _run(session, reading, given)
 
-    return (
-        by_onnxruntime,
-        f"onnxruntime {onnxruntime.__version__} on the model rebuilt from the file",
-    )
+def _in_float64(reading: Reading) -> Witness | None:
+    """The evaluator as a witness; None where it does not know an operator as ONNX defines it."""
+    if not is_known(reading.source):
+        return None
+    try:
+        session = evaluator(rebuilt_model(reading.source, "float64"))
+        _run(session, reading, _silence(reading), "float64")
+    except Exception:  # its errors neither
+        return None
+    return _caller(session, reading, "float64")
+
+
+def _caller(session: Any, reading: Reading, dtype: str) -> Witness:
+    def call(*xs: Array) -> tuple[Array, ...]:
+        given = dict(zip(reading.graph.inputs, xs, strict=True))
+        return _run(session, reading, given, dtype)
+
+    return call
 
 
 def _silence(reading: Reading) -> dict[str, Array]:
@@ -69,34 +96,24 @@ def _silence(reading: Reading) -> dict[str, Array]:
     return {port.name: np.zeros((frames, port.features), port.dtype.numpy) for port in ports}
 
 
-def rebuilt_model(source: Source) -> Any:
-    """A ModelProto of these nodes; all floating point is float32, and the layout of GRUs is 0."""
-    import onnx
+def rebuilt_model(source: Source, dtype: str) -> Any:
+    """A ModelProto of these nodes; all floating point is ``dtype``, and the layout of GRUs is 0."""
     from onnx import helper, numpy_helper
 
     nodes = []
     for node in source.nodes:
         for plain in _batch_second(node) if node.op == "GRU" else [node]:
-            attributes = {key: _float32(value) for key, value in plain.attributes.items()}
-            if plain.op == "Cast" and attributes["to"] in (10, 11, 16):
-                attributes["to"] = onnx.TensorProto.FLOAT
-            for key, value in attributes.items():
-                if isinstance(value, np.ndarray):
-                    attributes[key] = numpy_helper.from_array(value)
-            made = helper.make_node(
-                plain.op, list(plain.inputs), list(plain.outputs), plain.name, **attributes
-            )
-            nodes.append(made)
+            attributes = {key: _as(value, dtype) for key, value in plain.attributes.items()}
+            if plain.op == "Cast" and attributes["to"] in (1, 10, 11, 16):
+                attributes["to"] = int(helper.np_dtype_to_tensor_dtype(np.dtype(dtype)))
+            nodes.append(made_node(replace(plain, attributes=attributes)))
     graph = helper.make_graph(
         nodes,
         "rebuilt",
-        [
-            helper.make_tensor_value_info(port.name, _elem_type(onnx, port), list(port.dims))
-            for port in source.inputs
-        ],
+        [_value_info(helper, port, dtype) for port in source.inputs],
         [helper.make_empty_tensor_value_info(name) for name in source.outputs],
         [
-            numpy_helper.from_array(_float32(array), name)
+            numpy_helper.from_array(_as(array, dtype), name)
             for name, array in source.constants.items()
         ],
     )
@@ -105,17 +122,17 @@ def rebuilt_model(source: Source) -> Any:
     )
 
 
-def _elem_type(onnx: Any, port: Port) -> int:
-    dtype = "float32" if port.dtype.startswith(("float", "bfloat")) else port.dtype
-    return int(onnx.helper.np_dtype_to_tensor_dtype(np.dtype(dtype)))
+def _value_info(helper: Any, port: Port, dtype: str) -> Any:
+    kind = dtype if port.dtype.startswith(("float", "bfloat")) else port.dtype
+    elem_type = helper.np_dtype_to_tensor_dtype(np.dtype(kind))
+    return helper.make_tensor_value_info(port.name, elem_type, list(port.dims))
 
 
-def _float32(value: Any) -> Any:
-    if isinstance(value, np.ndarray) and value.dtype.kind == "f":
-        return np.ascontiguousarray(value, np.float32)
-    return (
-        np.ascontiguousarray(value).reshape(value.shape) if isinstance(value, np.ndarray) else value
-    )
+def _as(value: Any, dtype: str) -> Any:
+    if not isinstance(value, np.ndarray):
+        return value
+    kind = dtype if value.dtype.kind == "f" else value.dtype
+    return np.ascontiguousarray(value, kind).reshape(value.shape)
 
 
 def _batch_second(node: OnnxNode) -> list[OnnxNode]:
@@ -143,7 +160,9 @@ def _batch_second(node: OnnxNode) -> list[OnnxNode]:
     return [*before, middle, *after]
 
 
-def _run(session: Any, reading: Reading, given: Mapping[str, Array]) -> tuple[Array, ...]:
+def _run(
+    session: Any, reading: Reading, given: Mapping[str, Array], dtype: str
+) -> tuple[Array, ...]:
     """One sequence through the source, as its user runs it: in calls of a frame or a chunk, with
     the states that came back, where it takes them; else in one call."""
     frames = len(next(iter(given.values())))
@@ -151,7 +170,7 @@ def _run(session: Any, reading: Reading, given: Mapping[str, Array]) -> tuple[Ar
     rows: list[tuple[Array, ...]] = []
     for start, end in _calls(reading, frames):
         some = {name: x[start:end] for name, x in given.items()}
-        rows.append(_answer(session, reading, some, end - start, states))
+        rows.append(_answer(session, reading, some, states, dtype))
     # Per frame all of them, per sequence the last.
     return tuple(
         column[-1].reshape(-1)
@@ -163,11 +182,10 @@ def _run(session: Any, reading: Reading, given: Mapping[str, Array]) -> tuple[Ar
 
 def _calls(reading: Reading, frames: int) -> list[tuple[int, int]]:
     """The first and last frame of each call."""
-    streamable = all(node.streamable for node in reading.graph.nodes)
     sizes: tuple[int, ...] = (frames,)
     if reading.steps:
         sizes = (1,)
-    elif reading.feedback and streamable:
+    elif reading.in_chunks:
         sizes = CHUNKS if reading.frames is None else (reading.frames,)
     calls: list[tuple[int, int]] = []
     while not calls or calls[-1][1] < frames:
@@ -180,11 +198,12 @@ def _answer(
     session: Any,
     reading: Reading,
     given: Mapping[str, Array],
-    frames: int,
     states: dict[str, Array],
+    dtype: str,
 ) -> tuple[Array, ...]:
     """The outputs of row 0; ``states`` is what goes into the state inputs, and then what came."""
     batch = reading.batch or 1
+    frames = len(next(iter(given.values())))
     feeds: dict[str, Array] = {}
     for port in reading.source.inputs:
         axes = reading.layouts.get(port.name)
@@ -201,11 +220,11 @@ def _answer(
             ]
             array = states.get(port.name, np.zeros(sizes)).reshape(sizes)
             array = np.repeat(array, batch, axes.index(Axis.BATCH)) if Axis.BATCH in axes else array
-        dtype = port.dtype if port.is_integer else "float32"
-        feeds[port.name] = np.ascontiguousarray(array, dtype)
+        kind = port.dtype if port.is_integer else dtype
+        feeds[port.name] = np.ascontiguousarray(array, kind)
     outputs = reading.source.outputs
     results = {
-        name: _outward(raw, reading.outputs[name], batch)
+        name: _outward(_whole(reading, name, raw, frames, batch), reading.outputs[name], batch)
         for name, raw in zip(outputs, session.run(list(outputs), feeds), strict=True)
     }
     for name, output in reading.feedback.items():
@@ -233,6 +252,20 @@ def _inward(x: Array, axes: Axes, port: Port, batch: int) -> Array:
     if Axis.BATCH not in axes:
         array = array[..., 0]
     return array.transpose(order)
+
+
+def _whole(reading: Reading, name: str, raw: Array, frames: int, batch: int) -> Array:
+    """With the axes of size 1 that a Squeeze of no axes took away from this one call."""
+    axes = reading.outputs[name]
+    if raw.ndim == len(axes):
+        return raw
+    sizes = [
+        batch if axis is Axis.BATCH else reading.graph.value(name).count(frames) for axis in axes
+    ]
+    for place, axis in enumerate(axes):
+        if axis is Axis.FEATURES:
+            sizes[place] = 1 if Axis.FEATURES in axes[:place] else -1
+    return raw.reshape(sizes)
 
 
 def _outward(raw: Array, axes: Axes, batch: int) -> Array:

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from grucore.converters.onnx.evaluate import Budget
 from grucore.converters.onnx.read.source import OnnxNode
 from grucore.converters.onnx.state.axes import Constant, Operand
 from grucore.converters.onnx.state.context import MAX_FOLDED
@@ -105,7 +106,21 @@ FOLDS: dict[str, Callable[..., Array]] = {
 }
 
 
-def fold(node: OnnxNode, operands: Sequence[Operand | None]) -> list[Operand] | None:
+def _cost(node: OnnxNode, arrays: Arrays) -> int:
+    """Multiply-adds, not below what they are."""
+    if node.op == "MatMul" and arrays[1].ndim:
+        rows = arrays[0].size // max(1, *arrays[0].shape[-1:])
+        return int(rows * arrays[1].size)
+    shapes = [array.shape for array in arrays]
+    try:
+        return 0 if node.op == "Range" else int(np.prod(np.broadcast_shapes(*shapes), dtype=float))
+    except ValueError:
+        return sum(array.size for array in arrays)
+
+
+def fold(
+    node: OnnxNode, operands: Sequence[Operand | None], budget: Budget
+) -> list[Operand] | None:
     """The result if all inputs are constants and it is arithmetic; otherwise None."""
     arrays = [operand.array for operand in operands if isinstance(operand, Constant)]
     if len(arrays) < len(operands) or not arrays:
@@ -116,8 +131,7 @@ def fold(node: OnnxNode, operands: Sequence[Operand | None]) -> list[Operand] | 
     if function is None:
         return None
     node.check_attributes(("keepdims", "noop_with_empty_axes"))
-    if np.prod([float(max(array.size, 1)) for array in arrays]) > MAX_FOLDED**2:
-        raise node.refuse("computes with constants that are too large")
+    budget.spend(node, 0, _cost(node, arrays))
     try:
         with np.errstate(all="ignore"):
             result = np.asarray(function(*arrays))

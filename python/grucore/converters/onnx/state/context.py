@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from grucore.converters.build.builder import GraphBuilder
+from grucore.converters.onnx.evaluate import Budget
 from grucore.converters.onnx.read.source import OnnxNode
 from grucore.converters.onnx.state.axes import Axes, Axis, Constant, Data, Operand, Tracked
 from grucore.converters.onnx.state.sizes import Size, Unit, product
@@ -41,6 +42,7 @@ class Work:
     """What the operators share. ``batch`` and ``frames`` are the sizes that the file fixes."""
 
     opset: int
+    budget: Budget
     builder: GraphBuilder = field(default_factory=GraphBuilder)
     batch: int | None = None
     frames: int | None = None
