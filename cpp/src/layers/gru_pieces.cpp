@@ -7,31 +7,13 @@ namespace detail {
 
 namespace {
 
-constexpr float kLeastStateRange = 1.0f;
-
-// A stream of so many rows shares a pass over the weights of the inputs at every frame: a product of a whole block
-// gains nothing more.
-constexpr uint32_t kManyRows = 4;
-
 // Whether a step can do its input product itself: where one kernel table's file has both.
 bool projects_in_step(const GruParams& p) {
   return !p.weight_hn.data && is_integer(p.weight_ih.kind) == is_integer(p.weight_hh.kind);
 }
 
-// A product of states, first panel first; x, y and rows are for the caller.
-void set_product(const PackedWeights& weights, float* scratch, ProductArgs* args) {
-  args->weights = &weights;
-  args->bias = nullptr;
-  args->bias_gates = 0;
-  args->range = 0.0f;
-  args->least = kLeastStateRange;
-  args->quantized = {reinterpret_cast<unsigned char*>(scratch), quantized_stride(weights)};
-  args->backwards = false;
-  args->overwrites = false;
-}
-
-void multiply_states(const GruPlan& plan, const GruFrame& frame, const PackedWeights& weights, const ConstMatrix& x,
-                     const Matrix& y) {
+void multiply_states(const GruPlan& plan, const RecurrentFrame& frame, const PackedWeights& weights,
+                     const ConstMatrix& x, const Matrix& y) {
   ProductArgs args;
   set_product(weights, plan.state_product, &args);
   args.x = x;
@@ -45,8 +27,8 @@ GateSource projected_gate(const Matrix& projected, uint32_t gate) {
   return {projected.data, projected.stride, 3, gate};
 }
 
-void step_reset_before(GruPlan* plan, const GruFrame& frame) {
-  const GruParams& p = *plan->params;
+void step_reset_before(GruPlan* plan, const RecurrentFrame& frame) {
+  const GruParams& p = plan->gru();
   const FloatKernels& floats = *plan->table->floats;
   const Rows& rows = *frame.rows;
   const size_t stride = gate_stride(p), part = size_t{plan->batch} * stride;
@@ -69,7 +51,7 @@ void step_reset_before(GruPlan* plan, const GruFrame& frame) {
   floats.cell_candidate(cell);
 }
 
-void step_reset_after(GruPlan* plan, const GruFrame& frame) {
+void step_reset_after(GruPlan* plan, const RecurrentFrame& frame) {
   PanelStepArgs& args = plan->pieces;
   const Rows* const rows = frame.rows;
   args.input.y.data = plan->projected + frame.row * args.input.y.stride;
@@ -105,7 +87,7 @@ void project(GruPlan* plan, const Rows& all) {
 }
 
 void plan_mixed(const ConstMatrix& x, float* input_product, GruPlan* plan) {
-  const GruParams& p = *plan->params;
+  const GruParams& p = plan->gru();
   PanelStepArgs& args = plan->pieces;
   set_product(p.weight_ih, input_product, &args.input);
   args.input.bias = p.bias;
@@ -126,23 +108,18 @@ void plan_mixed(const ConstMatrix& x, float* input_product, GruPlan* plan) {
 
 void begin_mixed(GruPlan* plan, uint32_t frames, const Rows& all) {
   plan->pieces.input.weights = &plan->params->weight_ih;
-  if ((frames == 1 || plan->batch >= kManyRows) && projects_in_step(*plan->params)) return;
+  if ((frames == 1 || plan->batch >= kManyRows) && projects_in_step(plan->gru())) return;
   project(plan, all);
   plan->pieces.input.weights = nullptr;
 }
 
-void step_mixed(GruPlan* plan, const GruFrame& first) {
-  const auto step_once = plan->params->weight_hn.data ? step_reset_before : step_reset_after;
+void step_mixed(GruPlan* plan, const RecurrentFrame& first) {
+  const auto step_once = plan->gru().weight_hn.data ? step_reset_before : step_reset_after;
   step_once(plan, first);
   if (first.count == 1) return;
-  const ptrdiff_t frame_rows = plan->whole.frame_rows;
-  GruFrame frame = first;
+  RecurrentFrame frame = first;
   for (uint32_t i = 1; i < first.count; ++i) {
-    frame.row += static_cast<size_t>(frame_rows);
-    frame.h = frame.out;
-    frame.h_stride = plan->y.stride;
-    frame.out += frame_rows * static_cast<ptrdiff_t>(plan->y.stride);
-    frame.backwards = !frame.backwards;
+    next_frame(*plan, &frame);
     step_once(plan, frame);
   }
 }
