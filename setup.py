@@ -61,6 +61,7 @@ class BuildExt(build_ext):
                 include_dirs=ext.include_dirs,
                 extra_postargs=[*flags, flag],
             )
+        ext.depends = [*ext.depends, *ext.extra_objects]  # or else a change of theirs links nothing
         super().build_extension(ext)
 
 

@@ -125,6 +125,10 @@ cdef class Model:
         """Bytes of the file."""
         return self._file_bytes
 
+    def _model_bytes(self):
+        """Bytes of memory that the model takes beside its file."""
+        return self._arena.bytes
+
     def _ports(self, bint outputs):
         return describe.ports(self._model, outputs)
 

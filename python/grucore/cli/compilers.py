@@ -3,9 +3,16 @@
 
 from __future__ import annotations
 
-__all__ = ["CPUS", "compile_line"]
+__all__ = ["CPUS", "compile_line", "engine_line"]
 
 FLAGS = "-std=c99 -ffp-contract=off"
+ENGINE_FLAGS = (
+    "-std=c++17 -ffp-contract=off -fno-exceptions -fno-rtti -fno-threadsafe-statics "
+    "-ffunction-sections -fdata-sections -include grucore_config.h "
+    "-I. -Iengine -Iengine/include -Iengine/src"
+)
+ENGINE_SOURCES = "main.cpp engine/src/*/*.cpp engine/src/kernels/tables/*.cpp"
+_PLUS = {"gcc": "g++", "cc": "c++", "clang": "clang++"}
 
 CPUS = {
     "host": "cc -O2",
@@ -32,3 +39,11 @@ CPUS = {
 def compile_line(cpu: str, source: str) -> str:
     """The compiler of a processor; KeyError for a name that is not in `CPUS`."""
     return f"{CPUS[cpu]} {FLAGS} -c {source}"
+
+
+def engine_line(cpu: str) -> str:
+    """What compiles the engine, the model and its example; the engine's kernels want -O2."""
+    compiler, *flags = CPUS[cpu].replace("-Os", "-O2").split()
+    stem, dash, last = compiler.rpartition("-")
+    found = " ".join([f"{stem}{dash}{_PLUS[last]}", *flags])
+    return f"{found} {ENGINE_FLAGS} {ENGINE_SOURCES}"

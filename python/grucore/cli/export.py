@@ -9,14 +9,14 @@ import shlex
 import shutil
 import subprocess
 import tempfile
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from grucore.cli.compilers import CPUS, compile_line
+from grucore.cli.compilers import CPUS, FLAGS, compile_line, engine_line
 
 if TYPE_CHECKING:
     from grucore.cli.console import Console
-    from grucore.export import Export
     from grucore.graph.graph import Graph
 
 HELP = "write a model as C code that needs nothing else"
@@ -34,6 +34,7 @@ EPILOG = """\
 examples:
   grucore export kws.gru -o firmware --cpu cortex-m4
   grucore export kws.gru -o build --name keywords --selftest
+  grucore export kws.gru -o firmware --target engine --strip
 """
 
 
@@ -48,7 +49,17 @@ def configure(parser: argparse.ArgumentParser) -> None:
         help="what all names start with: that of the file if not given",
     )
     parser.add_argument(
-        "--target", choices=("c99",), default="c99", help="what to write: c99 (the default)"
+        "--target",
+        choices=("c99", "engine"),
+        default="c99",
+        help="c99 (the default): the model as code; engine: the model as an array, beside the "
+        "sources of the engine with the layers that it has, settings, and an example",
+    )
+    parser.add_argument(
+        "--sources",
+        metavar="DIR",
+        help="for --target engine: the folder cpp of grucore's sources, which a wheel has no room "
+        "for; not needed where grucore is installed from them with -e",
     )
     parser.add_argument(
         "--numerics",
@@ -70,23 +81,44 @@ def run(arguments: argparse.Namespace, console: Console) -> None:
     """Export, write the files, and say what they take."""
     if arguments.strip and arguments.selftest:
         arguments.parser.error("--strip leaves out what --selftest runs")
+    if arguments.target == "engine" and arguments.numerics == "muladd":
+        arguments.parser.error("--numerics goes with --target c99: the engine's plain table fuses")
     Path(arguments.model).open("rb").close()
-    import grucore
+    write = _engine if arguments.target == "engine" else _c99
+    report, files = write(arguments)
+    folder = Path(arguments.output)
     from grucore.cli._files import write_bytes
+
+    for file, text in files.items():
+        path = folder / file
+        path.parent.mkdir(parents=True, exist_ok=True)
+        write_bytes(str(path), text.encode())
+    report = {"input": arguments.model, "target": arguments.target, **report}
+    report["files"] = [str(folder / file) for file in files]
+    if arguments.json:
+        console.emit(report)
+    else:
+        _show(report, console)
+
+
+def _c99(arguments: argparse.Namespace) -> tuple[dict[str, Any], Mapping[str, str]]:
+    """The report and the files of the model as code."""
+    import grucore
     from grucore.export import export_c99, prefix_of
 
     model = grucore.load(arguments.model)
     graph = _graph(bytes(model), arguments.numerics, strip=arguments.strip)
     name = arguments.prefix or prefix_of(Path(arguments.model).stem)
     export = export_c99(graph, name, numerics=arguments.numerics)
-    folder = Path(arguments.output)
-    folder.mkdir(parents=True, exist_ok=True)
-    tested = _selftest(export) if arguments.selftest else None
-    for file, text in export.files.items():
-        write_bytes(str(folder / file), text.encode())
-    report: dict[str, Any] = {
-        "input": arguments.model,
-        "files": [str(folder / file) for file in export.files],
+    tested = None
+    if arguments.selftest:
+        prefix = export.prefix
+        main = f'#include "{prefix}.h"\nint main(void) {{ return {prefix}_selftest() != 0; }}\n'
+        flags = f"-O2 {FLAGS} -D{prefix.upper()}_SELFTEST {prefix}.c main.c"
+        tested = _selftest(
+            {**export.files, "main.c": main}, f"{os.environ.get('CC', 'cc')} {flags}"
+        )
+    report = {
         "name": export.prefix,
         "numerics": arguments.numerics,
         "weight_bytes": export.weight_bytes,
@@ -97,10 +129,49 @@ def run(arguments: argparse.Namespace, console: Console) -> None:
         "selftest": tested,
         "compile": compile_line(arguments.cpu, f"{export.prefix}.c"),
     }
-    if arguments.json:
-        console.emit(report)
-    else:
-        _show(report, console)
+    return report, export.files
+
+
+def _engine(arguments: argparse.Namespace) -> tuple[dict[str, Any], Mapping[str, str]]:
+    """The same of the engine and the model's file."""
+    import grucore
+    from grucore import fileformat
+    from grucore.cli._files import stripped
+    from grucore.export import prefix_of
+    from grucore.export.engine import export_engine
+
+    data = bytes(grucore.load(arguments.model))
+    if arguments.strip:
+        data = stripped(data)
+    model = grucore.load(data, isa="scalar")
+    graph = fileformat.read(data)
+    export = export_engine(
+        graph,
+        data,
+        arguments.prefix or prefix_of(Path(arguments.model).stem),
+        model_bytes=model._model_bytes(),
+        stream_bytes=model._stream_bytes(1, 1),
+        sources=None if arguments.sources is None else Path(arguments.sources),
+    )
+    line = engine_line(arguments.cpu)
+    tested = None
+    if arguments.selftest:
+        host = engine_line("host").removeprefix("c++")
+        tested = _selftest(export.files, f"{os.environ.get('CXX', 'c++')}{host}")
+    report = {
+        "name": export.prefix,
+        "numerics": model.numerics,
+        "weight_bytes": len(data),
+        "state_bytes": model._model_bytes() + model._stream_bytes(1, 1),
+        "frame_bytes": 0,
+        "multiply_adds_per_frame": graph.multiply_adds_per_frame,
+        "selftest_frames": 0 if graph.test is None else len(graph.test.inputs[0]),
+        "selftest": tested,
+        "layers": list(export.kinds),
+        "only_float32": export.only_float32,
+        "compile": line,
+    }
+    return report, export.files
 
 
 def _graph(data: bytes, numerics: str, *, strip: bool) -> Graph:
@@ -125,40 +196,54 @@ def _graph(data: bytes, numerics: str, *, strip: bool) -> Graph:
     return replace(graph, test=TestVector(inputs, outputs))
 
 
-def _selftest(export: Export) -> str:
-    """The command that compiled the code here and ran its self-test; ValueError if that failed."""
-    compiler = os.environ.get("CC", "cc")
-    if shutil.which(shlex.split(compiler)[0]) is None:
-        raise ValueError(f"--selftest needs a C compiler: {compiler!r} is not there (CC names it)")
-    prefix = export.prefix
-    main = f'#include "{prefix}.h"\nint main(void) {{ return {prefix}_selftest() != 0; }}\n'
-    flags = f"-O2 -std=c99 -ffp-contract=off -D{prefix.upper()}_SELFTEST"
+def _selftest(files: Mapping[str, str], command: str) -> str:
+    """Compile the files here and run them: the command. ValueError where either fails."""
+    compiler = shlex.split(command)[0]
+    if shutil.which(compiler) is None:
+        raise ValueError(
+            f"--selftest needs a compiler: {compiler!r} is not there (CC, CXX name it)"
+        )
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        for file, text in {**export.files, "main.c": main}.items():
+        for file, text in files.items():
+            (folder / file).parent.mkdir(parents=True, exist_ok=True)
             (folder / file).write_text(text, "utf-8")
-        line = [*shlex.split(compiler), *flags.split(), f"{prefix}.c", "main.c", "-o", "selftest"]
-        built = subprocess.run(line, cwd=folder, capture_output=True, text=True)
+        line = f"{command} -o selftest"
+        # A shell's patterns are part of the line.
+        words = [word for part in shlex.split(line) for word in _expanded(folder, part)]
+        built = subprocess.run(words, cwd=folder, capture_output=True, text=True)
         if built.returncode:
-            raise ValueError(f"--selftest: {shlex.join(line)} failed: {built.stderr.strip()}")
+            raise ValueError(f"--selftest: {line} failed: {built.stderr.strip()}")
         if subprocess.run([folder / "selftest"], cwd=folder).returncode:
-            raise ValueError(
-                f"--selftest: compiled by {shlex.join(line)}, the code gives other numbers than "
-                "the engine"
-            )
-    return shlex.join(line)
+            raise ValueError(f"--selftest: what {line} compiles gives other numbers than grucore")
+    return line
+
+
+def _expanded(folder: Path, word: str) -> list[str]:
+    if "*" not in word:
+        return [word]
+    return sorted(path.relative_to(folder).as_posix() for path in folder.glob(word))
 
 
 def _show(report: dict[str, Any], console: Console) -> None:
-    rows = [("wrote", path) for path in report["files"]]
-    rows += [
-        ("weights", f"{report['weight_bytes']:,} bytes of flash"),
-        ("state", f"{report['state_bytes']:,} bytes, {report['frame_bytes']:,} of stack a frame"),
-        ("work", f"{report['multiply_adds_per_frame']:,} multiply-adds a frame"),
-        ("numerics", report["numerics"]),
-    ]
+    is_engine = report["target"] == "engine"
+    shown = [path for path in report["files"] if "/engine/" not in path]
+    rows = [("wrote", path) for path in shown]
+    if is_engine:
+        count = len(report["files"]) - len(shown)
+        rows.append(("engine", f"{count} files, with {', '.join(report['layers'])}"))
+        rows.append(("model", f"{report['weight_bytes']:,} bytes of flash"))
+        rows.append(("memory", f"at most {report['state_bytes']:,} bytes beside the stack"))
+    else:
+        rows.append(("weights", f"{report['weight_bytes']:,} bytes of flash"))
+        stack = f"{report['frame_bytes']:,} of stack a frame"
+        rows.append(("state", f"{report['state_bytes']:,} bytes, {stack}"))
+    rows.append(("work", f"{report['multiply_adds_per_frame']:,} multiply-adds a frame"))
+    rows.append(("numerics", report["numerics"]))
     frames = report["selftest_frames"]
-    if frames:
+    if frames and is_engine:
+        rows.append(("self-test", f"{frames} frames: main returns how many outputs differ"))
+    elif frames:
         macro = f"{report['name'].upper()}_SELFTEST"
         rows.append(("self-test", f"{frames} frames, where {macro} is defined"))
     if report["selftest"]:

@@ -1,0 +1,115 @@
+# SPDX-License-Identifier: Apache-2.0
+"""`grucore export --target engine`: the sources of this model's layers, compiled and run."""
+
+from __future__ import annotations
+
+import re
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from cli.cli_calls import as_json
+from export.c_code import compiler
+from export.targets import BOARDS, TARGETS, missing_tools, required
+from grucore.cli import main
+from grucore.cli.compilers import engine_line
+from grucore.fileformat import read
+from models.small_models import frames_graph, last_graph, with_test_vector
+
+SOURCES = Path(__file__).parents[2] / "cpp"
+
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.skipif(not SOURCES.exists(), reason="away from the source tree"),
+]
+
+STRICT = "-O0 -Wall -Wextra -Wpedantic -Werror"
+
+
+def exported(folder: Path, capsys: pytest.CaptureFixture[str], data: bytes, *options: str) -> dict:
+    (folder / "kws.gru").write_bytes(data)
+    arguments = ("export", str(folder / "kws.gru"), "-o", str(folder / "out"))
+    engine = ("--target", "engine", "--sources", str(SOURCES))
+    return as_json(capsys, *arguments, *engine, *options)
+
+
+def in_shell(line: str, folder: Path) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(line, shell=True, cwd=folder, capture_output=True, text=True)
+
+
+@pytest.mark.parametrize("name", ["g++", "clang++"])
+def test_the_printed_line_on_this_machine(
+    name: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    compiler(name)
+    report = exported(tmp_path, capsys, with_test_vector(last_graph()))
+    assert report["layers"] == ["dense", "gru", "take"]
+    assert report["only_float32"] is True
+    names = {Path(path).name for path in report["files"]}
+    assert {"gru.cpp", "take.cpp", "main.cpp", "kws_model.h", "layers.inc"} <= names
+    assert not {"conv1d.cpp", "avx2.cpp", "neon.cpp", "vec_neon.h"} & names
+    line = report["compile"].replace("c++ ", f"{name} {STRICT} ", 1)
+    built = in_shell(f"{line} -o program", tmp_path / "out")
+    assert built.returncode == 0, built.stderr
+    # A freestanding main is a function like any other: it has no name that a linker looks for.
+    built = in_shell(f"{line} -ffreestanding -c -fsyntax-only", tmp_path / "out")
+    assert built.returncode == 0, built.stderr
+    assert subprocess.run([tmp_path / "out" / "program"]).returncode == 0
+
+
+def test_on_a_cortex_m4(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    target = TARGETS["cortex-m4"]
+    missing = missing_tools(target)
+    if missing and required():
+        pytest.fail(f"{', '.join(missing)}: missing")
+    if missing:
+        pytest.skip(f"{', '.join(missing)}: missing")
+    data = with_test_vector(frames_graph())
+    report = exported(tmp_path, capsys, data, "--cpu", "cortex-m4")
+    out = tmp_path / "out"
+    assert report["compile"] == engine_line("cortex-m4")
+    flags = "-fno-unwind-tables -fno-asynchronous-unwind-tables -Wl,--gc-sections -nostdlib"
+    objects = []
+    for source in target.sources:
+        objects.append(f"{source}.o")
+        command = [*target.command, *target.defines, f"-I{BOARDS}", "-c", str(BOARDS / source)]
+        subprocess.run([*command, "-o", str(out / objects[-1])], check=True)
+    script = f"-T {BOARDS / 'arm.ld'}"
+    line = f"{report['compile']} {flags} {script} {' '.join(objects)} -lc_nano -lgcc -o program"
+    built = in_shell(line, out)
+    assert built.returncode == 0, built.stderr
+    ran = subprocess.run([*target.runner, str(out / "program")], capture_output=True, timeout=120)
+    assert ran.returncode == 0, ran.stderr
+    if shutil.which(target.size):
+        sizes = subprocess.run([target.size, out / "program"], capture_output=True, text=True)
+        flash = int(sizes.stdout.splitlines()[1].split()[0])
+        assert flash - report["weight_bytes"] < 40_000
+
+
+def test_strip_and_names(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    data = with_test_vector(frames_graph())
+    report = exported(tmp_path, capsys, data, "--strip", "--name", "words")
+    header = (tmp_path / "out" / "words_model.h").read_text()
+    numbers = re.search(r"words_file\[\d+\] = \{([^}]*)\}", header)
+    assert numbers is not None
+    found = bytes(int(word) for word in numbers[1].split(",") if word.strip())
+    assert len(found) == report["weight_bytes"] < len(data)
+    graph = read(found)
+    assert graph.test is None
+    assert not graph.metadata
+
+
+def test_wrong_usage(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    path = tmp_path / "kws.gru"
+    path.write_bytes(with_test_vector(frames_graph()))
+    arguments = ["export", str(path), "-o", str(tmp_path), "--target", "engine"]
+    assert main([*arguments, "--numerics", "muladd"]) == 2
+    assert "--numerics goes with --target c99" in capsys.readouterr().err
+    assert main([*arguments, "--name", "a-b"]) == 1
+    assert "is none of C" in capsys.readouterr().err
+    assert main([*arguments, "--sources", str(tmp_path)]) == 1
+    message = capsys.readouterr().err
+    assert f"{tmp_path} is not that" in message
+    assert "pip download --no-binary" in message
