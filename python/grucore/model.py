@@ -27,6 +27,7 @@ Nonfinite: TypeAlias = Literal["propagate", "hold", "error"]
 # Where the class "muladd" computes a test vector, it may differ from the file by this much; and by
 # that much if a layer rounds what float layers before it give to 8 or 16 bits.
 SELFTEST_BOUND, ROUNDED_SELFTEST_BOUND = 1e-5, 1e-2
+MOST_ROWS = (1 << 32) - 1  # of a batch, which the engine counts in 32 bits
 
 
 class Model(Loaded):
@@ -236,13 +237,14 @@ class Model(Loaded):
     def stream(self, batch: int | None = None, *, nonfinite: Nonfinite = "propagate") -> Stream:
         """Make a stream: the state of one sequence, or of `batch` sequences side by side.
 
-        Raises ValueError for a batch below 1, and UnsupportedError, which names the layer, if the
-        model reads the future (a reverse direction) and cannot run frame by frame.
+        Raises ValueError for a batch below 1 or of 2**32 and more, and UnsupportedError, which
+        names the layer, if the model reads the future (a reverse direction) and cannot run frame by
+        frame.
         """
         from grucore.runtime.stream import make_stream
 
-        if batch is not None and (not isinstance(batch, int) or batch < 1):
-            raise ValueError(f"batch={batch!r}: expected None or an integer of at least 1")
+        if batch is not None and (not isinstance(batch, int) or not 1 <= batch <= MOST_ROWS):
+            raise ValueError(f"batch={batch!r}: expected None or an integer from 1 to {MOST_ROWS}")
         layer = self._unstreamable()
         if layer is not None:
             raise UnsupportedError(

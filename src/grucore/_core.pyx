@@ -326,25 +326,32 @@ cdef class Stream:
         cdef Sequence block
         cdef const uint32_t* valid = NULL
         cdef uint32_t flags
-        take_sequence(&block, self.model._model, self._stream, ndarray_type, self._rows, frames,
-                      inputs, outputs)
-        if lengths is not None:
-            valid = take_numbers(lengths, ndarray_type, self._rows, frames, False)
+        # First: how many values the outputs have depends on the stream's clocks.
         self._enter()
-        if self._work * frames < LONG_WORK:
-            cpp.run(self._stream, frames, block.sources, block.targets, valid)
-        else:
-            with nogil:
+        try:
+            take_sequence(&block, self.model._model, self._stream, ndarray_type, self._rows, frames,
+                          inputs, outputs)
+            if lengths is not None:
+                valid = take_numbers(lengths, ndarray_type, self._rows, frames, False)
+            if self._work * frames < LONG_WORK:
                 cpp.run(self._stream, frames, block.sources, block.targets, valid)
-        flags = cpp.take_flags(self._stream)
-        self._busy.give()
+            else:
+                with nogil:
+                    cpp.run(self._stream, frames, block.sources, block.targets, valid)
+            flags = cpp.take_flags(self._stream)
+        finally:
+            self._busy.give()
         return flags
 
     def _output_counts(self, uint32_t frames):
         """Values of each output that the next frames give; ValueError where rows differ in it."""
         cdef uint32_t i
-        return [output_frames(self._stream, i, self._rows, frames)
-                for i in range(cpp.output_count(self.model._model))]
+        self._enter()
+        try:
+            return [output_frames(self._stream, i, self._rows, frames)
+                    for i in range(cpp.output_count(self.model._model))]
+        finally:
+            self._busy.give()
 
     def _reset_rows(self, rows):
         """Back to the initial state: all rows (None), or those of a uint32 array."""

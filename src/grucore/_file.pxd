@@ -14,7 +14,12 @@ cdef inline int copy_bytes(Block* block, object source) except -1:
     cdef Py_buffer view
     if not PyObject_CheckBuffer(source):
         raise TypeError(f"a model is loaded from a path or from bytes, not {type(source).__name__}")
-    PyObject_GetBuffer(source, &view, PyBUF_SIMPLE)
+    try:
+        PyObject_GetBuffer(source, &view, PyBUF_SIMPLE)
+    except BufferError:
+        raise ValueError(
+            f"the bytes of this {type(source).__name__} do not lie in one piece: pass bytes(...) of it"
+        ) from None
     try:
         allocate(block, view.len)
         memcpy(block.data, view.buf, view.len)
@@ -50,7 +55,9 @@ cdef inline cpp.Status open_file(
     mode = os.stat(path).st_mode
     if not stat.S_ISREG(mode) and not stat.S_ISDIR(mode):  # opening a FIFO would wait for ever
         raise OSError(f"{os.fsdecode(path)}: not a regular file; read it and load the bytes")
-    with open(path, "rb", buffering=0) as file:
+    file = open(path, "rb", buffering=0)
+    # Not `with`: Cython's leaves a NULL where memory ends while an exception is on its way.
+    try:
         size = os.fstat(file.fileno()).st_size
         read_bytes(&header, file, min(size, 64))
         size = size if header.bytes == 64 else header.bytes
@@ -65,4 +72,6 @@ cdef inline cpp.Status open_file(
         else:
             file.seek(0)
             read_bytes(block, file, size)
+    finally:
+        file.close()
     return status

@@ -3,7 +3,10 @@
 
 from __future__ import annotations
 
+import errno
 import io
+import os
+import zipfile
 from pathlib import Path
 
 import numpy as np
@@ -152,3 +155,39 @@ def test_a_device_is_written_and_not_replaced(models: dict[str, str], tmp_path: 
     assert main(["run", models["frames"], "-i", x, "-o", str(link)]) == 0
     assert Path("/dev/null").is_char_device()
     assert link.is_symlink()
+
+
+def test_files_that_are_no_arrays(
+    models: dict[str, str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    x = save_array(tmp_path / "x.npy", np.zeros((2, 9, 5)))
+    floats = save_array(tmp_path / "n.npy", np.array([1.5, 2.0]))
+    archive = tmp_path / "x.npz"
+    with zipfile.ZipFile(archive, "w") as file:
+        file.writestr("x.npy", "no array")
+    out = ["-o", str(tmp_path / "y.npy")]
+    for arguments, reason in (
+        (["-i", x, "--lengths", floats, *out], f"{floats}: dtype float64, expected integers"),
+        (["-i", str(archive), *out], "no array of numpy's"),
+        (["-i", "/dev/full", *out], "/dev/full: a device, expected a file"),
+        (["-i", x, "--lengths", "/dev/zero", *out], "/dev/zero: a device, expected a file"),
+        (["-i", x, "-o", "/dev/full"], "/dev/full: No space left on device"),
+    ):
+        assert main(["run", models["frames"], *arguments]) == 1
+        assert reason in capsys.readouterr().err
+
+
+def test_a_full_disk_is_named_by_the_file_that_was_asked_for(
+    models: dict[str, str],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    def full(_: int) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(os, "fsync", full)
+    x, y = save_array(tmp_path / "x.npy", np.zeros((9, 5))), tmp_path / "y.npy"
+    assert main(["run", models["frames"], "-i", x, "-o", str(y)]) == 1
+    assert f"{y}: No space left on device" in capsys.readouterr().err
+    assert not list(tmp_path.glob(".y.npy*"))

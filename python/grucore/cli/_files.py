@@ -4,9 +4,12 @@
 from __future__ import annotations
 
 import io
+import stat
+import struct
 import sys
 import warnings
 import zipfile
+import zlib
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -28,6 +31,11 @@ __all__ = [
     "write_bytes",
 ]
 
+# What numpy and zipfile raise for an archive that is none of numpy's.
+DAMAGED = (
+    *(zipfile.BadZipFile, zlib.error, struct.error, LookupError, TypeError, AttributeError),
+    *(NotImplementedError, RuntimeError, OverflowError),
+)
 STANDARD = "-"  # standard input or output
 NPY_MAGIC = b"\x93NUMPY"
 ZIP_MAGIC = b"PK"
@@ -42,8 +50,8 @@ def read_arrays(path: str) -> Array | dict[str, Array]:
 
     if path.lower().endswith(".csv"):
         return _read_csv(path)
-    data = sys.stdin.buffer.read() if path == STANDARD else Path(path).read_bytes()
     where = "standard input" if path == STANDARD else path
+    data = sys.stdin.buffer.read() if path == STANDARD else _content(path)
     if not data.startswith((NPY_MAGIC, ZIP_MAGIC)):
         found = f"starts with {data[:6]!r}" if data else "is empty"
         raise ValueError(f"{where}: {found}, expected a .npy, .npz or .csv file")
@@ -53,8 +61,16 @@ def read_arrays(path: str) -> Array | dict[str, Array]:
             return _checked(loaded, where)
         with loaded:
             return {name: _checked(loaded[name], f"{where}: {name}") for name in loaded.files}
-    except (ValueError, EOFError, OSError, zipfile.BadZipFile) as error:
+    except (ValueError, EOFError, OSError, *DAMAGED) as error:
         raise ValueError(f"{where}: {error}") from None
+
+
+def _content(path: str) -> bytes:
+    """The bytes of a file or a pipe; a device such as /dev/full would give them without end."""
+    mode = Path(path).stat().st_mode
+    if stat.S_ISCHR(mode) or stat.S_ISBLK(mode):
+        raise ValueError(f"{path}: a device, expected a file")
+    return Path(path).read_bytes()
 
 
 def read_array(path: str) -> Array:
@@ -66,6 +82,8 @@ def read_array(path: str) -> Array:
 
 
 def _checked(array: Any, where: str) -> Array:
+    if not hasattr(array, "dtype"):  # numpy gives the bytes of what is no .npy
+        raise ValueError(f"{where}: no array of numpy's, expected .npy files in the archive")
     if array.dtype.kind not in "biuf":
         raise ValueError(f"dtype {array.dtype} in {where}, expected real numbers")
     checked: Array = array
@@ -124,7 +142,10 @@ def write_bytes(path: str, data: bytes) -> None:
     """All of the bytes or what was there before; a device or a pipe is written as it is."""
     target = Path(path)
     if target.exists() and not target.is_file() and not target.is_dir():
-        target.write_bytes(data)
+        try:
+            target.write_bytes(data)
+        except OSError as error:  # a full device is not named
+            raise OSError(error.errno, error.strerror, path) from None
         return
     from grucore.fileformat import save
 

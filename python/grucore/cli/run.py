@@ -71,6 +71,8 @@ def run(arguments: argparse.Namespace, console: Console) -> None:
     model = grucore.load(arguments.model, isa=arguments.isa)
     inputs = by_input(model, read_arrays(arguments.input), arguments.input)
     lengths = read_array(arguments.lengths) if arguments.lengths else None
+    if lengths is not None and lengths.dtype.kind not in "iu":
+        raise ValueError(f"{arguments.lengths}: dtype {lengths.dtype}, expected integers")
     options: dict[str, Any] = {"lengths": lengths, "nonfinite": arguments.nonfinite}
     started = time.perf_counter()
     if arguments.stream:

@@ -207,9 +207,12 @@ def save(path: str | os.PathLike[str], data: bytes) -> None:
         with contextlib.suppress(FileNotFoundError):
             temporary.chmod(target.stat().st_mode & 0o777)
         temporary.replace(target)
-    except BaseException:
+    except BaseException as error:
         with contextlib.suppress(OSError):
             temporary.unlink()
+        # The system names no file where the disk is full, and a temporary one elsewhere.
+        if isinstance(error, OSError) and error.errno is not None:
+            raise OSError(error.errno, os.strerror(error.errno), os.fspath(path)) from None
         raise
     # The new name has to reach the disk as well; not every system can open a folder.
     with contextlib.suppress(OSError):

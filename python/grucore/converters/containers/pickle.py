@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 from typing import Any, BinaryIO
 
 from grucore._core import ConversionError
+from grucore.converters.containers.pickle_names import Global, named
 
 __all__ = ["Global", "Inert", "brief", "load_pickle"]
 
@@ -39,17 +40,6 @@ CONSTANTS: dict[str, Callable[[], Any]] = {
 PUTS = {"PUT", "BINPUT", "LONG_BINPUT"}
 GETS = {"GET", "BINGET", "LONG_BINGET"}
 TUPLES = {"TUPLE1": 1, "TUPLE2": 2, "TUPLE3": 3}
-
-
-@dataclass(frozen=True, slots=True)
-class Global:
-    """The name of something that the pickle would have imported."""
-
-    module: str
-    name: str
-
-    def __str__(self) -> str:
-        return f"{self.module}.{self.name}"
 
 
 @dataclass(eq=False, slots=True)
@@ -101,7 +91,7 @@ def load_pickle(stream: BinaryIO, reduce: Reduce, persistent: Persistent) -> Any
             machine.execute(opcode.name, argument)
     except (
         *(ValueError, IndexError, KeyError, TypeError, AttributeError, OverflowError),
-        *(EOFError, struct.error, RecursionError, MemoryError, Warning),
+        *(EOFError, struct.error, RecursionError, Warning),
     ) as error:
         if isinstance(error, ConversionError):
             raise
@@ -219,13 +209,13 @@ class _Machine:
 
     def _op_global(self, argument: str) -> None:
         module, _, name = argument.partition(" ")
-        self.stack.append(Global(module, name))
+        self.stack.append(named(module, name))
 
     def _op_stack_global(self, _: Any) -> None:
         name, module = self.stack.pop(), self.stack.pop()
         if not isinstance(name, str) or not isinstance(module, str):
             raise TypeError("a global without a name")
-        self.stack.append(Global(module, name))
+        self.stack.append(named(module, name))
 
     def _op_reduce(self, _: Any) -> None:
         arguments, callee = self.stack.pop(), self.stack.pop()
@@ -241,7 +231,7 @@ class _Machine:
 
     def _op_inst(self, argument: str) -> None:
         module, _, name = argument.partition(" ")
-        self._make(Global(module, name), tuple(self._to_mark()))
+        self._make(named(module, name), tuple(self._to_mark()))
 
     def _op_obj(self, _: Any) -> None:
         callee, *arguments = self._to_mark()

@@ -80,6 +80,9 @@ def _constants(qualified: str, source: Source) -> dict[str, Any]:
         if match:
             try:
                 found[match["name"]] = ast.literal_eval(match["value"])
-            except (ValueError, SyntaxError, MemoryError, RecursionError):
+            except (ValueError, SyntaxError, RecursionError):
                 continue  # no literal, no constant
+            except MemoryError as error:
+                if "stack" not in str(error):  # of the parser, which has no error of its own
+                    raise
     return found
