@@ -154,16 +154,27 @@ GC_INLINE const int8_t *gc_sums_i8(int32_t *sums, const int8_t *w, const int16_t
 #else
 GC_INLINE const int8_t *gc_sums_i8(int32_t *sums, const int8_t *w, const int16_t *q, uint32_t inputs) {
   int32_t a = 0, b = 0, c = 0, d = 0;
-  uint32_t i, width;
-  for (; inputs; inputs -= width, q += width, w += 4 * width) {
-    width = inputs >= 8 ? 8 : 4;
-    for (i = 0; i < width; ++i) {
-      const int32_t v = q[i];
-      a += w[i] * v;
-      b += w[width + i] * v;
-      c += w[2 * width + i] * v;
-      d += w[3 * width + i] * v;
+  uint32_t left = inputs;
+  for (; left >= 8; left -= 8, w += 24) {
+    const int16_t *end = q + 8;
+    for (; q != end; ++q, ++w) {
+      const int32_t v = *q;
+      a += w[0] * v;
+      b += w[8] * v;
+      c += w[16] * v;
+      d += w[24] * v;
     }
+  }
+  if (left) {
+    const int16_t *end = q + 4;
+    for (; q != end; ++q, ++w) {
+      const int32_t v = *q;
+      a += w[0] * v;
+      b += w[4] * v;
+      c += w[8] * v;
+      d += w[12] * v;
+    }
+    w += 12;
   }
   sums[0] = a;
   sums[1] = b;
