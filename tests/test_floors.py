@@ -49,11 +49,12 @@ ROWS: dict[str, Rules] = {
     "converters": rules(
         containers="",
         build="",
+        conversion="",
         source="containers",
-        torch="containers build source",
-        keras="containers build source",
-        onnx="containers build source",
-        convert="containers source torch keras onnx",
+        torch="containers build conversion source",
+        keras="containers build conversion source",
+        onnx="containers build conversion source",
+        convert="conversion source torch keras onnx",
     ),
     "converters/torch": rules(
         aten="",
@@ -64,6 +65,7 @@ ROWS: dict[str, Rules] = {
         readings="ops walk aten read",
         witness="readings chain ops walk aten read",
         sources="witness readings chain ops walk aten read",
+        convert="sources witness readings chain ops walk aten read",
     ),
     "converters/keras": rules(
         read="",

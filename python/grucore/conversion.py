@@ -46,14 +46,14 @@ def convert(
     """
     from grucore.converters.convert import convert_path
 
-    data, _ = convert_path(
+    found = convert_path(
         path,
         architecture=architecture,
         config=config,
         pytorch_lbr_fix=pytorch_lbr_fix,
         verify=verify,
     )
-    return load(data)
+    return load(found.data)
 
 
 def from_torch(
@@ -67,12 +67,12 @@ def from_torch(
 
     Raises ConversionError for anything that cannot be expressed or has more than one reading.
     """
-    import grucore.converters.torch.sources.live_layer as converter
+    from grucore.converters.convert import convert_torch
 
-    data, _ = converter.from_module(
+    found = convert_torch(
         module_or_state_dict, example_inputs=example_inputs, architecture=architecture
     )
-    return load(data)
+    return load(found.data)
 
 
 def from_keras(model: Any) -> Model:
@@ -81,10 +81,9 @@ def from_keras(model: Any) -> Model:
     Raises ConversionError, which names the layer and the attribute, for anything that cannot be
     expressed; TypeError for objects of another kind.
     """
-    import grucore.converters.keras.convert as converter
+    from grucore.converters.convert import convert_keras
 
-    data, _ = converter.from_model(model)
-    return load(data)
+    return load(convert_keras(model).data)
 
 
 def from_onnx(path_or_proto: Any, *, pytorch_lbr_fix: bool = False, verify: bool = True) -> Model:
@@ -93,11 +92,10 @@ def from_onnx(path_or_proto: Any, *, pytorch_lbr_fix: bool = False, verify: bool
     Inputs that are an initial state or the lengths become `state=` and `lengths=` of `run`: the
     metadata's source says which. `pytorch_lbr_fix`, `verify`: as `convert` has them.
     """
-    from grucore.converters.convert import convert_path
-    from grucore.converters.onnx import convert as onnx
+    from grucore.converters.convert import convert_onnx, convert_path
 
     if isinstance(path_or_proto, str | os.PathLike):
-        data, _ = convert_path(path_or_proto, pytorch_lbr_fix=pytorch_lbr_fix, verify=verify)
+        found = convert_path(path_or_proto, pytorch_lbr_fix=pytorch_lbr_fix, verify=verify)
     else:
-        data, _ = onnx.read_proto(path_or_proto, verify=verify, pytorch_lbr_fix=pytorch_lbr_fix)
-    return load(data)
+        found = convert_onnx(path_or_proto, pytorch_lbr_fix=pytorch_lbr_fix, verify=verify)
+    return load(found.data)

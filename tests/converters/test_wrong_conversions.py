@@ -26,6 +26,7 @@ from grucore.graph.layers import (
     Take,
 )
 from grucore.graph.node import Node, Value
+from grucore.proof.evidence import Evidence
 from grucore.proof.proof import LOOSEST, prove
 from grucore.reference import run as reference
 from grucore.runtime.proof_record import Proof
@@ -145,7 +146,7 @@ def witness_of(graph: Graph) -> Callable[..., tuple[np.ndarray, ...]]:
 @pytest.mark.parametrize("seed", range(3))
 def test_the_right_conversion_is_proved(kind: str, seed: int) -> None:
     graph = model(kind, seed)
-    _, proof = prove(graph, witness_of(graph), "itself in float64")
+    proof = prove(graph, Evidence(witness_of(graph), "itself in float64")).proof
     assert proof.largest_difference <= proof.bound
     assert proof.bound <= LOOSEST
 
@@ -156,7 +157,7 @@ def test_a_wrong_conversion_is_found(what: str, kind: str) -> None:
     for seed in range(3):
         graph = model(kind, seed)
         with pytest.raises(grucore.ConversionError, match="does not agree with its source"):
-            prove(changed(graph, *WRONG[what]), witness_of(graph), "the right one")
+            prove(changed(graph, *WRONG[what]), Evidence(witness_of(graph), "the right one"))
 
 
 @pytest.mark.parametrize("epsilon", [1e-6, 1e-4])
@@ -164,7 +165,7 @@ def test_a_wrong_epsilon_is_found(epsilon: float) -> None:
     graph = model("norm", 0)
     wrong = changed(graph, LayerNorm, lambda node: replace(node, epsilon=epsilon))
     with pytest.raises(grucore.ConversionError, match="does not agree"):
-        prove(wrong, witness_of(graph), "the right one")
+        prove(wrong, Evidence(witness_of(graph), "the right one"))
 
 
 def test_what_is_looser_than_anything_wrong_proves_nothing() -> None:
@@ -177,7 +178,7 @@ def test_what_is_looser_than_anything_wrong_proves_nothing() -> None:
     chain.add(LayerNorm, scale=ones, shift=zeros, epsilon=1e-20)
     graph = chain.graph()
     with pytest.raises(grucore.ConversionError, match=r"nothing can be proved of output '.*'"):
-        prove(graph, witness_of(graph), "itself")
+        prove(graph, Evidence(witness_of(graph), "itself"))
 
 
 def test_the_scale_is_the_output_s_own() -> None:
@@ -188,11 +189,11 @@ def test_the_scale_is_the_output_s_own() -> None:
         weight = np.float32(size) * uniform(rng, 3, 4)
         chain.add(Dense, weight=weight, bias=np.zeros(3, np.float32))
         graph = chain.graph()
-        _, proof = prove(graph, witness_of(graph), "itself")
+        proof = prove(graph, Evidence(witness_of(graph), "itself")).proof
         assert 1e-9 < proof.largest_difference < 1e-6
         wrong = changed(graph, Dense, lambda node: replace(node, weight=node.weight * 1.0001))
         with pytest.raises(grucore.ConversionError, match="does not agree"):
-            prove(wrong, witness_of(graph), "the right one")
+            prove(wrong, Evidence(witness_of(graph), "the right one"))
 
 
 def test_zeros_are_compared_with_zeros() -> None:
@@ -200,20 +201,20 @@ def test_zeros_are_compared_with_zeros() -> None:
     chain.add(Dense, weight=np.zeros((3, 4), np.float32), bias=np.full(3, -1, np.float32))
     chain.add(Activate, activation=Activation.RELU)
     graph = chain.graph()
-    _, proof = prove(graph, witness_of(graph), "itself")
+    proof = prove(graph, Evidence(witness_of(graph), "itself")).proof
     assert proof.largest_difference == 0
     with pytest.raises(grucore.ConversionError, match="does not agree"):
-        prove(graph, lambda x: (np.full((len(x), 3), 1e-20),), "something else")
+        prove(graph, Evidence(lambda x: (np.full((len(x), 3), 1e-20),), "something else"))
 
 
 def test_the_report_says_what_rounding_does() -> None:
     graph = model("little variance", 0)
-    _, proof = prove(graph, witness_of(graph), "itself in float64")
+    proof = prove(graph, Evidence(witness_of(graph), "itself in float64")).proof
     assert proof.rounding > 1e-5
     assert proof.largest_difference <= proof.bound <= LOOSEST
     assert "rounding alone moves some sequences by" in str(proof)
     plain = model("plain", 0)
-    assert "rounding" not in str(prove(plain, witness_of(plain), "itself")[1])
+    assert "rounding" not in str(prove(plain, Evidence(witness_of(plain), "itself")).proof)
 
 
 def test_a_later_release_may_say_more_of_a_proof() -> None:
@@ -229,7 +230,7 @@ def test_a_wrong_conversion_of_a_module_is_found(
 ) -> None:
     """The same against torch: the reader is made to read wrong."""
     torch = oracle("torch")
-    from grucore.converters.torch.sources import live_module as torch_module
+    from grucore.converters import convert as converter
 
     class Net(torch.nn.Module):
         def __init__(self) -> None:
@@ -266,9 +267,9 @@ def test_a_wrong_conversion_of_a_module_is_found(
         "first for last": (Take, lambda node: replace(node, position=Position.FIRST), 0),
     }
 
-    def misread(graph: Graph, *rest: Any, **options: Any) -> Any:
-        return prove(changed(graph, *changes[what]), *rest, **options)
+    def misread(graph: Graph, evidence: Evidence) -> Any:
+        return prove(changed(graph, *changes[what]), evidence)
 
-    monkeypatch.setattr(torch_module, "prove", misread)
+    monkeypatch.setattr(converter, "prove", misread)
     with pytest.raises(grucore.ConversionError, match="does not agree with its source"):
         grucore.from_torch(net, example_inputs=(x,))

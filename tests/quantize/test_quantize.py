@@ -303,7 +303,7 @@ def test_selftests_of_mixed_models_on_every_table() -> None:
         candidates = Candidates(graph, None)
         wanted = (FLOAT16, Choice(Dtype.INT8, 16 if seed % 2 else 8))
         choices = {part: wanted[place % 2] for place, part in enumerate(candidates.parts)}
-        data = proof.finish(candidates.graph(choices))
+        data = proof.finish(candidates.graph(choices)).data
         for isa in grucore.supported_isas():
             there = grucore.load(data, isa=isa)
             assert there.selftest().exact or there.numerics == "muladd"

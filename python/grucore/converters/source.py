@@ -1,18 +1,103 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The file that was given: its bytes, read once and within bounds."""
+"""The file that was given: its bytes, read once and within bounds, and what they are."""
 
 from __future__ import annotations
 
 import os
 import stat
+import zipfile
+from dataclasses import dataclass
+from enum import Enum
 from pathlib import Path
 
 from grucore._core import ConversionError
+from grucore.converters.containers.zip import DAMAGED, open_archive
+from grucore.fileformat.layout import MAGIC
+
+__all__ = ["Given", "Kind", "read_file", "sniff"]
 
 MAX_BYTES = 1 << 32  # of a checkpoint
-
-
 SUFFIXES = (".pt", ".pth", ".ckpt", ".pt2", ".safetensors", ".keras", ".h5", ".hdf5", ".onnx")
+ZIP_START = b"PK\x03\x04"
+HDF5_START = b"\x89HDF\r\n\x1a\n"
+# torch.save before 1.6: protocol 2 of pickle, and a magic number as a LONG1 of ten bytes.
+LEGACY_START = b"\x80\x02\x8a\n" + 0x1950A86A20F9469CFC6C.to_bytes(10, "little")
+READABLE = (
+    "PyTorch (.pt, .pth, .ckpt, .pt2), safetensors, Keras (.keras, .h5) or ONNX; a module or a "
+    "model in memory is for grucore.from_torch, from_keras and from_onnx"
+)
+
+
+class Kind(Enum):
+    """The kinds of file that there is a reader for."""
+
+    KERAS = "a .keras archive"
+    HDF5 = "HDF5"
+    PT2 = "an archive of torch.export"
+    TORCH = "a file of torch.save or TorchScript"
+    SAFETENSORS = "safetensors"
+    ONNX = "ONNX"
+
+
+@dataclass(frozen=True)
+class Given:
+    """A file: its path, all its bytes, what they are, and the archive if they are a zip."""
+
+    path: Path
+    data: bytes
+    kind: Kind
+    archive: zipfile.ZipFile | None = None
+
+    @property
+    def name(self) -> str:
+        """What errors and metadata call it."""
+        return self.path.name or os.fspath(self.path)
+
+
+def sniff(data: bytes, path: str | os.PathLike[str]) -> Given:
+    """The kind of these bytes, by their beginning or an archive's directory, and by the name for
+    ONNX and safetensors, which begin with nothing of their own.
+
+    Raises `ConversionError` for whatever has no reader.
+    """
+    path = Path(path)
+    if data.startswith(ZIP_START):
+        archive = _opened(data)
+        return Given(path, data, _kind_of_archive(archive), archive)
+    if data.startswith(HDF5_START):
+        return Given(path, data, Kind.HDF5)
+    if path.name.endswith(".onnx") or _begins_as_onnx(data):
+        return Given(path, data, Kind.ONNX)
+    if data.startswith(MAGIC):
+        raise ConversionError("a .gru file already: open it with grucore.load")
+    if data.startswith(LEGACY_START):
+        return Given(path, data, Kind.TORCH)
+    if path.name.endswith(".safetensors") or data[8:9] == b"{":
+        return Given(path, data, Kind.SAFETENSORS)
+    raise ConversionError(f"the file starts with {data[:8]!r}: expected {READABLE}")
+
+
+def _opened(data: bytes) -> zipfile.ZipFile:
+    try:
+        return open_archive(data)
+    except DAMAGED as error:
+        if isinstance(error, ConversionError):
+            raise
+        raise ConversionError(f"the zip archive is damaged: {error}") from None
+
+
+def _kind_of_archive(archive: zipfile.ZipFile) -> Kind:
+    names = archive.namelist()
+    if {"config.json", "metadata.json"} <= set(names):
+        return Kind.KERAS
+    program = ("/archive_format", "serialized_exported_program.json")
+    return Kind.PT2 if any(name.endswith(program) for name in names) else Kind.TORCH
+
+
+def _begins_as_onnx(data: bytes) -> bool:
+    """Whether a ModelProto may begin like this."""
+    begins = data[:1] == b"\x08" and data[1:2] < b"\x20" and data[2:3] in b"\x12\x1a\x22\x3a\x42"
+    return len(data) > 3 and begins
 
 
 def read_file(path: str | os.PathLike[str]) -> bytes:

@@ -11,9 +11,9 @@ sequence must do with 1e-4 of the scale.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field, replace
-from typing import TypeAlias
+from typing import NamedTuple
 
 import numpy as np
 
@@ -21,8 +21,10 @@ from grucore._core import ConversionError
 from grucore.fileformat import write
 from grucore.graph.graph import Graph, TestVector
 from grucore.graph.tensors import Array
+from grucore.proof.evidence import Evidence
 from grucore.proof.sensitivity import Rounding
-from grucore.proof.signals import LENGTHS, sequences, test_inputs
+from grucore.proof.signals import sequences, test_inputs
+from grucore.proof.states import check_from_states
 from grucore.runtime.loaded import Loaded
 from grucore.runtime.proof_record import Proof
 from grucore.runtime.run import run
@@ -30,16 +32,11 @@ from grucore.runtime.run import run
 __all__ = [
     "BOUND",
     "BOUND_FLOAT32",
-    "LENGTHS",
-    "Witness",
+    "Finished",
     "finish",
     "prove",
     "sequences",
 ]
-
-Witness: TypeAlias = Callable[..., tuple[Array, ...]]
-"""Gives the outputs of the source for one sequence: called with an array (T, features) for each
-input of the graph, float32 or int32. Float64 comes from a source that was run in float64."""
 
 BOUND = 2e-6
 BOUND_FLOAT32 = 1e-5
@@ -78,32 +75,31 @@ class _Trial:
     theirs: list[tuple[Array, ...]] = field(default_factory=list)
 
 
-def prove(
-    graph: Graph,
-    witness: Witness,
-    against: str,
-    *,
-    exact: Witness | None = None,
-    examples: Sequence[Array | tuple[Array, ...]] = (),
-    lengths: Sequence[int] = LENGTHS,
-) -> tuple[bytes, Proof]:
-    """The file of a graph, with proof and test vector in it, and the proof.
+class Finished(NamedTuple):
+    """A file that is ready, the graph in it, and the proof if there was one."""
 
-    ``exact``: a second witness, the source in float64. ``examples``: sequences (T, features), or a
-    tuple of these for several inputs, to compare on, besides generated ones of these ``lengths``
-    within [-4, 4]. Raises `ConversionError` if a difference is above the bound, or if rounding
-    moves the model so much that no comparison says anything.
+    data: bytes
+    graph: Graph
+    proof: Proof | None
+
+
+def prove(graph: Graph, evidence: Evidence) -> Finished:
+    """Compare a graph with its source; the file has the proof and a test vector in it.
+
+    The sequences are generated ones within [-4, 4] and the examples of the evidence. Raises
+    `ConversionError` if a difference is above the bound, or if rounding moves the model so much
+    that no comparison says anything.
     """
     model = Loaded(write(graph))
     trials: list[_Trial] = []
-    for example in (*sequences(graph, lengths), *examples):
-        xs = example if isinstance(example, tuple) else (example,)
+    for xs in (*sequences(graph, evidence.lengths), *evidence.examples):
         trial = _Trial(xs, run(model, xs))
-        trial.theirs = [each(*xs) for each in (witness, exact) if each is not None]
+        witnesses = (evidence.witness, evidence.exact)
+        trial.theirs = [witness(*xs) for witness in witnesses if witness is not None]
         trials.append(trial)
     found = list(_comparisons(graph, trials))
     frames = sum(len(trial.xs[0]) for trial in trials)
-    proof = _summary(against, found, frames)
+    proof = _summary(evidence.against, found, frames)
     if any(not each.difference <= each.bound for each in found):
         raise ConversionError(f"the converted model does not agree with its source: {proof}")
     longest = max(len(trial.xs[0]) for trial in trials)
@@ -120,22 +116,28 @@ def prove(
                 f"{moved:.2g} of its scale, expected at most {most:g}: "
                 "verify=False (--no-verify) converts without a proof"
             )
-    return finish(graph.with_metadata(proof=asdict(proof))), proof
+    check_from_states(graph, model, evidence, max(proof.bound, BOUND_FLOAT32))
+    return _finished(graph.with_metadata(proof=asdict(proof)), model, proof)
 
 
-def finish(graph: Graph) -> bytes:
-    """The file of a graph, with a test vector of the engine's own outputs.
+def finish(graph: Graph) -> Finished:
+    """The file of a graph with a test vector of the engine's own outputs, and no proof.
 
-    Without one if its outputs begin so late that the vector would be large.
+    Without a vector if its outputs begin so late that it would be large.
     """
+    return _finished(graph, Loaded(write(graph)), None)
+
+
+def _finished(graph: Graph, model: Loaded, proof: Proof | None) -> Finished:
     frames = TEST_FRAMES + max(graph.value(name).skip for name in graph.outputs)
-    if frames > MOST_TEST_FRAMES:
-        return write(replace(graph, test=None))
-    model = Loaded(write(graph))
-    if model.numerics == "muladd":
-        model = Loaded(write(graph), isa="scalar")  # fused on every machine
-    inputs = test_inputs(graph, frames)
-    return write(replace(graph, test=TestVector(inputs, run(model, inputs))))
+    test = None
+    if frames <= MOST_TEST_FRAMES:
+        if model.numerics == "muladd":
+            model = Loaded(bytes(model), isa="scalar")  # fused on every machine
+        inputs = test_inputs(graph, frames)
+        test = TestVector(inputs, run(model, inputs))
+    graph = replace(graph, test=test)
+    return Finished(write(graph), graph, proof)
 
 
 def _comparisons(graph: Graph, trials: Sequence[_Trial]) -> list[_Comparison]:

@@ -77,7 +77,7 @@ def quantize(
     chosen = {part: ladder[0] for part, ladder in ladders.items()}
     entry["weights"] = {str(part): str(choice) for part, choice in chosen.items()}
     entry["wider"] = {str(part): f"{chosen[part]}: {why}" for part, why in wider.items()}
-    return proof.finish(candidates.graph(chosen).with_metadata(quantization=entry))
+    return proof.finish(candidates.graph(chosen).with_metadata(quantization=entry)).data
 
 
 def _ladders(

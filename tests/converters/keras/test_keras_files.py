@@ -16,6 +16,7 @@ import pytest
 
 import grucore
 from grucore.converters.keras import convert as converter
+from models.readers import keras_source
 
 h5py = pytest.importorskip("h5py")
 
@@ -38,9 +39,7 @@ def test_golden(name: str) -> None:
     with np.load(GOLDEN / "expected.npz") as expected:
         key = name.partition(".")[0]
         x, y = expected[f"{key}.x"], expected[f"{key}.y"]
-    source = converter.read_source((GOLDEN / name).read_bytes(), name, config=FILES[name])
-    data, _ = converter.convert_source(source, verify=False)
-    model = grucore.load(data)
+    model = grucore.convert(GOLDEN / name, config=FILES[name], verify=False)
     assert np.abs(model.run(x) - y).max() < 2e-6
     assert model.metadata["source"]["framework"] == "keras"
 
@@ -96,7 +95,7 @@ def config_with(**changes: Any) -> bytes:
 
 
 def test_a_deflated_archive_is_read() -> None:
-    assert converter.read_source(archive(), "x.keras").version is not None
+    assert keras_source(archive(), "x.keras").version is not None
 
 
 @pytest.mark.parametrize(
@@ -118,7 +117,7 @@ def test_a_deflated_archive_is_read() -> None:
 )
 def test_hostile_archives(data: bytes, reason: str) -> None:
     with pytest.raises(ERROR, match=reason):
-        converter.graph_of_source(converter.read_source(data, "x.keras"))
+        converter.graph_of_source(keras_source(data, "x.keras"))
 
 
 def test_every_flipped_byte_is_refused_or_harmless() -> None:
@@ -128,7 +127,7 @@ def test_every_flipped_byte_is_refused_or_harmless() -> None:
         changed = bytearray(data)
         changed[place] ^= 1 << int(generator.integers(8))
         try:
-            converter.graph_of_source(converter.read_source(bytes(changed), "x.h5"))
+            converter.graph_of_source(keras_source(bytes(changed), "x.h5"))
         except ERROR:
             continue
 
@@ -138,4 +137,4 @@ def test_truncated_files_are_refused() -> None:
         data = (GOLDEN / name).read_bytes()
         for length in range(8, len(data) - 1, max(1, len(data) // 60)):
             with pytest.raises(ERROR):
-                converter.graph_of_source(converter.read_source(data[:length], name))
+                converter.graph_of_source(keras_source(data[:length], name))

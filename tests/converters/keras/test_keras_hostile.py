@@ -15,6 +15,7 @@ import pytest
 
 import grucore
 from grucore.converters.keras import convert as converter
+from models.readers import keras_source
 
 h5py = pytest.importorskip("h5py")
 
@@ -51,7 +52,7 @@ def archive(
 
 def refused(data: bytes, reason: str) -> None:
     with pytest.raises(ERROR, match=reason):
-        converter.graph_of_source(converter.read_source(data, "x.keras"))
+        converter.graph_of_source(keras_source(data, "x.keras"))
 
 
 def test_features_without_end() -> None:
@@ -95,7 +96,7 @@ def _doubling(depth: int) -> dict[str, Any]:
 
 
 def test_models_in_models_without_end() -> None:
-    converter.graph_of_source(converter.read_source(archive(_doubling(3)), "x.keras"))
+    converter.graph_of_source(keras_source(archive(_doubling(3)), "x.keras"))
     refused(archive(_doubling(25)), "calls more than 16384 layers")
 
 
@@ -185,7 +186,4 @@ def test_a_chain_of_layers_in_the_wrong_order_is_read() -> None:
     config = {"name": "m", "layers": parts[::-1], "input_layers": [["input", 0, 0]]}
     config["output_layers"] = [[before, 0, 0]]
     model = {"module": "keras", "class_name": "Functional", "config": config}
-    assert (
-        len(converter.graph_of_source(converter.read_source(archive(model), "x.keras")).nodes)
-        == 200
-    )
+    assert len(converter.graph_of_source(keras_source(archive(model), "x.keras")).nodes) == 200

@@ -17,7 +17,7 @@ from grucore import ConversionError
 from grucore.converters.keras import convert as converter
 from grucore.fileformat import write
 from grucore.graph.graph import Graph
-from models.readers import keras_graph
+from models.readers import keras_graph, keras_source
 
 h5py = pytest.importorskip("h5py")
 
@@ -51,18 +51,18 @@ def legacy_weights(name: str, *, version: bool = True) -> tuple[bytes, dict[str,
 @pytest.mark.parametrize("name", [*LEGACY, "keras3.h5"])
 def test_weights_alone_of_a_legacy_file(name: str) -> None:
     data, config = legacy_weights(name)
-    source = converter.read_source(data, "weights.h5", config=config)
+    source = keras_source(data, "weights.h5", config=config)
     graph = converter.graph_of_source(source)
     assert graph.metadata["source"]["container"] == "legacy weights .h5"
     assert content(graph) == content(golden(name))
     with pytest.raises(ConversionError, match="has weights but no config"):
-        converter.read_source(data, "weights.h5")
+        keras_source(data, "weights.h5")
 
 
 def test_the_version_of_weights_alone_may_be_in_the_config() -> None:
     data, config = legacy_weights("keras2_layout.h5", version=False)
     config["keras_version"] = "2.2.4"
-    source = converter.read_source(data, "weights.h5", config=json.dumps(config))
+    source = keras_source(data, "weights.h5", config=json.dumps(config))
     assert source.version == (2, 2, 4)
     assert content(converter.graph_of_source(source)) == content(golden("keras2_layout.h5"))
 
@@ -71,7 +71,7 @@ def test_weights_alone_of_other_layers_are_refused() -> None:
     data, _ = legacy_weights("keras2_layout.h5")
     _, config = legacy_weights("tf_keras_layout.h5")
     with pytest.raises(ConversionError, match="the file has no weights of GRU 'gru'"):
-        converter.graph_of_source(converter.read_source(data, "weights.h5", config=config))
+        converter.graph_of_source(keras_source(data, "weights.h5", config=config))
 
 
 def rearranged(name: str, change: Callable[[Any, Any], None]) -> bytes:
@@ -114,7 +114,7 @@ def twice(old: Any, new: Any) -> None:
 @pytest.mark.parametrize("change", [as_keras3, as_windows])
 def test_tf_keras_2_13(change: Callable[[Any, Any], None]) -> None:
     name = "tf_keras213_layout.keras"
-    moved = converter.graph_of_source(converter.read_source(rearranged(name, change), name))
+    moved = converter.graph_of_source(keras_source(rearranged(name, change), name))
     assert content(moved) == content(golden(name))
 
 
@@ -131,7 +131,7 @@ def test_tf_keras_2_13(change: Callable[[Any, Any], None]) -> None:
 def test_what_tf_keras_2_13_does_not_write(change: Callable[[Any, Any], None], reason: str) -> None:
     data = rearranged("tf_keras213_layout.keras", change)
     with pytest.raises(ConversionError, match=reason):
-        converter.read_source(data, "x.keras")
+        keras_source(data, "x.keras")
 
 
 def nested(config: dict[str, Any], layers: list[Any]) -> dict[str, Any]:
@@ -154,6 +154,6 @@ def test_a_model_inside_a_model_of_tf_keras_2_13() -> None:
         for member in source.namelist():
             found = json.dumps(config).encode() if member == "config.json" else source.read(member)
             archive.writestr(member, found)
-    graph = converter.graph_of_source(converter.read_source(target.getvalue(), name))
+    graph = converter.graph_of_source(keras_source(target.getvalue(), name))
     shapes = [node.layer for node in graph.nodes]
     assert shapes == [node.layer for node in golden(name).nodes]

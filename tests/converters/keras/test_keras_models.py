@@ -13,12 +13,13 @@ import numpy as np
 import pytest
 
 import grucore
-from grucore.converters.keras.convert import graph_of_source, read_model, read_source
+from grucore.converters.keras.convert import graph_of_source, read_model
 from grucore.converters.keras.read.source import Source
-from grucore.converters.keras.witness.witness import rebuilt_witness
+from grucore.converters.keras.witness.witness import rebuilt_evidence
 from grucore.fileformat import read, write
 from grucore.proof.proof import finish
 from models.keras_models import Case, keras, outputs_of, random_model
+from models.readers import keras_source
 
 pytestmark = [
     pytest.mark.oracle,
@@ -63,7 +64,7 @@ def saved(case: Case, folder: Path) -> Iterator[tuple[Path, str | None]]:
 def rebuilt(source: Source, model: grucore.Model, case: Case) -> tuple[np.ndarray, ...]:
     """What Keras's layers, made again of what was read, give for the first row of the batch."""
     rows = [array[0].reshape(len(array[0]), -1) for array in case.inputs]
-    return rebuilt_witness(source, read(bytes(model)))(*rows)
+    return rebuilt_evidence(source, read(bytes(model))).witness(*rows)
 
 
 @pytest.mark.parametrize("block", range(BLOCKS))
@@ -75,7 +76,7 @@ def test_random_models(block: int, tmp_path: Path, monkeypatch: pytest.MonkeyPat
         if block < FORMATS:
             live = grucore.from_keras(case.model)
         else:
-            live = grucore.load(finish(graph_of_source(read_model(case.model))))
+            live = grucore.load(finish(graph_of_source(read_model(case.model))).data)
         given = tuple(case.inputs) if len(case.inputs) > 1 else case.inputs[0]
         assert largest_difference(live.run(given), expected) < TOLERANCE, seed
         assert live.selftest().exact, seed
@@ -85,7 +86,7 @@ def test_random_models(block: int, tmp_path: Path, monkeypatch: pytest.MonkeyPat
         for place, (path, config) in enumerate(saved(case, tmp_path)):
             by_file = grucore.convert(path, config=config, verify=block == place)
             assert content(by_file) == content(live), (seed, path.name)
-        source = read_source((tmp_path / "model.keras").read_bytes(), "model.keras")
+        source = keras_source((tmp_path / "model.keras").read_bytes(), "model.keras")
         again = rebuilt(source, live, case)
         assert largest_difference(again, [part[0] for part in expected]) < TOLERANCE, seed
         keras.backend.clear_session(free_memory=False)

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -108,13 +109,13 @@ def test_a_decoder_of_one_step() -> None:
 def test_a_state_that_goes_elsewhere_fails_the_proof(monkeypatch: pytest.MonkeyPatch) -> None:
     model = decoder()
     randomize(model, np.random.default_rng(0))
-    convert = converter.live_witness
+    convert = converter.live_evidence
 
     def from_zeros(*given: Any) -> Any:
-        witness = convert(*given)
-        return lambda *xs, starts=None: witness(*xs)
+        found = convert(*given)
+        return replace(found, from_states=lambda _, xs: found.witness(*xs))
 
-    monkeypatch.setattr(converter, "live_witness", from_zeros)
+    monkeypatch.setattr(converter, "live_evidence", from_zeros)
     with pytest.raises(grucore.ConversionError, match="from a state that is given"):
         grucore.from_keras(model)
 

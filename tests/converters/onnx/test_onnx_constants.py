@@ -11,7 +11,8 @@ import pytest
 
 import grucore
 from grucore.converters.onnx.convert import read
-from grucore.converters.onnx.witness import witness_of
+from grucore.converters.onnx.witness import evidence_of
+from grucore.proof.signals import LENGTHS
 from models.onnx_models import Maker, answer, gru, random_case
 from oracle.oracles import oracle
 
@@ -95,7 +96,7 @@ def test_probabilities_far_below_one_are_proved_in_float64(shift: float) -> None
     proto = model(normalized, head="Sigmoid", shift=shift)
     found = grucore.from_onnx(proto)  # onnxruntime alone is off by more than any bound
     x = np.random.default_rng(1).standard_normal((50, FEATURES)).astype(np.float32)
-    _, _, exact = witness_of(read(proto))
+    exact = evidence_of(read(proto), LENGTHS).exact
     assert exact is not None
     (wanted,) = exact(x)
     assert np.abs(found.run(x) - wanted).max() < 2e-6 * np.abs(wanted).max()
@@ -104,7 +105,8 @@ def test_probabilities_far_below_one_are_proved_in_float64(shift: float) -> None
 def test_the_evaluator_knows_every_attribute_of_a_gru() -> None:
     for seed in range(25):
         reading = read(random_case(seed).model)
-        by_onnxruntime, _, exact = witness_of(reading)
+        found = evidence_of(reading, LENGTHS)
+        by_onnxruntime, exact = found.witness, found.exact
         assert exact is not None
         inputs = [reading.graph.value(name) for name in reading.graph.inputs]
         rng = np.random.default_rng(seed)

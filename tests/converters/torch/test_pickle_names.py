@@ -13,7 +13,9 @@ import pytest
 
 import grucore
 from converters.torch.pickles import Call, nothing_runs, zipped
+from grucore.converters.source import LEGACY_START
 from grucore.converters.torch.read import checkpoint as torch_pickle
+from models.readers import checkpoint_in
 
 GOLDEN = Path(__file__).parents[2] / "golden" / "torch"
 
@@ -44,7 +46,7 @@ def test_calls_stay_inert(name: str, protocol: int) -> None:
     content = pickle.dumps({"call": INERT[name], "more": [INERT[name]]}, protocol)
     data = zipped(content)
     with nothing_runs():
-        found = torch_pickle.load_checkpoint(data)
+        found = checkpoint_in(data)
     assert repr(found["call"]).startswith("<")
     assert isinstance(found["call"], torch_pickle.Inert)
 
@@ -59,7 +61,7 @@ def test_functions_of_the_library_are_refused_even_where_they_are_dropped(
     dropped = call[:-1] + b"0" + ordinary[start:]  # POP in place of STOP
     for content in (pickle.dumps({"call": CALLS[name]}, protocol), dropped):
         with pytest.raises(grucore.ConversionError, match=f"names '.*{name}'"), nothing_runs():
-            torch_pickle.load_checkpoint(zipped(content))
+            checkpoint_in(zipped(content))
 
 
 def test_lost_memory_is_not_damage(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -71,7 +73,7 @@ def test_lost_memory_is_not_damage(monkeypatch: pytest.MonkeyPatch) -> None:
         grucore.convert(GOLDEN / "gru.pt")
 
 
-T = torch_pickle.LEGACY_START
+T = LEGACY_START
 
 
 def test_a_call_in_a_legacy_file_stays_inert() -> None:
@@ -79,10 +81,10 @@ def test_a_call_in_a_legacy_file_stays_inert() -> None:
     call = pickle.dumps(INERT["getattr"], 2)
     data = T + b"." + b"".join(plain) + call + pickle.dumps([], 2)
     with nothing_runs():
-        found = torch_pickle.load_checkpoint(data)
+        found = checkpoint_in(data)
     assert isinstance(found, torch_pickle.Inert)
     with pytest.raises(grucore.ConversionError, match="of protocol <"), nothing_runs():
-        torch_pickle.load_checkpoint(T + b"." + call * 4)
+        checkpoint_in(T + b"." + call * 4)
     system = T + b"." + b"".join(plain) + pickle.dumps(CALLS["posix.system"], 2)
     with pytest.raises(grucore.ConversionError, match=r"posix\.system"), nothing_runs():
-        torch_pickle.load_checkpoint(system)
+        checkpoint_in(system)

@@ -12,9 +12,9 @@ import numpy as np
 import pytest
 
 import grucore
-from grucore.converters.torch.sources.live_layer import from_module
 from grucore.graph import gates
 from grucore.proof.proof import BOUND
+from models.readers import torch_object
 from models.torch_models import gru, net, quantized, run
 from oracle.oracles import oracle
 
@@ -63,14 +63,14 @@ def test_other_precisions(dtype: str, x: np.ndarray) -> None:
 
 
 def test_example_inputs_take_part_in_the_proof(x: np.ndarray) -> None:
-    plain = from_module(gru())[1].frames
-    assert from_module(gru(), example_inputs=torch.from_numpy(x))[1].frames == plain + 60
+    plain = torch_object(gru()).proof.frames
+    assert torch_object(gru(), example_inputs=torch.from_numpy(x)).proof.frames == plain + 60
     turned = torch.from_numpy(x).transpose(0, 1)
-    assert from_module(nn.GRU(3, 4), example_inputs=turned)[1].frames == plain + 60
-    assert from_module(nn.GRUCell(3, 4), example_inputs=x[0])[1].frames == plain + 30
-    assert from_module(gru().state_dict(), example_inputs=x[0])[1].frames == plain + 30
+    assert torch_object(nn.GRU(3, 4), example_inputs=turned).proof.frames == plain + 60
+    assert torch_object(nn.GRUCell(3, 4), example_inputs=x[0]).proof.frames == plain + 30
+    assert torch_object(gru().state_dict(), example_inputs=x[0]).proof.frames == plain + 30
     with pytest.raises(ValueError, match="two or three axes"):
-        from_module(gru(), example_inputs=np.zeros(3))
+        torch_object(gru(), example_inputs=np.zeros(3))
 
 
 @pytest.mark.parametrize("kind", ["parametrized", "legacy"])

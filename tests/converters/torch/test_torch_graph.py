@@ -9,8 +9,7 @@ import numpy as np
 import pytest
 
 import grucore
-from grucore.converters.torch.sources.exported import convert_pt2
-from grucore.converters.torch.sources.live_layer import from_module
+from models.readers import program_in, torch_object
 from models.torch_made import X, close, gru, made, model, source
 from models.torch_wholes import exported
 from oracle.oracles import oracle
@@ -138,7 +137,7 @@ def test_trap_19_other_recurrent_layers_are_named(kind: Any, what: str) -> None:
     with pytest.raises(ERROR, match=rf"in module 'inner' .*: {what}, expected a GRU"):
         model(module)
     with pytest.raises(ERROR, match=what):
-        convert_pt2(exported(module, X), "m.pt2")
+        program_in(exported(module, X))
 
 
 def test_trap_20_tied_and_transposed_weights() -> None:
@@ -149,7 +148,7 @@ def test_trap_20_tied_and_transposed_weights() -> None:
     ids = torch.arange(18).reshape(2, 9) % 7
     expected = tied(ids)
     assert close(model(tied, ids).run(ids.numpy()), expected)
-    saved, _ = convert_pt2(exported(tied, ids), "m.pt2")
+    saved = program_in(exported(tied, ids)).data
     assert close(grucore.load(saved).run(ids.numpy()), expected)
 
 
@@ -215,8 +214,8 @@ def test_several_inputs_and_outputs_keep_their_order() -> None:
 
 def test_modules_stay_as_they_were_and_are_proved_on_the_examples() -> None:
     module = made(lambda m, x: m.drop(m.gru(x)[0]), gru=gru(), drop=nn.Dropout(0.5)).train()
-    plain = from_module(module, example_inputs=X)[1]
-    more = from_module(module, example_inputs=torch.cat([X, X]))[1]
+    plain = torch_object(module, example_inputs=X).proof
+    more = torch_object(module, example_inputs=torch.cat([X, X])).proof
     assert module.training
     assert more.frames - plain.frames == 18
 

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 import grucore
-from grucore.converters.torch.sources.exported import convert_pt2
+from models.readers import program_in
 from models.torch_wholes import exported
 from oracle.oracles import oracle
 
@@ -123,6 +123,6 @@ def test_operation(name: str) -> None:
     module = After({**FRAMES, **WHOLE}[name]).eval()
     expected = module(X).detach().numpy()
     scale = max(1.0, np.abs(expected).max())
-    saved, _ = convert_pt2(exported(module, X), "m.pt2")
+    saved = program_in(exported(module, X)).data
     for model in (grucore.from_torch(module, example_inputs=X), grucore.load(saved)):
         assert np.abs(model.run(X.numpy()) - expected).max() < BOUND * scale

@@ -18,12 +18,13 @@ import pytest
 import grucore
 from converters.torch.pickles import archive, zipped
 from grucore.converters import convert as files
-from grucore.converters.source import read_file
-from grucore.converters.torch.read import checkpoint as torch_pickle
+from grucore.converters.source import LEGACY_START, ZIP_START, read_file
+from grucore.converters.torch import convert as torch_convert
 from grucore.converters.torch.sources import state_dict
-from grucore.converters.torch.witness import witness as torch_witness
 from grucore.fileformat import read
+from grucore.proof.evidence import Evidence
 from grucore.reference import run as reference
+from models.readers import checkpoint_in
 
 GOLDEN = Path(__file__).parents[2] / "golden" / "torch"
 NET = "gru > last > linear > relu > linear"
@@ -54,7 +55,7 @@ def test_there_are_golden_files() -> None:
 @pytest.mark.parametrize("name", GOOD)
 def test_golden(name: str) -> None:
     path = GOLDEN / f"{name}.pt"
-    data, proof = files.convert_path(path, architecture=ARCHITECTURES.get(name))
+    data, _, proof = files.convert_path(path, architecture=ARCHITECTURES.get(name))
     assert proof is not None
     assert "float64 reference" in proof.against
     x, y = expected()[f"{name}.x"], expected()[f"{name}.y"]
@@ -82,11 +83,11 @@ def test_refused_by_name(name: str, reason: str) -> None:
 def test_reading_does_not_import_torch() -> None:
     before = set(sys.modules)
     read_file(GOLDEN / "gru.pt")
-    torch_pickle.load_checkpoint((GOLDEN / "gru.pt").read_bytes())
+    checkpoint_in((GOLDEN / "gru.pt").read_bytes())
     assert not {name for name in set(sys.modules) - before if name.startswith("torch")}
 
 
-T = torch_pickle.LEGACY_START
+T = LEGACY_START
 
 
 def tensor(
@@ -119,14 +120,14 @@ SIX = np.arange(6, dtype="<f4").tobytes()
 
 def test_a_tensor_by_hand_and_a_big_endian_one() -> None:
     grid = np.arange(6, dtype=np.float32).reshape(2, 3)
-    found = torch_pickle.load_checkpoint(checkpoint(tensor(), SIX))
+    found = checkpoint_in(checkpoint(tensor(), SIX))
     assert np.array_equal(found["w"], grid)
     swapped = np.arange(6, dtype=">f4").tobytes()
-    found = torch_pickle.load_checkpoint(checkpoint(tensor(), swapped, b"big"))
+    found = checkpoint_in(checkpoint(tensor(), swapped, b"big"))
     assert np.array_equal(found["w"], grid)
     assert found["w"].dtype == np.float32
     turned = tensor(shape=(3, 2), strides=(1, 3))
-    assert np.array_equal(torch_pickle.load_checkpoint(checkpoint(turned, SIX))["w"], grid.T)
+    assert np.array_equal(checkpoint_in(checkpoint(turned, SIX))["w"], grid.T)
 
 
 HUGE = 1 << 62
@@ -191,7 +192,7 @@ def test_hostile_checkpoints_are_refused_by_name(name: str, tmp_path: Path) -> N
 
 
 def test_storages_that_numpy_lacks_matter_only_when_used() -> None:
-    found = torch_pickle.load_checkpoint(checkpoint(tensor(kind="ComplexFloatStorage"), SIX))
+    found = checkpoint_in(checkpoint(tensor(kind="ComplexFloatStorage"), SIX))
     assert repr(found["w"]) == "<torch.ComplexFloatStorage>"
 
 
@@ -201,7 +202,7 @@ def test_damaged_entries_are_never_loaded() -> None:
         info = next(i for i in file.infolist() if i.filename.endswith("data/0"))
     data[info.header_offset + 200] ^= 1
     with pytest.raises(grucore.ConversionError, match="archive is damaged: Bad CRC-32"):
-        torch_pickle.load_checkpoint(bytes(data))
+        checkpoint_in(bytes(data))
 
 
 def test_truncated_and_flipped_files_raise_conversion_errors_only(
@@ -210,15 +211,15 @@ def test_truncated_and_flipped_files_raise_conversion_errors_only(
     for name in ("gru", "legacy"):
         whole = (GOLDEN / f"{name}.pt").read_bytes()
         for length in range(4, len(whole), 7):
-            if not whole[:length].startswith((files.ZIP_START, T)):
+            if not whole[:length].startswith((ZIP_START, LEGACY_START)):
                 continue
             with pytest.raises(grucore.ConversionError):
-                torch_pickle.load_checkpoint(whole[:length])
+                checkpoint_in(whole[:length])
         for place in rng.integers(0, len(whole), 600):
             damaged = bytearray(whole)
             damaged[place] ^= 1 << rng.integers(8)
             with contextlib.suppress(grucore.ConversionError):
-                torch_pickle.load_checkpoint(bytes(damaged))
+                checkpoint_in(bytes(damaged))
 
 
 def test_two_entries_of_one_name() -> None:
@@ -228,21 +229,21 @@ def test_two_entries_of_one_name() -> None:
         with pytest.warns(UserWarning, match="Duplicate name"):
             file.writestr("a/data.pkl", b"N.")
     with pytest.raises(grucore.ConversionError, match=r"two entries 'a/data.pkl'"):
-        torch_pickle.load_checkpoint(buffer.getvalue())
+        checkpoint_in(buffer.getvalue())
 
 
 def test_deep_and_shared_containers_end() -> None:
     deep = b"\x80\x02" + b"]" * 50_000 + b"a" * 49_999 + b"."
-    assert isinstance(torch_pickle.load_checkpoint(zipped(deep)), list)
+    assert isinstance(checkpoint_in(zipped(deep)), list)
     key = b"\x80\x02}" + b"(" * 50_000 + b"t" * 50_000 + b"K\x01s."
-    assert len(torch_pickle.load_checkpoint(zipped(key))) == 1
+    assert len(checkpoint_in(zipped(key))) == 1
     double = b"\x80\x02]q\x00" + b"".join(
         b"]q" + bytes([i]) + b"h" + bytes([i - 1]) + b"ah" + bytes([i - 1]) + b"a"
         for i in range(1, 60)
     )
-    assert isinstance(torch_pickle.load_checkpoint(zipped(double + b".")), list)
+    assert isinstance(checkpoint_in(zipped(double + b".")), list)
     with pytest.raises(grucore.ConversionError, match="no state dict"):
-        files._only_state_dict(torch_pickle.load_checkpoint(zipped(double + b".")))
+        torch_convert._only_state_dict(checkpoint_in(zipped(double + b".")))
 
 
 @pytest.mark.parametrize("data", [b"", b"GGUF", b"\x89HDF"])
@@ -257,7 +258,7 @@ def test_files_of_other_kinds(data: bytes, tmp_path: Path) -> None:
 
 def test_gru_files_folders_and_pipes(tmp_path: Path) -> None:
     path = tmp_path / "model.gru"
-    data, _ = files.convert_path(GOLDEN / "gru.pt", verify=False)
+    data = files.convert_path(GOLDEN / "gru.pt", verify=False).data
     path.write_bytes(data)
     with pytest.raises(grucore.ConversionError, match=r"open it with grucore\.load"):
         files.convert_path(path)
@@ -272,7 +273,7 @@ def test_gru_files_folders_and_pipes(tmp_path: Path) -> None:
 
 
 def test_without_verify_there_is_a_test_vector_but_no_proof() -> None:
-    data, proof = files.convert_path(GOLDEN / "gru.pt", verify=False)
+    data, _, proof = files.convert_path(GOLDEN / "gru.pt", verify=False)
     assert proof is None
     graph = read(data)
     assert graph.test is not None
@@ -281,13 +282,12 @@ def test_without_verify_there_is_a_test_vector_but_no_proof() -> None:
 
 
 def test_a_wrong_model_fails_its_proof(monkeypatch: pytest.MonkeyPatch) -> None:
-    def twisted(*_: object) -> torch_witness.Witnesses:
+    def twisted(*_: object, **__: object) -> Evidence:
         def run(x: np.ndarray) -> tuple[np.ndarray, ...]:
             return (np.full((len(x), 4), 0.5, np.float32),)
 
-        return torch_witness.Witnesses(run, None, "a twin that is wrong")
+        return Evidence(run, "a twin that is wrong")
 
-    monkeypatch.setattr(state_dict, "witness_of", twisted)
+    monkeypatch.setattr(state_dict, "program_evidence", twisted)
     with pytest.raises(grucore.ConversionError, match="does not agree with its source"):
         files.convert_path(GOLDEN / "gru.pt")
-    assert state_dict.witness_of is twisted

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 import grucore
-from grucore.converters.torch.sources.exported import convert_pt2
+from models.readers import program_in
 from models.torch_made import X, close, gru, made, model
 from models.torch_wholes import exported
 from oracle.oracles import oracle
@@ -178,13 +178,13 @@ def test_a_file_of_one_length_leaves_doubts_that_are_refused(
     forward: Callable[..., Any], why: str
 ) -> None:
     with pytest.raises(ERROR, match=rf"{why}.*export it again with more frames"):
-        convert_pt2(exported(made(forward, gru=gru()), X), "m.pt2")
+        program_in(exported(made(forward, gru=gru()), X))
 
 
 def test_a_file_with_one_frame_is_refused() -> None:
     module = made(lambda m, x: m.gru(x)[0], gru=gru())
     with pytest.raises(ERROR, match="one frame, so time cannot be told"):
-        convert_pt2(exported(module, X[:, :1]), "m.pt2")
+        program_in(exported(module, X[:, :1]))
 
 
 def flat(m: Any, x: torch.Tensor) -> torch.Tensor:
@@ -196,11 +196,11 @@ def flat(m: Any, x: torch.Tensor) -> torch.Tensor:
 def test_a_file_whose_batch_may_vary() -> None:
     module = made(flat, gru=gru(), head=nn.Linear(4, 2))
     sizes = ({0: torch.export.Dim("batch", min=1, max=64)},)
-    data, _ = convert_pt2(exported(module, X, dynamic_shapes=(sizes,)), "m.pt2")
+    data = program_in(exported(module, X, dynamic_shapes=(sizes,))).data
     assert close(grucore.load(data).run(X.numpy()), module(X))
 
 
 def test_a_decomposed_file_is_refused_with_advice() -> None:
     module = made(lambda m, x: m.gru(x)[0], gru=gru())
     with pytest.raises(ERROR, match=r"export without run_decompositions\(\)"):
-        convert_pt2(exported(module, X, decomposed=True), "m.pt2")
+        program_in(exported(module, X, decomposed=True))

@@ -7,8 +7,7 @@ import numpy as np
 import pytest
 
 import grucore
-from grucore.converters.torch.sources.exported import convert_pt2
-from grucore.converters.torch.sources.live_layer import from_module
+from models.readers import program_in, torch_object
 from models.torch_wholes import Whole, exported, tensors
 from oracle.oracles import oracle
 
@@ -46,13 +45,13 @@ def agree(data: bytes, module: Whole, seed: int) -> float:
 @pytest.mark.parametrize("seed", range(SEEDS))
 def test_random_models(seed: int) -> None:
     module = Whole(seed)
-    data, proof = from_module(module, example_inputs=module.example())
+    data, _, proof = torch_object(module, example_inputs=module.example())
     assert proof.largest_difference <= proof.bound
     assert agree(data, module, seed) < BOUND
     if seed % 8 == 0:
         twin = grucore.load(data).quantize("int8")
         assert agree(bytes(twin), module, seed) < TWIN_BOUND
-    saved, proof = convert_pt2(exported(module, module.example()), "model.pt2")
+    saved, _, proof = program_in(exported(module, module.example()))
     assert proof is not None
     assert proof.largest_difference <= proof.bound
     # The graph in the file and the live one are the same model, to the bit.

@@ -15,39 +15,27 @@ from typing import Any
 
 from grucore._core import ConversionError
 from grucore.converters.containers.budget import Budget
-from grucore.converters.containers.hdf5.file import HDF5_START, open_hdf5
-from grucore.converters.containers.zip import DAMAGED, checked_entries, open_archive, read_entry
+from grucore.converters.containers.hdf5.file import open_hdf5
+from grucore.converters.containers.zip import DAMAGED, checked_entries, read_entry
+from grucore.converters.conversion import Conversion
 from grucore.converters.keras.graph import check_kinds, graph_of
 from grucore.converters.keras.read.config import Layer, parse_json, parse_model
-from grucore.converters.keras.read.inputs import input_ports
 from grucore.converters.keras.read.names import from_layer_groups, from_tree
 from grucore.converters.keras.read.source import Source
 from grucore.converters.keras.read.weights import Hdf5Tree
-from grucore.converters.keras.witness.states import check_states
-from grucore.converters.keras.witness.witness import (
-    live_witness,
-    rebuilt_witness,
-    reference_witness,
-    states_of,
-)
+from grucore.converters.keras.witness.witness import live_evidence, rebuilt_evidence
+from grucore.converters.source import Given, Kind, read_file
 from grucore.graph.graph import Graph
-from grucore.proof.proof import LENGTHS, Witness, finish, prove
-from grucore.runtime.proof_record import Proof
-from grucore.version import __version__
 
-__all__ = ["convert_source", "from_model", "is_keras", "read_source"]
+__all__ = ["graph_of_source", "of_file", "of_model", "read_model", "read_source"]
 
 MAX_TEXT = 1 << 24
-ARCHIVE = ("config.json", "metadata.json")
 WEIGHTS = "model.weights.h5"
 
 
 def graph_of_source(source: Source) -> Graph:
     """The graph, whose metadata says where it comes from."""
-    metadata = {
-        "producer": f"grucore {__version__}",
-        "source": {"axes": "(batch, time, features)", **source.entries},
-    }
+    metadata = {"source": {"axes": "(batch, time, features)", **source.entries}}
     try:
         return graph_of(source.model, source.weights, source.version, metadata)
     except ConversionError:
@@ -57,49 +45,47 @@ def graph_of_source(source: Source) -> Graph:
         raise ConversionError(f"the config does not fit together: {error!r}") from error
 
 
-def is_keras(data: bytes) -> bool:
-    """Whether the bytes are HDF5, or a zip archive with Keras's config in it."""
-    if data.startswith(HDF5_START):
-        return True
-    if not data.startswith(b"PK\x03\x04"):
-        return False
-    try:
-        with open_archive(data) as archive:
-            return set(ARCHIVE) <= set(archive.namelist())
-    except DAMAGED:
-        return False
+def of_file(given: Given, config: Any = None) -> Conversion:
+    """The conversion of a `.keras` or an HDF5 file; ``config`` goes with weights alone."""
+    source = read_source(given, config)
+    graph = graph_of_source(source)
+    return Conversion(graph, lambda: rebuilt_evidence(source, graph))
 
 
-def read_source(data: bytes, name: str, *, config: Any = None) -> Source:
-    """What a file holds; raises `ConversionError` for whatever cannot be read."""
-    source = {"framework": "keras", "file": name}
-    if data.startswith(HDF5_START):
-        return _read_hdf5(data, config, source)
+def of_model(model: Any) -> Conversion:
+    """The conversion of a live keras.Model, which is its own witness."""
+    source = read_model(model)
+    graph = graph_of_source(source)
+    return Conversion(graph, lambda: live_evidence(model, source, graph))
+
+
+def read_source(given: Given, config: Any = None) -> Source:
+    """The layers and weights in a file; raises `ConversionError` for whatever cannot be read."""
+    source = {"framework": "keras", "file": given.name}
+    if given.kind is Kind.HDF5:
+        return _read_hdf5(given.data, config, source)
     if config is not None:
         raise ConversionError("the file has a config of its own: config= is for .weights.h5")
-    return _read_archive(data, source)
+    return _read_archive(given, source)
 
 
-def _read_archive(data: bytes, source: dict[str, Any]) -> Source:
-    budget = Budget(len(data))
+def _read_archive(given: Given, source: dict[str, Any]) -> Source:
+    archive = given.archive
+    assert archive is not None  # which is how its kind was told
+    budget = Budget(len(given.data))
     try:
-        with open_archive(data) as archive:
-            entries = checked_entries(archive, len(data))
-            if "config.json" not in entries:
-                raise ConversionError("the archive has no config.json")
-            config = parse_json(read_entry(archive, entries["config.json"], budget, MAX_TEXT))
-            about: dict[str, Any] = {}
-            if "metadata.json" in entries:
-                about = parse_json(read_entry(archive, entries["metadata.json"], budget, MAX_TEXT))
-            if "model.weights.npz" in entries:
-                raise ConversionError(
-                    "model.weights.npz holds pickled Python objects, which are never loaded: save "
-                    "the model with weights in HDF5, as Keras does by itself"
-                )
-            if WEIGHTS not in entries:
-                known = ", ".join(entries)[:200]
-                raise ConversionError(f"the archive has no {WEIGHTS}, but {known}")
-            content = read_entry(archive, entries[WEIGHTS], budget)
+        entries = checked_entries(archive, len(given.data))
+        config = parse_json(read_entry(archive, entries["config.json"], budget, MAX_TEXT))
+        about = parse_json(read_entry(archive, entries["metadata.json"], budget, MAX_TEXT))
+        if "model.weights.npz" in entries:
+            raise ConversionError(
+                "model.weights.npz holds pickled Python objects, which are never loaded: save "
+                "the model with weights in HDF5, as Keras does by itself"
+            )
+        if WEIGHTS not in entries:
+            known = ", ".join(entries)[:200]
+            raise ConversionError(f"the archive has no {WEIGHTS}, but {known}")
+        content = read_entry(archive, entries[WEIGHTS], budget)
     except ConversionError:
         raise
     except DAMAGED as error:
@@ -153,9 +139,7 @@ def _config(given: Any) -> dict[str, Any]:
         return parse_json(json.dumps(dict(given)))
     if isinstance(given, str) and given.lstrip().startswith("{"):
         return parse_json(given)
-    from grucore.converters.source import read_file as read_bytes
-
-    return parse_json(read_bytes(given))
+    return parse_json(read_file(given))
 
 
 def _version(text: Any) -> tuple[tuple[int, ...] | None, str | None]:
@@ -164,54 +148,6 @@ def _version(text: Any) -> tuple[tuple[int, ...] | None, str | None]:
     if found is None:
         return None, None
     return tuple(int(part) for part in found.group().split(".")), str(text)
-
-
-def convert_source(source: Source, *, verify: bool = True) -> tuple[bytes, Proof | None]:
-    """The `.gru` bytes, and the proof against Keras's own layers or the reference."""
-    graph = graph_of_source(source)
-    if not verify:
-        return finish(graph), None
-    try:
-        import keras
-    except ImportError:
-        against = "the float64 reference (keras is not installed)"
-        return _proved(graph, reference_witness(graph), against, _lengths(graph))
-    witness = rebuilt_witness(source, graph)
-    against = f"the layers of keras {keras.__version__} ({keras.backend.backend()})"
-    return _proved(graph, witness, against, _lengths(graph))
-
-
-def _proved(
-    graph: Graph, witness: Witness, against: str, lengths: list[int]
-) -> tuple[bytes, Proof]:
-    data, proof = prove(graph, witness, against, lengths=lengths)
-    if states := states_of(graph):
-        check_states(data, proof, states, witness, lengths[0] if len(lengths) == 1 else None)
-    return data, proof
-
-
-def _lengths(graph: Graph) -> list[int]:
-    """Lengths at which every layer has a frame to work on: Keras refuses shorter ones."""
-    frames = graph.metadata["source"].get("frames")
-    if frames is not None:  # of no other length does the graph say what Keras computes
-        return [frames]
-    shortest = 1 + max(value.skip for value in graph.values)
-    return sorted({max(length, shortest) for length in LENGTHS})
-
-
-def from_model(model: Any) -> tuple[bytes, Proof]:
-    """The `.gru` bytes of a live keras.Model, and the proof against the model itself."""
-    source = read_model(model)
-    graph = graph_of_source(source)
-    keras = sys.modules["keras"]
-    kind = type(model).__name__
-    against = f"{kind} of keras {keras.__version__} ({keras.backend.backend()})"
-    ports = [port for port in input_ports(source.model) if port.name not in states_of(graph)]
-    steps = {port.shape[0] for port in ports} - {None}
-    lengths = _lengths(graph) if not steps else [step for step in steps if step is not None]
-    if len(steps) > 1:
-        raise ConversionError(f"the model's inputs have {sorted(lengths)} frames, expected one")
-    return _proved(graph, live_witness(model, source, graph), against, lengths)
 
 
 def read_model(model: Any) -> Source:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""ONNX files and protos: what they hold, which axis is which, the graph, the proof.
+"""ONNX files and protos: what they hold, which axis is which, the graph.
 
 A file does not say which axis of an input is batch, time or features. Every assignment is tried:
 those that some operator contradicts (a GRU wants time where it wants it) fall away, and if the
@@ -17,6 +17,7 @@ import numpy as np
 
 from grucore._core import ConversionError
 from grucore.converters.build.folding import fold
+from grucore.converters.conversion import Conversion, ambiguous
 from grucore.converters.onnx.carried import feedback_of
 from grucore.converters.onnx.evaluate import Budget, folded
 from grucore.converters.onnx.patterns import fuse
@@ -26,18 +27,12 @@ from grucore.converters.onnx.reading import Layouts, Reading
 from grucore.converters.onnx.state.axes import Axes, Axis, Data, Operand, Purpose
 from grucore.converters.onnx.state.context import Work
 from grucore.converters.onnx.walk import Undecided, check_operators, walk
+from grucore.converters.onnx.witness import evidence_of
+from grucore.converters.source import Given
 from grucore.graph.layers import Conv1d, Direction, Flip, Gru, Pool, Take
-from grucore.proof.proof import finish, prove
-from grucore.runtime.proof_record import Proof
-from grucore.version import __version__
+from grucore.proof.signals import LENGTHS
 
-__all__ = [
-    "convert_source",
-    "is_onnx",
-    "read",
-    "read_bytes",
-    "read_proto",
-]
+__all__ = ["of_file", "of_proto", "read"]
 
 MAX_TRIALS = 512
 LEAST_LONGEST = 1009  # frames of the longest sequence of a proof
@@ -60,42 +55,25 @@ MOVING = {
 PURPOSES = {("GRU", 5): Purpose.STATE, ("GRU", 4): Purpose.LENGTHS, (CELL, 1): Purpose.STATE}
 
 
-def is_onnx(data: bytes, name: str) -> bool:
-    """Whether these bytes are to be read as ONNX: by extension, or as a ModelProto begins."""
-    begins = data[:1] == b"\x08" and data[1:2] < b"\x20" and data[2:3] in b"\x12\x1a\x22\x3a\x42"
-    return name.endswith(".onnx") or (len(data) > 3 and begins)
+def of_file(given: Given, *, pytorch_lbr_fix: bool = False) -> Conversion:
+    """The conversion of an ONNX file; numbers that it keeps elsewhere lie in its folder."""
+    model, folder, about = parse(given.data), given.path.parent, {"file": given.name}
+    return _conversion(read(model, folder, pytorch_lbr_fix=pytorch_lbr_fix, about=about))
 
 
-def read_bytes(data: bytes, path: Path, *, pytorch_lbr_fix: bool = False) -> Reading:
-    """Read the bytes of the file at ``path``."""
-    about = {"file": path.name}
-    return read(parse(data), path.parent, pytorch_lbr_fix=pytorch_lbr_fix, about=about)
-
-
-def read_proto(
-    model: Any, *, verify: bool = True, pytorch_lbr_fix: bool = False
-) -> tuple[bytes, Proof | None]:
-    """The `.gru` bytes of an ``onnx.ModelProto``, and the proof."""
+def of_proto(model: Any, *, pytorch_lbr_fix: bool = False) -> Conversion:
+    """The conversion of an ``onnx.ModelProto`` that has its numbers in it."""
     if not hasattr(model, "graph") or not hasattr(model, "opset_import"):
         raise TypeError(f"expected a path or an onnx.ModelProto, not {type(model).__name__}")
-    return convert_source(read(model, pytorch_lbr_fix=pytorch_lbr_fix), verify=verify)
+    return _conversion(read(model, pytorch_lbr_fix=pytorch_lbr_fix))
 
 
-def convert_source(reading: Reading, *, verify: bool = True) -> tuple[bytes, Proof | None]:
-    """The `.gru` bytes of what was read, proved against onnxruntime or the reference."""
-    from grucore.converters.onnx.witness import witness_of
-
-    if not verify:
-        return finish(reading.graph), None
-    witness, against, exact = witness_of(reading)
-    lengths = _lengths(reading)
-    return prove(reading.graph, witness, against, exact=exact, lengths=lengths)
+def _conversion(reading: Reading) -> Conversion:
+    return Conversion(reading.graph, lambda: evidence_of(reading, _lengths(reading)))
 
 
 def _lengths(reading: Reading) -> tuple[int, ...]:
     """The frames of the proof's sequences: one is longer than any number in the file says."""
-    from grucore.proof.proof import LENGTHS
-
     if reading.frames is not None and not reading.steps:
         return (reading.frames * (CALLS if reading.in_chunks else 1),)
     # Shorter than its windows, onnxruntime refuses a sequence.
@@ -131,9 +109,8 @@ def read(
     first = found[0]
     for other in found[1:]:
         if _signature(other) != _signature(first):
-            texts = sorted({_layouts_text(fused, first[2]), _layouts_text(fused, other[2])})
-            raise ConversionError(
-                f"the axes of the inputs have more than one reading: {' or '.join(texts)}"
+            raise ambiguous(
+                sorted({_layouts_text(fused, first[2]), _layouts_text(fused, other[2])})
             )
     return _finished(source, first, about or {})
 
@@ -348,6 +325,5 @@ def _finished(
         entries["unused_inputs"] = unused
     if work.frames is not None and not steps:
         entries["frames"] = f"the file fixes {work.frames}: the model takes any number"
-    metadata = {"producer": f"grucore {__version__}", "source": entries}
-    graph = builder.finish(outputs, metadata)
+    graph = builder.finish(outputs, {"source": entries})
     return Reading(graph, source, layouts, axes, work.frames, work.batch, feedback, steps)

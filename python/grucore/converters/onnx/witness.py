@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What a conversion is proved against: onnxruntime, and a float64 evaluator, on a rebuilt model.
+"""The evidence for a conversion from ONNX: onnxruntime and a float64 evaluator on a rebuilt model.
 
 The rebuilt model has the nodes and constants of the file as our reader understood them, before any
 folding or relabelling of ours. The file itself is not given to either.
@@ -7,47 +7,41 @@ folding or relabelling of ours. The file itself is not given to either.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
 from grucore.converters.onnx.evaluate import made_node
 from grucore.converters.onnx.float64 import evaluator, is_known
 from grucore.converters.onnx.read.source import OnnxNode, Port, Source
+from grucore.converters.onnx.reading import Reading
 from grucore.converters.onnx.state.axes import Axes, Axis
 from grucore.graph.node import Rate
 from grucore.graph.tensors import Array
-from grucore.proof.proof import Witness
-from grucore.reference import run as reference
+from grucore.proof.evidence import Evidence, Witness, reference_evidence
 
-if TYPE_CHECKING:
-    from grucore.converters.onnx.reading import Reading
-
-__all__ = ["rebuilt_model", "witness_of"]
+__all__ = ["evidence_of", "rebuilt_model"]
 
 # Frames in the calls of a caller who hands states back, the last one again and again.
 CHUNKS = (1, 2, 9, 40)
 
 
-def witness_of(reading: Reading) -> tuple[Witness, str, Witness | None]:
-    """What runs the source, its name, and if that is float32 a second one in float64.
-
-    onnxruntime if it is installed and takes the model, and onnx's evaluator in float64; without
-    either the float64 reference, which runs our own graph.
-    """
+def evidence_of(reading: Reading, lengths: Sequence[int]) -> Evidence:
+    """onnxruntime if it is installed and takes the model, and onnx's evaluator in float64; without
+    either the float64 reference, which runs our own graph."""
     exact = _in_float64(reading)
     session, why = _session(reading)
     if session is not None:
         import onnxruntime
 
         what = f"onnxruntime {onnxruntime.__version__} on the model rebuilt from the file"
-        return _caller(session, reading, "float32"), what, exact
+        return Evidence(_caller(session, reading, "float32"), what, exact, lengths)
     if exact is not None:
-        return exact, f"the file's own operators in float64 ({why})", None
-    graph = reading.graph
-    return lambda *xs: reference.run(graph, xs)[0], f"the float64 reference ({why})", None
+        what = f"the file's own operators in float64 ({why})"
+        return Evidence(exact, what, lengths=lengths)
+    return reference_evidence(reading.graph, why, lengths=lengths)
 
 
 def _session(reading: Reading) -> tuple[Any, str]:

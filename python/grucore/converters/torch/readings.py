@@ -14,14 +14,15 @@ from typing import Any
 
 from grucore._core import ConversionError
 from grucore.converters.build.folding import fold
+from grucore.converters.conversion import ambiguous
 from grucore.converters.torch.aten import AtenGraph, InputSpec
 from grucore.converters.torch.ops import OPS
 from grucore.converters.torch.walk.axes import BATCH, TIME, Flow, Unfit
 from grucore.converters.torch.walk.walk import Meaning, Walk
 from grucore.graph.graph import Graph
-from grucore.proof.proof import LENGTHS
+from grucore.proof.signals import LENGTHS
 
-__all__ = ["Reading", "fingerprint", "read", "readings"]
+__all__ = ["Reading", "fingerprint", "only", "read", "readings", "source_entries"]
 
 MAX_ASSIGNMENTS = 4096
 IDS = ("int64", "int32")
@@ -83,6 +84,13 @@ def readings(graph: AtenGraph) -> list[Reading]:
     # What goes for every row of a batch goes for rows that are called features as well.
     batched = [each for each in found.values() if BATCH in each.walked.sizes]
     return batched or list(found.values())
+
+
+def only(found: Sequence[Reading]) -> Reading:
+    """The one reading there is; `ConversionError` that lists what the axes may be if several."""
+    if len(found) > 1:
+        raise ambiguous(each.axes_text for each in found)
+    return found[0]
 
 
 def read(graph: AtenGraph, meanings: Sequence[Meaning]) -> Reading:

@@ -19,13 +19,12 @@ from grucore.converters.containers.budget import Budget
 from grucore.converters.containers.hdf5.datasets import is_dataset, read_dataset
 from grucore.converters.containers.hdf5.groups import Elsewhere, is_group, members
 from grucore.converters.containers.hdf5.headers import Message, messages, root_address
-from grucore.converters.containers.hdf5.image import START, Image
+from grucore.converters.containers.hdf5.image import Image
 from grucore.converters.containers.hdf5.texts import Attribute, Heaps, attributes, texts_of
 from grucore.graph.tensors import Array
 
-__all__ = ["HDF5_START", "Hdf5", "open_hdf5"]
+__all__ = ["Hdf5", "open_hdf5"]
 
-HDF5_START = START
 MAX_OBJECTS = 1 << 16
 MAX_DEPTH = 32
 

@@ -1,28 +1,26 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What a conversion is proved against: Keras's own layers with the weights that were read."""
+"""The evidence for a conversion from Keras: its own layers with the weights that were read."""
 
 from __future__ import annotations
 
 import sys
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
+from grucore._core import ConversionError
 from grucore.converters.keras.read.inputs import input_ports
+from grucore.converters.keras.read.source import Source
 from grucore.converters.keras.witness.rebuild import Rebuilt
 from grucore.graph.graph import Graph
 from grucore.graph.node import Rate
 from grucore.graph.tensors import Array
-from grucore.proof.proof import Witness
-from grucore.reference import run as reference
+from grucore.proof.evidence import Evidence, reference_evidence
+from grucore.proof.signals import LENGTHS
 
-if TYPE_CHECKING:
-    from grucore.converters.keras.read.source import Source
+__all__ = ["live_evidence", "rebuilt_evidence"]
 
-__all__ = ["live_witness", "rebuilt_witness", "reference_witness", "states_of"]
-
-NONE: Mapping[str, Array] = {}
 STATE_OF = "the input is the state of "
 
 
@@ -32,35 +30,44 @@ def states_of(graph: Graph) -> dict[str, str]:
     return {name: text.removeprefix(STATE_OF) for name, text in noted.items()}
 
 
-def reference_witness(graph: Graph) -> Witness:
-    """``python/grucore/reference/run.py`` on the graph."""
-
-    def run(*xs: Array, starts: Mapping[str, Array] = NONE) -> tuple[Array, ...]:
-        state = {states_of(graph)[name]: start for name, start in starts.items()}
-        return reference.run(graph, xs if len(xs) > 1 else xs[0], state=state)[0]
-
-    return run
-
-
-def rebuilt_witness(source: Source, graph: Graph) -> Witness:
-    """Keras layers made of the config, with the weights as they were read."""
+def rebuilt_evidence(source: Source, graph: Graph) -> Evidence:
+    """Keras layers made of the config, with the weights as they were read; without Keras the
+    reference."""
+    lengths, states = _lengths(graph), tuple(states_of(graph).values())
+    try:
+        import keras
+    except ImportError:
+        why = "keras is not installed"
+        return reference_evidence(graph, why, lengths=lengths, states=states)
     model = Rebuilt(source.model, source.weights, source.version)
 
-    def run(*xs: Array, starts: Mapping[str, Array] = NONE) -> tuple[Array, ...]:
-        batches = _batches(source, graph, xs, starts, batch=1)
-        return _plain(graph, list(model(batches).values()))
+    def run(state: Mapping[str, Array], xs: tuple[Array, ...]) -> tuple[Array, ...]:
+        return _plain(graph, list(model(_batches(source, graph, xs, state, batch=1)).values()))
 
-    return run
+    return Evidence(
+        lambda *xs: run({}, xs),
+        f"the layers of keras {keras.__version__} ({keras.backend.backend()})",
+        lengths=lengths,
+        states=states,
+        from_states=run,
+    )
 
 
-def live_witness(model: Any, source: Source, graph: Graph) -> Witness:
+def live_evidence(model: Any, source: Source, graph: Graph) -> Evidence:
     """A live model at inference, each sequence from its initial state."""
-    batch = next((port.batch for port in input_ports(source.model) if port.batch), 1)
+    keras = sys.modules["keras"]
+    states = states_of(graph)
+    ports = input_ports(source.model)
+    batch = next((port.batch for port in ports if port.batch), 1)
     inputs = getattr(model, "inputs", None)
     names = list(source.model.outputs)
+    sizes = [port.shape[0] for port in ports if port.name not in states]
+    steps = {size for size in sizes if size is not None}
+    if len(steps) > 1:
+        raise ConversionError(f"the model's inputs have {sorted(steps)} frames, expected one")
 
-    def run(*xs: Array, starts: Mapping[str, Array] = NONE) -> tuple[Array, ...]:
-        batches = _batches(source, graph, xs, starts, batch)
+    def run(state: Mapping[str, Array], xs: tuple[Array, ...]) -> tuple[Array, ...]:
+        batches = _batches(source, graph, xs, state, batch)
         _reset(model)
         found = model(batches if inputs is None or len(inputs) > 1 else batches[0], training=False)
         _reset(model)
@@ -68,7 +75,22 @@ def live_witness(model: Any, source: Source, graph: Graph) -> Witness:
             found = [found[name] for name in names]
         return _plain(graph, found if isinstance(found, list | tuple) else [found])
 
-    return run
+    return Evidence(
+        lambda *xs: run({}, xs),
+        f"{type(model).__name__} of keras {keras.__version__} ({keras.backend.backend()})",
+        lengths=list(steps) or _lengths(graph),
+        states=tuple(states.values()),
+        from_states=run,
+    )
+
+
+def _lengths(graph: Graph) -> list[int]:
+    """Lengths at which every layer has a frame to work on: Keras refuses shorter ones."""
+    frames = graph.metadata["source"].get("frames")
+    if frames is not None:  # of no other length does the graph say what Keras computes
+        return [frames]
+    shortest = 1 + max(value.skip for value in graph.values)
+    return sorted({max(length, shortest) for length in LENGTHS})
 
 
 def _reset(model: Any) -> None:
@@ -79,13 +101,13 @@ def _reset(model: Any) -> None:
 
 
 def _batches(
-    source: Source, graph: Graph, xs: Sequence[Array], starts: Mapping[str, Array], batch: int
+    source: Source, graph: Graph, xs: Sequence[Array], state: Mapping[str, Array], batch: int
 ) -> list[Array]:
-    """The arrays in the shapes of the model's inputs; states that ``starts`` lacks are zeros."""
-    batches, left = [], list(xs)
+    """The arrays in the shapes of the model's inputs; a state that is not given is zeros."""
+    batches, left, states = [], list(xs), states_of(graph)
     for port in input_ports(source.model):
-        if port.name in states_of(graph):
-            row = starts.get(port.name, np.zeros(port.shape[0] or 0, np.float32))
+        if port.name in states:
+            row = state.get(states[port.name], np.zeros(port.shape[0] or 0, np.float32))
         else:
             x = left.pop(0)
             row = x[:, 0] if len(port.shape) == 1 else x.reshape(len(x), *port.shape[1:])

@@ -11,32 +11,30 @@ from typing import Any
 from grucore._core import ConversionError
 from grucore.converters.containers.budget import Budget
 from grucore.converters.containers.pickle import Global, Inert, brief, load_pickle
-from grucore.converters.containers.zip import DAMAGED, checked_entries, open_archive, read_entry
+from grucore.converters.containers.zip import DAMAGED, checked_entries, read_entry
+from grucore.converters.source import Given
 from grucore.converters.torch.read.script import script_tree
 from grucore.converters.torch.read.tensors import StorageRef, TensorRef, rebuild, storage_of
 from grucore.graph.tensors import Array
 
-__all__ = ["LEGACY_START", "load_checkpoint"]
+__all__ = ["load_checkpoint"]
 
 LEGACY_MAGIC = 0x1950A86A20F9469CFC6C
 LEGACY_PROTOCOL = 1001
-# Protocol 2 and the magic number as a LONG1 of ten bytes.
-LEGACY_START = b"\x80\x02\x8a\n" + LEGACY_MAGIC.to_bytes(10, "little")
 STORED = zipfile.ZIP_STORED
 MAX_SOURCE = 1 << 24  # bytes of one file of TorchScript
 
 
-def load_checkpoint(data: bytes) -> Any:
+def load_checkpoint(given: Given) -> Any:
     """The object of a checkpoint: containers, arrays for tensors, `Inert` for the rest; of a
     TorchScript archive the `Tree` of its module.
 
     Memory stays within a few times the file. Raises `ConversionError` for damage and tricks.
     """
-    if data.startswith(LEGACY_START):
-        return _legacy(data)
+    if given.archive is None:
+        return _legacy(given.data)
     try:
-        with open_archive(data) as archive:
-            return _from_zip(archive, len(data))
+        return _from_zip(given.archive, len(given.data))
     except ConversionError:
         raise
     except DAMAGED as error:
@@ -85,10 +83,8 @@ def _from_zip(archive: zipfile.ZipFile, file_bytes: int) -> Any:
 
 def _no_checkpoint(entries: Mapping[str, object]) -> str:
     names = {name.rpartition("/")[2] for name in entries}
-    if "archive_format" in names or "model.json" in names:
+    if "model.json" in names:
         return "a torch.export archive: save the module's state_dict() instead"
-    if {"config.json", "metadata.json"} <= names:
-        return "a Keras archive, which this release does not read"
     return "a zip archive, but not one of torch.save: it has no single data.pkl"
 
 

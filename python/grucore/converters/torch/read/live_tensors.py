@@ -1,8 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The numbers of a live module's tensors, as numpy arrays."""
+"""The numbers of a live module's tensors, as numpy arrays, and its mode while it runs."""
 
 from __future__ import annotations
 
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
@@ -40,3 +43,17 @@ def to_array(name: str, content: Any) -> Any:
         raise ConversionError(f"{name} is of {dtype}, expected {', '.join(EXACT_DTYPES)}")
     plain = content.detach().cpu()
     return np.array((plain.float() if dtype == "torch.bfloat16" else plain).resolve_neg().numpy())
+
+
+@contextmanager
+def at_inference(module: Any) -> Iterator[Any]:
+    """The module in eval mode and without gradients, then as it was."""
+    torch = sys.modules["torch"]
+    modes = [(each, each.training) for each in module.modules()]
+    try:
+        module.eval()
+        with torch.no_grad():
+            yield torch
+    finally:
+        for each, training in modes:
+            each.training = training

@@ -11,12 +11,13 @@ from typing import Any
 
 from grucore._core import ConversionError
 from grucore.converters.containers.budget import Budget
-from grucore.converters.containers.zip import DAMAGED, checked_entries, open_archive, read_entry
+from grucore.converters.containers.zip import DAMAGED, checked_entries, read_entry
+from grucore.converters.source import Given
 from grucore.converters.torch.aten import AtenGraph, AtenNode, InputSpec, Ref
 from grucore.converters.torch.read.tensors import KINDS, StorageKind, StorageRef, TensorRef
 from grucore.graph.tensors import Array
 
-__all__ = ["is_pt2", "load_pt2"]
+__all__ = ["load_pt2"]
 
 MAX_JSON = 1 << 26
 MAX_NODES = 1 << 16
@@ -31,26 +32,14 @@ SCALARS = {
 FOLDERS = {"parameter": "weights", "buffer": "weights", "tensor_constant": "constants"}
 
 
-def is_pt2(data: bytes) -> bool:
-    """Whether a zip file is an archive of torch.export."""
-    try:
-        with open_archive(data) as archive:
-            names = archive.namelist()
-    except DAMAGED:
-        return False
-    return any(name.endswith("/archive_format") for name in names) or any(
-        name.endswith("serialized_exported_program.json") for name in names
-    )
-
-
-def load_pt2(data: bytes) -> tuple[AtenGraph, dict[str, Any]]:
+def load_pt2(given: Given) -> tuple[AtenGraph, dict[str, Any]]:
     """The graph of the archive's one model, and what there is to say about its source.
 
     Raises `ConversionError` for damage, tricks, and whatever else than one model in it.
     """
+    assert given.archive is not None  # which is how its kind was told
     try:
-        with open_archive(data) as archive:
-            return _Archive(archive, len(data)).load()
+        return _Archive(given.archive, len(given.data)).load()
     except ConversionError:
         raise
     except DAMAGED as error:

@@ -4,35 +4,33 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 
 from grucore._core import ConversionError
+from grucore.converters.conversion import Conversion
 from grucore.converters.torch.chain.layers import read_layers
 from grucore.converters.torch.chain.stages import choose
-from grucore.converters.torch.read.live_tensors import _qualified, to_array
-from grucore.converters.torch.sources.state_dict import convert_layers, graph_of, rebuilt_witness
+from grucore.converters.torch.read.live_tensors import _qualified, at_inference, to_array
+from grucore.converters.torch.sources.state_dict import is_wide, of_layers, reading_of, source_of
+from grucore.converters.torch.witness.witness import program_evidence
 from grucore.graph.tensors import Array
-from grucore.proof.proof import Witness, prove
-from grucore.runtime.proof_record import Proof
+from grucore.proof.evidence import Evidence, Witness
 
-__all__ = [
-    "from_module",
-]
+__all__ = ["of_live"]
 
 GRU = "torch.nn.modules.rnn.GRU"
 CELL = "torch.nn.modules.rnn.GRUCell"
+FLOATS = ("torch.float32", "torch.float64")
 # Hooks that only put an effective weight in place; any other may change what a module computes.
 KNOWN_HOOKS = ("torch.nn.utils.weight_norm.", "torch.nn.utils.prune.")
 
 
-def from_module(
-    obj: Any, *, example_inputs: Any = None, architecture: str | None = None
-) -> tuple[bytes, Proof]:
-    """The `.gru` bytes of a module or a state dict, and the proof.
+def of_live(obj: Any, *, example_inputs: Any = None, architecture: str | None = None) -> Conversion:
+    """The conversion of a module or a state dict.
 
     ``example_inputs``: sequences to prove it on as well, in the layout of the module itself, or
     (T, features) or (B, T, features) for a state dict. A module other than a bare nn.GRU or
@@ -45,18 +43,16 @@ def from_module(
         source = {"framework": "torch", "container": "state dict"}
         examples = _sequences(example_inputs, batch_first=True)
         layers = read_layers(state)
-        data, proof = convert_layers(layers, architecture, source, examples=examples)
-        assert proof is not None  # verified, since nobody said otherwise
-        return data, proof
+        return of_layers(layers, architecture, source, examples=examples)
     kind = _kind(obj, with_examples=example_inputs is not None)
     if kind is None:
         if architecture is not None:
             message = "architecture= is for state dicts, a module with example_inputs"
             raise ConversionError(f"{message} has only one reading")
         # Imported here: exporting is for whole modules only.
-        from grucore.converters.torch.sources.live_module import convert_module
+        from grucore.converters.torch.sources.live_module import of_module
 
-        return convert_module(obj, example_inputs)
+        return of_module(obj, example_inputs)
     if architecture is not None:
         raise ConversionError(f"architecture= is for state dicts, {kind} has only one reading")
     is_cell = kind == CELL
@@ -64,25 +60,27 @@ def from_module(
         _check_gru(obj)
     layers = read_layers(_effective_state(obj))
     stages = choose(layers, None)
-    source = _source(obj, kind)
-    graph = graph_of(stages, layers, None, source)
+    reading = reading_of(stages)
+    source = source_of(stages, layers, None, _source(obj, kind))
     batch_first = bool(getattr(obj, "batch_first", False))
     if is_cell:
         # A cell's example is one frame for each row.
-        examples = tuple(frame[None] for frame in _frames(example_inputs))
+        examples = tuple((frame[None],) for frame in _frames(example_inputs))
     else:
         examples = _sequences(example_inputs, batch_first=batch_first)
-    weight = next(iter(obj.parameters()))
-    version = sys.modules["torch"].__version__
-    against = f"{kind.rpartition('.')[2]} of torch {version}"
-    found = rebuilt_witness(stages)
-    witness, exact = found.witness, found.exact
-    if str(weight.device) == "cpu" and str(weight.dtype) in ("torch.float32", "torch.float64"):
-        witness = _cell_witness(obj) if is_cell else _gru_witness(obj, batch_first)
-    else:
+
+    def evidence() -> Evidence:
+        found = program_evidence(reading, wide=is_wide(stages), examples=examples)
+        weight = next(iter(obj.parameters()))
+        against = f"{kind.rpartition('.')[2]} of torch {sys.modules['torch'].__version__}"
+        if str(weight.device) == "cpu" and str(weight.dtype) in FLOATS:
+            live = _cell_witness(obj) if is_cell else _gru_witness(obj, batch_first)
+            return replace(found, witness=live, against=against)
         # Half precision rounds each step, and other devices may use fewer bits than they say.
         against += f" rebuilt in float32 on the CPU from {weight.dtype} on {weight.device}"
-    return prove(graph, witness, against, exact=exact, examples=examples)
+        return replace(found, against=against)
+
+    return Conversion(reading.graph.with_metadata(source=source), evidence)
 
 
 def _kind(obj: Any, *, with_examples: bool) -> str | None:
@@ -169,7 +167,7 @@ def _frames(example: Any) -> Sequence[Array]:
     return tuple(np.atleast_2d(array))
 
 
-def _sequences(example: Any, *, batch_first: bool) -> tuple[Array, ...]:
+def _sequences(example: Any, *, batch_first: bool) -> tuple[tuple[Array], ...]:
     if example is None:
         return ()
     if isinstance(example, tuple | list) and len(example) == 1:
@@ -180,30 +178,16 @@ def _sequences(example: Any, *, batch_first: bool) -> tuple[Array, ...]:
         )
     array = np.asarray(to_array("example_inputs", example), np.float32)
     if array.ndim == 2:
-        return (array,)
+        return ((array,),)
     if array.ndim != 3:
         raise ValueError(f"example_inputs has shape {array.shape}, expected two or three axes")
     rows = array if batch_first else array.swapaxes(0, 1)
-    return tuple(np.ascontiguousarray(row) for row in rows)
-
-
-@contextmanager
-def _at_inference(obj: Any) -> Iterator[Any]:
-    """The module in eval mode and without gradients, then as it was."""
-    torch = sys.modules["torch"]
-    modes = [(module, module.training) for module in obj.modules()]
-    try:
-        obj.eval()
-        with torch.no_grad():
-            yield torch
-    finally:
-        for module, training in modes:
-            module.training = training
+    return tuple((np.ascontiguousarray(row),) for row in rows)
 
 
 def _gru_witness(obj: Any, batch_first: bool) -> Witness:
     def run(x: Array) -> tuple[Array, ...]:
-        with _at_inference(obj) as torch:
+        with at_inference(obj) as torch:
             batch = torch.from_numpy(x).to(next(iter(obj.parameters())).dtype)
             y, _ = obj(batch[None] if batch_first else batch[:, None])
             return ((y[0] if batch_first else y[:, 0]).numpy(),)
@@ -213,7 +197,7 @@ def _gru_witness(obj: Any, batch_first: bool) -> Witness:
 
 def _cell_witness(obj: Any) -> Witness:
     def run(x: Array) -> tuple[Array, ...]:
-        with _at_inference(obj) as torch:
+        with at_inference(obj) as torch:
             frames = torch.from_numpy(x).to(next(iter(obj.parameters())).dtype)
             h, rows = None, []
             for frame in frames:

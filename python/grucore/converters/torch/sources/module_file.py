@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Whole modules in files of torch.save and TorchScript: what they say, and a proof of it."""
+"""Whole modules in files of torch.save and TorchScript: what they say."""
 
 from __future__ import annotations
 
@@ -9,16 +9,15 @@ from typing import Any
 
 from grucore._core import ConversionError
 from grucore.converters.containers.pickle import Inert
-from grucore.converters.torch.aten import AtenGraph
+from grucore.converters.conversion import Conversion
 from grucore.converters.torch.chain.layers import read_layers
 from grucore.converters.torch.chain.sequential import is_plain, sequential_graph
 from grucore.converters.torch.read.modules import Tree, flattened, options_of, tree_of
-from grucore.converters.torch.readings import readings
-from grucore.proof.proof import finish, prove
-from grucore.runtime.proof_record import Proof
-from grucore.version import __version__
+from grucore.converters.torch.readings import only, readings, source_entries
+from grucore.converters.torch.sources.state_dict import of_layers
+from grucore.converters.torch.witness.witness import program_evidence
 
-__all__ = ["convert_tree", "lightning", "tree_in"]
+__all__ = ["lightning", "of_tree", "tree_in"]
 
 MAX_SETTINGS = 32
 
@@ -66,43 +65,22 @@ def _fits_json(value: float | str) -> bool:
     return len(value) <= 200 if isinstance(value, str) else math.isfinite(value)
 
 
-def convert_tree(
-    tree: Tree, architecture: str | None, source: Mapping[str, Any], *, verify: bool = True
-) -> tuple[bytes, Proof | None]:
-    """The `.gru` bytes of a module, and the proof (None without ``verify``).
+def of_tree(tree: Tree, architecture: str | None, source: Mapping[str, Any]) -> Conversion:
+    """The conversion of a module.
 
     Where its class is somebody's own, an architecture says how its layers follow each other;
     without one, `ConversionError` lists those that fit.
     """
-    from grucore.converters.torch.sources.state_dict import convert_layers
-
     entries = {**source, "module": tree.kind}
     if architecture is None and is_plain(tree):
-        return _convert_graph(sequential_graph(tree), entries, verify=verify)
+        reading = only(readings(sequential_graph(tree)))
+        graph = reading.graph.with_metadata(source={**entries, **source_entries(reading)})
+        return Conversion(graph, lambda: program_evidence(reading))
     try:
         layers = read_layers(flattened(tree), options=options_of(tree))
-        return convert_layers(layers, architecture, entries, verify=verify)
+        return of_layers(layers, architecture, entries)
     except ConversionError as error:
         if architecture is not None:
             raise
         message = f"a module of class {tree.kind}, whose code is not in the file or is not read"
         raise ConversionError(f"{message}: {error}") from None
-
-
-def _convert_graph(
-    graph: AtenGraph, source: Mapping[str, Any], *, verify: bool
-) -> tuple[bytes, Proof | None]:
-    from grucore.converters.torch.readings import source_entries
-    from grucore.converters.torch.witness.witness import graph_witness
-
-    found = readings(graph)
-    if len(found) > 1:
-        axes = "; or ".join(each.axes_text for each in found[:4])
-        raise ConversionError(f"the axes of the inputs can mean several things: {axes}")
-    (reading,) = found
-    entries = {**source, **source_entries(reading)}
-    model = reading.graph.with_metadata(producer=f"grucore {__version__}", source=entries)
-    if not verify:
-        return finish(model), None
-    given = graph_witness(reading)
-    return prove(model, given.witness, given.against, exact=given.exact, lengths=reading.lengths)

@@ -8,49 +8,43 @@ from typing import Any
 
 import numpy as np
 
-from grucore.converters.torch.chain.layers import (
-    Layers,
-)
+from grucore.converters.conversion import Conversion
+from grucore.converters.torch.chain.layers import Layers
 from grucore.converters.torch.chain.stages import Stage, chain_of, choose, unused
 from grucore.converters.torch.readings import Reading, read
 from grucore.converters.torch.walk.axes import BATCH, TIME, Axis
 from grucore.converters.torch.walk.walk import Meaning
-from grucore.converters.torch.witness.witness import Witnesses, graph_witness, program_witness
+from grucore.converters.torch.witness.witness import program_evidence
 from grucore.graph import gates
-from grucore.graph.graph import Graph
 from grucore.graph.tensors import Array
-from grucore.proof.proof import finish, prove
-from grucore.runtime.proof_record import Proof
-from grucore.version import __version__
+
+__all__ = ["is_wide", "of_layers", "reading_of", "source_of"]
 
 
-def convert_layers(
+def of_layers(
     layers: Layers,
     architecture: str | None,
     source: Mapping[str, Any],
     *,
-    verify: bool = True,
-    examples: tuple[Array, ...] = (),
-) -> tuple[bytes, Proof | None]:
-    """The `.gru` bytes of the layers of a state dict, proved against torch or the reference."""
+    examples: Sequence[tuple[Array, ...]] = (),
+) -> Conversion:
+    """The conversion of the layers of a state dict, which torch makes again where it is."""
     stages = choose(layers, architecture)
-    graph = graph_of(stages, layers, architecture, source)
-    if not verify:
-        return finish(graph), None
-    found = witness_of(stages, graph)
-    lengths = reading_of(stages).lengths
-    return prove(
-        graph, found.witness, found.against, exact=found.exact, examples=examples, lengths=lengths
+    reading = reading_of(stages)
+    entries = source_of(stages, layers, architecture, source)
+    return Conversion(
+        reading.graph.with_metadata(source=entries),
+        lambda: program_evidence(reading, wide=is_wide(stages), examples=examples),
     )
 
 
-def graph_of(
-    stages: tuple[Stage, ...],
+def source_of(
+    stages: Sequence[Stage],
     layers: Layers,
     architecture: str | None,
     source: Mapping[str, Any],
-) -> Graph:
-    """The graph, whose metadata says where it comes from and what was left out or rounded."""
+) -> dict[str, Any]:
+    """The metadata's source: what was left out or rounded, besides where the layers come from."""
     entries = {"axes": "(batch, time, features)", **source}
     if architecture is not None:
         entries["architecture"] = architecture
@@ -60,23 +54,7 @@ def graph_of(
     rounding = _largest_rounding(stages)
     if rounding:
         entries["largest_rounding"] = rounding
-    return assemble(stages, {"producer": f"grucore {__version__}", "source": entries})
-
-
-def _largest_rounding(stages: tuple[Stage, ...]) -> float:
-    """The largest change by which float64 became float32, relative to each tensor's largest."""
-    largest = 0.0
-    for stage in stages:
-        for array in getattr(stage, "arrays", []):
-            if array.dtype.itemsize > 4:
-                change = np.abs(gates.rounded(array).astype(array.dtype) - array).max(initial=0.0)
-                largest = max(largest, float(change / (np.abs(array).max(initial=0.0) or 1.0)))
-    return largest
-
-
-def assemble(stages: Sequence[Stage], metadata: Mapping[str, Any]) -> Graph:
-    """The graph: input ``x``, output ``y``, a node for each layer and direction."""
-    return reading_of(stages).graph.with_metadata(**metadata)
+    return entries
 
 
 def reading_of(stages: Sequence[Stage]) -> Reading:
@@ -87,20 +65,19 @@ def reading_of(stages: Sequence[Stage]) -> Reading:
     return read(graph, [Meaning(tuple(axes))])
 
 
-def witness_of(stages: Sequence[Stage], graph: Graph) -> Witnesses:
-    """Torch's layers if torch is installed, otherwise the float64 reference."""
-    return graph_witness(reading_of(stages), graph, wide=_is_wide(stages))
-
-
-def rebuilt_witness(stages: Sequence[Stage]) -> Witnesses:
-    """A chain of torch's operations on the tensors as they were read, before any folding."""
-    reading = reading_of(stages)
-    found = program_witness(reading.walked.graph, reading, "torch", wide=_is_wide(stages))
-    assert found is not None  # a live module comes from torch
-    return found
-
-
-def _is_wide(stages: Sequence[Stage]) -> bool:
+def is_wide(stages: Sequence[Stage]) -> bool:
+    """Whether a weight is float64, so that torch must run in float64 to say what it means."""
     return any(
         array.dtype == np.float64 for stage in stages for array in getattr(stage, "arrays", [])
     )
+
+
+def _largest_rounding(stages: Sequence[Stage]) -> float:
+    """The largest change by which float64 became float32, relative to each tensor's largest."""
+    largest = 0.0
+    for stage in stages:
+        for array in getattr(stage, "arrays", []):
+            if array.dtype.itemsize > 4:
+                change = np.abs(gates.rounded(array).astype(array.dtype) - array).max(initial=0.0)
+                largest = max(largest, float(change / (np.abs(array).max(initial=0.0) or 1.0)))
+    return largest

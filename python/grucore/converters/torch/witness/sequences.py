@@ -13,33 +13,53 @@ from grucore.converters.torch.readings import Reading
 from grucore.converters.torch.walk.axes import BATCH, TIME, Axis, Flow
 from grucore.converters.torch.walk.walk import Meaning
 from grucore.graph.tensors import Array, Dtype
-from grucore.proof.proof import Witness
+from grucore.proof.evidence import Witness
 
-__all__ = ["arranged", "examples_of", "flat", "sequence_of", "witness"]
+__all__ = ["arranged", "examples_of", "flat", "from_states", "sequence_of", "witness"]
 
 
 def witness(torch: Any, module: Any, reading: Reading, arguments: Sequence[Any]) -> Witness:
     """Runs the module on one sequence in every row of a batch; the first row counts."""
 
     def run(*sequences: Array) -> tuple[Array, ...]:
-        pending = list(sequences)
-        frames = len(sequences[0])
         if reading.in_steps:
             return _stepped(torch, module, reading, arguments, sequences)
-        call = []
-        for argument, meaning in zip(arguments, reading.meanings, strict=True):
-            if meaning.is_state:
-                call.append(torch.zeros_like(argument))
-                continue
-            array = arranged(pending.pop(0), meaning, reading.walked.sizes.get(BATCH, 1))
-            call.append(torch.from_numpy(array).to(argument.dtype))
-        outputs = flat(module(*call))
-        return tuple(
-            sequence_of(outputs[place].numpy(), flow, frames)
-            for place, flow in zip(reading.kept, reading.outputs, strict=True)
-        )
+        return from_states(torch, module, reading, arguments, {}, sequences)
 
     return run
+
+
+def from_states(
+    torch: Any,
+    module: Any,
+    reading: Reading,
+    arguments: Sequence[Any],
+    state: Mapping[str, Array],
+    sequences: Sequence[Array],
+) -> tuple[Array, ...]:
+    """The same from the states of the model that are given, the others zeros."""
+    pending, call = list(sequences), []
+    batch = reading.walked.sizes.get(BATCH, 1)
+    for spec, meaning, argument in zip(
+        reading.walked.graph.inputs, reading.meanings, arguments, strict=True
+    ):
+        if meaning.is_state:
+            row = np.zeros(
+                argument.numel() // (batch if (BATCH,) in meaning.axes else 1), np.float32
+            )
+            for name, (source, place) in reading.walked.states.items():
+                start = state.get(f"{name}.h") if source == spec.name else None
+                if start is not None:
+                    row[place * start.size : (place + 1) * start.size] = start
+            array = arranged(row, meaning, batch)
+        else:
+            array = arranged(pending.pop(0), meaning, batch)
+        call.append(torch.from_numpy(array).to(argument.dtype))
+    outputs = flat(module(*call))
+    return tuple(
+        sequence_of(outputs[place].numpy(), flow, len(sequences[0]))
+        for place, flow in zip(reading.kept, reading.outputs, strict=True)
+    )
 
 
 def _stepped(

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What a conversion is proved against: torch's own operations with the tensors that were read.
+"""The evidence for a conversion from torch: its own operations with the tensors that were read.
 
 They run twice where torch is installed: in float32, as torch would, and in float64.
 """
@@ -7,89 +7,96 @@ They run twice where torch is installed: in float32, as torch would, and in floa
 from __future__ import annotations
 
 import copy
-from collections.abc import Sequence
-from dataclasses import dataclass
+import sys
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from grucore.converters.torch.aten import AtenGraph
+from grucore.converters.torch.read.live_tensors import at_inference
 from grucore.converters.torch.readings import Reading
-from grucore.graph.graph import Graph
+from grucore.converters.torch.walk.axes import TIME
+from grucore.converters.torch.witness.sequences import examples_of, from_states, witness
 from grucore.graph.tensors import Array
-from grucore.proof.proof import Witness
-from grucore.reference import run as reference
+from grucore.proof.evidence import Evidence, Witness, reference_evidence
+from grucore.proof.signals import LENGTHS
 
-__all__ = [
-    "Witnesses",
-    "graph_witness",
-    "module_witness",
-    "program_witness",
-    "reference_witness",
-]
+__all__ = ["module_evidence", "program_evidence"]
 
 
-@dataclass(frozen=True)
-class Witnesses:
-    """What `proof.prove` compares with: ``exact`` in float64, None where ``witness`` is so."""
+def program_evidence(
+    reading: Reading,
+    *,
+    what: str = "the layers of torch",
+    wide: bool = False,
+    fixed: bool = False,
+    examples: Sequence[tuple[Array, ...]] = (),
+) -> Evidence:
+    """Torch's operations as the graph has them, or the reference where torch is not installed.
 
-    witness: Witness
-    exact: Witness | None
-    against: str
-
-
-def graph_witness(reading: Reading, graph: Graph | None = None, *, wide: bool = False) -> Witnesses:
-    """The same for a graph that does not depend on its length; ``wide``: in float64 alone."""
-    found = program_witness(reading.walked.graph, reading, "the layers of torch", wide=wide)
-    return found or reference_witness(graph or reading.graph)
-
-
-def reference_witness(graph: Graph) -> Witnesses:
-    """``python/grucore/reference/run.py`` on the graph."""
-
-    def run(*x: Array) -> tuple[Array, ...]:
-        return reference.run(graph, x if len(x) > 1 else x[0])[0]
-
-    return Witnesses(run, None, "the float64 reference (torch is not installed)")
-
-
-def program_witness(
-    graph: AtenGraph, reading: Reading, what: str, *, wide: bool = False
-) -> Witnesses | None:
-    """Torch's operations as the graph has them; None without torch."""
+    ``wide``: in float64 alone. ``fixed``: torch runs the graph at the length that it has only,
+    while the reference runs the model at any.
+    """
+    graph = reading.walked.graph
     try:
         import torch
     except (ImportError, OSError):  # OSError: installed, but its libraries do not load
-        return None
+        lengths = LENGTHS if fixed else reading.lengths
+        why = "torch is not installed"
+        return reference_evidence(reading.graph, why, lengths=lengths, examples=examples)
     exact = _program(torch, graph, reading, torch.float64)
-    against = f"{what} {torch.__version__}"
-    if wide:
-        return Witnesses(exact, None, against)
-    return Witnesses(_program(torch, graph, reading, torch.float32), exact, against)
+    return Evidence(
+        exact if wide else _program(torch, graph, reading, torch.float32),
+        f"{what} {torch.__version__}",
+        exact=None if wide else exact,
+        lengths=(reading.walked.sizes[TIME],) if fixed else reading.lengths,
+        examples=examples,
+    )
 
 
-def module_witness(
-    torch: Any, module: Any, reading: Reading, arguments: Sequence[Any]
-) -> Witnesses:
+def module_evidence(
+    module: Any, reading: Reading, arguments: Sequence[Any], lengths: Sequence[int]
+) -> Evidence:
     """A live module as it is, and a copy of it in float64 where one can be made and runs."""
-    from grucore.converters.torch.witness.sequences import examples_of, witness
-
-    against = f"{type(module).__name__} of torch {torch.__version__} itself"
-    alone = Witnesses(witness(torch, module, reading, arguments), None, against)
+    torch = sys.modules["torch"]
+    examples = examples_of(reading, arguments)
+    plain, exact = witness(torch, module, reading, arguments), None
     try:
-        wide = copy.deepcopy(module).double()
-        exact = witness(torch, wide, reading, _widened(arguments))
-        exact(*examples_of(reading, arguments)[0])
+        with at_inference(module):
+            wide = copy.deepcopy(module).double()
+            doubles = [each.double() if each.is_floating_point() else each for each in arguments]
+            exact = witness(torch, wide, reading, doubles)
+            exact(*examples[0])
     except Exception:  # somebody's code, which may insist on float32 in any way
-        return alone
-    return Witnesses(alone.witness, exact, against)
+        exact = None
+    takes_states = bool(reading.walked.states) and not reading.in_steps
+
+    def stated(state: Mapping[str, Array], xs: tuple[Array, ...]) -> tuple[Array, ...]:
+        with at_inference(module):
+            return from_states(torch, module, reading, arguments, state, xs)
+
+    return Evidence(
+        _undisturbed(module, plain),
+        f"{type(module).__name__} of torch {torch.__version__} itself",
+        exact=None if exact is None else _undisturbed(module, exact),
+        lengths=lengths,
+        examples=examples,
+        states=tuple(f"{name}.h" for name in reading.walked.states) if takes_states else (),
+        from_states=stated,
+    )
 
 
-def _widened(arguments: Sequence[Any]) -> list[Any]:
-    return [each.double() if each.is_floating_point() else each for each in arguments]
+def _undisturbed(module: Any, run: Witness) -> Witness:
+    """The same with the module in eval mode, and afterwards as it was."""
+
+    def quietly(*xs: Array) -> tuple[Array, ...]:
+        with at_inference(module):
+            return run(*xs)
+
+    return quietly
 
 
 def _program(torch: Any, graph: AtenGraph, reading: Reading, dtype: Any) -> Witness:
     from grucore.converters.torch.witness.program import Program
-    from grucore.converters.torch.witness.sequences import witness
 
     kinds = {"int64": torch.int64, "int32": torch.int32}
     examples = [

@@ -1,0 +1,67 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The evidence that a conversion is held against: its source as it runs, or the reference."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TypeAlias
+
+from grucore.graph.graph import Graph
+from grucore.graph.tensors import Array
+from grucore.proof.signals import LENGTHS
+from grucore.reference import run as reference
+
+__all__ = ["Evidence", "FromStates", "Witness", "reference_evidence"]
+
+Witness: TypeAlias = Callable[..., tuple[Array, ...]]
+"""Gives the outputs of the source for one sequence: called with an array (T, features) for each
+input of the graph, float32 or int32. Float64 comes from a source that was run in float64."""
+
+FromStates: TypeAlias = Callable[[Mapping[str, Array], tuple[Array, ...]], tuple[Array, ...]]
+"""The same from states that are given: by the names of the model, each of one sequence."""
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """A source that runs, and on what to run it.
+
+    ``against`` names it. ``exact`` is the same source in float64, None where ``witness`` is that
+    already or nobody has it. ``lengths`` are those of generated sequences; ``examples`` are the
+    user's own, a tuple of arrays (T, features) each. ``states`` are the states of the model that a
+    caller of the source may give, and ``from_states`` is the source called with them.
+    """
+
+    witness: Witness
+    against: str
+    exact: Witness | None = None
+    lengths: Sequence[int] = LENGTHS
+    examples: Sequence[tuple[Array, ...]] = ()
+    states: tuple[str, ...] = ()
+    from_states: FromStates | None = None
+
+
+def reference_evidence(
+    graph: Graph,
+    why: str,
+    *,
+    lengths: Sequence[int] = LENGTHS,
+    examples: Sequence[tuple[Array, ...]] = (),
+    states: tuple[str, ...] = (),
+) -> Evidence:
+    """The float64 reference on the graph itself, where its framework is not there: ``why`` says."""
+
+    def witness(*xs: Array) -> tuple[Array, ...]:
+        return reference.run(graph, xs)[0]
+
+    def from_states(state: Mapping[str, Array], xs: tuple[Array, ...]) -> tuple[Array, ...]:
+        return reference.run(graph, xs, state=state)[0]
+
+    return Evidence(
+        witness,
+        f"the float64 reference ({why})",
+        lengths=lengths,
+        examples=examples,
+        states=states,
+        from_states=from_states,
+    )
