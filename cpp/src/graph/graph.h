@@ -6,6 +6,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "format/division.h"
 #include "format/layout.h"
 #include "grucore/grucore.h"
 
@@ -21,9 +22,9 @@ struct Clock {
   uint32_t skip;
   uint32_t period;
 
-  bool ticks(uint64_t frame) const { return frame >= skip && (frame - skip) % period == 0; }
+  bool ticks(uint64_t frame) const { return frame >= skip && remainder(frame - skip, period) == 0; }
   // Values before this frame.
-  uint64_t count(uint64_t frame) const { return frame <= skip ? 0 : (frame - skip + period - 1) / period; }
+  uint64_t count(uint64_t frame) const { return frame <= skip ? 0 : quotient(frame - skip + period - 1, period); }
 };
 
 struct Value {

@@ -24,22 +24,24 @@ class Arena {
   }
 
   bool overflown() const { return overflown_; }
-  size_t used() const { return static_cast<size_t>(used_); }
+  size_t used() const { return used_; }
 
  private:
   void* take_bytes(uint64_t count, size_t size) {
-    const uint64_t room = (uint64_t{SIZE_MAX} >> 1) - used_;
-    if (overflown_ || count > (room - (kAlignment - 1)) / size) {
+    const size_t room = (SIZE_MAX >> 1) - used_;
+    // Divided in the machine's own words: a small core has no wider division.
+    if (overflown_ || room < kAlignment || count > SIZE_MAX ||
+        static_cast<size_t>(count) > (room - (kAlignment - 1)) / size) {
       overflown_ = true;
       return nullptr;
     }
     unsigned char* at = memory_ ? memory_ + used_ : nullptr;
-    used_ += (count * size + kAlignment - 1) / kAlignment * kAlignment;
+    used_ += (static_cast<size_t>(count) * size + kAlignment - 1) / kAlignment * kAlignment;
     return at;
   }
 
   unsigned char* memory_;
-  uint64_t used_ = 0;
+  size_t used_ = 0;
   bool overflown_ = false;
 };
 

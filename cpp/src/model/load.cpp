@@ -80,7 +80,7 @@ void finish(const Header& header, const ModelMemory& memory, Model* model) {
     }
     const Value& output = memory.values[node.output];
     if (output.rate != Rate::kSequence && node.kind->macs) {
-      model->macs_per_frame += node.kind->macs(node.params) / output.period;
+      model->macs_per_frame += quotient(node.kind->macs(node.params), output.period);
     }
   }
 }

@@ -29,7 +29,7 @@ Status check_panels(const Reader& reader, uint64_t record, const Tensor& tensor)
   }
   if (is_integer && tensor.rank < 2) return reader.refuse(Status::kBadShape, record + 12, tensor.rank, 2);
   const uint64_t matrices = uint64_t{gates} * (groups ? groups : 1);
-  if (tensor.shape[0] % matrices != 0) return reader.refuse(Status::kBadShape, record + 16, tensor.shape[0], matrices);
+  if (remainder(tensor.shape[0], matrices) != 0) return reader.refuse(Status::kBadShape, record + 16, tensor.shape[0], matrices);
   return Status::kOk;
 }
 
@@ -52,15 +52,14 @@ Status stored_elements(const Reader& reader, uint64_t record, const Tensor& tens
     uint64_t extent = tensor.shape[i];
     if (i == 0 && tensor.layout == Layout::kPanel16) {
       const uint64_t matrices = uint64_t{tensor.params[0]} * (tensor.params[2] ? tensor.params[2] : 1);
-      extent = matrices * ((extent / matrices + 3) / 4 * 4);
+      extent = matrices * ((quotient(extent, matrices) + 3) / 4 * 4);
     }
     if (i == 1 && tensor.layout == Layout::kRows) extent = (extent + 15) / 16 * 16;
     if (i == tensor.rank - 1 && is_integer_weight(tensor) && tensor.layout == Layout::kPanel16) {
-      extent = (extent + tensor.params[1] - 1) / tensor.params[1] * tensor.params[1];
+      extent = quotient(extent + tensor.params[1] - 1, tensor.params[1]) * tensor.params[1];
     }
-    if (extent > kMaxFileBytes / elements) {
-      return reader.refuse(Status::kBadShape, record + 16 + 4 * uint64_t{i}, tensor.shape[i], kMaxFileBytes / elements);
-    }
+    const uint64_t most = quotient(kMaxFileBytes, elements);
+    if (extent > most) return reader.refuse(Status::kBadShape, record + 16 + 4 * uint64_t{i}, tensor.shape[i], most);
     elements *= extent;
   }
   *out = elements;

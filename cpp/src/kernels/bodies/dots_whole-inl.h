@@ -1,34 +1,10 @@
-// Sums of integer products where a multiplication takes 16 bits: activations of 16 bits stay whole, in the place that
-// two planes of bytes have elsewhere. One sum either way, which is exact: the same bits.
+// Sums of integer products where a multiplication takes 16 bits, a lane at a time.
 // SPDX-License-Identifier: Apache-2.0
+
+#include "kernels/bodies/whole-inl.h"
 
 namespace grucore::detail::GRUCORE_ISA {
 namespace {
-
-// What is stored at once: four, whose order in memory is that of FourNumbers.
-constexpr int kStoredVectors = 4;
-constexpr uint32_t kStored = 4;
-
-template <int kBits>
-GRUCORE_INLINE void store_activations(unsigned char* values, size_t at, size_t, const I32 (&q)[4]) {
-  if constexpr (activation_bytes(kBits) == 2) {
-    store_four_numbers(values + 2 * at, q);
-  } else {
-    store_four_bytes(values + at, q);
-  }
-}
-
-template <int kBits>
-using Four = FourNumbers;
-
-template <int kBits>
-GRUCORE_INLINE FourNumbers load_four(const unsigned char* values, size_t at, size_t) {
-  if constexpr (activation_bytes(kBits) == 2) {
-    return four_numbers(values + 2 * at);
-  } else {
-    return four_bytes(values + at);
-  }
-}
 
 template <int kBits>
 struct Dots {
