@@ -62,7 +62,9 @@ enum class Numerics : uint8_t { kExact = 0, kFused = 1, kMulAdd = 2 };
 
 GRUCORE_API const char* isa_name(Isa isa);
 GRUCORE_API bool isa_supported(Isa isa);  // compiled in, and this machine and its system can run it
-GRUCORE_API Isa best_isa();               // the last supported row of isa_list.inc
+// The last supported row of isa_list.inc; but `scalar` only where a fused multiply-add is an instruction: emulated, it
+// takes many times as long as `scalar_muladd`, whose outputs differ in the last bits (docs/numerics.md).
+GRUCORE_API Isa best_isa();
 
 // --------------------------------------------------------------------------------------------- models
 

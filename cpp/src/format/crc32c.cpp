@@ -2,6 +2,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "format/crc32c.h"
 
+#include "format/build_config.h"
+
 namespace grucore {
 namespace detail {
 

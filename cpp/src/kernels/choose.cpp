@@ -41,9 +41,13 @@ bool isa_supported(Isa isa) { return detail::select_table(isa, detail::detect_cp
 
 Isa best_isa() {
   const detail::CpuFeatures features = detail::detect_cpu();
-  Isa best = Isa::scalar;
-#define GRUCORE_ISA_ROW(name, number, numerics, architecture, feature) \
-  if (detail::select_table(Isa::name, features) && Isa::name > best) best = Isa::name;
+  // Of the plain tables the emulation is never the best: it takes many times as long.
+  constexpr bool kEmulates = !GRUCORE_HAS_FMA && GRUCORE_ON_muladd;
+  Isa best = kEmulates ? Isa::scalar_muladd : Isa::scalar;
+#define GRUCORE_ISA_ROW(name, number, numerics, architecture, feature)                                             \
+  if (Isa::name > best && !(kEmulates && Isa::name == Isa::scalar) && detail::select_table(Isa::name, features)) { \
+    best = Isa::name;                                                                                              \
+  }
 #include "grucore/isa_list.inc"
 #undef GRUCORE_ISA_ROW
   return best;

@@ -4,15 +4,23 @@
 #define GRUCORE_KERNELS_CHOOSE_H_
 
 #include "grucore/grucore.h"
+#include "kernels/parts.h"
 
 // GRUCORE_ON_<architecture> says whether this build has the tables of an architecture (isa_list.inc). Firmware builds
-// one table: GRUCORE_ONLY_SCALAR leaves out all the others, GRUCORE_ONLY_FLOAT32 the products with weights of other
-// kinds; files that have such weights are then refused.
-#define GRUCORE_ON_any 1
-#if defined(GRUCORE_ONLY_SCALAR)
-#define GRUCORE_ON_host 0
-#else
+// one table: GRUCORE_ONLY_SCALAR leaves out all but the plain one that is faster on the machine, or that of the fused
+// class, emulated, with GRUCORE_EMULATE_FUSED.
+#if !defined(GRUCORE_ONLY_SCALAR)
 #define GRUCORE_ON_host 1
+#define GRUCORE_ON_fused 1
+#define GRUCORE_ON_muladd 1
+#elif GRUCORE_HAS_FMA || defined(GRUCORE_EMULATE_FUSED)
+#define GRUCORE_ON_host 0
+#define GRUCORE_ON_fused 1
+#define GRUCORE_ON_muladd 0
+#else
+#define GRUCORE_ON_host 0
+#define GRUCORE_ON_fused 0
+#define GRUCORE_ON_muladd 1
 #endif
 #if GRUCORE_ON_host && (defined(__x86_64__) || defined(_M_X64))
 #define GRUCORE_ON_x86 1  // AVX-VNNI is in GCC 11, Clang 12 and Visual Studio 2019 16.9

@@ -8,16 +8,11 @@
 #include <stdint.h>
 
 #include "grucore/grucore.h"
+#include "kernels/parts.h"
 
 namespace grucore {
 namespace detail {
 
-// Codes of docs/format.md.
-enum class ActivationCode : uint32_t {
-#define GRUCORE_ACTIVATION(enumerator, code, name, parameters) enumerator = code,
-#include "kernels/activations.inc"
-#undef GRUCORE_ACTIVATION
-};
 constexpr uint32_t kActivationCount = 0
 #define GRUCORE_ACTIVATION(enumerator, code, name, parameters) +1
 #include "kernels/activations.inc"
@@ -100,8 +95,6 @@ struct GruArgs {
 };
 
 // Weights in panel16 of any dtype, for products that are added to what stands in y already.
-enum class WeightKind : uint32_t { kFloat32 = 0, kFloat16 = 1, kInt8 = 2, kInt4 = 3 };
-
 struct PackedWeights {
   const void* data;
   const void* scale;  // int8: a float32 for each row; int4: a float16 for each row and 32 inputs
@@ -176,7 +169,32 @@ struct PanelStepArgs {
   const float* bias;      // panel16 of 4 gates
   CellArgs cell;
   bool backwards;  // last panel first
+  bool one_panel;  // input.y and cell.sums have room for one panel; where kStepsOnePanel
 };
+
+// Firmware steps panel by panel in memory for one of them.
+#if defined(GRUCORE_ONLY_SCALAR)
+constexpr bool kStepsOnePanel = true;
+#else
+constexpr bool kStepsOnePanel = false;
+#endif
+
+#if defined(GRUCORE_ONLY_SCALAR)
+
+// One table: each kernel is a constant of its own, so that a linker leaves out those that no layer of the build calls.
+struct FloatKernels {
+#define GRUCORE_FLOAT_KERNEL(result, name, parameters) static result(*const name) parameters;
+#define GRUCORE_FUSED_KERNEL(result, name, parameters) static constexpr result(*name) parameters = nullptr;
+#include "kernels/float_kernels.inc"
+#undef GRUCORE_FUSED_KERNEL
+#undef GRUCORE_FLOAT_KERNEL
+};
+struct IntegerKernels {
+  static void (*const product)(const ProductArgs& args);
+  static void (*const panel_step)(const PanelStepArgs& args);
+};
+
+#else
 
 struct FloatKernels {
 #define GRUCORE_FLOAT_KERNEL(result, name, parameters) result(*name) parameters;
@@ -185,11 +203,12 @@ struct FloatKernels {
 #undef GRUCORE_FUSED_KERNEL
 #undef GRUCORE_FLOAT_KERNEL
 };
-
 struct IntegerKernels {
   void (*product)(const ProductArgs& args);       // int8 and int4 weights
   void (*panel_step)(const PanelStepArgs& args);  // of these
 };
+
+#endif
 
 // The class of an instruction set, as isa_list.inc says.
 constexpr Numerics numerics_of(Isa isa) {
@@ -230,7 +249,14 @@ static constexpr uint32_t activation_bytes(uint32_t bits) {
 #endif
 }
 
-static constexpr bool is_integer(WeightKind kind) { return kind == WeightKind::kInt8 || kind == WeightKind::kInt4; }
+static constexpr bool is_integer(WeightKind kind) {
+  return (has_weights(WeightKind::kInt8) && kind == WeightKind::kInt8) ||
+         (has_weights(WeightKind::kInt4) && kind == WeightKind::kInt4);
+}
+// Whose kernels multiply such weights: the integer ones, or the float ones.
+static constexpr bool takes_integers(WeightKind kind) {
+  return is_integer(kind) || (!has_weights(WeightKind::kFloat32) && !has_weights(WeightKind::kFloat16));
+}
 // Inputs of a segment with their padding.
 static constexpr uint32_t padded_inputs(WeightKind kind, uint32_t inputs) {
   return kind == WeightKind::kInt8 ? round_up(inputs, 4) : kind == WeightKind::kInt4 ? round_up(inputs, 8) : inputs;

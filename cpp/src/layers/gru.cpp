@@ -13,7 +13,7 @@ Status parse_tensors(const NodeSource& source, bool reset_before, GruParams* par
   const uint32_t hidden = source.result().features;
   uint32_t tensors = 1;
   GRUCORE_TRY(parse_recurrent_weights(source, 3, reset_before ? 2 : 3, params, &tensors));
-  if (reset_before) {
+  if (has_cell(GruCellKind::kResetBefore) && reset_before) {
     GRUCORE_TRY(parse_weights(source, {Role::kWeightHn, Role::kWeightHnScale}, {1, hidden, hidden}, &params->weight_hn,
                               &tensors));
     const PackedWeights &gates = params->weight_hh, &candidate = params->weight_hn;
@@ -41,6 +41,9 @@ Status parse(const NodeSource& source, void* out) {
   GRUCORE_TRY(source.expect_attributes(9));
   uint32_t cell = 0;
   GRUCORE_TRY(source.attribute(0, 1, &cell));
+  if (!has_cell(static_cast<GruCellKind>(cell))) {
+    return source.reader.refuse(Status::kBadAttribute, source.attribute_offset, cell, 1 - cell);
+  }
   GRUCORE_TRY(parse_direction(source, 1, &params));
   CellActivations& activations = params.activations;
   GRUCORE_TRY(source.activation(3, kGateActivationCount, &activations.gate));
@@ -82,7 +85,7 @@ void plan(const Node& node, const NodeMemory& memory, const StreamShape& shape) 
   args.out = {nullptr, plan.y.stride};
   args.scratch = {plan.between, projected_stride(p)};
   args.frame_rows = frame_rows(plan);
-  plan_mixed({x.data, x.stride}, memory.scratch + at.input_product, &plan);
+  plan_mixed({x.data, x.stride}, memory.scratch + at.input_product, shape.frames, &plan);
 }
 
 void begin(GruPlan* plan, uint32_t frames, const Rows& all) {
@@ -127,11 +130,11 @@ constexpr LayerKind make() {
 
 GruScratch lay_out(const GruParams& p, bool fused, uint32_t batch, uint32_t frames) {
   const uint64_t rows = uint64_t{batch} * frames;
-  const uint64_t cell = fused ? (p.weight_hn.data ? projected_stride(p) : 0)
-                              : projected_stride(p) + (p.weight_hn.data ? 3 * gate_stride(p) : 0);
+  const uint64_t cell = fused ? (p.is_reset_before() ? projected_stride(p) : 0)
+                              : step_stride(p, frames) + (p.is_reset_before() ? 3 * gate_stride(p) : 0);
   GruScratch at;
   at.projected = 0;
-  at.cell = !fused || (frames > 1 && projects_blocks(p, fused)) ? projected_stride(p) * rows : 0;
+  at.cell = !fused || (frames > 1 && projects_blocks(p, fused)) ? step_stride(p, frames) * rows : 0;
   at.rows = at.cell + cell * batch;
   at.input_product = align_up(at.rows + (p.is_masked ? batch : 0), kPanel);
   at.state_product = at.input_product + product_scratch(p.weight_ih, rows);

@@ -12,6 +12,8 @@ struct GruParams : RecurrentParams {
   PackedWeights weight_hn;  // reset-before, of the kind of weight_hh; else data is null
   CellActivations activations;
   uint32_t bias_gates;
+
+  bool is_reset_before() const { return has_cell(GruCellKind::kResetBefore) && weight_hn.data; }
 };
 
 // Whether one kernel does a whole step.
@@ -19,6 +21,18 @@ inline bool is_fused(const GruParams& p, const KernelTable& table) { return p.is
 
 // Floats of three gates of a row.
 inline size_t projected_stride(const GruParams& p) { return 3 * gate_stride(p); }
+
+// Whether a step can do its input product itself: where one kernel table's file has both.
+inline bool projects_in_step(const GruParams& p) {
+  return !p.is_reset_before() && is_integer(p.weight_ih.kind) == is_integer(p.weight_hh.kind);
+}
+// Whether a step needs room for the chains of one panel only, and how many floats of a row it needs.
+inline bool steps_one_panel(const GruParams& p, uint32_t frames) {
+  return kStepsOnePanel && frames == 1 && projects_in_step(p);
+}
+inline size_t step_stride(const GruParams& p, uint32_t frames) {
+  return steps_one_panel(p, frames) ? size_t{3} * kPanel : projected_stride(p);
+}
 
 // Scratch: the projected inputs, what a step keeps between its products, the rows that a mask leaves, then what
 // quantized products need of inputs and of states. One kernel's steps project blocks of several frames only.
@@ -41,7 +55,7 @@ struct GruPlan : RecurrentPlan {
 void project(GruPlan* plan, const Rows& all);
 
 // With weights of any dtype, each matrix of its own: products that continue the chains in memory, and the cell.
-void plan_mixed(const ConstMatrix& x, float* input_product, GruPlan* plan);
+void plan_mixed(const ConstMatrix& x, float* input_product, uint32_t frames, GruPlan* plan);
 void begin_mixed(GruPlan* plan, uint32_t frames, const Rows& all);
 void step_mixed(GruPlan* plan, const RecurrentFrame& frame);
 

@@ -7,11 +7,6 @@ namespace detail {
 
 namespace {
 
-// Whether a step can do its input product itself: where one kernel table's file has both.
-bool projects_in_step(const GruParams& p) {
-  return !p.weight_hn.data && is_integer(p.weight_ih.kind) == is_integer(p.weight_hh.kind);
-}
-
 void multiply_states(const GruPlan& plan, const RecurrentFrame& frame, const PackedWeights& weights,
                      const ConstMatrix& x, const Matrix& y) {
   ProductArgs args;
@@ -68,7 +63,7 @@ void step_reset_after(GruPlan* plan, const RecurrentFrame& frame) {
   args.cell.rows.index = rows->index;
   args.cell.rows.count = rows->count;
   args.backwards = frame.backwards;
-  if (is_integer(plan->params->weight_hh.kind)) {
+  if (takes_integers(plan->params->weight_hh.kind)) {
     plan->table->integers->panel_step(args);
   } else {
     plan->table->floats->panel_step(args);
@@ -86,7 +81,7 @@ void project(GruPlan* plan, const Rows& all) {
   multiply(*plan->table, input);
 }
 
-void plan_mixed(const ConstMatrix& x, float* input_product, GruPlan* plan) {
+void plan_mixed(const ConstMatrix& x, float* input_product, uint32_t frames, GruPlan* plan) {
   const GruParams& p = plan->gru();
   PanelStepArgs& args = plan->pieces;
   set_product(p.weight_ih, input_product, &args.input);
@@ -95,10 +90,11 @@ void plan_mixed(const ConstMatrix& x, float* input_product, GruPlan* plan) {
   args.input.range = p.input_range;
   args.input.least = 0.0f;
   args.input.x = x;
-  args.input.y = {plan->projected, projected_stride(p)};
+  args.input.y = {plan->projected, step_stride(p, frames)};
   set_product(p.weight_hh, plan->state_product, &args.recurrent);
   args.recurrent.overwrites = is_integer(p.weight_hh.kind);
-  args.recurrent.y = {plan->between, projected_stride(p)};
+  args.recurrent.y = {plan->between, step_stride(p, frames)};
+  args.one_panel = steps_one_panel(p, frames);
   args.bias = p.bias;
   args.cell.activations = p.activations;
   args.cell.units = p.weight_hh.rows;
@@ -114,7 +110,7 @@ void begin_mixed(GruPlan* plan, uint32_t frames, const Rows& all) {
 }
 
 void step_mixed(GruPlan* plan, const RecurrentFrame& first) {
-  const auto step_once = plan->gru().weight_hn.data ? step_reset_before : step_reset_after;
+  const auto step_once = plan->gru().is_reset_before() ? step_reset_before : step_reset_after;
   step_once(plan, first);
   if (first.count == 1) return;
   RecurrentFrame frame = first;

@@ -5,7 +5,7 @@
 #include <string.h>
 
 // Firmware may name a shorter list of its own, and pay for those layers only.
-#if !defined(GRUCORE_LAYER_LIST)
+#if !defined(GRUCORE_LAYER_LIST)  // parts.h says what else may be left out
 #define GRUCORE_LAYER_LIST "layers/layer_list.inc"
 #endif
 
@@ -63,6 +63,7 @@ Status NodeSource::activation(uint32_t first, uint32_t codes, Activation* out) c
   uint32_t code = 0;
   GRUCORE_TRY(attribute(first, codes - 1, &code));
   out->code = static_cast<ActivationCode>(code);
+  if (!has_activation(out->code)) return reader.refuse(Status::kBadAttribute, attribute_offset + 4 * first, code, 0);
   memcpy(&out->alpha, &attributes[first + 1], sizeof out->alpha);
   memcpy(&out->beta, &attributes[first + 2], sizeof out->beta);
   for (uint32_t i = 1; i <= 2; ++i) {

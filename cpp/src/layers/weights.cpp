@@ -10,15 +10,15 @@ namespace detail {
 namespace {
 
 Status kind_of(const NodeSource& source, const Tensor& tensor, WeightKind* out) {
+  bool known = true;
   switch (tensor.dtype) {
-    case TensorDtype::kFloat32: *out = WeightKind::kFloat32; return Status::kOk;
-#if !defined(GRUCORE_ONLY_FLOAT32)
-    case TensorDtype::kFloat16: *out = WeightKind::kFloat16; return Status::kOk;
-    case TensorDtype::kInt8: *out = WeightKind::kInt8; return Status::kOk;
-    case TensorDtype::kInt4: *out = WeightKind::kInt4; return Status::kOk;
-#endif
-    default: break;
+    case TensorDtype::kFloat32: *out = WeightKind::kFloat32; break;
+    case TensorDtype::kFloat16: *out = WeightKind::kFloat16; break;
+    case TensorDtype::kInt8: *out = WeightKind::kInt8; break;
+    case TensorDtype::kInt4: *out = WeightKind::kInt4; break;
+    default: known = false; break;
   }
+  if (known && has_weights(*out)) return Status::kOk;
   return source.reader.refuse(Status::kUnknownDtype, tensor.record_offset + 4, static_cast<uint32_t>(tensor.dtype),
                               static_cast<uint32_t>(TensorDtype::kFloat32));
 }
@@ -89,7 +89,11 @@ Status parse_weights(const NodeSource& source, const WeightRoles& roles, const W
   ++*tensors;
   if (!is_integer(out->kind)) return Status::kOk;
   out->activation_bits = tensor->params[3];
+#if defined(GRUCORE_ONLY_SCALAR)
+  constexpr uint32_t kLine = 8;
+#else
   constexpr uint32_t kLine = 64;
+#endif
   out->sums = sums_of(out->kind, out->inputs);
   out->header = round_up(4 + 4 * out->sums, kLine);
   out->plane = round_up(out->inputs, kLine);
@@ -138,7 +142,7 @@ uint64_t product_scratch(const PackedWeights& weights, uint64_t rows) {
 }
 
 void multiply(const KernelTable& table, const ProductArgs& args) {
-  if (is_integer(args.weights->kind)) {
+  if (takes_integers(args.weights->kind)) {
     table.integers->product(args);
   } else {
     table.floats->product(args);

@@ -7,16 +7,24 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "format/build_config.h"
 #include "grucore/grucore.h"
 
 namespace grucore {
 namespace detail {
 
+// Of what the engine carves: whole cache lines, where vectors are wide. On firmware that would be RAM for nothing.
+#if defined(GRUCORE_ONLY_SCALAR)
+constexpr size_t kCarvedAlignment = 8;
+#else
+constexpr size_t kCarvedAlignment = kAlignment;
+#endif
+
 class Arena {
  public:
   explicit Arena(void* memory = nullptr) : memory_(static_cast<unsigned char*>(memory)) {}
 
-  // `count` objects, aligned to kAlignment; null while only measuring. A request too large for the machine
+  // `count` objects, aligned to kCarvedAlignment; null while only measuring. A request too large for the machine
   // leaves the arena overflown.
   template <class T>
   T* take(uint64_t count) {
@@ -30,13 +38,13 @@ class Arena {
   void* take_bytes(uint64_t count, size_t size) {
     const size_t room = (SIZE_MAX >> 1) - used_;
     // Divided in the machine's own words: a small core has no wider division.
-    if (overflown_ || room < kAlignment || count > SIZE_MAX ||
-        static_cast<size_t>(count) > (room - (kAlignment - 1)) / size) {
+    if (overflown_ || room < kCarvedAlignment || count > SIZE_MAX ||
+        static_cast<size_t>(count) > (room - (kCarvedAlignment - 1)) / size) {
       overflown_ = true;
       return nullptr;
     }
     unsigned char* at = memory_ ? memory_ + used_ : nullptr;
-    used_ += (static_cast<size_t>(count) * size + kAlignment - 1) / kAlignment * kAlignment;
+    used_ += (static_cast<size_t>(count) * size + kCarvedAlignment - 1) / kCarvedAlignment * kCarvedAlignment;
     return at;
   }
 

@@ -29,7 +29,8 @@ Status check_panels(const Reader& reader, uint64_t record, const Tensor& tensor)
   }
   if (is_integer && tensor.rank < 2) return reader.refuse(Status::kBadShape, record + 12, tensor.rank, 2);
   const uint64_t matrices = uint64_t{gates} * (groups ? groups : 1);
-  if (remainder(tensor.shape[0], matrices) != 0) return reader.refuse(Status::kBadShape, record + 16, tensor.shape[0], matrices);
+  if (remainder(tensor.shape[0], matrices) != 0)
+    return reader.refuse(Status::kBadShape, record + 16, tensor.shape[0], matrices);
   return Status::kOk;
 }
 

@@ -48,7 +48,7 @@ GRUCORE_INLINE F32 exp_f32(F32 x) {
 
 // 1 / (1 + exp(-x)); 1 from 16.64 on, below kExpMin 0.
 template <class V>
-GRUCORE_INLINE V sigmoid_f32(const V& x) {
+GRUCORE_ONCE V sigmoid_f32(const V& x) {
   constexpr float kSaturated = 20.0f;
   const V one = like(x, 1.0f);
   const V inside = min(like(x, kSaturated), x);
@@ -65,7 +65,7 @@ GRUCORE_INLINE V sigmoid_f32(const V& x) {
 
 // 1 - 2/(1 + exp(2|x|)) for |x| > kTanhSplit, where no digits cancel; an odd polynomial below.
 template <class V>
-GRUCORE_INLINE V tanh_f32(const V& x) {
+GRUCORE_ONCE V tanh_f32(const V& x) {
   constexpr float kTanhSplit = 0.5625f;
   constexpr float kSaturated = 9.5f;  // the result rounds to 1 before
   const V a = abs(x);

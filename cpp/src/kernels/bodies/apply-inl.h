@@ -29,25 +29,29 @@ GRUCORE_OUTLINE F32 gelu_tanh(F32 x) {
 
 // A call, so that the switch does not stand in every tile of every product.
 GRUCORE_NOINLINE F32 apply(const Activation& activation, F32 x) {
+#define GRUCORE_CASE(name, value)                                     \
+  case ActivationCode::name:                                          \
+    if constexpr (has_activation(ActivationCode::name)) return value; \
+    break;
   switch (activation.code) {
-    case ActivationCode::kLinear: break;
-    case ActivationCode::kSigmoid: return sigmoid_f32(x);
-    case ActivationCode::kTanh: return tanh_f32(x);
-    case ActivationCode::kRelu: return select(lt(x, zero()), zero(), x);
-    case ActivationCode::kLeakyRelu: return leaky(x, broadcast(activation.alpha));
-    case ActivationCode::kElu: return select(lt(x, zero()), mul(broadcast(activation.alpha), expm1_f32(x)), x);
-    case ActivationCode::kHardSigmoid:
-      return clip(add(mul(broadcast(activation.alpha), x), broadcast(activation.beta)), 0.0f, 1.0f);
-    case ActivationCode::kSoftsign: return div(x, add(broadcast(1.0f), abs(x)));
-    case ActivationCode::kSoftplus: return softplus(x);
-    case ActivationCode::kGelu: return gelu(x);
-    case ActivationCode::kGeluTanh: return gelu_tanh(x);
-    case ActivationCode::kSilu: return mul(x, sigmoid_f32(x));
-    case ActivationCode::kHardSwish:
-      return mul(x, clip(add(mul(x, broadcast(1.0f / 6.0f)), broadcast(0.5f)), 0.0f, 1.0f));
-    case ActivationCode::kClip: return clip(x, activation.alpha, activation.beta);
-    case ActivationCode::kExp: return exp_f32(x);
+    case ActivationCode::kLinear:
+      break;
+      GRUCORE_CASE(kSigmoid, sigmoid_f32(x))
+      GRUCORE_CASE(kTanh, tanh_f32(x))
+      GRUCORE_CASE(kRelu, select(lt(x, zero()), zero(), x))
+      GRUCORE_CASE(kLeakyRelu, leaky(x, broadcast(activation.alpha)))
+      GRUCORE_CASE(kElu, select(lt(x, zero()), mul(broadcast(activation.alpha), expm1_f32(x)), x))
+      GRUCORE_CASE(kHardSigmoid, clip(add(mul(broadcast(activation.alpha), x), broadcast(activation.beta)), 0.0f, 1.0f))
+      GRUCORE_CASE(kSoftsign, div(x, add(broadcast(1.0f), abs(x))))
+      GRUCORE_CASE(kSoftplus, softplus(x))
+      GRUCORE_CASE(kGelu, gelu(x))
+      GRUCORE_CASE(kGeluTanh, gelu_tanh(x))
+      GRUCORE_CASE(kSilu, mul(x, sigmoid_f32(x)))
+      GRUCORE_CASE(kHardSwish, mul(x, clip(add(mul(x, broadcast(1.0f / 6.0f)), broadcast(0.5f)), 0.0f, 1.0f)))
+      GRUCORE_CASE(kClip, clip(x, activation.alpha, activation.beta))
+      GRUCORE_CASE(kExp, exp_f32(x))
   }
+#undef GRUCORE_CASE
   return x;
 }
 

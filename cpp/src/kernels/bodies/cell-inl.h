@@ -64,13 +64,15 @@ GRUCORE_INLINE V blend(const V& z, const V& h, const V& n) {
   return flush_denormals(add(mul(z, h), mul(sub(like(z, 1.0f), z), n)));
 }
 
+constexpr bool kHasStandard = has_activation(ActivationCode::kSigmoid) && has_activation(ActivationCode::kTanh);
+
 template <class V>
 GRUCORE_INLINE V gate_of(const CellActivations& activations, const V& x) {
-  return activations.is_standard ? sigmoid_f32(x) : apply(activations.gate, x);
+  return kHasStandard && activations.is_standard ? sigmoid_f32(x) : apply(activations.gate, x);
 }
 template <class V>
 GRUCORE_INLINE V candidate_of(const CellActivations& activations, const V& x) {
-  return activations.is_standard ? tanh_f32(x) : apply(activations.candidate, x);
+  return kHasStandard && activations.is_standard ? tanh_f32(x) : apply(activations.candidate, x);
 }
 
 // h' of the reset-after cell, of one vector of units or of pairs.
@@ -259,10 +261,22 @@ struct PanelGroup {
   }
 };
 
+// The arguments for a group of panels: where memory has room for one panel, each stands where the first one would.
+struct GroupArgs {
+  PanelStepArgs step;
+
+  GRUCORE_INLINE GroupArgs(const PanelStepArgs& args, uint32_t first) : step(args) {
+    if (!args.one_panel) return;
+    const size_t before = size_t{first} * 3;
+    step.input.y.data -= before;
+    step.recurrent.y.data -= before;
+    step.cell.sums.data -= before;
+  }
+};
+
 // Products::run(args, first, panels, backwards) multiplies some panels, at most Products::kPanels of them.
 template <class Products>
-GRUCORE_INLINE void step_panels(const PanelStepArgs& args) {
-  const uint32_t units = args.cell.units;
+GRUCORE_INLINE void step_group(const PanelStepArgs& args, uint32_t first, uint32_t panels) {
   GatherArgs recurrent;
   for (uint32_t g = 0; g < 3; ++g) {
     recurrent.from[g].data = g < 2 ? args.input.y.data : args.bias;
@@ -271,18 +285,28 @@ GRUCORE_INLINE void step_panels(const PanelStepArgs& args) {
     recurrent.from[g].gate = g < 2 ? g : 3;
   }
   recurrent.gates = 3;
-  recurrent.units = units;
+  recurrent.units = args.cell.units;
   recurrent.y.data = args.recurrent.y.data;
   recurrent.y.stride = args.recurrent.y.stride;
   recurrent.rows.index = args.cell.rows.index;
   recurrent.rows.count = args.cell.rows.count;
+  if (args.input.weights) Products::run(args.input, first, panels, args.backwards);
+  for_each_row<GatherRow>(recurrent, first, panels);
+  Products::run(args.recurrent, first, panels, args.backwards);
+  reset_after<false>(args, first, panels);
+}
+
+template <class Products>
+GRUCORE_INLINE void step_panels(const PanelStepArgs& args) {
+  const uint32_t units = args.cell.units;
   using Group = PanelGroup<Products::kPanels>;
   for (uint32_t i = 0; i < Group::count(units); ++i) {
     const Group group = Group::at(units, i, args.backwards);
-    if (args.input.weights) Products::run(args.input, group.first, group.panels, args.backwards);
-    for_each_row<GatherRow>(recurrent, group.first, group.panels);
-    Products::run(args.recurrent, group.first, group.panels, args.backwards);
-    reset_after<false>(args, group.first, group.panels);
+    if constexpr (kStepsOnePanel) {
+      step_group<Products>(GroupArgs(args, group.first).step, group.first, group.panels);
+    } else {
+      step_group<Products>(args, group.first, group.panels);
+    }
   }
 }
 

@@ -133,10 +133,17 @@ struct FloatPanels {
 struct AnyFloatPanels {
   static constexpr uint32_t kPanels = FloatPanels<float>::kPanels;
   static GRUCORE_NOINLINE void run(const ProductArgs& args, uint32_t row, uint32_t panels, bool) {
-#if !defined(GRUCORE_ONLY_FLOAT32)
-    if (args.weights->kind == WeightKind::kFloat16) return FloatPanels<uint16_t>::run(args, row, panels);
-#endif
-    FloatPanels<float>::run(args, row, panels);
+    run_kind(args, row, panels, args.weights->kind);
+  }
+
+ private:
+  // A template, so that kinds which this build has not are not compiled.
+  template <class Kind>
+  static GRUCORE_INLINE void run_kind(const ProductArgs& args, uint32_t row, uint32_t panels, Kind kind) {
+    if constexpr (has_weights(Kind::kFloat16)) {
+      if (!has_weights(Kind::kFloat32) || kind == Kind::kFloat16) return FloatPanels<uint16_t>::run(args, row, panels);
+    }
+    if constexpr (has_weights(Kind::kFloat32)) FloatPanels<float>::run(args, row, panels);
   }
 };
 

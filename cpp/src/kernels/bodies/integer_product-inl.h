@@ -376,15 +376,29 @@ GRUCORE_NOINLINE void integer_panels(const ProductArgs& args, uint32_t first, ui
 }
 
 struct AnyIntegerPanels {
-  static constexpr uint32_t kPanels = 16;  // so many that the latency of one cell hides behind others
+  // So many that the latency of one cell hides behind others, where there is room for them.
+  static constexpr uint32_t kPanels = kStepsOnePanel ? 1 : 16;
   static GRUCORE_INLINE void run(const ProductArgs& args, uint32_t first, uint32_t panels, bool backwards) {
-    const bool is_int8 = args.weights->kind == WeightKind::kInt8, is_narrow = args.weights->activation_bits == 8;
+    run_kind(args, first, panels, backwards, args.weights->kind);
+  }
+
+ private:
+  // A template, so that kinds which this build has not are not compiled.
+  template <class Kind>
+  static GRUCORE_INLINE void run_kind(const ProductArgs& args, uint32_t first, uint32_t panels, bool backwards,
+                                      Kind kind) {
+    if constexpr (has_weights(Kind::kInt8)) {
+      if (!has_weights(Kind::kInt4) || kind == Kind::kInt8)
+        return run_bits<Kind::kInt8>(args, first, panels, backwards);
+    }
+    if constexpr (has_weights(Kind::kInt4)) run_bits<Kind::kInt4>(args, first, panels, backwards);
+  }
+  template <WeightKind kKind>
+  static GRUCORE_INLINE void run_bits(const ProductArgs& args, uint32_t first, uint32_t panels, bool backwards) {
     // Activations of both widths look alike there.
     constexpr int kNarrow = activation_bytes(8) == activation_bytes(16) ? 16 : 8;
-    const auto kernel =
-        is_int8     ? is_narrow ? integer_panels<WeightKind::kInt8, kNarrow> : integer_panels<WeightKind::kInt8, 16>
-            : is_narrow ? integer_panels<WeightKind::kInt4, kNarrow>
-                    : integer_panels<WeightKind::kInt4, 16>;
+    const bool is_narrow = args.weights->activation_bits == 8;
+    const auto kernel = is_narrow ? integer_panels<kKind, kNarrow> : integer_panels<kKind, 16>;
     kernel(args, first, panels, backwards);
   }
 };

@@ -9,15 +9,22 @@ namespace {
 
 // Both products of some panels, then their cells, which add what the products begin with: so an addition less is done
 // in memory, and in the same order.
+GRUCORE_INLINE void step_integer_group(const PanelStepArgs& args, uint32_t first, uint32_t panels) {
+  if (args.backwards) AnyIntegerPanels::run(args.recurrent, first, panels, true);
+  if (args.input.weights) AnyIntegerPanels::run(args.input, first, panels, args.backwards);
+  if (!args.backwards) AnyIntegerPanels::run(args.recurrent, first, panels, false);
+  reset_after<true>(args, first, panels);
+}
 GRUCORE_INLINE void step_integer_panels(const PanelStepArgs& args) {
   const uint32_t units = args.cell.units;
   using Group = PanelGroup<AnyIntegerPanels::kPanels>;
   for (uint32_t i = 0; i < Group::count(units); ++i) {
     const Group group = Group::at(units, i, args.backwards);
-    if (args.backwards) AnyIntegerPanels::run(args.recurrent, group.first, group.panels, true);
-    if (args.input.weights) AnyIntegerPanels::run(args.input, group.first, group.panels, args.backwards);
-    if (!args.backwards) AnyIntegerPanels::run(args.recurrent, group.first, group.panels, false);
-    reset_after<true>(args, group.first, group.panels);
+    if constexpr (kStepsOnePanel) {
+      step_integer_group(GroupArgs(args, group.first).step, group.first, group.panels);
+    } else {
+      step_integer_group(args, group.first, group.panels);
+    }
   }
 }
 

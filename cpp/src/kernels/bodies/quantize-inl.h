@@ -44,39 +44,39 @@ GRUCORE_INLINE float largest(const float* x, uint32_t count) {
 }
 #endif
 
-template <int kBits>
-GRUCORE_INLINE Scaling scaling_of(const ProductArgs& args, const float* x, uint32_t count) {
+GRUCORE_INLINE Scaling scaling_of(const ProductArgs& args, const float* x, uint32_t count, float levels) {
   const float most = largest(x, count);
   if (most != most) return {most, 0.0f};
   float range = args.range > 0 ? args.range : most;
   if (range < args.least) range = args.least;
   if (range < kLeastRange) return {0.0f, 0.0f};
-  constexpr float kLevels = kBits == 8 ? 127.0f : 16383.0f;
-  return {range / kLevels, kLevels / range};
+  return {range / levels, levels / range};
 }
 
-GRUCORE_INLINE F32 levels_of(int bits) { return broadcast(bits == 8 ? 127.0f : 16383.0f); }
+struct Quantizer {
+  F32 inverse, levels;
+  bool clamps;  // where the range was given, values may be outside of it
+};
 
-template <int kBits>
-GRUCORE_INLINE I32 quantize_lanes(F32 x, F32 inverse) {
-  const F32 levels = levels_of(kBits);
-  const F32 inside = max(neg(levels), min(levels, mul(x, inverse)));
+GRUCORE_INLINE I32 quantize_lanes(F32 x, const Quantizer& by) {
+  F32 scaled = mul(x, by.inverse);
+  if (by.clamps) scaled = max(neg(by.levels), min(by.levels, scaled));
   const F32 round = broadcast(0x1.8p23f);
-  return sub(bits(add(inside, round)), bits(round));
+  return sub(bits(add(scaled, round)), bits(round));
 }
 
 // The integers of one group, with zeros up to the end of its last group of weights; returns their sum. `at` is a
 // multiple of 4.
 template <int kBits>
-GRUCORE_INLINE int32_t quantize_group(const float* x, uint32_t count, F32 inverse, unsigned char* values, size_t at,
-                                      size_t plane) {
+GRUCORE_INLINE int32_t quantize_group(const float* x, uint32_t count, const Quantizer& by, unsigned char* values,
+                                      size_t at, size_t plane) {
   I32 sum = broadcast_i32(0);
   uint32_t i = 0;
   for (; i + kStored <= count; i += kStored) {
     I32 q[kStoredVectors];
     GRUCORE_UNROLL(4)
     for (int v = 0; v < kStoredVectors; ++v) {
-      q[v] = quantize_lanes<kBits>(load(x + i + v * kLanes), inverse);
+      q[v] = quantize_lanes(load(x + i + v * kLanes), by);
       sum = add(sum, q[v]);
     }
     store_activations<kBits>(values, at + i, plane, q);
@@ -86,7 +86,7 @@ GRUCORE_INLINE int32_t quantize_group(const float* x, uint32_t count, F32 invers
     for (int v = 0; v < kStoredVectors; ++v) {
       const uint32_t from = i + static_cast<uint32_t>(v * kLanes);
       const int left = count > from ? static_cast<int>(count - from) : 0;
-      q[v] = quantize_lanes<kBits>(load_n(x + from, left < kLanes ? left : kLanes), inverse);
+      q[v] = quantize_lanes(load_n(x + from, left < kLanes ? left : kLanes), by);
       sum = add(sum, q[v]);
     }
     store_activations<kBits>(values, at + i, plane, q);
@@ -95,10 +95,10 @@ GRUCORE_INLINE int32_t quantize_group(const float* x, uint32_t count, F32 invers
 }
 
 template <int kBits>
-GRUCORE_INLINE void quantize_segment(const ProductArgs& args, const float* x, unsigned char* to) {
+GRUCORE_INLINE void quantize_segment(const ProductArgs& args, const float* x, float levels, unsigned char* to) {
   const PackedWeights& weights = *args.weights;
   const uint32_t count = weights.inputs;
-  const Scaling scaling = scaling_of<kBits>(args, x, count);
+  const Scaling scaling = scaling_of(args, x, count, levels);
   unsigned char* const values = to + weights.header;
   __builtin_memcpy(to, &scaling.scale, sizeof scaling.scale);
   if (scaling.inverse == 0.0f) {
@@ -106,35 +106,39 @@ GRUCORE_INLINE void quantize_segment(const ProductArgs& args, const float* x, un
     __builtin_memset(values, 0, weights.segment_bytes - weights.header);
     return;
   }
-  const F32 inverse = broadcast(scaling.inverse);
+  // Of the largest magnitude itself the product rounds to `levels`, and of the others to no more.
+  const Quantizer by = {broadcast(scaling.inverse), broadcast(levels), args.range > 0};
   const uint32_t group = weights.kind == WeightKind::kInt8 ? kBlockInputs : kGroupInputs;
   unsigned char* sums = to;
   for (uint32_t first = 0; first < count; first += group) {
     const uint32_t left = count - first;
-    const int32_t sum =
-        quantize_group<kBits>(x + first, left < group ? left : group, inverse, values, first, weights.plane);
+    const int32_t sum = quantize_group<kBits>(x + first, left < group ? left : group, by, values, first, weights.plane);
     __builtin_memcpy(sums += 4, &sum, sizeof sum);
   }
 }
 
 template <int kBits>
-GRUCORE_INLINE void quantize_rows(const ProductArgs& args) {
+GRUCORE_INLINE void quantize_rows(const ProductArgs& args, float levels) {
   const PackedWeights& weights = *args.weights;
   for (uint32_t i = 0; i < args.rows.count; ++i) {
     const size_t row = row_at(args.rows, i);
     const float* x = args.x.data + row * args.x.stride;
     unsigned char* to = args.quantized.data + row * args.quantized.stride;
     for (uint32_t s = 0; s < weights.segments; ++s, x += weights.inputs, to += weights.segment_bytes) {
-      quantize_segment<kBits>(args, x, to);
+      quantize_segment<kBits>(args, x, levels, to);
     }
   }
 }
 
 GRUCORE_NOINLINE void quantize(const ProductArgs& args) {
-  if (args.weights->activation_bits == 8) {
-    quantize_rows<8>(args);
+  constexpr float kLevels8 = 127.0f, kLevels16 = 16383.0f;
+  const bool is_narrow = args.weights->activation_bits == 8;
+  if constexpr (activation_bytes(8) == activation_bytes(16)) {
+    quantize_rows<16>(args, is_narrow ? kLevels8 : kLevels16);
+  } else if (is_narrow) {
+    quantize_rows<8>(args, kLevels8);
   } else {
-    quantize_rows<16>(args);
+    quantize_rows<16>(args, kLevels16);
   }
 }
 

@@ -1,7 +1,32 @@
 // The kernel table of one instruction set: constant data, written outside the target region.
 // SPDX-License-Identifier: Apache-2.0
 
-#if !defined(GRUCORE_TEST_TABLE)
+#if defined(GRUCORE_TEST_TABLE)
+#elif defined(GRUCORE_ONLY_SCALAR)
+namespace grucore {
+namespace detail {
+
+#define GRUCORE_FLOAT_KERNEL(result, name, parameters) result(*const FloatKernels::name) parameters = GRUCORE_ISA::name;
+#define GRUCORE_FUSED_KERNEL(result, name, parameters)
+#include "kernels/float_kernels.inc"
+#undef GRUCORE_FUSED_KERNEL
+#undef GRUCORE_FLOAT_KERNEL
+#if defined(GRUCORE_ONLY_FLOAT32)  // the loader refuses what would need them
+void (*const IntegerKernels::product)(const ProductArgs&) = nullptr;
+void (*const IntegerKernels::panel_step)(const PanelStepArgs&) = nullptr;
+#else
+void (*const IntegerKernels::product)(const ProductArgs&) = GRUCORE_ISA::integer_product;
+void (*const IntegerKernels::panel_step)(const PanelStepArgs&) = GRUCORE_ISA::integer_panel_step;
+#endif
+
+namespace GRUCORE_ISA {
+extern const KernelTable kTable;
+const KernelTable kTable = {Isa::GRUCORE_ISA, nullptr, nullptr};
+}  // namespace GRUCORE_ISA
+
+}  // namespace detail
+}  // namespace grucore
+#else
 namespace grucore {
 namespace detail {
 
@@ -39,7 +64,7 @@ namespace GRUCORE_ISA {
 
 extern const IntegerKernels kIntegerKernels;
 #if defined(GRUCORE_ONLY_FLOAT32)
-const IntegerKernels kIntegerKernels = {nullptr, nullptr};  // the loader refuses what would need them
+const IntegerKernels kIntegerKernels = {nullptr, nullptr};
 #else
 const IntegerKernels kIntegerKernels = {integer_product, integer_panel_step};
 #endif

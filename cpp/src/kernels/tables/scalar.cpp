@@ -5,7 +5,7 @@
 #include "kernels/kernel_table.h"
 #include "kernels/tables/target_region.h"
 
-#if GRUCORE_ON_any
+#if GRUCORE_ON_fused
 
 #define GRUCORE_ISA scalar
 #define GRUCORE_DOTS "kernels/bodies/dots_whole-inl.h"

@@ -5,10 +5,15 @@
 #include "kernels/kernel_table.h"
 #include "kernels/tables/target_region.h"
 
-#if GRUCORE_ON_host
+#if GRUCORE_ON_muladd
 
 #define GRUCORE_ISA scalar_muladd
+#if GRUCORE_ON_fused
 #define GRUCORE_INTEGER_ISA scalar
+#else
+#define GRUCORE_DOTS "kernels/bodies/dots_whole-inl.h"
+#define GRUCORE_FUSED_INTEGER_STEP 0
+#endif
 #define GRUCORE_FUSED_STEP 0
 #define GRUCORE_STEP_VECTORS 1
 #define GRUCORE_BLOCK_ROWS 1
@@ -16,6 +21,10 @@
 #define GRUCORE_FUSED 0
 
 #include "kernels/vec/vec_scalar.h"
+
+#if !GRUCORE_ON_fused
+#include "kernels/vec/bytes_scalar.h"
+#endif
 
 #include "kernels/bodies/kernels-inl.h"
 #include "kernels/bodies/table-inl.h"

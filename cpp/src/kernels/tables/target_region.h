@@ -3,6 +3,7 @@
 #ifndef GRUCORE_KERNELS_TABLES_TARGET_REGION_H_
 #define GRUCORE_KERNELS_TABLES_TARGET_REGION_H_
 
+#include "format/build_config.h"
 #include "isa/strict_math.h"
 
 // Tests compile the tables once more, with a body of theirs in place of the kernels.
@@ -31,9 +32,14 @@
 #define GRUCORE_UNROLL(n)
 #endif
 
+#if !defined(GRUCORE_ONLY_SCALAR)
+#define GRUCORE_ONCE GRUCORE_INLINE
+#endif
+
 #if defined(GRUCORE_ONLY_SCALAR)
 #define GRUCORE_INLINE inline  // firmware: a fifth of the flash that forced inlining takes
 #define GRUCORE_NOINLINE
+#define GRUCORE_ONCE GRUCORE_OUTLINE  // long, and called from many places: there once on firmware
 #elif defined(__GNUC__) || defined(__clang__)
 #define GRUCORE_INLINE inline __attribute__((always_inline))
 #define GRUCORE_NOINLINE __attribute__((noinline))

@@ -20,10 +20,16 @@ struct I8 {
   uint32_t v;
 };
 
-// Any alignment is enough.
+#if defined(__GNUC__)
+#define GRUCORE_ALIGNED(p) __builtin_assume_aligned(p, 4)
+#else
+#define GRUCORE_ALIGNED(p) (p)
+#endif
+
+// p is a multiple of 4 in all of these; of other vectors of bytes any alignment is enough.
 GRUCORE_INLINE I8 load_bytes(const unsigned char* p) {
   I8 r;
-  __builtin_memcpy(&r.v, p, sizeof r.v);
+  __builtin_memcpy(&r.v, GRUCORE_ALIGNED(p), sizeof r.v);
   return r;
 }
 // Of the first `lanes` lanes; the rest may be anything.
@@ -95,12 +101,12 @@ GRUCORE_INLINE uint32_t low_half(I32 a) { return as_unsigned(a.v) & 0xffffu; }
 GRUCORE_INLINE uint32_t low_byte(I32 a) { return as_unsigned(a.v) & 0xffu; }
 GRUCORE_INLINE void store_four_numbers(unsigned char* p, const I32 (&q)[4]) {
   const uint32_t even = low_half(q[0]) | as_unsigned(q[2].v) << 16, odd = low_half(q[1]) | as_unsigned(q[3].v) << 16;
-  __builtin_memcpy(p, &even, sizeof even);
-  __builtin_memcpy(p + 4, &odd, sizeof odd);
+  __builtin_memcpy(GRUCORE_ALIGNED(p), &even, sizeof even);
+  __builtin_memcpy(GRUCORE_ALIGNED(p + 4), &odd, sizeof odd);
 }
 GRUCORE_INLINE void store_four_bytes(unsigned char* p, const I32 (&q)[4]) {
   const uint32_t word = low_byte(q[0]) | low_byte(q[1]) << 8 | low_byte(q[2]) << 16 | as_unsigned(q[3].v) << 24;
-  __builtin_memcpy(p, &word, sizeof word);
+  __builtin_memcpy(GRUCORE_ALIGNED(p), &word, sizeof word);
 }
 
 GRUCORE_INLINE F32 to_float(I32 a) { return {static_cast<float>(a.v)}; }
