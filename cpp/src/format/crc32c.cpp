@@ -2,7 +2,9 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "format/crc32c.h"
 
-#include "format/build_config.h"
+#if defined(GRUCORE_CONFIG)  // kernels/parts.h
+#include GRUCORE_CONFIG
+#endif
 
 namespace grucore {
 namespace detail {

@@ -16,7 +16,9 @@
 
 #include <stdint.h>
 
-#include "format/build_config.h"
+#if defined(GRUCORE_CONFIG)
+#include GRUCORE_CONFIG
+#endif
 
 // Whether a fused multiply-add is an instruction here. Where it is not, it takes some 14 times as long as a
 // multiplication and an addition.

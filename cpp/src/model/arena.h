@@ -7,8 +7,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "format/build_config.h"
 #include "grucore/grucore.h"
+#include "kernels/parts.h"
 
 namespace grucore {
 namespace detail {

@@ -3,8 +3,8 @@
 #ifndef GRUCORE_KERNELS_TABLES_TARGET_REGION_H_
 #define GRUCORE_KERNELS_TABLES_TARGET_REGION_H_
 
-#include "format/build_config.h"
 #include "isa/strict_math.h"
+#include "kernels/parts.h"
 
 // Tests compile the tables once more, with a body of theirs in place of the kernels.
 #if defined(GRUCORE_TEST_TABLE)
