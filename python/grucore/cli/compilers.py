@@ -32,7 +32,7 @@ CPUS = {
     "armv7": "arm-linux-gnueabihf-gcc -mcpu=cortex-a7 -mfpu=neon-vfpv4 -O2",
     "aarch64": "aarch64-linux-gnu-gcc -O2",
     "i386": "gcc -m32 -msse2 -mfpmath=sse -O2",
-    "wasm": "clang --target=wasm32 -msimd128 -O2",
+    "wasm": "clang --target=wasm32 -msimd128 -mbulk-memory -O2",
 }
 
 

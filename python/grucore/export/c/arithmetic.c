@@ -65,17 +65,26 @@ GC_INLINE float gc_madd(float a, float b, float c) { return a * b + c; }
                              defined(__aarch64__) || defined(__riscv_flen))
 GC_INLINE float gc_madd(float a, float b, float c) { return __builtin_fmaf(a, b, c); }
 #elif GC_EMULATE + 0 != 2 && (defined(__SSE2_MATH__) || defined(__wasm__) || (defined(__ARM_FP) && (__ARM_FP & 8)))
-/* The product is exact in double. The sum is rounded to odd there, so that rounding it again is harmless. */
-GC_INLINE float gc_madd(float a, float b, float c) {
-  const double product = (double)a * (double)b, addend = (double)c;
-  double sum = product + addend;
+/* The product is exact in double, and the sum there is rounded once before it is a float. Twice is as good as once, but
+   where the first has come to lie halfway between two floats, or below the normal ones: there it is rounded to odd. */
+GC_STATIC float gc_madd_odd(double product, double addend, double sum) {
   const double part = sum - product;
   const double rest = (product - (sum - part)) + (addend - part);
   uint64_t word;
   GC_COPY(&word, &sum, sizeof word);
-  if (rest != 0.0 && !(word & 1u) && (word & 0x7ff0000000000000u) != 0x7ff0000000000000u) {
+  if ((rest > 0.0 || rest < 0.0) && !(word & 1u)) {
     word = ((rest > 0.0) == (sum > 0.0)) ? word + 1u : word - 1u;
     GC_COPY(&sum, &word, sizeof sum);
+  }
+  return (float)sum;
+}
+GC_INLINE float gc_madd(float a, float b, float c) {
+  const double product = (double)a * (double)b;
+  const double sum = product + (double)c;
+  uint64_t word;
+  GC_COPY(&word, &sum, sizeof word);
+  if ((word & 0x1fffffffu) == 0x10000000u || (word << 1) < 0x7020000000000000u) {
+    return gc_madd_odd(product, (double)c, sum);
   }
   return (float)sum;
 }
