@@ -129,7 +129,10 @@ def test_zero_padding_and_strides(tmp_path: Path) -> None:
             "'c' reads 2 frames of zeros before the sequence and 2 after",
         ),
         ([layers.ZeroPadding1D(), layers.GRU(2, name="g")], "GRU 'g' reads what a ZeroPadding1D"),
-        ([layers.ZeroPadding1D(), layers.MaxPooling1D(name="m")], "MaxPooling1D 'm' reads what"),
+        (
+            [layers.ZeroPadding1D(), layers.MaxPooling1D(name="m")],
+            "MaxPooling1D 'm' reads 1 frames of zeros before the sequence and 1 after it",
+        ),
         ([layers.ZeroPadding1D()], "output '0' of Sequential .* reads what a ZeroPadding1D"),
         ([layers.Cropping1D(2), layers.UpSampling1D(name="u")], "UpSampling1D 'u' is of a kind"),
         ([layers.MaxPooling1D(2, padding="same", name="m")], "'m' has padding='same'"),

@@ -17,7 +17,13 @@ from grucore.converters.keras.ops.operations import OPERATIONS, mask_of, operati
 from grucore.converters.keras.ops.recurrent import bidirectional, recurrent
 from grucore.converters.keras.ops.states import take_start
 from grucore.converters.keras.read.config import MODELS, Call, Layer, Ref, node_shifts, references
-from grucore.converters.keras.read.inputs import GENERATED, Port, id_inputs, input_ports
+from grucore.converters.keras.read.inputs import (
+    GENERATED,
+    Port,
+    flat_inputs,
+    id_inputs,
+    input_ports,
+)
 from grucore.converters.keras.read.names import Weights
 from grucore.graph.graph import Graph
 from grucore.graph.tensors import Dtype
@@ -29,7 +35,15 @@ __all__ = [
 
 RECURRENT = ("GRU", "CuDNNGRU", "RNN")
 # What reads a sequence with frames of zeros around it.
-PADDED = {"Conv1D", "DepthwiseConv1D", "SeparableConv1D", "ZeroPadding1D", *VANISHING}
+PADDED = {
+    "MaxPooling1D",
+    "AveragePooling1D",
+    "Conv1D",
+    "DepthwiseConv1D",
+    "SeparableConv1D",
+    "ZeroPadding1D",
+    *VANISHING,
+}
 EXPRESSED = {
     *(*LAYERS, *VANISHING, *MERGES, *OPERATIONS, *RECURRENT),
     *("InputLayer", "Bidirectional", "TimeDistributed", "StackedRNNCells", "GRUCell"),
@@ -45,10 +59,14 @@ def graph_of(
     """The checked graph of a model; ``metadata``'s source gets what became of its options."""
     ports = input_ports(model)
     of_ids = id_inputs(model, ports)
+    flat = flat_inputs(model, ports)
+    of_ids |= flat
     lengths = {port.shape[0] for port in ports if not _is_row(port, of_ids)}
     context = Context(GraphBuilder(), weights, version)
     context.frames = lengths.pop() if len(lengths) == 1 else None
-    flows: list[Any] = [_input(context, port, ports, of_ids) for port in ports]
+    if flat:  # a Reshape says how many frames there are
+        context.notes["frames"] = context.frames
+    flows: list[Any] = [_input(context, port, ports, of_ids, flat) for port in ports]
     found = _model(context, model, flows)
     named = {}
     for name, flow in found.items():
@@ -89,12 +107,16 @@ def _is_row(port: Port, of_ids: set[str]) -> bool:
     return port.name not in of_ids and len(port.shape) == 1 and port.shape[0] is not None
 
 
-def _input(context: Context, port: Port, ports: tuple[Port, ...], of_ids: set[str]) -> Flow | Start:
+def _input(
+    context: Context, port: Port, ports: tuple[Port, ...], of_ids: set[str], flat: set[str]
+) -> Flow | Start:
     if _is_row(port, of_ids):
         return Start(port.name, port.shape[0] or 0)
     ports = tuple(other for other in ports if not _is_row(other, of_ids))
     alone = len(ports) == 1 and GENERATED.fullmatch(port.name)
     name = "x" if alone else port.name
+    if port.name in flat:
+        return Flow(context.builder.input(name, 1), (1,))
     if port.name in of_ids:
         if len(port.shape) not in (1, 2) or (len(port.shape) == 2 and port.shape[1] != 1):
             raise ConversionError(
@@ -236,7 +258,7 @@ def _check_padding(reader: Layer | str, arguments: Sequence[Any]) -> None:
         elif isinstance(flow, Flow) and flow.padding != (0, 0):
             raise ConversionError(
                 f"{reader} reads what a ZeroPadding1D gives, which can only be expressed before a "
-                "convolution"
+                "convolution or a pool over windows"
             )
 
 

@@ -24,6 +24,7 @@ SHAPE, TYPE, EXTERNAL, LAYOUT, PIPELINE = 0x01, 0x03, 0x07, 0x08, 0x0B
 COMPACT, CONTIGUOUS, CHUNKED, VIRTUAL = range(4)
 FILTERS = {1: "deflate", 2: "shuffle", 3: "fletcher32"}
 MAX_RATIO = 1000
+MAX_ELEMENTS = 1 << 48  # where one extent is 0, the others say nothing of bytes
 
 
 @dataclass(frozen=True)
@@ -113,6 +114,8 @@ class _Reader:
         assert shape.extents is not None
         self.image, self.what = image, what
         self.extents, self.dtype = shape.extents, dtype
+        if math.prod(max(extent, 1) for extent in self.extents) > MAX_ELEMENTS:
+            raise ConversionError(f"{what} has shape {self.extents}, which no array has")
         self.bytes = math.prod(self.extents) * dtype.itemsize
         self.filters: list[int] = []
 

@@ -21,6 +21,7 @@ from grucore.graph.layers import (
     Activation,
     Affine,
     Binary,
+    Concat,
     Embedding,
     LayerNorm,
     Mask,
@@ -30,10 +31,11 @@ from grucore.graph.layers import (
     Select,
 )
 from grucore.graph.node import Value, float32_bits
-from grucore.graph.tensors import Dtype
+from grucore.graph.tensors import Array, Dtype
 
 __all__ = ["LAYERS", "VANISHING", "apply_activation_layer"]
 
+UNIT_EPSILON = 1e-30  # in place of Keras's bound of 1e12 on 1 / |x|
 # Layers that do nothing at inference: Keras class -> attributes that say how they train.
 VANISHING: dict[str, set[str]] = {
     "Dropout": {"rate", "noise_shape", "p"},
@@ -141,18 +143,60 @@ def layer_normalization(context: Context, layer: Layer, flow: Flow) -> Flow:
 def normalization(context: Context, layer: Layer, flow: Flow) -> Flow:
     settings = context.settings(layer, {"axis", "mean", "variance"})
     axis = settings.get("axis", -1)
-    if axis is not None:
-        _feature_axis(context, layer, flow, axis)
-    size = context.features(layer, flow) if axis is not None else 1
+    axes = [] if axis is None else axis if isinstance(axis, list | tuple) else [axis]
+    context.check_numbers(layer, flow)
+    kept = {context.axis(layer, flow, each) for each in axes}
+    shape = [extent if place in kept else 1 for place, extent in enumerate(flow.dims)]
     found = context.weights.get(layer)
-    mean, variance = (
-        np.asarray(settings[name] if found is None else found[name], np.float64).reshape(-1)
-        for name in ("mean", "variance")
-    )
-    if mean.size not in (1, size) or variance.size not in (1, size):
-        raise context.refuse(layer, "axis", f"statistics of {size} features")
+    arrays = []
+    for name in ("mean", "variance"):
+        array = np.asarray(settings[name] if found is None else found[name], np.float64)
+        if array.size not in (1, math.prod(shape)):
+            expected = f"{math.prod(shape)} numbers, one for each place of its axes {axes}"
+            raise ConversionError(
+                f"{layer} has {name} of {array.size} numbers, expected {expected}"
+            )
+        array = array.reshape(shape if array.size > 1 else [1] * len(shape))
+        arrays.append(np.broadcast_to(array, flow.dims).reshape(-1))
+    mean, variance = arrays
     deviation = np.maximum(np.sqrt(variance), 1e-7)
     return _affine(context, layer, flow, 1.0 / deviation, -mean / deviation)
+
+
+def unit_normalization(context: Context, layer: Layer, flow: Flow) -> Flow:
+    """x / |x|; of a frame of zeros zeros."""
+    settings = context.settings(layer, {"axis"})
+    size = _feature_axis(context, layer, flow, settings.get("axis", -1))
+    return _by_root_of_squares(context, layer, flow, np.full(size, size**-0.5), UNIT_EPSILON)
+
+
+def rms_normalization(context: Context, layer: Layer, flow: Flow) -> Flow:
+    """x / sqrt(mean(x^2) + epsilon), times a scale."""
+    settings = context.settings(layer, {"axis", "epsilon"})
+    size = _feature_axis(context, layer, flow, settings.get("axis", -1))
+    scale = context.weight(layer, "scale", (size,)).astype(np.float64)
+    return _by_root_of_squares(context, layer, flow, scale, number(settings.get("epsilon", 1e-6)))
+
+
+def _by_root_of_squares(
+    context: Context, layer: Layer, flow: Flow, scale: Array, epsilon: float
+) -> Flow:
+    """A LayerNorm of x beside -x: their mean is 0, and their variance the mean of x^2."""
+    add, size = context.builder.add, flow.value.features
+    minus = add(
+        Affine, f"{layer.path}.minus", [flow.value], scale=np.full(size, -1.0), shift=np.zeros(size)
+    )
+    both = add(Concat, f"{layer.path}.both", [flow.value, minus])
+    normed = add(
+        LayerNorm,
+        f"{layer.path}.norm",
+        [both],
+        scale=np.tile(scale, 2).astype(np.float32),
+        shift=np.zeros(2 * size, np.float32),
+        epsilon=epsilon,
+    )
+    half = add(Select, layer.path, [normed], index=np.arange(size, dtype=np.int32))
+    return flow.of(half, flow.dims)
 
 
 def rescaling(context: Context, layer: Layer, flow: Flow) -> Flow:
@@ -270,6 +314,8 @@ LAYERS: dict[str, Callable[[Context, Layer, Flow], Flow]] = {
     "BatchNormalization": batch_normalization,
     "LayerNormalization": layer_normalization,
     "Normalization": normalization,
+    "UnitNormalization": unit_normalization,
+    "RMSNormalization": rms_normalization,
     "Rescaling": rescaling,
     "Activation": activation,
     "ReLU": apply_activation_layer,

@@ -20,9 +20,13 @@ from grucore.graph.layers import (
     Activate,
     Activation,
     Affine,
+    Binary,
+    Dense,
     Mask,
     Operation,
+    Pool,
     Pool1d,
+    Pooling,
     Position,
     Select,
     Take,
@@ -33,7 +37,10 @@ __all__ = ["OPERATIONS", "mask_of", "operation"]
 
 OPERATIONS = {f"ops.{kind}" for kind in (*BINARY, "Concatenate", "GetItem")} - {"ops.Average"}
 OPERATIONS |= {f"ops.{kind}" for kind in ("NotEqual", "Any", "LogicalOr", "ExpandDims", "Squeeze")}
-OPERATIONS |= {"ops.OnesLike", "ops.ZerosLike"}
+OPERATIONS |= {"ops.OnesLike", "ops.ZerosLike", "ops.Divide", "ops.TrueDivide"}
+REDUCED = ("Mean", "Max", "Min", "Sum")
+OPERATIONS |= {f"ops.{kind}" for kind in REDUCED}
+MAX_REDUCED = 64  # features of which a maximum is taken one by one
 
 
 def operation(context: Context, layer: Layer, arguments: list[Any]) -> Flow | Bits:
@@ -41,6 +48,10 @@ def operation(context: Context, layer: Layer, arguments: list[Any]) -> Flow | Bi
     kind = layer.kind.removeprefix("ops.")
     if kind in BINARY:
         return _arithmetic(context, layer, BINARY[kind], arguments)
+    if kind in ("Divide", "TrueDivide"):
+        return _divided(context, layer, arguments)
+    if kind in REDUCED:
+        return _reduced(context, layer, kind, arguments)
     if kind == "GetItem":
         return _item(context, layer, arguments)
     first = arguments[0]
@@ -111,6 +122,61 @@ def _arithmetic(context: Context, layer: Layer, operation: Operation, arguments:
         shift=np.full(size, shift),
     )
     return tensors[0].of(value, tensors[0].dims).unmasked()
+
+
+def _divided(context: Context, layer: Layer, arguments: list[Any]) -> Flow:
+    flow, by = (*arguments, None, None)[:2]
+    if not isinstance(flow, Flow) or isinstance(by, bool) or not isinstance(by, int | float):
+        raise ConversionError(
+            f"{layer} divides {arguments!r:.120}, expected a tensor divided by a number"
+        )
+    if not by:
+        raise ConversionError(f"{layer} divides by 0")
+    context.check_numbers(layer, flow)
+    size = flow.value.features
+    scale, shift = np.full(size, 1.0 / by), np.zeros(size)
+    value = context.builder.add(Affine, layer.path, [flow.value], scale=scale, shift=shift)
+    return flow.of(value, flow.dims).unmasked()
+
+
+def _reduced(context: Context, layer: Layer, kind: str, arguments: list[Any]) -> Flow:
+    """Over all frames, or over the features of each."""
+    (flow,) = arguments if len(arguments) == 1 else (None,)
+    axis = layer.settings.get("axis")
+    axis = axis[0] if isinstance(axis, list | tuple) and len(axis) == 1 else axis
+    keeps = bool(layer.settings.get("keepdims"))
+    if not isinstance(flow, Flow) or not isinstance(axis, int) or len(flow.dims) != 1:
+        raise ConversionError(
+            f"{layer} reads {arguments!r:.80} over axis {axis}, expected one axis"
+        )
+    context.check_numbers(layer, flow)
+    add, size = context.builder.add, flow.value.features
+    if flow.in_time and axis in (1, -2):
+        if keeps or kind not in ("Mean", "Max"):
+            raise ConversionError(
+                f"{layer} over time{' with keepdims' * keeps} cannot be expressed, expected the "
+                "mean or the maximum of all frames: a GlobalAveragePooling1D or GlobalMaxPooling1D"
+            )
+        pooling = Pooling.MEAN if kind == "Mean" else Pooling.MAXIMUM
+        return flow.of(add(Pool, layer.path, [flow.value], pooling=pooling)).unmasked()
+    context.axis(layer, flow, axis)
+    if kind in ("Mean", "Sum"):
+        weight = np.full((1, size), 1.0 / size if kind == "Mean" else 1.0)
+        value = add(Dense, layer.path, [flow.value], weight=weight, bias=np.zeros(1))
+    else:
+        if size > MAX_REDUCED:
+            raise ConversionError(
+                f"{layer} is over {size} features, expected at most {MAX_REDUCED}"
+            )
+        parts = [
+            add(Select, f"{layer.path}.{place}", [flow.value], index=np.array([place], np.int32))
+            for place in range(size)
+        ]
+        value = parts[0]
+        operation = Operation.MAXIMUM if kind == "Max" else Operation.MINIMUM
+        for part in parts[1:]:
+            value = add(Binary, layer.path, [value, part], operation=operation)
+    return flow.of(value, (1,) if keeps else ()).unmasked()
 
 
 def _item(context: Context, layer: Layer, arguments: list[Any]) -> Flow:

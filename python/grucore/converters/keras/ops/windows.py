@@ -12,13 +12,14 @@ import numpy as np
 from grucore._core import ConversionError
 from grucore.converters.keras.context import Context, Flow
 from grucore.converters.keras.read.config import Layer
-from grucore.graph.layers import Conv1d, Pool1d, Pooling
+from grucore.graph.layers import Binary, Conv1d, Operation, Pool1d, Pooling
 from grucore.graph.node import Value
 
 __all__ = ["crop", "cropping", "one", "pool1d", "window_padding", "zero_padding"]
 
 
 MAX_TAPS, MAX_KERNEL = 65536, 1 << 22  # of the windows that croppings become
+MAX_PADDED_TAPS = 16
 
 
 def one(context: Context, layer: Layer, *names: str, default: int | None = None) -> int:
@@ -152,6 +153,8 @@ def pool1d(context: Context, layer: Layer, flow: Flow) -> Flow:
     context.sequence(layer, flow)
     taps = one(context, layer, "pool_size", "pool_length", default=2)
     stride = one(context, layer, "strides", "stride", default=taps)
+    if flow.padding != (0, 0):
+        return _padded_pool(context, layer, flow, taps, stride)
     if window_padding(context, layer, flow, taps - 1, stride) != (0, 0):
         raise ConversionError(
             f"{layer} has padding='same', expected 'valid' or a known length that needs none: "
@@ -160,3 +163,37 @@ def pool1d(context: Context, layer: Layer, flow: Flow) -> Flow:
     pooling = Pooling.MAXIMUM if layer.kind.startswith("Max") else Pooling.MEAN
     settings: dict[str, Any] = {"taps": taps, "stride": stride, "pooling": pooling}
     return flow.of(context.builder.add(Pool1d, layer.path, [flow.value], **settings)).unmasked()
+
+
+def _padded_pool(context: Context, layer: Layer, flow: Flow, taps: int, stride: int) -> Flow:
+    """A pool over frames of zeros, which count: a mean is a convolution, a maximum many of them."""
+    name = "border_mode" if "border_mode" in layer.settings else "padding"
+    if layer.settings.get(name, "valid") != "valid":
+        raise context.refuse(layer, name, "valid after a ZeroPadding1D")
+    padding = window_padding(context, layer, flow, taps - 1, stride)
+    maximum = layer.kind.startswith("Max")
+    if maximum and taps > MAX_PADDED_TAPS:
+        raise ConversionError(
+            f"{layer} has a window of {taps} frames over zeros, expected at most {MAX_PADDED_TAPS}"
+        )
+    size = flow.value.features
+    kernels = np.eye(taps) if maximum else np.full((1, taps), 1.0 / taps)
+    parts = [
+        context.builder.add(
+            Conv1d,
+            f"{layer.path}.{place}" if maximum else layer.path,
+            [flow.value],
+            weight=np.broadcast_to(kernel[None, :, None], (size, taps, 1)).copy(),
+            bias=np.zeros(size),
+            groups=size,
+            stride=stride,
+            before=padding[0],
+            after=padding[1],
+        )
+        for place, kernel in enumerate(kernels)
+    ]
+    value = parts[0]
+    for part in parts[1:]:
+        operands = [value, part]
+        value = context.builder.add(Binary, layer.path, operands, operation=Operation.MAXIMUM)
+    return Flow(value, flow.dims)

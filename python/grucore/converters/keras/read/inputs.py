@@ -11,7 +11,7 @@ from typing import Any
 from grucore._core import ConversionError
 from grucore.converters.keras.read.config import MODELS, Layer, references
 
-__all__ = ["GENERATED", "Port", "id_inputs", "input_ports"]
+__all__ = ["GENERATED", "Port", "flat_inputs", "id_inputs", "input_ports"]
 
 GENERATED = re.compile(r"input(_layer)?(_\d+)?|.*_input")  # names that Keras makes up
 
@@ -103,3 +103,31 @@ def id_inputs(model: Layer, ports: tuple[Port, ...]) -> set[str]:
                     if port.name in of_ids and ref.layer in by_name
                 )
     return found
+
+
+def flat_inputs(model: Layer, ports: tuple[Port, ...]) -> set[str]:
+    """The inputs (frames,) that a Reshape makes a sequence of one feature of, before all else."""
+    found = set()
+    for port in ports:
+        if len(port.shape) != 1 or port.shape[0] is None:
+            continue
+        targets = ([port.shape[0], 1], [-1, 1])
+        readers = _readers(model, port.name)
+        if readers and all(
+            layer.kind == "Reshape" and list(layer.settings.get("target_shape", ())) in targets
+            for layer in readers
+        ):
+            found.add(port.name)
+    return found
+
+
+def _readers(model: Layer, name: str) -> list[Layer]:
+    """The layers that read an input."""
+    if model.kind == "Sequential":
+        return [layer for layer in model.layers if layer.kind != "InputLayer"][:1]
+    return [
+        layer
+        for layer in model.layers
+        for call in model.calls[layer.name]
+        if any(ref.layer == name for ref in references([call.arguments, call.keywords]))
+    ]

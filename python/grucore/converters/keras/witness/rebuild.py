@@ -57,6 +57,8 @@ ATTRIBUTES: dict[str, tuple[str, ...]] = {
     "BatchNormalization": ("axis", "epsilon", "center", "scale"),
     "LayerNormalization": ("axis", "epsilon", "center", "scale"),
     "Normalization": ("axis",),
+    "UnitNormalization": ("axis",),
+    "RMSNormalization": ("axis", "epsilon"),
     "Rescaling": ("scale", "offset"),
     "Activation": ("activation",),
     "ReLU": ("max_value", "negative_slope", "threshold"),
@@ -85,6 +87,12 @@ RENAMED = {
 }
 KERAS1 = {"output_dim": "units", "inner_activation": "recurrent_activation", "bias": "use_bias"}
 OPERATIONS = {
+    "ops.Divide": "divide",
+    "ops.TrueDivide": "true_divide",
+    "ops.Mean": "mean",
+    "ops.Max": "max",
+    "ops.Min": "min",
+    "ops.Sum": "sum",
     "ops.Add": "add",
     "ops.Subtract": "subtract",
     "ops.Multiply": "multiply",
@@ -99,6 +107,9 @@ OPERATIONS = {
     "ops.OnesLike": "ones_like",
     "ops.ZerosLike": "zeros_like",
 }
+
+
+OLD_GATE = "hard_sigmoid_of_keras_2"
 
 
 class Rebuilt:
@@ -195,10 +206,25 @@ class Rebuilt:
             forward = layer.inside.get("forward_layer") or layer.inside["layer"]
             options["layer"] = self._make(forward)
             options["backward_layer"] = self._make(backward_of(layer))
+        if kind in ("BatchNormalization", "LayerNormalization"):
+            options["axis"] = _one_axis(options.get("axis", -1))
         if kind == "Normalization":
+            options["axis"] = options.get("axis", -1) or None
             found = self._weights.get(layer, settings)
             options |= {name: np.asarray(found[name]) for name in ("mean", "variance")}
-        return getattr(self._keras.layers, kind)(**options, **extra, dtype="float32")
+        # Bidirectional makes its layers again from what they say of themselves.
+        with self._keras.saving.custom_object_scope({OLD_GATE: self._old_gate()}):
+            return getattr(self._keras.layers, kind)(**options, **extra, dtype="float32")
+
+    def _old_gate(self) -> Any:
+        """hard_sigmoid up to Keras 2, by the name under which Keras finds it."""
+        ops = self._keras.ops
+
+        def gate(x: Any) -> Any:
+            return ops.clip(0.2 * x + 0.5, 0.0, 1.0)
+
+        gate.__name__ = OLD_GATE
+        return gate
 
     def _inner(self, layer: Layer) -> Any:
         """What a TimeDistributed has inside: a layer, or a chain of layers."""
@@ -224,8 +250,7 @@ class Rebuilt:
                 return self._activation(layer, settings)
             return self._make(Layer(str(found["class_name"]), layer.name, layer.path, settings))
         if found == "hard_sigmoid" and self._version is not None and self._version[0] < 3:
-            ops = self._keras.ops
-            return lambda x: ops.clip(0.2 * x + 0.5, 0.0, 1.0)
+            return self._old_gate()
         return found
 
     def _fill(self, layer: Layer, made: Any) -> None:
@@ -259,6 +284,11 @@ class Rebuilt:
         if tuple(variables(layer)) == KERAS1_GRU:
             found = [np.concatenate(found[first::3], axis=-1) for first in range(3)]
         made.set_weights([np.asarray(array, np.float32) for array in found])
+
+
+def _one_axis(axis: Any) -> Any:
+    """Keras 2 wrote a list of one axis, which Keras 3 does not take."""
+    return axis[0] if isinstance(axis, list | tuple) and len(axis) == 1 else axis
 
 
 def _filled(content: Any, known: Mapping[Ref, Any]) -> Any:

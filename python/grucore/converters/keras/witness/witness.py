@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import sys
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -36,8 +37,8 @@ def rebuilt_evidence(source: Source, graph: Graph) -> Evidence:
     lengths, states = _lengths(graph), tuple(states_of(graph).values())
     try:
         import keras
-    except ImportError:
-        why = "keras is not installed"
+    except ImportError as error:
+        why = _why_no_keras(error)
         return reference_evidence(graph, why, lengths=lengths, states=states)
     model = Rebuilt(source.model, source.weights, source.version)
 
@@ -50,6 +51,16 @@ def rebuilt_evidence(source: Source, graph: Graph) -> Evidence:
         lengths=lengths,
         states=states,
         from_states=run,
+    )
+
+
+def _why_no_keras(error: ImportError) -> str:
+    """Why there are no layers of Keras to compare with, and what brings them."""
+    if importlib.util.find_spec("keras") is None:
+        return "keras is not installed"
+    return (
+        f"keras is installed, but not its back end: {error}; KERAS_BACKEND=torch or jax in the "
+        "environment chooses one that is"
     )
 
 
