@@ -4,6 +4,9 @@
 from __future__ import annotations
 
 import json
+import os
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -255,3 +258,18 @@ def test_lists_of_one_axis(axis: Any, version: str, tmp_path: Path) -> None:
     x = rng.normal(size=(10, 3)).astype(np.float32)
     expected = (grucore.convert(path).run(x) - mean) / np.sqrt(variance + 1e-3) + shift
     assert np.abs(model.run(x) - expected).max() < 1e-5
+
+
+def test_a_missing_back_end_is_told_with_a_way_out() -> None:
+    """Without KERAS_BACKEND and without TensorFlow Keras cannot be imported, though it is there."""
+    script = "import sys, grucore; print(grucore.convert(sys.argv[1]).proof.against)"
+    path = Path(__file__).parents[2] / "golden" / "keras" / "keras2_layout.h5"
+    environment = {**os.environ, "KERAS_BACKEND": "tensorflow"}
+    environment["PYTHONPATH"] = os.pathsep.join(sys.path)
+    blocked = "import sys; sys.modules['tensorflow'] = None; " + script
+    found = subprocess.run(
+        [sys.executable, "-c", blocked, str(path)], env=environment, capture_output=True, text=True
+    )
+    assert found.returncode == 0, found.stderr
+    assert "keras is installed, but not its back end" in found.stdout
+    assert "KERAS_BACKEND=torch" in found.stdout
