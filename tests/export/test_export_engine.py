@@ -46,7 +46,10 @@ def test_the_printed_line_on_this_machine(
     compiler(name)
     report = exported(tmp_path, capsys, with_test_vector(last_graph()))
     assert report["layers"] == ["dense", "gru", "take"]
-    assert report["only_float32"] is True
+    assert report["weights"] == ["kFloat32"]
+    config = (tmp_path / "out" / "grucore_config.h").read_text()
+    assert "#define GRUCORE_ACTIVATIONS(use) use(kSigmoid) use(kTanh)\n" in config
+    assert "#define GRUCORE_CELLS(use) use(kResetAfter)\n" in config
     names = {Path(path).name for path in report["files"]}
     assert {"gru.cpp", "take.cpp", "main.cpp", "kws_model.h", "layers.inc"} <= names
     assert not {"conv1d.cpp", "avx2.cpp", "neon.cpp", "vec_neon.h"} & names
@@ -85,7 +88,7 @@ def test_on_a_cortex_m4(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> N
     if shutil.which(target.size):
         sizes = subprocess.run([target.size, out / "program"], capture_output=True, text=True)
         flash = int(sizes.stdout.splitlines()[1].split()[0])
-        assert flash - report["weight_bytes"] < 40_000
+        assert flash - report["weight_bytes"] < 26_000
 
 
 def test_strip_and_names(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -105,8 +108,6 @@ def test_wrong_usage(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None
     path = tmp_path / "kws.gru"
     path.write_bytes(with_test_vector(frames_graph()))
     arguments = ["export", str(path), "-o", str(tmp_path), "--target", "engine"]
-    assert main([*arguments, "--numerics", "muladd"]) == 2
-    assert "--numerics goes with --target c99" in capsys.readouterr().err
     assert main([*arguments, "--name", "a-b"]) == 1
     assert "is none of C" in capsys.readouterr().err
     assert main([*arguments, "--sources", str(tmp_path)]) == 1

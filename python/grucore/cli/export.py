@@ -81,8 +81,6 @@ def run(arguments: argparse.Namespace, console: Console) -> None:
     """Export, write the files, and say what they take."""
     if arguments.strip and arguments.selftest:
         arguments.parser.error("--strip leaves out what --selftest runs")
-    if arguments.target == "engine" and arguments.numerics == "muladd":
-        arguments.parser.error("--numerics goes with --target c99: the engine's plain table fuses")
     Path(arguments.model).open("rb").close()
     write = _engine if arguments.target == "engine" else _c99
     report, files = write(arguments)
@@ -152,6 +150,7 @@ def _engine(arguments: argparse.Namespace) -> tuple[dict[str, Any], Mapping[str,
         model_bytes=model._model_bytes(),
         stream_bytes=model._stream_bytes(1, 1),
         sources=None if arguments.sources is None else Path(arguments.sources),
+        emulates_fused=arguments.numerics == "fused",
     )
     line = engine_line(arguments.cpu)
     tested = None
@@ -160,7 +159,7 @@ def _engine(arguments: argparse.Namespace) -> tuple[dict[str, Any], Mapping[str,
         tested = _selftest(export.files, f"{os.environ.get('CXX', 'c++')}{host}")
     report = {
         "name": export.prefix,
-        "numerics": model.numerics,
+        "numerics": arguments.numerics,
         "weight_bytes": len(data),
         "state_bytes": model._model_bytes() + model._stream_bytes(1, 1),
         "frame_bytes": 0,
@@ -168,7 +167,7 @@ def _engine(arguments: argparse.Namespace) -> tuple[dict[str, Any], Mapping[str,
         "selftest_frames": 0 if graph.test is None else len(graph.test.inputs[0]),
         "selftest": tested,
         "layers": list(export.kinds),
-        "only_float32": export.only_float32,
+        "weights": list(export.weights),
         "compile": line,
     }
     return report, export.files
@@ -231,7 +230,8 @@ def _show(report: dict[str, Any], console: Console) -> None:
     rows = [("wrote", path) for path in shown]
     if is_engine:
         count = len(report["files"]) - len(shown)
-        rows.append(("engine", f"{count} files, with {', '.join(report['layers'])}"))
+        parts = ", ".join([*report["layers"], *(kind[1:].lower() for kind in report["weights"])])
+        rows.append(("engine", f"{count} files, with {parts}"))
         rows.append(("model", f"{report['weight_bytes']:,} bytes of flash"))
         rows.append(("memory", f"at most {report['state_bytes']:,} bytes beside the stack"))
     else:

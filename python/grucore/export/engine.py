@@ -7,22 +7,23 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from importlib import resources
 from pathlib import Path
 
 from grucore.export.names import checked_prefix
 from grucore.graph.graph import Graph
-from grucore.graph.node import Node, Rate
-from grucore.graph.tensors import Dtype, Role
-from grucore.graph.weights import Quantized
+from grucore.graph.layers import Activation, ActivationCode, Cell, Gru
+from grucore.graph.node import Rate
+from grucore.graph.storage import SCALES, kind_of
+from grucore.graph.tensors import Dtype
 
 __all__ = ["EngineExport", "export_engine"]
 
 _KIND = re.compile(r"\{(\d+), \"\w+\",")
 _OBJECT = re.compile(r"^const LayerKind (k\w+) = ", re.MULTILINE)
-# One instruction set's own: firmware has the plain table alone.
-_OTHER_TABLES = ("avx", "sse", "neon", "muladd")
+# One instruction set's own: firmware has a plain one alone.
+_OTHER_TABLES = ("avx", "sse", "neon")
 
 
 @dataclass(frozen=True)
@@ -32,7 +33,7 @@ class EngineExport:
     prefix: str
     files: Mapping[str, str]
     kinds: tuple[str, ...]
-    only_float32: bool
+    weights: tuple[str, ...]
 
 
 def _sources(folder: Path | None) -> dict[str, str]:
@@ -58,13 +59,34 @@ def _layer_objects(text: str) -> Iterator[tuple[int, str]]:
     yield from zip(map(int, _KIND.findall(text)), _OBJECT.findall(text), strict=True)
 
 
-def _is_wide(node: Node) -> bool:
-    """Whether a layer has nothing but float32 weights."""
-    return all(
-        not isinstance(weight, Quantized) and weight.dtype != Dtype.FLOAT16.numpy
-        for role, weight in node.tensors().items()
-        if role is not Role.INDEX
-    )
+def _weights(graph: Graph) -> list[str]:
+    """The kinds of weights, as the engine calls them: "kInt8"."""
+    found = set()
+    for node in graph.nodes:
+        for role, weight in node.tensors().items():
+            if role in SCALES:
+                found.add(kind_of(weight).dtype)
+    names = {Dtype.FLOAT32: "kFloat32", Dtype.FLOAT16: "kFloat16"}
+    names |= {Dtype.INT8: "kInt8", Dtype.INT4: "kInt4"}
+    return [names[dtype] for dtype in sorted(found or {Dtype.FLOAT32})]
+
+
+def _activations(graph: Graph) -> list[str]:
+    """The activations, as the engine calls them: "kHardSigmoid"."""
+    found = {
+        setting.code
+        for node in graph.nodes
+        for setting in (getattr(node, each.name) for each in fields(node))
+        if isinstance(setting, Activation) and setting.code is not ActivationCode.LINEAR
+    }
+    return [f"k{code.name.title().replace('_', '')}" for code in sorted(found)]
+
+
+def _cells(graph: Graph) -> list[str]:
+    """The cells of GRUs, as the engine calls them."""
+    names = {Cell.RESET_AFTER: "kResetAfter", Cell.RESET_BEFORE: "kResetBefore"}
+    found = {node.cell for node in graph.nodes if isinstance(node, Gru)}
+    return [names[cell] for cell in sorted(found)]
 
 
 def export_engine(
@@ -75,13 +97,16 @@ def export_engine(
     model_bytes: int,
     stream_bytes: int,
     sources: Path | None = None,
+    emulates_fused: bool = True,
 ) -> EngineExport:
     """The engine with the layers of this model, the file as an array, settings, an example.
 
     ``data``: the file; ``model_bytes`` and ``stream_bytes``: memory that both take on this machine,
     which is enough for smaller ones. ``sources``: the folder cpp of grucore's sources; None: that
-    beside an editable installation. Raises ValueError where it is not there, and for another name
-    than C can have.
+    beside an editable installation. ``emulates_fused``: whether a processor without fused
+    multiply-adds computes their bits, in many times the time.
+
+    Raises ValueError where there are no sources, and for another name than C can have.
     """
     prefix = checked_prefix(name)
     wanted = {node.kind: node.layer for node in graph.nodes}
@@ -93,12 +118,12 @@ def export_engine(
         objects += used
         if used or not kinds:
             files[f"engine/{path}"] = text
-    only_float32 = all(_is_wide(node) for node in graph.nodes)
+    weights = _weights(graph)
     files["engine/layers.inc"] = _layer_list(objects)
-    files["grucore_config.h"] = _config(only_float32)
+    files["grucore_config.h"] = _config(graph, weights, emulates_fused)
     files[f"{prefix}_model.h"] = _model(prefix, data, model_bytes, stream_bytes)
     files["main.cpp"] = _main(graph, prefix)
-    return EngineExport(prefix, files, tuple(sorted(wanted.values())), only_float32)
+    return EngineExport(prefix, files, tuple(sorted(wanted.values())), tuple(weights))
 
 
 def _layer_list(objects: list[str]) -> str:
@@ -106,9 +131,17 @@ def _layer_list(objects: list[str]) -> str:
     return f"// The layer kinds of this model.\n{rows}"
 
 
-def _config(only_float32: bool) -> str:
-    settings = ["#define GRUCORE_ONLY_SCALAR", '#define GRUCORE_LAYER_LIST "layers.inc"']
-    settings += ["#define GRUCORE_ONLY_FLOAT32"] * only_float32
+def _config(graph: Graph, weights: list[str], emulates_fused: bool) -> str:
+    def used(what: str, names: list[str]) -> str:
+        uses = "".join(f" use({name})" for name in names)
+        return f"#define GRUCORE_{what}(use){uses}"
+
+    settings = ["#define GRUCORE_ONLY_SCALAR"]
+    settings += ["#define GRUCORE_EMULATE_FUSED"] * emulates_fused
+    settings.append(used("WEIGHTS", weights))
+    settings.append(used("ACTIVATIONS", _activations(graph)))
+    settings.append(used("CELLS", _cells(graph)))
+    settings.append('#define GRUCORE_LAYER_LIST "layers.inc"')
     text = "\n".join(settings)
     return f"// What the engine is built with: include it in every file (-include).\n{text}\n"
 
