@@ -49,9 +49,9 @@ def sources(reader: str) -> list[tuple[str, bytes]]:
         return [(path.name, path.read_bytes()) for path in paths]
     from safetensors.numpy import save
 
-    from grucore.converters.torch.read.checkpoint import load_checkpoint
+    from models.readers import checkpoint_in
 
-    states = [(path.stem, load_checkpoint(path.read_bytes())) for path in paths]
+    states = [(path.stem, checkpoint_in(path.read_bytes())) for path in paths]
     return [
         (f"{name}.safetensors", save({key: array.copy() for key, array in state.items()}))
         for name, state in states

@@ -10,6 +10,8 @@ import numpy as np
 
 from grucore._core import ConversionError
 from grucore.graph.graph import Graph
+from grucore.graph.layers import Position, Take
+from grucore.graph.node import Rate
 from grucore.graph.tensors import Array
 from grucore.proof.evidence import Evidence
 from grucore.proof.signals import test_inputs
@@ -20,6 +22,7 @@ __all__ = ["check_from_states"]
 
 SEED = 20240302
 FRAMES = 16
+CALLS = 3  # of the caller's own loop
 
 
 def check_from_states(graph: Graph, model: Loaded, evidence: Evidence, bound: float) -> None:
@@ -41,14 +44,51 @@ def check_from_states(graph: Graph, model: Loaded, evidence: Evidence, bound: fl
         given[name] = generator.uniform(-1, 1, state[name].shape).astype(np.float32)
     ours = run(model, xs, state=state | given)
     theirs = evidence.from_states(given, xs)
+    _compare(graph, ours, theirs, bound, "from a state that is given")
+    returned = _returned(graph, evidence.states)
+    if len(returned) != len(evidence.states) or set(returned) != set(zero_state(model)):
+        return
+    # The caller's own loop: what comes back goes in again.
+    calls, state_now = [], given
+    for _ in range(CALLS):
+        calls.append(evidence.from_states(state_now, xs))
+        state_now = {name: calls[-1][place] for name, place in returned.items()}
+    several = tuple(np.concatenate([x] * CALLS) for x in xs)
+    ours, looped = run(model, several, state=given), []
+    for place, name in enumerate(graph.outputs):
+        if graph.value(name).rate is Rate.FRAME:
+            looped.append(np.concatenate([call[place] for call in calls]))
+        else:  # another value of a sequence is one of a call
+            looped.append(calls[-1][place] if place in returned.values() else ours[place])
+    _compare(graph, ours, tuple(looped), bound, "over a loop of calls")
+
+
+def _compare(
+    graph: Graph,
+    ours: tuple[Array, ...],
+    theirs: tuple[Array, ...],
+    bound: float,
+    where: str,
+) -> None:
     for name, mine, other in zip(graph.outputs, ours, theirs, strict=True):
         scale = float(np.abs(other).max(initial=0.0)) or 1.0
         difference = float(np.abs(mine - other).max(initial=0.0)) / scale
         if not difference <= bound:
             raise ConversionError(
                 f"the converted model does not agree with its source: output {name!r} differs by "
-                f"{difference:.2g} of its scale (bound {bound:.2g}) from a state that is given"
+                f"{difference:.2g} of its scale (bound {bound:.2g}) {where}"
             )
+
+
+def _returned(graph: Graph, states: tuple[str, ...]) -> dict[str, int]:
+    """By state the number of the output that gives its layer's last frame, where there is one."""
+    layers = {node.output: f"{node.name}.h" for node in graph.nodes}
+    found = {}
+    for node in graph.nodes:
+        last = isinstance(node, Take) and node.position is Position.LAST
+        if last and node.output in graph.outputs and layers.get(node.inputs[0]) in states:
+            found[layers[node.inputs[0]]] = list(graph.outputs).index(node.output)
+    return found
 
 
 def _own_states(graph: Graph) -> dict[str, Array]:

@@ -16,6 +16,7 @@ import pytest
 from grucore import ConversionError
 from grucore.converters.containers.hdf5.file import Hdf5, open_hdf5
 from grucore.converters.keras import convert as converter
+from models.readers import keras_source
 from oracle.oracles import oracle
 
 h5py = oracle("h5py")
@@ -137,7 +138,7 @@ def put(data: bytes, at: int, *numbers: int) -> bytes:
 def refused(data: bytes, reason: str) -> None:
     started = time.perf_counter()
     with pytest.raises(ConversionError, match=reason):
-        converter.graph_of_source(converter.read_source(data, "x.h5"))
+        converter.graph_of_source(keras_source(data, "x.h5"))
     assert time.perf_counter() - started < SECONDS
 
 
@@ -173,7 +174,7 @@ def test_sizes_that_no_file_has() -> None:
         for number in (2**40, 2**63, 2**64 - 2):
             started = time.perf_counter()
             try:
-                converter.graph_of_source(converter.read_source(put(LEGACY, at, number), "x.h5"))
+                converter.graph_of_source(keras_source(put(LEGACY, at, number), "x.h5"))
             except ConversionError:
                 pass
             else:

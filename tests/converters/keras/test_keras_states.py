@@ -98,8 +98,82 @@ def test_a_state_from_one_model_to_the_other(tmp_path: Path) -> None:
         token = int(mine.argmax())
 
 
+def cells(
+    change: Callable[..., Any] = lambda state: state,
+    *,
+    steps: int | None = None,
+    exchanged: bool = False,
+    returned: int = 2,
+) -> Any:
+    """Two GRUs whose caller carries the states: change says what comes back of the first one."""
+    x = keras.Input((steps, 3), name="x")
+    h, k = (keras.Input((UNITS,), name=name) for name in "hk")
+    y, first = layers.GRU(UNITS, return_sequences=True, return_state=True)(x, initial_state=h)
+    y, second = layers.GRU(UNITS, return_sequences=True, return_state=True)(y, initial_state=k)
+    states = [change(first), second]
+    states = states[::-1] if exchanged else states
+    model = keras.Model([x, h, k], [layers.Dense(2)(y), *states[:returned]])
+    randomize(model, np.random.default_rng(0))
+    return model
+
+
+@pytest.mark.parametrize("steps", [None, 1, 4])
+@pytest.mark.parametrize("source", ["live", "file"])
+def test_a_stream_is_the_callers_own_loop(steps: int | None, source: str, tmp_path: Path) -> None:
+    model = cells(steps=steps)
+    model.save(tmp_path / "m.keras")
+    convert = {
+        "live": lambda: grucore.from_keras(model),
+        "file": lambda: grucore.convert(tmp_path / "m.keras"),
+    }[source]
+    stream = convert().stream()
+    states = [np.zeros((1, UNITS), np.float32)] * 2
+    x = np.random.default_rng(2).normal(size=(1, 24, 3)).astype(np.float32)
+    for at in range(0, 24, steps or 6):
+        block = x[:, at : at + (steps or 6)]
+        y, *states = map(array, model([block, *states], training=False))
+        found = [stream.step(frame) for frame in block[0]]
+        assert np.abs(np.stack([each[0] for each in found]) - y[0]).max() < BOUND
+        assert np.abs(found[-1][1] - states[0][0]).max() < BOUND
+
+
+@pytest.mark.parametrize(
+    ("options", "reason"),
+    [
+        ({"change": lambda h: keras.ops.clip(h, -0.1, 0.1)}, "ops.Clip .* cannot be expressed"),
+        ({"change": lambda h: keras.ops.minimum(h, 0.1)}, "and is not that state"),
+        ({"change": lambda h: h * 0.5}, "and is not that state"),
+        ({"change": lambda h: layers.LayerNormalization()(h)}, "and is not that state"),
+        ({"change": lambda h: layers.Dense(UNITS)(h)}, "and is not that state"),
+        ({"change": lambda h: layers.Activation("relu")(h)}, "and is not that state"),
+        ({"exchanged": True}, "come back in another order"),
+        ({"exchanged": True, "steps": 1}, "come back in another order"),
+        ({"returned": 1}, "no output gives its new state back"),
+        ({"returned": 0, "steps": 1}, "no output gives its new state back"),
+    ],
+)
+def test_states_that_come_back_changed_are_refused(options: Any, reason: str) -> None:
+    with pytest.raises(grucore.ConversionError, match=reason):
+        grucore.from_keras(cells(**options))
+
+
+def test_a_model_of_whole_sequences_may_keep_its_states_to_itself() -> None:
+    model = cells(returned=0)
+    converted = grucore.from_keras(model)
+    x = np.random.default_rng(2).normal(size=(1, 9, 3)).astype(np.float32)
+    h, k = np.random.default_rng(3).normal(size=(2, 1, UNITS)).astype(np.float32)
+    names = list(converted.run(x, return_state=True)[1])
+    found = converted.run(x, state=dict(zip(names, (h, k), strict=True)))
+    assert np.abs(found - array(model([x, h, k], training=False)[0])).max() < BOUND
+
+
+def test_a_window_of_one_frame_a_call_forgets_what_a_stream_remembers() -> None:
+    with pytest.raises(grucore.ConversionError, match="looks back over 1 frames"):
+        grucore.from_keras(decoder(steps=1))
+
+
 def test_a_decoder_of_one_step() -> None:
-    model = decoder(steps=1)
+    model = cells(steps=1)
     randomize(model, np.random.default_rng(0))
     converted = grucore.from_keras(model)
     assert converted.proof is not None

@@ -15,6 +15,7 @@ from grucore.converters.keras.ops.layers import LAYERS, VANISHING
 from grucore.converters.keras.ops.merge import MERGES, merge
 from grucore.converters.keras.ops.operations import OPERATIONS, mask_of, operation
 from grucore.converters.keras.ops.recurrent import bidirectional, recurrent
+from grucore.converters.keras.ops.returned import check_returned
 from grucore.converters.keras.ops.states import take_start
 from grucore.converters.keras.read.config import MODELS, Call, Layer, Ref, node_shifts, references
 from grucore.converters.keras.read.inputs import (
@@ -76,6 +77,7 @@ def graph_of(
         _check_padding(f"output {name!r} of {model}", [flow])
         named[name] = flow.value
     named = dict(zip(_output_names(model, list(named)), named.values(), strict=True))
+    check_returned(context, named)
     fold(context.builder, [value.name for value in named.values()])
     if context.states:
         is_state = "the input is the state of {}".format
