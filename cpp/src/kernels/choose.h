@@ -33,6 +33,13 @@
 #define GRUCORE_ON_arm64 0
 #endif
 
+// A module with vectors does not load where there are none: a build has them, or it has not.
+#if GRUCORE_ON_host && defined(__wasm_simd128__)
+#define GRUCORE_ON_wasm 1
+#else
+#define GRUCORE_ON_wasm 0
+#endif
+
 // GRUCORE_WHERE(architecture, code): the code, or nothing.
 #define GRUCORE_WHERE_0(...)
 #define GRUCORE_WHERE_1(...) __VA_ARGS__
