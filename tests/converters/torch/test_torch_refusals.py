@@ -64,7 +64,7 @@ REFUSED: dict[str, tuple[Callable[[], Any], str]] = {
     "sum over time": (noisy(lambda m, x: m.gru(x)[0].sum(1), gru=gru()), "aten.sum.dim_IntList"),
     "across the batch": (
         noisy(lambda m, x: m.gru(x)[0] - m.gru(x)[0].mean(0, keepdim=True), gru=gru()),
-        "over axes [0]",
+        "over the axis of batch",
     ),
     "positions": (
         noisy(
@@ -117,8 +117,8 @@ REFUSED: dict[str, tuple[Callable[[], Any], str]] = {
         "aten.cumsum.default in the module (Made)",
     ),
     "pooling over windows": (
-        noisy(lambda m, x: functional.max_pool1d(m.gru(x)[0].transpose(1, 2), 2), gru=gru()),
-        "aten.max_pool1d.default in the module (Made)",
+        noisy(lambda m, x: functional.max_pool1d(m.gru(x)[0].transpose(1, 2), 2, 1, 1), gru=gru()),
+        "padding [1]",
     ),
     "dropout that stays": (
         noisy(lambda m, x: functional.dropout(m.gru(x)[0], 0.5, True), gru=gru()),

@@ -17,6 +17,7 @@ from grucore.converters.build.folding import fold
 from grucore.converters.conversion import ambiguous
 from grucore.converters.torch.aten import AtenGraph, InputSpec
 from grucore.converters.torch.ops import OPS
+from grucore.converters.torch.returned import check_order, check_returned
 from grucore.converters.torch.walk.axes import BATCH, TIME, Flow, Unfit
 from grucore.converters.torch.walk.walk import Meaning, Walk
 from grucore.graph.graph import Graph
@@ -25,6 +26,8 @@ from grucore.proof.signals import LENGTHS
 __all__ = ["Reading", "fingerprint", "only", "read", "readings", "source_entries"]
 
 MAX_ASSIGNMENTS = 4096
+# Layers that tell time from batch and features.
+ALONG_TIME = ("gru", "lstm", "rnn", "conv1d", "take", "pool", "pool1d", "flip")
 IDS = ("int64", "int32")
 
 
@@ -108,6 +111,7 @@ def finished(walked: Walk) -> Reading:
     flows: list[Flow] = []
     kept: list[int] = []
     returned = set()
+    back: list[tuple[str, int]] = []
     for number, output in enumerate(outputs):
         if not isinstance(output, Flow):
             raise ConversionError(f"output {number} does not depend on the input")
@@ -116,9 +120,12 @@ def finished(walked: Walk) -> Reading:
             flow = walked.whole(output)
             if flow.is_state:
                 raise Unfit("it is an initial state")
+            if any(TIME in axis and any(isinstance(a, int) for a in axis) for axis in flow.axes):
+                raise Unfit("it has frames and features on one axis, expected frames alone")
             made_of = _states_of(walked, flow)
             returned.update(made_of)
             if walked.in_steps and made_of:
+                back += [(name, number) for name in _inputs_of(walked, made_of)]
                 continue  # the state that a stream carries itself
             value = walked.ordered(flow)
         except Unfit as problem:
@@ -128,6 +135,10 @@ def finished(walked: Walk) -> Reading:
         kept.append(number)
     if walked.in_steps:
         _check_steps(walked, returned)
+        check_order(walked, back)
+    elif walked.states:
+        check_returned(walked, flows)
+    _check_looks_along_time(walked)
     if not given:
         raise ConversionError("it has no output but its state")
     unused = [
@@ -142,6 +153,21 @@ def finished(walked: Walk) -> Reading:
     alive = {node.name for node in graph.nodes}
     walked.states = {name: row for name, row in walked.states.items() if name in alive}
     return Reading(graph, walked, tuple(flows), tuple(kept))
+
+
+def _check_looks_along_time(walked: Walk) -> None:
+    """Refuse to call an axis batch or time where nothing tells these two from features.
+
+    A loop over frames that is written out looks like that: each row of the batch is one frame of
+    many features.
+    """
+    if walked.states or any(node.layer in ALONG_TIME for node in walked.builder.nodes):
+        return
+    for meaning in walked.meanings:
+        atoms = {atom for axis in meaning.axes for atom in axis if isinstance(atom, str)}
+        if len(meaning.axes) > 2 and len(atoms) < 2:
+            walked.misread = True
+            raise ConversionError("nothing in it looks along time, and an axis of it may be time")
 
 
 def _states_of(walked: Walk, flow: Flow) -> set[str]:
@@ -167,6 +193,12 @@ def _states_of(walked: Walk, flow: Flow) -> set[str]:
         if spec.name in {walked.states[name][0] for name in found}
     }
     return found if shape in inputs else set()
+
+
+def _inputs_of(walked: Walk, layers: set[str]) -> list[str]:
+    """The states that start these layers, each once, in the order of the arguments."""
+    used = {walked.states[name][0] for name in layers}
+    return [spec.name for spec in walked.graph.inputs if spec.name in used]
 
 
 def _check_steps(walked: Walk, returned: set[str]) -> None:

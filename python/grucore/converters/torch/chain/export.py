@@ -13,9 +13,12 @@ import numpy as np
 
 from grucore._core import ConversionError
 from grucore.converters.torch.aten import AtenGraph, AtenNode, InputSpec, Ref
+from grucore.converters.torch.walk.constants import evaluated
 from grucore.graph.tensors import Array
 
-__all__ = ["export", "neutral"]
+__all__ = ["WRAPPED", "export", "neutral"]
+
+WRAPPED = "wrapped_by_grucore"  # the attribute in which an adapter has the user's module
 
 
 def export(module: Any, arguments: Sequence[Any]) -> AtenGraph:
@@ -28,7 +31,7 @@ def export(module: Any, arguments: Sequence[Any]) -> AtenGraph:
             program = exporter.export(module, tuple(arguments))
     except Exception as error:  # whatever the module's own code raises
         raise ConversionError(_why(error, arguments)) from error
-    return neutral(torch, program)
+    return evaluated(torch, neutral(torch, program))
 
 
 def _why(error: Exception, arguments: Sequence[Any]) -> str:
@@ -68,7 +71,8 @@ def neutral(torch: Any, program: Any) -> AtenGraph:
         elif node.op == "call_function":
             nodes.append(_call(torch, node))
         elif node.op == "output":
-            outputs = [_argument(torch, each) for each in node.args[0]]
+            # None stands where a module could have given something else.
+            outputs = [_argument(torch, each) for each in node.args[0] if each is not None]
         else:
             raise ConversionError(f"the graph has a {node.op} {node.name!r}")
     mutated = getattr(signature, "buffers_to_mutate", {})
@@ -92,6 +96,7 @@ def _dtype(dtype: Any) -> str:
 def _call(torch: Any, node: Any) -> AtenNode:
     stack = list((node.meta.get("nn_module_stack") or {}).values())
     path, kind = stack[-1] if stack else ("", "")
+    path = path.removeprefix(WRAPPED).lstrip(".")
     kind = kind if isinstance(kind, str) else f"{kind.__module__}.{kind.__qualname__}"
     value = node.meta.get("val")
     values = value if isinstance(value, list | tuple) else [value]

@@ -9,6 +9,7 @@ from grucore.converters.torch.ops import (
     pieces,
     products,
     recurrent,
+    reductions,
     views,
 )
 from grucore.converters.torch.walk.walk import REGISTERED as OPS
@@ -22,5 +23,6 @@ __all__ = [
     "pieces",
     "products",
     "recurrent",
+    "reductions",
     "views",
 ]

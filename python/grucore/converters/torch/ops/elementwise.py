@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
@@ -97,6 +98,29 @@ def _div(walk: Walk, a: Arguments) -> Any:
     return combine(walk, a["self"], a["other"], "div")
 
 
+@op("maximum.default", "max.other")
+def _maximum(walk: Walk, a: Arguments) -> Any:
+    return _extreme(walk, a["self"], a["other"], Operation.MAXIMUM)
+
+
+@op("minimum.default", "min.other")
+def _minimum(walk: Walk, a: Arguments) -> Any:
+    return _extreme(walk, a["self"], a["other"], Operation.MINIMUM)
+
+
+def _extreme(walk: Walk, one: Any, other: Any, operation: Operation) -> Any:
+    """The greater or the lesser of two values, or of a value and one number."""
+    if isinstance(one, Flow) and isinstance(other, Flow):
+        return binary(walk, one, other, operation)
+    flow, constant = (one, np.asarray(other)) if isinstance(one, Flow) else (other, np.asarray(one))
+    if (constant != constant.reshape(-1)[:1]).any():
+        raise Unfit(f"a bound of shape {constant.shape}, expected one number")
+    bound = float(constant.reshape(-1)[0])
+    is_lower = operation is Operation.MAXIMUM
+    ends = (bound, math.inf) if is_lower else (-math.inf, bound)
+    return activated(walk, flow, Activation.clip(*ends))
+
+
 _OPERATIONS = {"add": Operation.ADD, "sub": Operation.SUBTRACT, "mul": Operation.MULTIPLY}
 _AFFINE: dict[str, Callable[[Any], tuple[Any, Any]]] = {
     "add": lambda c: (np.ones_like(c), c),
@@ -172,7 +196,7 @@ def _spread(walk: Walk, flow: Flow, constant: Array) -> tuple[Flow, Array]:
 
 def binary(walk: Walk, one: Flow, other: Flow, operation: Operation) -> Flow:
     """Two values element by element; features of extent 1 are repeated."""
-    a, b = _level(one), _level(other)
+    a, b = walk.level([_level(one), _level(other)])
     rank = max(a.rank, b.rank)
     a, b = _raised(a, rank), _raised(b, rank)
     if a.frame != b.frame:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Operations of PyTorch over all features, or over time: norms, softmax, gates, pools."""
+"""Operations of PyTorch over all features of a frame: norms, softmax, gates."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ from typing import Any
 import numpy as np
 
 from grucore.converters.torch.ops.elementwise import binary
-from grucore.converters.torch.ops.products import constant_of, product
+from grucore.converters.torch.ops.products import constant_of
 from grucore.converters.torch.ops.views import axis_of
-from grucore.converters.torch.walk.axes import TIME, Flow, Unfit, WrongAxes
+from grucore.converters.torch.walk.axes import Flow, Unfit, WrongAxes
 from grucore.converters.torch.walk.walk import Arguments, Walk, op, rounded
 from grucore.graph.layers import (
     Activate,
@@ -20,8 +20,6 @@ from grucore.graph.layers import (
     Affine,
     LayerNorm,
     Operation,
-    Pool,
-    Pooling,
     Softmax,
 )
 
@@ -112,52 +110,3 @@ def _glu(walk: Walk, a: Arguments) -> Any:
         Activate, [walk.ordered(other)], name=walk.name("gate"), activation=Activation.SIGMOID
     )
     return binary(walk, one, walk.same_axes(other, gate), Operation.MULTIPLY)
-
-
-@op(
-    "mean.dim",
-    "amax.default",
-    "max.dim",
-    "adaptive_avg_pool1d.default",
-    "adaptive_max_pool1d.default",
-)
-def _pool(walk: Walk, a: Arguments) -> Any:
-    assert walk.node is not None
-    kind = walk.node.op.split(".")[1]
-    flow: Flow = a["self"].simple()
-    adaptive = kind.startswith("adaptive")
-    if adaptive and list(a["output_size"]) != [1]:
-        raise Unfit(f"to {a['output_size']} frames, expected 1")
-    dims = -1 if adaptive else a.get("dim", list(range(flow.rank)))
-    axes = [axis_of(dim, flow.rank) for dim in (dims if isinstance(dims, list) else [dims])]
-    pooling = Pooling.MEAN if "mean" in kind or "avg" in kind else Pooling.MAXIMUM
-    if len(axes) == 1 and flow.feature_axis(axes[0]) and pooling is Pooling.MEAN:
-        return _mean_of_features(walk, flow, axes[0], keep=bool(a.get("keepdim", False)))
-    if len(axes) != 1 or flow.axes[axes[0]] != (TIME,):
-        raise Unfit(f"over axes {axes} of {walk.shape(flow)}, expected time")
-    (axis,) = axes
-    if not flow.plain:
-        raise Unfit(walk.padding_text(flow))
-    value = walk.add(Pool, [flow.value], name=walk.name(), pooling=pooling)
-    keep = adaptive or a.get("keepdim", False)
-    place = flow.place(axis)
-    middle = ((1,),) if keep else ()
-    result = replace(
-        flow,
-        value=value,
-        axes=(*flow.axes[:axis], *middle, *flow.axes[axis + 1 :]),
-        index=np.expand_dims(flow.index, place) if keep else flow.index,
-    )
-    return (result, None) if kind in ("max", "adaptive_max_pool1d") else result
-
-
-def _mean_of_features(walk: Walk, flow: Flow, axis: int, *, keep: bool) -> Flow:
-    """A product with one over their number."""
-    extent = flow.extent(axis)
-    order = [number for number in range(flow.rank) if number != axis] + [axis]
-    mean = product(walk, flow.permuted(order), np.full((1, extent), 1.0 / extent), None)
-    if keep:
-        back = list(range(flow.rank - 1))
-        back.insert(axis, flow.rank - 1)
-        return mean.permuted(back)
-    return replace(mean, axes=mean.axes[:-1], index=mean.index[..., 0])

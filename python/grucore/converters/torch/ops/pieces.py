@@ -85,6 +85,8 @@ def _frames(walk: Walk, tensor: Flow, axis: int, start: int, end: int, extent: i
     whole = end >= END or end == extent
     if end == extent:
         walk.doubts.append(f"a slice to {end} may mean that frame, or the end")
+    if start < -1 and -start >= extent:
+        raise Unfit(f"it takes the last {-start} frames, a limit that is lost on short sequences")
     first = start if start >= 0 else max(0, start + extent)
     if tensor.tail and first == 0 and not whole:
         removed = -end if end < 0 else extent - end
@@ -245,6 +247,8 @@ def _in_sequence(walk: Walk, flows: Sequence[Flow]) -> bool:
     first = flows[0]
     frames = [flow.frame for flow in flows]
     whole = list(range(walk.count(first.value)))
+    if set(frames) <= {0, None, whole[-1]} and len(frames) < len(whole):
+        return False  # its ends, which are values of the whole sequence
     if frames not in (whole, whole[::-1]):
         raise Unfit(f"it joins frames {frames} of a sequence of {len(whole)}")
     for flow in flows:
@@ -266,6 +270,7 @@ def _sequence(walk: Walk, flows: Sequence[Flow], axis: int) -> Flow:
 
 def _joined(walk: Walk, flows: Sequence[Flow], axis: int) -> Flow:
     """Tensors side by side along an axis of features."""
+    flows = walk.level(flows)
     first = flows[0]
     for flow in flows:
         others = [each for number, each in enumerate(flow.axes) if number != axis]

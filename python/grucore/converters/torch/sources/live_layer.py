@@ -3,6 +3,8 @@
 
 from __future__ import annotations
 
+import importlib
+import io
 import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
@@ -12,9 +14,11 @@ import numpy as np
 
 from grucore._core import ConversionError
 from grucore.converters.conversion import Conversion
+from grucore.converters.source import sniff
 from grucore.converters.torch.chain.layers import read_layers
 from grucore.converters.torch.chain.stages import choose
 from grucore.converters.torch.read.live_tensors import _qualified, at_inference, to_array
+from grucore.converters.torch.sources.exported import of_program
 from grucore.converters.torch.sources.state_dict import is_wide, of_layers, reading_of, source_of
 from grucore.converters.torch.witness.witness import program_evidence
 from grucore.graph.tensors import Array
@@ -23,6 +27,7 @@ from grucore.proof.evidence import Evidence, Witness
 __all__ = ["of_live"]
 
 GRU = "torch.nn.modules.rnn.GRU"
+EXPORTED = "torch.export.exported_program.ExportedProgram"
 CELL = "torch.nn.modules.rnn.GRUCell"
 FLOATS = ("torch.float32", "torch.float64")
 # Hooks that only put an effective weight in place; any other may change what a module computes.
@@ -44,6 +49,8 @@ def of_live(obj: Any, *, example_inputs: Any = None, architecture: str | None = 
         examples = _sequences(example_inputs, batch_first=True)
         layers = read_layers(state)
         return of_layers(layers, architecture, source, examples=examples)
+    if _qualified(type(obj)) == EXPORTED:
+        return _of_exported(obj)
     kind = _kind(obj, with_examples=example_inputs is not None)
     if kind is None:
         if architecture is not None:
@@ -81,6 +88,13 @@ def of_live(obj: Any, *, example_inputs: Any = None, architecture: str | None = 
         return replace(found, against=against)
 
     return Conversion(reading.graph.with_metadata(source=source), evidence)
+
+
+def _of_exported(program: Any) -> Conversion:
+    """An ExportedProgram, by way of the archive that torch.export.save makes of it."""
+    archive = io.BytesIO()
+    importlib.import_module("torch.export").save(program, archive)
+    return of_program(sniff(archive.getvalue(), "ExportedProgram"))
 
 
 def _kind(obj: Any, *, with_examples: bool) -> str | None:

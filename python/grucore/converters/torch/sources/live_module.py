@@ -5,12 +5,14 @@ from __future__ import annotations
 
 import copy
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 from grucore._core import ConversionError
 from grucore.converters.conversion import Conversion
+from grucore.converters.torch.aten import AtenGraph
 from grucore.converters.torch.chain.export import export
+from grucore.converters.torch.read.limits import telling_length
 from grucore.converters.torch.read.live_tensors import at_inference
 from grucore.converters.torch.readings import (
     Reading,
@@ -20,6 +22,7 @@ from grucore.converters.torch.readings import (
     readings,
     source_entries,
 )
+from grucore.converters.torch.sources.arguments import adapted, inner
 from grucore.converters.torch.walk.axes import TIME
 from grucore.converters.torch.witness.witness import module_evidence
 from grucore.proof.signals import LENGTHS
@@ -33,19 +36,27 @@ HALVES = ("torch.float16", "torch.bfloat16")
 def of_module(module: Any, example_inputs: Any) -> Conversion:
     """The conversion of a module.
 
-    ``example_inputs``: the arguments of one call, or a tuple of them. Raises `ConversionError`
+    ``example_inputs``: the arguments of one call, as `adapted` has them. Raises `ConversionError`
     that names the operation and the module it stands in.
     """
     torch = sys.modules["torch"]
-    given = example_inputs if isinstance(example_inputs, tuple | list) else (example_inputs,)
-    arguments = [each if hasattr(each, "detach") else torch.as_tensor(each) for each in given]
-    plain, arguments, note = _in_float(module, arguments)
+    try:
+        return _converted(*adapted(torch, module, example_inputs))
+    except ConversionError as error:
+        if "register a pytree" not in str(error):
+            raise
+    return _converted(*adapted(torch, module, example_inputs, unpack=True))
+
+
+def _converted(module: Any, tensors: Sequence[Any]) -> Conversion:
+    plain, arguments, note = _in_float(module, tensors)
     with at_inference(plain):
         reading, lengths = _read(plain, arguments)
+    own = type(inner(module))
     source = {
         "framework": "torch",
-        "version": torch.__version__,
-        "container": f"{type(module).__module__}.{type(module).__qualname__}",
+        "version": sys.modules["torch"].__version__,
+        "container": f"{own.__module__}.{own.__qualname__}",
         **source_entries(reading),
         **note,
     }
@@ -94,7 +105,18 @@ def _read(module: Any, arguments: Sequence[Any]) -> tuple[Reading, Sequence[int]
         assert failure is not None
         raise failure
     chosen = only(list(agreed.values()))
-    return chosen, chosen.lengths
+    longest = telling_length(module, _whole_numbers(chosen.walked.graph))
+    longest += chosen.walked.shortest
+    return chosen, [*chosen.lengths, longest]
+
+
+def _whole_numbers(graph: AtenGraph) -> Iterator[int]:
+    """Those that stand in the calls of a graph."""
+    for node in graph.nodes:
+        for argument in node.arguments.values():
+            for each in argument if isinstance(argument, list) else [argument]:
+                if isinstance(each, int):
+                    yield each
 
 
 def _lengths(reading: Reading) -> tuple[int, int]:

@@ -184,6 +184,11 @@ class Walk:
         value = self.add(Take, [flow.value], name=self.name("frame"), position=position)
         return replace(flow, value=value, frame=None)
 
+    def level(self, flows: Sequence[Flow]) -> list[Flow]:
+        """Values to be combined: the first and the last frame become values of the sequence."""
+        frames = {flow.frame for flow in flows}
+        return list(flows) if len(frames) == 1 else [self.whole(flow) for flow in flows]
+
     def run(self) -> tuple[Any, ...]:
         """Walk to the end; the outputs."""
         for spec, meaning in zip(self.graph.inputs, self.meanings, strict=True):
@@ -243,6 +248,16 @@ class Walk:
                 raise node.refuse(message)
             if not node.is_tuple:
                 self.names[name] = found
+        if node.op.split(".")[1].endswith("_") and len(results) == 1:
+            self._changed_in_place(node, results[0])
+
+    def _changed_in_place(self, node: AtenNode, result: Any) -> None:
+        """Give what was changed its new value under every name that it has."""
+        own = next((each for each in node.arguments.values() if isinstance(each, Ref)), None)
+        before = None if own is None else self.names.get(own.name)
+        for name, found in self.names.items():
+            if before is not None and found is before:
+                self.names[name] = result
 
 
 def _in_gru(node: AtenNode) -> bool:

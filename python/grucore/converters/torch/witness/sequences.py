@@ -55,11 +55,20 @@ def from_states(
         else:
             array = arranged(pending.pop(0), meaning, batch)
         call.append(torch.from_numpy(array).to(argument.dtype))
-    outputs = flat(module(*call))
+    outputs = flat(_called(module, call, len(sequences[0])))
     return tuple(
         sequence_of(outputs[place].numpy(), flow, len(sequences[0]))
         for place, flow in zip(reading.kept, reading.outputs, strict=True)
     )
+
+
+def _called(module: Any, call: Sequence[Any], frames: int) -> Any:
+    try:
+        return module(*call)
+    except Exception as error:  # whatever the module's own code raises
+        text = (str(error).strip() or type(error).__name__).splitlines()[0]
+        message = f"the module fails on {frames} frames: {type(error).__name__}: {text:.200}"
+        raise ConversionError(f"{message}: a limit on the frames cannot be converted") from error
 
 
 def _stepped(
@@ -110,7 +119,7 @@ def flat(outputs: Any) -> list[Any]:
         return [tensor for each in outputs for tensor in flat(each)]
     if isinstance(outputs, Mapping):
         return [tensor for each in outputs.values() for tensor in flat(each)]
-    return [outputs]
+    return [] if outputs is None else [outputs]
 
 
 def arranged(array: Array, meaning: Meaning, batch: int) -> Array:
@@ -137,6 +146,10 @@ def sequence_of(tensor: Array, flow: Flow, frames: int) -> Array:
     known = [atom for atom in atoms if isinstance(atom, int)]
     batch = tensor.size // max(1, int(np.prod(known)) * (count if TIME in atoms else 1))
     sizes = {BATCH: batch, TIME: count}
+    wanted = int(np.prod([sizes[atom] if isinstance(atom, str) else atom for atom in atoms]))
+    if wanted != tensor.size or not wanted:
+        message = f"an output has shape {tensor.shape} for {frames} frames"
+        raise ConversionError(f"{message}: a limit on the frames cannot be converted")
     shaped = tensor.reshape([sizes[atom] if isinstance(atom, str) else atom for atom in atoms])
     if BATCH in atoms:
         shaped = shaped.take(0, atoms.index(BATCH))

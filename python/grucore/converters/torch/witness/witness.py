@@ -12,6 +12,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from grucore.converters.torch.aten import AtenGraph
+from grucore.converters.torch.chain.export import WRAPPED
 from grucore.converters.torch.read.live_tensors import at_inference
 from grucore.converters.torch.readings import Reading
 from grucore.converters.torch.walk.axes import TIME
@@ -76,7 +77,7 @@ def module_evidence(
 
     return Evidence(
         _undisturbed(module, plain),
-        f"{type(module).__name__} of torch {torch.__version__} itself",
+        f"{type(getattr(module, WRAPPED, module)).__name__} of torch {torch.__version__} itself",
         exact=None if exact is None else _undisturbed(module, exact),
         lengths=lengths,
         examples=examples,

@@ -1,0 +1,102 @@
+# SPDX-License-Identifier: Apache-2.0
+"""States that the caller carries: the output of a state must be the new state of its cell."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from grucore._core import ConversionError
+from grucore.converters.torch.aten import InputSpec
+from grucore.converters.torch.walk.axes import TIME, Flow
+from grucore.converters.torch.walk.walk import Walk
+from grucore.graph.layers import Concat, Select
+from grucore.graph.node import Node
+
+__all__ = ["check_order", "check_returned"]
+
+CARRIED = "a stream carries the cell's own state, and nothing that was made of it"
+
+
+def check_returned(walked: Walk, outputs: Sequence[Flow]) -> dict[str, int]:
+    """For each initial state the output that gives it back, of a model that reads whole sequences.
+
+    An output of the same shape as a state is what the caller hands to the next call: raises
+    `ConversionError` where it is something else than the states at the end. A model that gives
+    none back starts from a state, and does not go on from one.
+    """
+    states = _states(walked)
+    back: dict[str, int] = {}
+    for spec in states:
+        alike = [
+            number
+            for number, flow in enumerate(outputs)
+            if not flow.has(TIME) and walked.shape(flow) == spec.shape
+        ]
+        exact = [number for number in alike if _is_new_state(walked, outputs[number], spec.name)]
+        if exact:
+            back[spec.name] = exact[0]
+        elif alike:
+            raise ConversionError(
+                f"output {alike[0]} has the shape of the state {spec.name!r}, but is not its new "
+                f"value: {CARRIED}. Return the state as the GRU gives it, transform it elsewhere"
+            )
+    if back and len(back) < len(states):
+        missing = ", ".join(repr(spec.name) for spec in states if spec.name not in back)
+        raise ConversionError(f"no output gives back the state {missing}, but others are")
+    check_order(walked, list(back.items()))
+    return back
+
+
+def check_order(walked: Walk, back: Sequence[tuple[str, int]]) -> None:
+    """Raise `ConversionError` where states come back in another order than they go in."""
+    order = [spec.name for spec in _states(walked)]
+    names = [name for name, _ in sorted(back, key=lambda each: each[1])]
+    if names != [name for name in order if name in names]:
+        raise ConversionError(
+            f"the states {', '.join(order)} go in, and come back as {', '.join(names)}: "
+            "return them in the order of the arguments"
+        )
+
+
+def _states(walked: Walk) -> list[InputSpec]:
+    specs = zip(walked.graph.inputs, walked.meanings, strict=True)
+    used = {name for name, _ in walked.states.values()}
+    return [spec for spec, meaning in specs if meaning.is_state and spec.name in used]
+
+
+def _is_new_state(walked: Walk, flow: Flow, state: str) -> bool:
+    """Whether each number is the last one of the unit that the same place of the state starts."""
+    nodes = {node.output: node for node in walked.builder.nodes}
+    places = flow.simple().index.reshape(-1)
+    for place, number in enumerate(places):
+        value, unit = _source(walked, nodes, flow.value.name, int(number))
+        cell = nodes.get(walked.finals.get(value, ""))
+        if cell is None or walked.states.get(cell.name, ("", 0))[0] != state:
+            return False
+        size = _size(walked, cell)
+        if place != walked.states[cell.name][1] * size + unit:
+            return False
+    return len(places) > 0
+
+
+def _size(walked: Walk, cell: Node) -> int:
+    """Units of a recurrent layer."""
+    return next(value.features for value in walked.builder.values if value.name == cell.output)
+
+
+def _source(walked: Walk, nodes: dict[str, Node], value: str, number: int) -> tuple[str, int]:
+    """The value and the feature that a feature is a copy of."""
+    while value not in walked.finals:
+        node = nodes.get(value)
+        if isinstance(node, Select):
+            value, number = node.inputs[0], int(node.index[number])
+        elif isinstance(node, Concat):
+            for name in node.inputs:
+                size = next(each.features for each in walked.builder.values if each.name == name)
+                if number < size:
+                    value = name
+                    break
+                number -= size
+        else:
+            break
+    return value, number

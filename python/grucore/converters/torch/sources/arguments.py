@@ -1,0 +1,113 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Example inputs of any structure, as the tensors in them and a module that takes just these."""
+
+from __future__ import annotations
+
+import dataclasses
+import inspect
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+from grucore._core import ConversionError
+from grucore.converters.torch.chain.export import WRAPPED
+
+__all__ = ["adapted", "inner"]
+
+PLAIN = (bool, int, float, str, type(None))
+
+
+def adapted(torch: Any, module: Any, example: Any, *, unpack: bool = False) -> tuple[Any, Any]:
+    """A module of tensors alone, and the tensors, in their order.
+
+    ``example``: a tensor, a tuple or list of arguments, or a dict of them by name; each argument
+    may hold tensors in lists, tuples and dicts, and None, numbers, flags and strings, which stay
+    as they are. ``unpack``: give the fields of a dataclass one by one, which torch.export cannot.
+    """
+    tensors: list[Any] = []
+    args, kwargs = _call(module, example)
+    given = _packed(torch, list(args), tensors), _packed(torch, dict(kwargs), tensors)
+    if not tensors:
+        raise ConversionError("example_inputs holds no tensor, expected the arguments of forward")
+    is_plain = not kwargs and all(isinstance(each, _Place) for each in given[0])
+    if is_plain and not unpack:
+        return module, tensors
+
+    def forward(self: Any, *found: Any) -> Any:
+        result = getattr(self, WRAPPED)(*_rebuilt(given[0], found), **_rebuilt(given[1], found))
+        return _unpacked(result)
+
+    adapter = type("Adapter", (torch.nn.Module,), {"forward": forward})()
+    setattr(adapter, WRAPPED, module)
+    adapter.training = module.training
+    return adapter, tensors
+
+
+def inner(module: Any) -> Any:
+    """The user's own module."""
+    return getattr(module, WRAPPED, module)
+
+
+def _call(module: Any, example: Any) -> tuple[Any, Mapping[str, Any]]:
+    """Arguments by position and by name."""
+    if isinstance(example, Mapping):
+        try:
+            names = set(inspect.signature(module.forward).parameters)
+        except (TypeError, ValueError):
+            names = set()
+        return ((), example) if set(example) <= names else ((example,), {})
+    is_row = isinstance(example, tuple | list) and not _is_numbers(example)
+    return (example, {}) if is_row else ((example,), {})
+
+
+@dataclasses.dataclass(frozen=True)
+class _Place:
+    """Where a tensor stands in the arguments."""
+
+    number: int
+
+
+def _packed(torch: Any, given: Any, tensors: list[Any]) -> Any:
+    """The same structure with places for tensors, which are appended."""
+    if hasattr(given, "detach") or isinstance(given, np.ndarray | np.generic):
+        tensor = given if hasattr(given, "detach") else torch.as_tensor(given)
+        # One tensor given twice would be one argument to torch.export.
+        tensors.append(tensor.clone() if any(tensor is each for each in tensors) else tensor)
+        return _Place(len(tensors) - 1)
+    if isinstance(given, PLAIN):
+        return given
+    if isinstance(given, Mapping):
+        return {name: _packed(torch, each, tensors) for name, each in given.items()}
+    if isinstance(given, tuple | list):
+        if _is_numbers(given):
+            tensors.append(torch.as_tensor(given))
+            return _Place(len(tensors) - 1)
+        return [_packed(torch, each, tensors) for each in given]
+    kind = type(given).__name__
+    raise ConversionError(f"example_inputs holds a {kind}, expected tensors, numbers or None")
+
+
+def _is_numbers(given: Any) -> bool:
+    """Whether it is a row of numbers, as a tensor may be written."""
+    if isinstance(given, tuple | list):
+        return bool(given) and all(_is_numbers(each) for each in given)
+    return isinstance(given, int | float) and not isinstance(given, bool)
+
+
+def _rebuilt(packed: Any, tensors: Any) -> Any:
+    if isinstance(packed, _Place):
+        return tensors[packed.number]
+    if isinstance(packed, dict):
+        return {name: _rebuilt(each, tensors) for name, each in packed.items()}
+    return [_rebuilt(each, tensors) for each in packed] if isinstance(packed, list) else packed
+
+
+def _unpacked(result: Any) -> Any:
+    """Dataclasses as dicts of their fields."""
+    if dataclasses.is_dataclass(result) and not isinstance(result, type | Mapping):
+        return {
+            field.name: _unpacked(getattr(result, field.name))
+            for field in dataclasses.fields(result)
+        }
+    return result
