@@ -24,6 +24,7 @@ FAMILIES = {
     "activations": "activations",
     "elementwise": "arithmetic, element by element",
     "norms": "norms and softmax",
+    "reductions": "reductions and windows",
     "windows": "windows over time",
     "pieces": "slices, joins, picks",
     "merge": "several inputs",

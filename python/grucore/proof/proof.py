@@ -47,6 +47,7 @@ ABSOLUTE_FLOAT32 = 2.4e-7
 TEST_FRAMES, MOST_TEST_FRAMES = 16, 4096
 ROUNDINGS = 8
 LOOSEST = 1e-4
+LOOSEST_OF_OWN = 1e-2  # where the source's own float32 is that far from its float64
 TELLING_FRAMES = 3  # fewer say little about what a state does
 # The part of the largest number in all sequences that one of small numbers is measured by.
 LEAST_SCALE = 1e-3
@@ -61,6 +62,13 @@ class _Comparison:
     bound: float
     frames: int
     rounding: float = 0.0
+    own: float = 0.0
+
+    @property
+    def is_telling(self) -> bool:
+        """Whether the bound is tight enough to tell a wrong conversion."""
+        is_own = self.bound <= ROUNDINGS * self.own
+        return self.bound <= (LOOSEST_OF_OWN if is_own else LOOSEST)
 
     @property
     def nearness(self) -> float:
@@ -105,13 +113,14 @@ def prove(graph: Graph, evidence: Evidence) -> Finished:
         raise ConversionError(f"the converted model does not agree with its source: {proof}")
     longest = max(len(trial.xs[0]) for trial in trials)
     for name in graph.outputs:
-        telling = min(
-            each.bound
+        long_enough = [
+            each
             for each in found
             if each.name == name and each.frames >= min(TELLING_FRAMES, longest)
-        )
-        if telling > LOOSEST:
-            moved, most = telling / ROUNDINGS, LOOSEST / ROUNDINGS
+        ]
+        if not any(each.is_telling for each in long_enough):
+            loosest = min(each.bound for each in long_enough)
+            moved, most = loosest / ROUNDINGS, LOOSEST / ROUNDINGS
             raise ConversionError(
                 f"nothing can be proved of output {name!r}: rounding alone moves it by "
                 f"{moved:.2g} of its scale, expected at most {most:g}: "
@@ -157,6 +166,7 @@ def _comparisons(graph: Graph, trials: Sequence[_Trial]) -> list[_Comparison]:
                     bound = max(bound, ABSOLUTE_FLOAT32 / scale)
                 one = _Comparison(name, difference, bound, len(trial.xs[0]))
                 if not difference <= bound:
+                    one.own = own
                     one.rounding = max(rounding(trial.xs)[place] / scale, own)
                     one.bound = max(bound, ROUNDINGS * one.rounding)
                 found.append(one)
@@ -175,7 +185,7 @@ def _own_error(name: str, theirs: Sequence[Array]) -> float:
 
 def _summary(against: str, found: Sequence[_Comparison], frames: int) -> Proof:
     failed = [each for each in found if not each.difference <= each.bound]
-    telling = [each for each in found if each.bound <= LOOSEST]
+    telling = [each for each in found if each.is_telling]
     nearest = sorted(failed or telling or found, key=lambda each: each.nearness)
     return Proof(
         against,

@@ -84,6 +84,17 @@ FRAMES: dict[str, Callable[[Any], Any]] = {
     "same": lambda y: functional.conv1d(
         y.transpose(1, 2), W[..., None].repeat(1, 1, 4), padding="same"
     ).transpose(1, 2),
+    "sum of features": lambda y: y.sum(-1, keepdim=True) + y,
+    "greatest feature": lambda y: y.amax(-1, keepdim=True) - y.min(-1, keepdim=True).values,
+    "sum of directions": lambda y: y.view(2, -1, 2, 3).sum(2),
+    "mean of pairs": lambda y: y.view(2, -1, 3, 2).mean(3),
+    "greater of two": lambda y: torch.minimum(torch.maximum(y, y * 2), y.exp()),
+    "einsum": lambda y: torch.einsum("bti,oi->bto", y, W[:4]),
+    "einsum of groups": lambda y: torch.einsum(
+        "btgi,gih->btgh", y.view(2, -1, 2, 3), W.view(2, 3, 6)
+    ).flatten(2),
+    "mean of windows": lambda y: functional.avg_pool1d(y.transpose(1, 2), 3, 1).transpose(1, 2),
+    "greatest of windows": lambda y: functional.max_pool1d(y.transpose(1, 2), 2).transpose(1, 2),
     "prelu": lambda y: functional.prelu(y.transpose(1, 2), C).transpose(1, 2),
     "batch norm": lambda y: functional.batch_norm(
         y.transpose(1, 2), C, C.abs() + 0.1, C, C
@@ -100,6 +111,10 @@ WHOLE: dict[str, Callable[[Any], Any]] = {
     "max": lambda y: y.max(1)[0],
     "adaptive mean": lambda y: functional.adaptive_avg_pool1d(y.transpose(1, 2), 1).flatten(1),
     "adaptive max": lambda y: functional.adaptive_max_pool1d(y.transpose(1, 2), 1).squeeze(-1),
+    "first and last": lambda y: torch.cat([y[:, 0], y[:, -1]], -1),
+    "ends added": lambda y: y[:, -1] + y[:, 0],
+    "mean of the ends": lambda y: torch.stack([y[:, 0], y[:, -1]], 1).mean(1),
+    "mean of everything": lambda y: y.mean((1, 2), keepdim=True).flatten(1),
     "all of them": lambda y: torch.cat([y.mean(1), y.amax(1), y[:, -1]], -1).tanh(),
 }
 

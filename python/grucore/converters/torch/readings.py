@@ -165,7 +165,8 @@ def _check_looks_along_time(walked: Walk) -> None:
         return
     for meaning in walked.meanings:
         atoms = {atom for axis in meaning.axes for atom in axis if isinstance(atom, str)}
-        if len(meaning.axes) > 2 and len(atoms) < 2:
+        is_usual = len(atoms) == 2 and isinstance(meaning.axes[-1][0], int)
+        if len(meaning.axes) > 2 and not is_usual:
             walked.misread = True
             raise ConversionError("nothing in it looks along time, and an axis of it may be time")
 

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import replace
 from typing import Any
 
@@ -181,3 +182,52 @@ def _pad(walk: Walk, a: Arguments) -> Any:
             raise Unfit(f"it pads by {before} and {after} frames")
         flow = replace(flow, before=flow.before + before, after=flow.after + after)
     return flow
+
+
+@op("einsum.default")
+def _einsum(walk: Walk, a: Arguments) -> Any:
+    """A value times a constant: a product for each combination of the letters that both keep."""
+    tensors = list(a["tensors"])
+    terms, arrow, result = str(a["equation"]).replace(" ", "").partition("->")
+    names = terms.split(",")
+    moving = [place for place, tensor in enumerate(tensors) if isinstance(tensor, Flow)]
+    if len(tensors) != 2 or len(names) != 2 or not arrow or "." in terms or len(moving) != 1:
+        raise Unfit(f"{a['equation']}, expected a value and a constant, such as bti,oi->bto")
+    flow: Flow = tensors[moving[0]].simple()
+    weight, own, other = tensors[1 - moving[0]], names[moving[0]], names[1 - moving[0]]
+    summed = [x for x in own if x in other and x not in result]
+    shared = [x for x in own if x in other and x in result]
+    kept = [x for x in own if x not in other]
+    free = [x for x in other if x not in own]
+    letters = [set(own), set(other), set(result)]
+    if len(set(own)) < len(own) or len(set(other)) < len(other) or not summed or len(free) != 1:
+        raise Unfit(f"{a['equation']}, expected one axis summed and one new")
+    if letters[2] != {*kept, *shared, *free} or len(result) != len(letters[2]) or len(summed) > 1:
+        raise Unfit(f"{a['equation']}, expected every other axis in the result")
+    flow = flow.permuted([own.index(x) for x in (*shared, *kept, *summed)])
+    weight = weight.transpose([other.index(x) for x in (*shared, *free, *summed)])
+    if not all(flow.feature_axis(axis) for axis in range(len(shared))):
+        raise Unfit(f"{a['equation']} has another weight for each row or frame")
+    groups = [flow.extent(axis) for axis in range(len(shared))]
+    outputs = _each_group(walk, flow, weight, groups)
+    order = [*shared, *kept, *free]
+    return outputs.permuted([order.index(x) for x in result])
+
+
+def _each_group(walk: Walk, flow: Flow, weight: Array, groups: list[int]) -> Flow:
+    """The product of each slice of the first axes with its own matrix, side by side again."""
+    if not groups:
+        return product(walk, flow, weight, None)
+    if math.prod(groups) > MAX_GROUPS:
+        raise Unfit(f"it has {math.prod(groups)} matrices, expected at most {MAX_GROUPS}")
+    parts: list[Flow] = []
+    for number in range(groups[0]):
+        place = flow.index.take(number, flow.place(0))
+        piece = replace(flow, axes=flow.axes[1:], index=place)
+        parts.append(_each_group(walk, piece, weight[number], groups[1:]))
+    value = parts[0].value
+    if len(parts) > 1:
+        value = walk.add(Concat, [part.value for part in parts], name=walk.name("all"))
+    starts = np.cumsum([0, *(part.value.features for part in parts[:-1])])
+    index = np.stack([part.index + start for part, start in zip(parts, starts, strict=True)])
+    return replace(parts[0], value=value, axes=((groups[0],), *parts[0].axes), index=index)

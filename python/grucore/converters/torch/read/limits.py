@@ -33,7 +33,8 @@ def _numbers(module: Any) -> Iterator[int]:
             if kind is not object and not f"{kind.__module__}.".startswith(OWN):
                 for function in vars(kind).values():
                     yield from _of_function(function, seen, DEPTH)
-        yield from _of_function(vars(each).get("forward"), seen, DEPTH)
+        for held in vars(each).values():
+            yield from _of_function(held, seen, DEPTH)
 
 
 def _of_function(function: Any, seen: set[int], depth: int) -> Iterator[int]:

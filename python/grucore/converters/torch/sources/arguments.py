@@ -53,10 +53,10 @@ def _call(module: Any, example: Any) -> tuple[Any, Mapping[str, Any]]:
     """Arguments by position and by name."""
     if isinstance(example, Mapping):
         try:
-            names = set(inspect.signature(module.forward).parameters)
-        except (TypeError, ValueError):
-            names = set()
-        return ((), example) if set(example) <= names else ((example,), {})
+            inspect.signature(module.forward).bind(**example)
+        except (TypeError, ValueError):  # one argument that is a dict
+            return (example,), {}
+        return (), example
     is_row = isinstance(example, tuple | list) and not _is_numbers(example)
     return (example, {}) if is_row else ((example,), {})
 
