@@ -85,9 +85,10 @@ ROWS: dict[str, Rules] = {
         carried="state read",
         ops="patterns evaluate state read",
         walk="ops patterns evaluate state read",
-        reading="walk ops patterns state read",
-        witness="evaluate float64 reading walk ops patterns state read",
-        convert="carried evaluate witness reading walk ops patterns state read",
+        search="walk evaluate state read",
+        reading="search walk ops patterns state read",
+        witness="evaluate float64 reading search walk ops patterns state read",
+        convert="carried evaluate witness reading search walk ops patterns state read",
     ),
 }
 ENGINE_ROWS = rules(

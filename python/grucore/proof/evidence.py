@@ -29,7 +29,8 @@ class Evidence:
     ``against`` names it. ``exact`` is the same source in float64, None where ``witness`` is that
     already or nobody has it. ``lengths`` are those of generated sequences; ``examples`` are the
     user's own, a tuple of arrays (T, features) each. ``states`` are the states of the model that a
-    caller of the source may give, and ``from_states`` is the source called with them.
+    caller of the source may give, and ``from_states`` is the source called with them. ``bound``:
+    of the comparison in float64, as a part of the scale, where it is not the usual one.
     """
 
     witness: Witness
@@ -39,6 +40,7 @@ class Evidence:
     examples: Sequence[tuple[Array, ...]] = ()
     states: tuple[str, ...] = ()
     from_states: FromStates | None = None
+    bound: float | None = None
 
 
 def reference_evidence(

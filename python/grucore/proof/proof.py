@@ -106,7 +106,7 @@ def prove(graph: Graph, evidence: Evidence) -> Finished:
         witnesses = (evidence.witness, evidence.exact)
         trial.theirs = [witness(*xs) for witness in witnesses if witness is not None]
         trials.append(trial)
-    found = list(_comparisons(graph, trials))
+    found = list(_comparisons(graph, trials, evidence.bound or BOUND))
     frames = sum(len(trial.xs[0]) for trial in trials)
     proof = _summary(evidence.against, found, frames)
     if any(not each.difference <= each.bound for each in found):
@@ -150,7 +150,7 @@ def _finished(graph: Graph, model: Loaded, proof: Proof | None) -> Finished:
     return Finished(write(graph), graph, proof)
 
 
-def _comparisons(graph: Graph, trials: Sequence[_Trial]) -> list[_Comparison]:
+def _comparisons(graph: Graph, trials: Sequence[_Trial], exact: float) -> list[_Comparison]:
     rounding = Rounding(graph)
     found: list[_Comparison] = []
     for place, name in enumerate(graph.outputs):
@@ -161,8 +161,8 @@ def _comparisons(graph: Graph, trials: Sequence[_Trial]) -> list[_Comparison]:
             own = _own_error(name, [theirs[place] for theirs in trial.theirs]) / scale
             for theirs in trial.theirs:
                 difference = _difference(name, trial.ours[place], theirs[place]) / scale
-                bound = BOUND if theirs[place].dtype == np.float64 else BOUND_FLOAT32
-                if bound == BOUND_FLOAT32 and len(trial.theirs) > 1:
+                bound = exact if theirs[place].dtype == np.float64 else BOUND_FLOAT32
+                if theirs[place].dtype != np.float64 and len(trial.theirs) > 1:
                     bound = max(bound, ABSOLUTE_FLOAT32 / scale)
                 one = _Comparison(name, difference, bound, len(trial.xs[0]))
                 if not difference <= bound:

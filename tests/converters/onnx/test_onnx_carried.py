@@ -126,3 +126,19 @@ def another_gru(made: Maker, x: str) -> str:
 def test_a_layer_that_starts_anew_in_every_call_is_refused(before: Any) -> None:
     with pytest.raises(grucore.ConversionError, match="starts anew in every call"):
         grucore.from_onnx(stack(time="time", before=before), verify=False)
+
+
+def test_one_row_and_one_frame_whose_reshapes_say_nothing() -> None:
+    made = Maker(np.random.default_rng(0))
+    x = made.input("x", [1, FEATURES])
+    h0 = made.input("h", [1, 1, HIDDEN])
+    sequence = made.add("Reshape", x, made.axes(1, 1, FEATURES))
+    y, last = gru(made, sequence, FEATURES, HIDDEN, h0=h0, linear_before_reset=1)
+    rows = made.add("Reshape", y, made.axes(1, 1, HIDDEN))
+    rows = made.add("Reshape", rows, made.axes(1, HIDDEN))
+    model = made.model(made.add("MatMul", rows, made.weight(HIDDEN, 2)), last)
+    frames = np.random.default_rng(1).standard_normal((9, 1, FEATURES)).astype(np.float32)
+    stream, h = grucore.from_onnx(model).stream(), np.zeros((1, 1, HIDDEN), np.float32)
+    for frame in frames:
+        wanted, h = answer(model, {"x": frame, "h": h})
+        assert np.abs(stream.step(frame[0])[0] - wanted[0]).max() < 1e-5

@@ -5,13 +5,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TypeAlias
 
 from grucore.converters.onnx.read.source import Source
+from grucore.converters.onnx.search import Layouts
 from grucore.converters.onnx.state.axes import Axes
 from grucore.graph.graph import Graph
-
-Layouts: TypeAlias = Mapping[str, Axes]
 
 
 @dataclass(frozen=True)

@@ -16,6 +16,7 @@ from grucore.converters.onnx.ops.norms import NORMS
 from grucore.converters.onnx.ops.pieces import RELABELLING
 from grucore.converters.onnx.ops.products import PRODUCTS
 from grucore.converters.onnx.ops.recurrent import RECURRENT
+from grucore.converters.onnx.ops.reduce import REDUCTIONS
 from grucore.converters.onnx.ops.shapes import SHAPES
 from grucore.converters.onnx.read.source import CELL, OnnxNode, Port, Source
 from grucore.converters.onnx.state.axes import (
@@ -27,12 +28,13 @@ from grucore.converters.onnx.state.axes import (
     Operand,
     Purpose,
     Spread,
+    Undecided,
 )
 from grucore.converters.onnx.state.context import Work, arrange
 from grucore.converters.onnx.state.sizes import Unknown
 from grucore.graph.tensors import Dtype
 
-__all__ = ["OPERATORS", "Undecided", "check_operators", "walk"]
+__all__ = ["OPERATORS", "check_operators", "walk"]
 
 Handler: TypeAlias = Callable[[Work, OnnxNode, Sequence[Operand | None]], list[Operand]]
 Table: TypeAlias = Mapping[str, tuple[Handler, tuple[str, ...]]]
@@ -44,15 +46,8 @@ OPERATORS: Table = {
     **RECURRENT,
     **PRODUCTS,
     **NORMS,
+    **REDUCTIONS,
 }
-
-
-class Undecided(Exception):
-    """The walk reads an input whose axes nobody has decided yet."""
-
-    def __init__(self, port: Port) -> None:
-        super().__init__(port.name)
-        self.port = port
 
 
 def check_operators(source: Source) -> None:
@@ -82,7 +77,7 @@ def walk(
 
     A `ConversionError` has an attribute ``reached``: how many nodes went well.
     """
-    work = Work(source.opset, budget)
+    work = Work(source.opset, budget, choices=layouts)
     work.has_states = Purpose.STATE in purposes.values()
     work.has_lengths = Purpose.LENGTHS in purposes.values()
     ports = {port.name: port for port in source.inputs}
@@ -182,7 +177,7 @@ def _fold_spread(
 
 def _input(work: Work, port: Port, layouts: Mapping[str, Axes], purpose: Purpose | None) -> Operand:
     if port.name not in layouts:
-        raise Undecided(port)
+        raise Undecided(port.name)
     axes = layouts[port.name]
     shape = []
     for axis, size in zip(axes, port.dims, strict=True):

@@ -182,6 +182,8 @@ def _binary(work: Work, node: OnnxNode, operands: Operands) -> list[Operand]:
     if not isinstance(data, Data):
         raise node.refuse("reads no value that the model computes")
     data, numbers = spread_over(work, node, data, other, "the constant")
+    if isinstance(other, Constant) and other.array.size == 1:
+        _check_not_frames(work, node, float(numbers[0]))
     ones, none = np.ones_like(numbers), np.zeros_like(numbers)
     is_first = data is not None and isinstance(a, Data)
     if node.op == "Add":
@@ -196,6 +198,16 @@ def _binary(work: Work, node: OnnxNode, operands: Operands) -> list[Operand]:
     if (numbers == 0).any():
         raise node.refuse("divides by 0")
     return [affine(work, node, data, 1 / numbers, none)]
+
+
+def _check_not_frames(work: Work, node: OnnxNode, number: float) -> None:
+    """Refuse a number that an exporter may have made of the frames that the file fixes."""
+    frames = work.frames or 0
+    if frames > 2 and node.op in ("Mul", "Div") and number in (frames, np.float32(1 / frames)):
+        raise node.refuse(
+            f"the constant {number:g} goes with the {frames} frames that the file fixes, and may "
+            "be another at any other number. Export with a dynamic size of time"
+        )
 
 
 def _of_two(work: Work, node: OnnxNode, a: Data, b: Data) -> Data:

@@ -8,11 +8,12 @@ from collections.abc import Sequence
 import numpy as np
 
 from grucore.converters.onnx.ops.elementwise import affine, spread_over
-from grucore.converters.onnx.ops.pieces import axes_of, normal
+from grucore.converters.onnx.ops.pieces import normal
+from grucore.converters.onnx.ops.reduce import pooled
 from grucore.converters.onnx.read.source import OnnxNode
 from grucore.converters.onnx.state.axes import Axis, Data, Operand
-from grucore.converters.onnx.state.context import Work, arrange
-from grucore.graph.layers import LayerNorm, Pool, Pooling, Softmax
+from grucore.converters.onnx.state.context import Work
+from grucore.graph.layers import LayerNorm, Softmax
 from grucore.graph.tensors import Array
 
 __all__ = ["NORMS"]
@@ -101,41 +102,10 @@ def _softmax(work: Work, node: OnnxNode, operands: Operands) -> list[Operand]:
     return [work.fresh(data, value)]
 
 
-def _reduce(work: Work, node: OnnxNode, operands: Operands) -> list[Operand]:
-    assert operands[0] is not None
-    data = work.data(node, operands[0])
-    axes = axes_of(node, operands, 1, len(data.axes))
-    if axes is None:
-        if node.get("noop_with_empty_axes", 0):
-            return [data]
-        axes = list(range(len(data.axes)))
-    return [_pooled(work, node, data, axes, keep=bool(node.get("keepdims", 1)))]
-
-
 def _global(work: Work, node: OnnxNode, operands: Operands) -> list[Operand]:
     assert operands[0] is not None
     data = work.data(node, operands[0])
-    return [_pooled(work, node, data, list(range(2, len(data.axes))), keep=True)]
-
-
-def _pooled(work: Work, node: OnnxNode, data: Data, axes: Sequence[int], *, keep: bool) -> Data:
-    times = [axis for axis in axes if data.axes[axis] is Axis.TIME]
-    lone = all(
-        data.axes[axis] is Axis.FEATURES and data.index.shape[axis] == 1
-        for axis in axes
-        if axis not in times
-    )
-    if len(times) != 1 or not lone:
-        raise node.refuse(f"goes over axes {list(axes)} of {data.text}, expected time alone")
-    pooling = Pooling.MAXIMUM if "Max" in node.op else Pooling.MEAN
-    value = work.builder.add(
-        Pool, node.name or "pool", [work.features(node, data)], pooling=pooling
-    )
-    kinds = [Axis.FEATURES if axis in axes else kind for axis, kind in enumerate(data.axes)]
-    places = [axis for axis in range(len(kinds)) if keep or axis not in axes]
-    shape = tuple(data.index.shape[axis] for axis in places)
-    kept = tuple(kinds[axis] for axis in places)
-    return Data(kept, arrange(kept, shape), value)
+    return [pooled(work, node, data, list(range(2, len(data.axes))), keep=True)]
 
 
 NORMS = {
@@ -146,8 +116,6 @@ NORMS = {
     "LayerNormalization": (_layer_norm, ("axis", "epsilon", "stash_type")),
     "Softmax": (_softmax, ("axis",)),
     "LogSoftmax": (_softmax, ("axis",)),
-    "ReduceMean": (_reduce, ("axes", "keepdims", "noop_with_empty_axes")),
-    "ReduceMax": (_reduce, ("axes", "keepdims", "noop_with_empty_axes")),
     "GlobalAveragePool": (_global, ()),
     "GlobalMaxPool": (_global, ()),
 }

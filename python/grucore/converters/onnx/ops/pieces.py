@@ -7,6 +7,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from grucore._core import ConversionError
 from grucore.converters.onnx.ops.reshape import reshape, resolve
 from grucore.converters.onnx.read.source import OnnxNode
 from grucore.converters.onnx.state.axes import Axis, Constant, Data, Operand, Spread, Tracked
@@ -101,10 +102,7 @@ def _squeeze(work: Work, node: OnnxNode, operands: Operands) -> list[Operand]:
     x = tracked(operands[0])
     axes = axes_of(node, operands, 1, len(x.axes))
     if axes is None:
-        sizes = work.sizes(x)
-        if any(x.axes[i] is not Axis.FEATURES for i, size in enumerate(sizes) if size == 1):
-            raise node.refuse(f"squeezes {x.text} without saying which axes")
-        axes = [i for i, size in enumerate(sizes) if size == 1]
+        axes = [i for i, size in enumerate(work.sizes(x)) if size == 1]
     for axis in sorted(axes, reverse=True):
         x = drop(work, node, x, axis)
     return [operand_of(x)]
@@ -194,6 +192,10 @@ def _slice_frames(
     if isinstance(size, int) and isinstance(end, int):
         ends_last = ends_last or end >= size
     is_time = x.axes[axis] is Axis.TIME
+    if is_time and isinstance(size, int) and size > 1:
+        bounds = (start if isinstance(start, int) and start not in (0, -1) else None), end
+        if not (isinstance(end, int) and (abs(end) >= ENDLESS or end == 1)) or bounds[0]:
+            raise _limit(node, f"slices frames from {start} to {end}", size)
     if step == 1 and starts_first and ends_last:
         return x
     if step == -1 and is_time and is_last and isinstance(end, int) and end <= -ENDLESS:
@@ -206,6 +208,13 @@ def _slice_frames(
         return take_frame(work, node, x, axis, Position.FIRST, keep=True)
     what = f"from {start} to {end} by {step} of {x.text}"
     raise node.refuse(f"slices axis {axis} {what}: expected all of it, or the first or last frame")
+
+
+def _limit(node: OnnxNode, what: str, frames: int) -> ConversionError:
+    return node.refuse(
+        f"{what}, and the file fixes {frames} frames: at any other number this may mean something "
+        "else. Export with a dynamic size of time, or without the bound"
+    )
 
 
 def take_frame(
@@ -248,6 +257,8 @@ def gather(work: Work, node: OnnxNode, operands: Operands) -> list[Operand]:
     (place,) = integers(places)
     size = work.size(x, axis)
     is_last = place in (-1, size - 1)
+    if x.axes[axis] is Axis.TIME and isinstance(size, int) and size > 1 and place not in (0, -1):
+        raise _limit(node, f"takes frame {place}", size)
     if x.axes[axis] is Axis.BATCH and size == 1 and place in (0, -1):
         x = drop(work, node, x, axis)
         if places.ndim:

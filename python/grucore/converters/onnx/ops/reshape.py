@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import TypeAlias
 
 from grucore.converters.onnx.read.source import OnnxNode
-from grucore.converters.onnx.state.axes import Axes, Axis, Tracked
+from grucore.converters.onnx.state.axes import Axes, Axis, Tracked, Undecided
 from grucore.converters.onnx.state.context import Work
 from grucore.converters.onnx.state.sizes import Size, Unknown, divide, product
 
@@ -68,11 +68,16 @@ def reshape(work: Work, node: OnnxNode, operand: Tracked, target: Sequence[Size]
     if not solutions:
         raise node.refuse(f"turns {shapes}: batch, time and features do not stay apart")
     least = min(score for score, _, _ in solutions)
-    best = [(axes, solution) for score, axes, solution in solutions if score == least]
-    if len({axes for axes, _ in best}) > 1:
-        readings = " or ".join(sorted(", ".join(axes) for axes, _ in best))
-        raise node.refuse(f"turns {shapes}, which can be {readings}: export with dynamic sizes")
-    axes, solution = best[0]
+    best: dict[Axes, list[Atoms]] = {}
+    for score, axes, solution in solutions:
+        if score == least:
+            best.setdefault(axes, solution)
+    chosen = next(iter(best))
+    if len(best) > 1:
+        if node.outputs[0] not in work.choices:
+            raise Undecided(node.outputs[0], tuple(best))
+        chosen = work.choices[node.outputs[0]]
+    axes, solution = chosen, best[chosen]
     shape = [_features(group) for group in solution]
     return operand.moved(axes, operand.index.reshape(shape))
 

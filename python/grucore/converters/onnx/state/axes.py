@@ -15,7 +15,18 @@ from typing import Self, TypeAlias
 from grucore.graph.node import Value
 from grucore.graph.tensors import Array
 
-__all__ = ["Axes", "Axis", "Constant", "Data", "Held", "Operand", "Purpose", "Spread", "Tracked"]
+__all__ = [
+    "Axes",
+    "Axis",
+    "Constant",
+    "Data",
+    "Held",
+    "Operand",
+    "Purpose",
+    "Spread",
+    "Tracked",
+    "Undecided",
+]
 
 
 class Axis(StrEnum):
@@ -38,6 +49,16 @@ class Axis(StrEnum):
 
 
 Axes: TypeAlias = tuple[Axis, ...]
+
+
+class Undecided(Exception):
+    """The walk needs the axes of a value that nobody has decided yet: an input of the file, or the
+    result of a Reshape of sizes 1 that can have any of ``options``."""
+
+    def __init__(self, name: str, options: tuple[Axes, ...] = ()) -> None:
+        super().__init__(name)
+        self.name = name
+        self.options = options
 
 
 @dataclass(frozen=True, eq=False)

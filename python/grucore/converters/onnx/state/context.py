@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -43,6 +44,8 @@ class Work:
 
     opset: int
     budget: Budget
+    # Axes that were chosen where a Reshape leaves several possible.
+    choices: Mapping[str, Axes] = field(default_factory=dict)
     builder: GraphBuilder = field(default_factory=GraphBuilder)
     batch: int | None = None
     frames: int | None = None

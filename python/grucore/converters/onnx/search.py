@@ -1,0 +1,297 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Which axis of an input is batch, time or features: every assignment is tried.
+
+Those that some operator contradicts fall away (a GRU wants time where it wants it). If the rest do
+not all give the same model, the file is refused.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
+from itertools import islice, permutations, product
+from typing import Any, TypeAlias
+
+from grucore._core import ConversionError
+from grucore.converters.conversion import ambiguous
+from grucore.converters.onnx.evaluate import Budget
+from grucore.converters.onnx.read.read import MAX_NODES
+from grucore.converters.onnx.read.source import CELL, AxesError, OnnxNode, Port, Source
+from grucore.converters.onnx.state.axes import Axes, Axis, Data, Operand, Purpose, Undecided
+from grucore.converters.onnx.state.context import Work
+from grucore.converters.onnx.walk import check_operators, walk
+from grucore.graph.layers import Conv1d, Direction, Flip, Gru, Pool, Take
+
+__all__ = ["Found", "Layouts", "decided", "is_timed"]
+
+Layouts: TypeAlias = Mapping[str, Axes]
+MAX_TRIALS = 512
+MAX_SIZES, MAX_FORMS = 8, 32  # of features that the file leaves open
+# Operators through which a state or lengths may pass on their way to a GRU.
+MOVING = {
+    "Cast",
+    "Concat",
+    "Flatten",
+    "Gather",
+    "Identity",
+    "Reshape",
+    "Slice",
+    "Split",
+    "Squeeze",
+    "Transpose",
+    "Unsqueeze",
+}
+PURPOSES = {("GRU", 5): Purpose.STATE, ("GRU", 4): Purpose.LENGTHS, (CELL, 1): Purpose.STATE}
+
+
+@dataclass(frozen=True)
+class Found:
+    """A reading that nothing contradicts: what the walk made, with the axes that were tried."""
+
+    work: Work
+    outputs: dict[str, Operand]
+    layouts: Layouts
+    ports: tuple[Port, ...]
+
+
+def decided(source: Source, budget: Budget) -> Found:
+    """The one reading of a graph; raises `ConversionError` if there is none, or several."""
+    check_operators(source)
+    purposes = {port.name: _purpose(source, port) for port in source.inputs}
+    best: ConversionError | None = None
+    for ports in _sized(source):
+        tried = replace(source, inputs=ports)
+        try:
+            return _only(tried, _without_twins(_Search(tried, purposes, budget).readings({})))
+        except ConversionError as error:
+            if best is None or getattr(error, "reached", -1) > getattr(best, "reached", -1):
+                best = error
+    assert best is not None
+    raise best
+
+
+def _only(source: Source, found: list[Found]) -> Found:
+    first = found[0]
+    for other in found[1:]:
+        if _signature(other) != _signature(first):
+            texts = sorted({_layouts_text(source, each.layouts) for each in (first, other)})
+            if len(texts) == 1:
+                texts = sorted({_choices_text(source, each.layouts) for each in (first, other)})
+            error = ambiguous(texts)
+            error.reached = MAX_NODES  # type: ignore[attr-defined]
+            raise error
+    return first
+
+
+def _sized(source: Source) -> Iterator[tuple[Port, ...]]:
+    """The inputs as the file has them; then with a size for features that it leaves open, out of
+    those that its weights read."""
+    yield source.inputs
+    sizes = sorted(_sizes(source))[:MAX_SIZES]
+    choices = []
+    for port in source.inputs:
+        left_open = [place for place, size in enumerate(port.dims) if not isinstance(size, int)]
+        forms = [port]
+        if len(left_open) > 1:
+            forms = [
+                replace(port, dims=(*port.dims[:place], size, *port.dims[place + 1 :]))
+                for place in reversed(left_open)
+                for size in sizes
+            ]
+        choices.append(forms)
+    if any(len(forms) > 1 or forms[0] not in source.inputs for forms in choices):
+        yield from islice(product(*choices), MAX_FORMS)
+
+
+def _sizes(source: Source) -> set[int]:
+    """The sizes of features that the weights of the file read."""
+    found: set[int] = set()
+    for node in source.nodes:
+        if node.op in ("GRU", "LSTM", "RNN", "MatMul", "Gemm", "Conv") and len(node.inputs) > 1:
+            weight = source.constants.get(node.inputs[1])
+            if weight is not None and weight.ndim > 1:
+                last = node.op in ("GRU", "LSTM", "RNN") or bool(node.get("transB", 0))
+                place = 1 if node.op == "Conv" else -1 if last else -2
+                found.add(int(weight.shape[place]) * node.get("group", 1))
+                if node.op in ("GRU", "LSTM", "RNN"):
+                    found.add(int(node.get("hidden_size", 1)))
+    return found
+
+
+class _Search:
+    """Tries axes for one input after the other, as the walk comes to need them."""
+
+    def __init__(
+        self, source: Source, purposes: Mapping[str, Purpose | None], budget: Budget
+    ) -> None:
+        self.budget = budget
+        self.ports = {port.name: port for port in source.inputs}
+        self.source = source
+        self.purposes = purposes
+        self.trials = 0
+
+    def readings(self, layouts: Layouts) -> list[Found]:
+        self.trials += 1
+        if self.trials > MAX_TRIALS:
+            raise ConversionError(f"{len(self.source.inputs)} inputs have too many readings")
+        try:
+            work, outputs = walk(self.source, layouts, self.purposes, self.budget.fork())
+            _check_lengths(work)
+            return [Found(work, outputs, layouts, self.source.inputs)]
+        except Undecided as undecided:
+            name = undecided.name
+            options = undecided.options or tuple(_candidates(self.ports[name], self.purposes))
+        results: list[Found] = []
+        best: tuple[int, bool, str] | None = None
+        for axes in options:
+            tried = {**layouts, name: axes}
+            try:
+                results += self.readings(tried)
+            except ConversionError as error:
+                reached = getattr(error, "reached", -1)
+                sound = not isinstance(error, AxesError)
+                if best is None or (reached, sound) > best[:2]:
+                    text = str(error)
+                    if reached >= 0 and " read as " not in text:
+                        text = f"{text} (with {_layouts_text(self.source, tried)})"
+                    best = reached, sound, text
+        if not results:
+            what = f"the axes of {name!r} have no reading"
+            if name in self.ports:
+                sizes = self.ports[name].dims
+                dims = ", ".join("?" if size is None else str(size) for size in sizes)
+                what = f"input {name!r} of shape ({dims}) has no reading with batch and time"
+            sort = ConversionError if best is None or best[1] else AxesError
+            failure = sort(best[2] if best else what)
+            failure.reached = best[0] if best else -1  # type: ignore[attr-defined]
+            raise failure
+        return results
+
+
+def _candidates(port: Port, purposes: Mapping[str, Purpose | None]) -> Iterator[Axes]:
+    """The axes that an input may have; features need a size."""
+    rank = len(port.dims)
+    purpose = purposes[port.name]
+    has_states = Purpose.STATE in purposes.values()
+    kinds: list[tuple[Axis, ...]] = [(Axis.BATCH, Axis.TIME)]
+    if purpose is not None:
+        kinds = [(Axis.BATCH,)]
+        if purpose is Purpose.STATE and rank in (1, 2):
+            kinds.append(())
+    elif rank < 3:
+        kinds.append((Axis.TIME,))
+        if has_states:
+            kinds.append((Axis.BATCH,))
+    for outer in kinds:
+        for places in permutations(range(rank), len(outer)):
+            axes = [Axis.FEATURES] * rank
+            for place, axis in zip(places, outer, strict=True):
+                axes[place] = axis
+            if all(
+                isinstance(size, int)
+                for axis, size in zip(axes, port.dims, strict=True)
+                if axis is Axis.FEATURES
+            ):
+                yield tuple(axes)
+
+
+def _purpose(source: Source, port: Port) -> Purpose | None:
+    """Whether an input is a state or lengths; None: frames."""
+    reached = {port.name}
+    found: dict[Purpose | None, OnnxNode] = {}
+    for node in source.nodes:
+        for place, name in enumerate(node.inputs):
+            if name not in reached or node.op == "Shape":
+                continue
+            purpose = PURPOSES.get((node.op, place))
+            if purpose is None and node.op in MOVING:
+                reached.update(filter(None, node.outputs))
+            else:
+                found.setdefault(purpose, node)
+    is_special = any(purpose is not None for purpose in found)
+    if is_special and (len(found) > 1 or reached.intersection(source.outputs)):
+        places = " and ".join(node.label for node in found.values())
+        raise ConversionError(
+            f"input {port.name!r} is a state or lengths, and is read otherwise as well ({places})"
+        )
+    return next(iter(found), None)
+
+
+def _check_lengths(work: Work) -> None:
+    """With lengths, nothing but a GRU that has them may look at what lies past the end."""
+    if work.lengths_input is None:
+        return
+    for node in work.builder.nodes:
+        if node.name in work.bounded:
+            continue
+        is_reverse = isinstance(node, Gru) and node.direction is Direction.REVERSE
+        looks_ahead = isinstance(node, Conv1d) and not node.streamable
+        if is_reverse or looks_ahead or isinstance(node, Take | Pool | Flip):
+            late = ConversionError(
+                f"{node.layer} {node.name!r} also reads what lies past the lengths that input "
+                f"{work.lengths_input!r} gives: the file means the padding there"
+            )
+            late.reached = MAX_NODES  # type: ignore[attr-defined]
+            raise late
+
+
+def is_timed(work: Work, layouts: Layouts) -> bool:
+    """Whether an input has frames along an axis."""
+    return any(Axis.TIME in layouts[name] for name in work.builder.inputs)
+
+
+def _without_twins(found: list[Found]) -> list[Found]:
+    """The readings; of a model that is fed its state an axis of size 1 is time, not a feature.
+
+    An id (batch, 1) can be read both ways, and either way it is one frame in each call.
+    """
+    if not all(each.work.states for each in found):
+        return found
+    timed = [each for each in found if is_timed(each.work, each.layouts)]
+    return timed if timed and all(each.work.frames == 1 for each in timed) else found
+
+
+def _signature(found: Found) -> tuple[Any, ...]:
+    work, outputs, layouts = found.work, found.outputs, found.layouts
+    # Batch and time may change places where a model takes row after row; features may not.
+    places = {
+        name: tuple(axis is Axis.FEATURES for axis in axes)
+        for name, axes in layouts.items()
+        if name in work.builder.inputs
+    }
+    return (
+        sorted(places.items()),
+        tuple(
+            (type(node), node.name, node.inputs, node.output, node.attributes, _bytes(node))
+            for node in work.builder.nodes
+        ),
+        tuple(
+            (name, operand.value.name, operand.index.tobytes())
+            for name, operand in outputs.items()
+            if isinstance(operand, Data)
+        ),
+        tuple(work.builder.values),
+        sorted((name, part.first, part.state) for name, ps in work.states.items() for part in ps),
+        work.lengths_input,
+    )
+
+
+def _bytes(node: Any) -> tuple[Any, ...]:
+    return tuple(
+        (role, array.shape, hash(array.tobytes())) for role, array in node.tensors().items()
+    )
+
+
+def _layouts_text(source: Source, layouts: Layouts) -> str:
+    return ", ".join(
+        f"input {port.name!r} read as ({', '.join(layouts[port.name])})"
+        for port in source.inputs
+        if port.name in layouts
+    )
+
+
+def _choices_text(source: Source, layouts: Layouts) -> str:
+    """What was chosen for each Reshape that leaves more than one possible."""
+    makers = {name: node.label for node in source.nodes for name in node.outputs}
+    found = [f"{makers[n]} giving ({', '.join(a)})" for n, a in layouts.items() if n in makers]
+    return f"{', '.join(found)} (export with dynamic sizes)"
