@@ -207,10 +207,12 @@ def measure(
     *,
     numerics: str = "fused",
     options: Sequence[str] = (),
+    compiler: str = "",
 ) -> Measured:
     """Export a graph with a test vector, build it for the processor, and run it there.
 
-    ``options`` come after the printed flags. Raises `subprocess.CalledProcessError` where a
+    ``options`` come after the printed flags. ``compiler``: another one for the model's own source,
+    with its flags; what surrounds it stays. Raises `subprocess.CalledProcessError` where a
     compiler fails, and where the program ends otherwise than with 0 or 1.
     """
     target = TARGETS[cpu]
@@ -223,9 +225,14 @@ def measure(
     (folder / "model_frames.h").write_text(_model_header(graph, "model", frames), "utf-8")
     command = [*target.command, *options, *WARNINGS, *target.defines, f"-I{folder}", f"-I{BOARDS}"]
     source, plain, program = folder / "model.c", folder / "model.o", folder / "program"
-    subprocess.run([*command, "-c", str(source), "-o", str(plain)], check=True)
-    sources = [*(BOARDS / name for name in target.sources), BOARDS / "main.c", source]
+    own = [*compiler.split(), *FLAGS.split(), *WARNINGS, f"-I{folder}"] if compiler else command
+    subprocess.run([*own, "-c", str(source), "-o", str(plain)], check=True)
+    tested = folder / "tested.o"
+    subprocess.run([*own, "-DMODEL_SELFTEST", "-c", str(source), "-o", str(tested)], check=True)
+    sources = [*(BOARDS / name for name in target.sources), BOARDS / "main.c", tested]
     end = ["-lgcc"] if target.command[0] != "clang" else []
+    # Clang calls what the C library of a Cortex-M has by other names.
+    end = ["-lc_nano", *end] if compiler else end
     link = [*target.link, "-ffunction-sections", *map(str, sources), *end, "-o", str(program)]
     subprocess.run([*command, "-DMODEL_SELFTEST", *link], check=True)
     run = subprocess.run(

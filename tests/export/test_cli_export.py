@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import re
+import subprocess
 from dataclasses import replace
 from pathlib import Path
 
@@ -129,8 +130,6 @@ def test_two_models_in_one_program_and_numbers_read_back(tmp_path: Path) -> None
 
 
 def test_flags_that_would_change_the_bits_are_errors(tmp_path: Path) -> None:
-    import subprocess
-
     (source,) = write_files(tmp_path, [export_c99(frames_graph(), "m")])
     for name in ("gcc", "clang"):
         for flag in ("-ffast-math", "-Ofast", "-ffinite-math-only"):
@@ -138,6 +137,15 @@ def test_flags_that_would_change_the_bits_are_errors(tmp_path: Path) -> None:
             built = subprocess.run(command, capture_output=True, text=True)
             assert built.returncode != 0
             assert "compile this file without -ffast-math" in built.stderr
+
+
+def test_the_high_byte_first_is_refused(tmp_path: Path) -> None:
+    (source,) = write_files(tmp_path, [export_c99(frames_graph(), "m")])
+    command = [compiler("clang"), "--target=aarch64_be-none-elf", "-ffreestanding"]
+    command += ["-fsyntax-only", str(source)]
+    built = subprocess.run(command, capture_output=True, text=True)
+    assert built.returncode != 0
+    assert "for processors with the low byte first" in built.stderr
 
 
 def test_every_cpu_has_a_line() -> None:

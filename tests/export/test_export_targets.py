@@ -12,6 +12,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from export.c_code import compiler
 from export.targets import TARGETS, Measured, measure, missing_tools, required, with_frames
 from grucore.graph.graph import Graph
 from grucore.graph.layers import (
@@ -127,6 +128,26 @@ def test_small_models_give_the_bits_of_the_host(cpu: str, tmp_path: Path) -> Non
         folder.mkdir()
         on(cpu, make(), folder)
     on(cpu, SMALL["layers"](), tmp_path, "muladd")
+
+
+CLANG = {
+    "cortex-m0plus": "clang --target=thumbv6m-none-eabi -mcpu=cortex-m0plus",
+    "cortex-m4": "clang --target=thumbv7em-none-eabihf -mcpu=cortex-m4 -mfloat-abi=hard",
+    "cortex-m55": "clang --target=thumbv8.1m.main-none-eabi -mcpu=cortex-m55 -mfloat-abi=hard",
+}
+
+
+@pytest.mark.parametrize("cpu", CLANG)
+def test_code_by_clang_gives_the_same_bits(cpu: str, tmp_path: Path) -> None:
+    need(cpu)
+    compiler("clang")
+    for level in ("-O0", "-O2"):
+        for name in ("float16", "int8/8", "int4/16", "layers"):
+            folder = tmp_path / f"{level}_{name.replace('/', '_')}"
+            folder.mkdir()
+            graph = with_frames(SMALL[name](), FRAMES, "fused")
+            found = measure(graph, cpu, folder, compiler=f"{CLANG[cpu]} {level}")
+            assert found.different == 0, (level, name)
 
 
 # Of the keyword spotter's shape, 40 -> 64 -> 12 with 20,736 multiply-adds: instructions a frame,

@@ -63,7 +63,25 @@ GC_INLINE float gc_madd(float a, float b, float c) { return a * b + c; }
 /* A product of float weights: a * b + c, rounded once. The factors are never denormal. */
 #if !defined(GC_EMULATE) && (defined(__FP_FAST_FMAF) || defined(__ARM_FEATURE_FMA) || defined(__FMA__) || \
                              defined(__aarch64__) || defined(__riscv_flen))
+/* Where clang does not optimise, and in places of AArch32, it would call the C library's. */
+#if defined(__clang__) && defined(__ARM_FEATURE_FMA) && !defined(__aarch64__)
+GC_INLINE float gc_madd(float a, float b, float c) {
+  __asm__("vfma.f32 %0, %1, %2" : "+t"(c) : "t"(a), "t"(b));
+  return c;
+}
+#elif defined(__clang__) && !defined(__OPTIMIZE__) && defined(__aarch64__)
+GC_INLINE float gc_madd(float a, float b, float c) {
+  __asm__("fmadd %s0, %s1, %s2, %s0" : "+w"(c) : "w"(a), "w"(b));
+  return c;
+}
+#elif defined(__clang__) && !defined(__OPTIMIZE__) && defined(__riscv_flen)
+GC_INLINE float gc_madd(float a, float b, float c) {
+  __asm__("fmadd.s %0, %1, %2, %0" : "+f"(c) : "f"(a), "f"(b));
+  return c;
+}
+#else
 GC_INLINE float gc_madd(float a, float b, float c) { return __builtin_fmaf(a, b, c); }
+#endif
 #elif GC_EMULATE + 0 != 2 && (defined(__SSE2_MATH__) || defined(__wasm__) || (defined(__ARM_FP) && (__ARM_FP & 8)))
 /* The product is exact in double, and the sum there is rounded once before it is a float. Twice is as good as once, but
    where the first has come to lie halfway between two floats, or below the normal ones: there it is rounded to odd. */
