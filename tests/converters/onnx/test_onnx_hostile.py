@@ -131,7 +131,7 @@ HOSTILE: dict[str, tuple[Callable[[Any], Any], str]] = {
         lambda m: external(m, location="data", offset="-4"),
         r"with offset '-4'",
     ),
-    "subgraph": (subgraph, r"If .*: it holds a graph of its own"),
+    "subgraph": (subgraph, r"If .*: it chooses between two graphs of its own"),
     "loop": (
         lambda m: add_node(m, helper.make_node("Loop", ["x"], ["q"])),
         r"Loop .*: it holds a graph",

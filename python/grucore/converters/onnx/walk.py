@@ -18,6 +18,7 @@ from grucore.converters.onnx.ops.products import PRODUCTS
 from grucore.converters.onnx.ops.recurrent import RECURRENT
 from grucore.converters.onnx.ops.reduce import REDUCTIONS
 from grucore.converters.onnx.ops.shapes import SHAPES
+from grucore.converters.onnx.ops.windows import WINDOWS
 from grucore.converters.onnx.read.source import CELL, OnnxNode, Port, Source
 from grucore.converters.onnx.state.axes import (
     Axes,
@@ -47,6 +48,7 @@ OPERATORS: Table = {
     **PRODUCTS,
     **NORMS,
     **REDUCTIONS,
+    **WINDOWS,
 }
 
 

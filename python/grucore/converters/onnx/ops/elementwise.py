@@ -83,9 +83,11 @@ def _clip(work: Work, node: OnnxNode, operands: Operands) -> list[Operand]:
 
 
 def _extreme(work: Work, node: OnnxNode, operands: Operands) -> list[Operand]:
-    """Min or Max of a value and one number."""
+    """Min or Max of two values, or of a value and one number."""
     if len(operands) != 2:
-        raise node.refuse(f"reads {len(operands)} values, expected one and a constant")
+        raise node.refuse(f"reads {len(operands)} values, expected two")
+    if isinstance(operands[0], Data) and isinstance(operands[1], Data):
+        return [_of_two(work, node, operands[0], operands[1])]
     x, other = operands if isinstance(operands[0], Data) else (operands[1], operands[0])
     array = work.weights(node, other, "the second value")
     if array.size != 1:
@@ -215,6 +217,8 @@ def _of_two(work: Work, node: OnnxNode, a: Data, b: Data) -> Data:
         "Add": Operation.ADD,
         "Sub": Operation.SUBTRACT,
         "Mul": Operation.MULTIPLY,
+        "Max": Operation.MAXIMUM,
+        "Min": Operation.MINIMUM,
     }
     if node.op not in operations:
         raise node.refuse("divides one value by another, which is not supported")
@@ -236,12 +240,23 @@ def _negative(work: Work, node: OnnxNode, operands: Operands) -> list[Operand]:
     return [affine(work, node, data, -ones, 0 * ones)]
 
 
+def _absolute(work: Work, node: OnnxNode, operands: Operands) -> list[Operand]:
+    """The larger of a value and its negative."""
+    assert operands[0] is not None
+    data = work.data(node, operands[0])
+    (negative,) = _negative(work, node, operands)
+    assert isinstance(negative, Data)
+    values = [work.features(node, data), work.features(node, negative)]
+    added = work.builder.add(Binary, node.name or "abs", values, operation=Operation.MAXIMUM)
+    return [work.fresh(data, added)]
+
+
 def _power(work: Work, node: OnnxNode, operands: Operands) -> list[Operand]:
     assert operands[0] is not None
     data = work.data(node, operands[0])
     exponent = np.asarray(work.constant(node, operands[1], "the exponent"))
-    if exponent.size != 1 or exponent.reshape(-1)[0] not in (1, 2, 3):
-        raise node.refuse(f"the exponent is {exponent.tolist()}, expected 1, 2 or 3")
+    if exponent.size != 1 or exponent.reshape(-1)[0] not in range(1, 9):
+        raise node.refuse(f"the exponent is {exponent.tolist()}, expected one whole number, 1 to 8")
     result = data
     for _ in range(int(exponent.reshape(-1)[0]) - 1):
         values = [work.features(node, result), work.features(node, data)]
@@ -281,6 +296,7 @@ ELEMENTWISE = {
     "Mul": (_binary, ()),
     "Div": (_binary, ()),
     "Neg": (_negative, ()),
+    "Abs": (_absolute, ()),
     "Pow": (_power, ()),
     "Sum": (_sum, ()),
 }

@@ -24,7 +24,20 @@ MAX_INPUTS = 64
 OPSETS = range(7, 27)
 
 FLOAT, INT, STRING, TENSOR, GRAPH, FLOATS, INTS, STRINGS = 1, 2, 3, 4, 5, 6, 7, 8
-SUBGRAPHS = ("If", "Loop", "Scan", "SequenceMap")
+LOOP_TEXT = (
+    "it is a loop over frames with a graph of its own inside, which is not read. Convert the model "
+    "that this file was exported from; or export its recurrent layers as operators GRU, as "
+    "torch.onnx.export and recent tf2onnx do, or its cell for one frame with the state as input"
+)
+SUBGRAPH_TEXT = {
+    "If": (
+        "it chooses between two graphs of its own, which is not read. Export with fixed sizes, or "
+        "write squeeze with the axis and no condition on sizes"
+    ),
+    "Loop": LOOP_TEXT,
+    "Scan": LOOP_TEXT,
+    "SequenceMap": LOOP_TEXT,
+}
 LBR_TEXT = (
     "linear_before_reset is 0, but the file comes from PyTorch, whose GRU is always "
     "linear_before_reset=1. Some versions of its exporter wrote 0 by mistake (onnxscript issue "
@@ -153,8 +166,8 @@ def _node(proto: Any, external: External) -> OnnxNode:
     node = OnnxNode(proto.op_type, proto.name, tuple(proto.input), tuple(proto.output))
     if proto.domain not in ("", "ai.onnx"):
         raise node.refuse(f"domain is {proto.domain!r}, expected an operator of ONNX itself")
-    if proto.op_type in SUBGRAPHS:
-        raise node.refuse("it holds a graph of its own, expected none")
+    if proto.op_type in SUBGRAPH_TEXT:
+        raise node.refuse(SUBGRAPH_TEXT[proto.op_type])
     attributes: dict[str, Any] = {}
     for attribute in proto.attribute:
         if attribute.name in attributes:
