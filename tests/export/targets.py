@@ -3,10 +3,12 @@
 
 from __future__ import annotations
 
+import importlib.util
 import os
 import re
 import shutil
 import subprocess
+import sys
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -46,6 +48,7 @@ class Target:
     compiler: str = ""
     defines: tuple[str, ...] = ()
     counts: bool = True  # instructions and stack
+    name: str = ""  # where it is not that of the processor
 
     @property
     def tools(self) -> tuple[str, ...]:
@@ -104,7 +107,7 @@ def _linux(cpu: str, runner: str, compiler: str = "", link: tuple[str, ...] = ()
 SECURE = ("-Wl,--defsym=code_origin=0x10000000", "-Wl,--defsym=ram_origin=0x38000000")
 LLD = ("-fuse-ld=lld",)
 TARGETS = {
-    target.cpu: target
+    target.name or target.cpu: target
     for target in (
         # No board of QEMU's has an M0+: its code runs on an M3, which knows all of it.
         _arm("cortex-m0plus", "mps2-an385", 40_000),
@@ -132,6 +135,15 @@ TARGETS = {
             size="node",
             counts=False,
         ),
+        Target(
+            cpu="wasm",
+            sources=("wasm.c", "common.c"),
+            link=("-nostdlib", "-Wl,--no-entry", "-Wl,-z,stack-size=65536"),
+            runner=(sys.executable, str(BOARDS / "wasm.py")),
+            size="wasm-ld",
+            counts=False,
+            name="wasmtime",
+        ),
     )
 }
 
@@ -150,7 +162,10 @@ class Measured:
 
 def missing_tools(target: Target) -> list[str]:
     """Programs that this machine lacks."""
-    return [tool for tool in target.tools if shutil.which(tool) is None]
+    missing = [tool for tool in target.tools if shutil.which(tool) is None]
+    if target.name == "wasmtime" and importlib.util.find_spec("wasmtime") is None:
+        missing.append("wasmtime (pip install wasmtime)")
+    return missing
 
 
 def required() -> bool:

@@ -12,7 +12,9 @@ import grucore
 from export.c_code import COMPILERS, frames_of, shared_library
 from grucore import fileformat
 from grucore.export import Export, export_c99
+from grucore.export.layers import WRITERS
 from grucore.graph.graph import Graph
+from grucore.graph.layers import KINDS, Flip
 from models.layer_models import KIND_NAMES, frames_for, inputs_for, make
 from models.quantized_models import FLOATS, INTEGERS, requantized
 from oracle.exact_bits import as_tuple, one, same, wild
@@ -49,6 +51,11 @@ def compare(graph: Graph, export: Export, library: object, isa: str, seed: int) 
             else:
                 assert have is not None, (export.prefix, t, name)
                 assert same(have, want), (export.prefix, t, name)
+
+
+def test_every_kind_that_streams_has_code() -> None:
+    """Flip alone reads the future whatever its settings are."""
+    assert set(KINDS.values()) - {Flip} <= set(WRITERS)
 
 
 @pytest.mark.parametrize("numerics", ["fused", "muladd"])
