@@ -8,6 +8,7 @@ import numpy
 from Cython.Build import cythonize
 from setuptools import Extension, setup
 from setuptools.command.build_ext import build_ext
+from setuptools.command.build_py import build_py
 
 ROOT = Path(__file__).parent
 
@@ -65,6 +66,19 @@ class BuildExt(build_ext):
         super().build_extension(ext)
 
 
+class BuildPy(build_py):
+    """Puts the headers of the engine beside the modules: grucore.get_include()."""
+
+    def run(self):
+        super().run()
+        if self.editable_mode:
+            return
+        for header in sorted((ROOT / "cpp/include").rglob("*.*")):
+            target = Path(self.build_lib, "grucore", header.relative_to(ROOT / "cpp"))
+            target.parent.mkdir(parents=True, exist_ok=True)
+            self.copy_file(str(header), str(target))
+
+
 engine = sorted(path.relative_to(ROOT).as_posix() for path in (ROOT / "cpp/src").rglob("*.cpp"))
 headers = sorted(
     path.relative_to(ROOT).as_posix()
@@ -95,4 +109,4 @@ extensions = cythonize(
 for extension in extensions:
     extension.language = "c"  # links with the C driver: nothing of libstdc++ is wanted or allowed
 
-setup(ext_modules=extensions, cmdclass={"build_ext": BuildExt})
+setup(ext_modules=extensions, cmdclass={"build_ext": BuildExt, "build_py": BuildPy})

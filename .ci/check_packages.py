@@ -15,7 +15,8 @@ RUNTIME = 515 * KB  # what running a model takes: all but the demo's data, conve
 WHEEL_WITHOUT_DEMO = 700 * KB
 WHEEL = 1125 * KB
 DEMO = "grucore/demo/data/"
-NOT_RUNTIME = ("grucore/converters/", "grucore/export/")
+NOT_RUNTIME = ("grucore/converters/", "grucore/export/", "grucore/include/")
+HEADERS = "grucore/include/grucore/"  # for C and C++ programs
 CODE = "grucore/export/c/"  # what exported models are put together from
 UNWANTED = {".cpp", ".h", ".pyx", ".pxd", ".o", ".c"}
 # The files that a build from the sdist needs, and those that its tests need.
@@ -45,7 +46,8 @@ def check_wheel(path: Path) -> list[str]:
     faults = [
         f"{entry.filename} has no place in a wheel"
         for entry in entries
-        if PurePosixPath(entry.filename).suffix in UNWANTED and not entry.filename.startswith(CODE)
+        if PurePosixPath(entry.filename).suffix in UNWANTED
+        and not entry.filename.startswith((CODE, HEADERS))
     ]
     if size - demo > WHEEL_WITHOUT_DEMO:
         faults.append(f"more than {WHEEL_WITHOUT_DEMO} bytes without the demo's data")
@@ -56,6 +58,8 @@ def check_wheel(path: Path) -> list[str]:
     names = {entry.filename for entry in entries}
     if "grucore/py.typed" not in names or not any(name.endswith("_core.pyi") for name in names):
         faults.append("py.typed or _core.pyi is missing")
+    if not {"grucore/cmake/grucoreConfig.cmake", f"{HEADERS}grucore_c.h"} <= names:
+        faults.append("the headers or the package file of CMake are missing")
     return [f"{path.name}: {fault}" for fault in faults]
 
 

@@ -29,6 +29,8 @@ def rules(**rows: str) -> Rules:
 ROWS: dict[str, Rules] = {
     "": rules(
         version="",
+        places="",
+        cmake="",  # no Python: the package file of CMake
         text="",
         graph="",
         runtime="",

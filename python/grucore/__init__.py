@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 
     from grucore.conversion import convert, from_keras, from_onnx, from_torch
     from grucore.model import Model, load
+    from grucore.places import get_cmake_dir, get_include
     from grucore.runtime.ports import Port, SelftestResult
     from grucore.runtime.stream import Stream
 
@@ -45,6 +46,8 @@ __all__ = [
     "from_keras",
     "from_onnx",
     "from_torch",
+    "get_cmake_dir",
+    "get_include",
     "load",
     "supported_isas",
 ]
@@ -59,6 +62,8 @@ _LAZY = {
     "from_keras": "grucore.conversion",
     "from_onnx": "grucore.conversion",
     "from_torch": "grucore.conversion",
+    "get_cmake_dir": "grucore.places",
+    "get_include": "grucore.places",
     "load": "grucore.model",
 }
 
