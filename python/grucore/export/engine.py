@@ -20,7 +20,7 @@ from grucore.graph.tensors import Dtype
 
 __all__ = ["EngineExport", "export_engine"]
 
-_KIND = re.compile(r"\{(\d+), \"\w+\",")
+_KIND = re.compile(r"[({](\d+), \"\w+\",")
 _OBJECT = re.compile(r"^const LayerKind (k\w+) = ", re.MULTILINE)
 # One instruction set's own: firmware has a plain one alone.
 _OTHER_TABLES = ("avx", "sse", "neon")
