@@ -6,9 +6,10 @@ from __future__ import annotations
 import os
 from typing import Any
 
+from grucore.converters.convert import convert_keras, convert_onnx, convert_path, convert_torch
 from grucore.model import Model, load
 
-__all__ = ["convert", "from_keras", "from_onnx", "from_torch"]
+__all__ = ["convert", "convert_path", "from_keras", "from_onnx", "from_torch"]
 
 
 def convert(
@@ -44,8 +45,6 @@ def convert(
     ConversionError
         The file holds something that cannot be expressed, or has more than one reading.
     """
-    from grucore.converters.convert import convert_path
-
     found = convert_path(
         path,
         architecture=architecture,
@@ -67,8 +66,6 @@ def from_torch(
 
     Raises ConversionError for anything that cannot be expressed or has more than one reading.
     """
-    from grucore.converters.convert import convert_torch
-
     found = convert_torch(
         module_or_state_dict, example_inputs=example_inputs, architecture=architecture
     )
@@ -81,8 +78,6 @@ def from_keras(model: Any) -> Model:
     Raises ConversionError, which names the layer and the attribute, for anything that cannot be
     expressed; TypeError for objects of another kind.
     """
-    from grucore.converters.convert import convert_keras
-
     return load(convert_keras(model).data)
 
 
@@ -92,8 +87,6 @@ def from_onnx(path_or_proto: Any, *, pytorch_lbr_fix: bool = False, verify: bool
     Inputs that are an initial state or the lengths become `state=` and `lengths=` of `run`: the
     metadata's source says which. `pytorch_lbr_fix`, `verify`: as `convert` has them.
     """
-    from grucore.converters.convert import convert_onnx, convert_path
-
     if isinstance(path_or_proto, str | os.PathLike):
         found = convert_path(path_or_proto, pytorch_lbr_fix=pytorch_lbr_fix, verify=verify)
     else:

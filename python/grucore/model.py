@@ -299,14 +299,14 @@ class Model(Loaded):
         from grucore.fileformat import read
         from grucore.quantize.quantize import quantize
 
-        data = quantize(
+        found = quantize(
             read(bytes(self)),
             kind,
             calibration=calibration,
             activations=activations,
             max_error=max_error,
         )
-        return load(data, isa=self.isa)
+        return load(found.data, isa=self.isa)
 
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write the file: completely, or not at all (a temporary file beside it, then a rename)."""

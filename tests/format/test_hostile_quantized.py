@@ -252,9 +252,10 @@ def test_every_word_of_the_records() -> None:
 
 def assembled(base: Graph, change: Callable[[list[tuple[Slot, np.ndarray]]], None]) -> bytes:
     """The file of a graph of one layer with other tensors than it should have."""
-    stored, _ = writer._stored(base)
+    stored = writer._stored(base)
     change(stored)
-    file = bytearray(writer._assemble(base, stored, b""))
+    packed = [writer._packed(slot, array) for slot, array in stored]
+    file = bytearray(writer._assemble(base, writer._words(base), packed, b""))
     (values,) = struct.unpack_from("<I", file, 24)
     struct.pack_into("<I", file, aligned(64 + 32 * values) + 20, len(stored))
     return resealed(file)

@@ -24,7 +24,6 @@ __all__ = [
     "Contender",
     "Ours",
     "Twin",
-    "biases",
     "check_ports",
     "float32",
     "signals",
@@ -131,15 +130,6 @@ def float32(weight: Any) -> Array:
     """The numbers that weights stand for."""
     plain = weight if not isinstance(weight, Quantized) else as_float64(weight)
     return np.ascontiguousarray(plain, np.float32)
-
-
-def biases(node: Gru) -> tuple[Array, Array]:
-    """The biases of the input and the recurrent side, (3 H,) each, in the order r, z, n."""
-    hidden = node.hidden_size
-    recurrent = np.zeros(3 * hidden, np.float32)
-    if len(node.bias) == 4 * hidden:
-        recurrent[2 * hidden :] = node.bias[3 * hidden :]
-    return np.array(node.bias[: 3 * hidden], np.float32), recurrent
 
 
 def check_ports(graph: Graph, twin: Twin) -> None:

@@ -8,7 +8,8 @@ from typing import Any
 
 import numpy as np
 
-from grucore.bench.contenders import FRAMES, Twin, biases, check_ports, float32, signals
+from grucore.bench.contenders import FRAMES, Twin, check_ports, float32, signals
+from grucore.graph import gates
 from grucore.graph.graph import Graph
 from grucore.graph.layers import (
     Activate,
@@ -184,15 +185,12 @@ class OnnxTwin(Twin):
     def _gru(self, node: Gru, x: str, y: str) -> None:
         self.check_gru(node)
 
-        def order(array: Array) -> Array:
-            r, z, n = np.split(array, 3)
-            return np.concatenate([z, r, n])[None]
-
         state, whole = f"{y}.state", f"{y}.directions"
         self.sizes[state] = node.hidden_size
-        bias = np.concatenate([order(part) for part in biases(node)], axis=1)
-        weights = [order(float32(weight)) for weight in (node.weight_ih, node.weight_hh)]
-        reads = [x, *map(self._constant, (*weights, bias)), "", state]
+        weights = (float32(node.weight_ih), float32(node.weight_hh))
+        biases = gates.unfolded(node.bias, node.hidden_size)
+        tensors = [array[None] for array in gates.to_onnx(*weights, *biases)]
+        reads = [x, *map(self._constant, tensors), "", state]
         self._put(
             "GRU",
             reads,

@@ -6,7 +6,8 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from grucore.bench.contenders import FRAMES, Twin, biases, check_ports, float32, signals
+from grucore.bench.contenders import FRAMES, Twin, check_ports, float32, signals
+from grucore.graph import gates
 from grucore.graph.graph import Graph
 from grucore.graph.layers import (
     Activate,
@@ -111,7 +112,11 @@ class TorchTwin(Twin):
         hidden = node.hidden_size
         layer = torch.nn.GRU(node.input_size, hidden).eval()
         cell = torch.nn.GRUCell(node.input_size, hidden).eval()
-        weights = (float32(node.weight_ih), float32(node.weight_hh), *biases(node))
+        weights = (
+            float32(node.weight_ih),
+            float32(node.weight_hh),
+            *gates.unfolded(node.bias, node.hidden_size),
+        )
         names = ("weight_ih", "weight_hh", "bias_ih", "bias_hh")
         with torch.no_grad():
             for name, values in zip(names, weights, strict=True):

@@ -78,14 +78,13 @@ def run(arguments: argparse.Namespace, console: Console) -> None:
 
     if not Path(source).exists() or Path(source).is_file():
         Path(source).open("rb").close()  # what cannot be opened is refused before any import
-    import grucore
-    from grucore import fileformat
     from grucore.cli._files import stripped, write_bytes
+    from grucore.conversion import convert_path
     from grucore.summary import describe
 
     started = time.perf_counter()
     with console.progress(f"converting {source}"):
-        model = grucore.convert(
+        found = convert_path(
             source,
             architecture=arguments.architecture,
             config=arguments.config,
@@ -93,9 +92,10 @@ def run(arguments: argparse.Namespace, console: Console) -> None:
             verify=not arguments.no_verify,
         )
         if arguments.quantize is not None:
-            model = model.quantize(arguments.quantize)
-        data = bytes(model)
-        graph = fileformat.read(data)
+            from grucore.quantize.quantize import quantize
+
+            found = quantize(found.graph, arguments.quantize)
+    data, graph, _ = found
     seconds = time.perf_counter() - started
     if arguments.strip:
         data = stripped(data)

@@ -186,7 +186,7 @@ def _graph(data: bytes, numerics: str, *, strip: bool) -> Graph:
     if strip or not graph.streamable:
         return replace(graph, test=None)
     if graph.test is None:
-        graph = fileformat.read(finish(graph).data)
+        graph = finish(graph).graph
     if graph.test is None or numerics == "fused":
         return graph
     inputs = graph.test.inputs

@@ -97,7 +97,7 @@ def run(arguments: argparse.Namespace, console: Console) -> None:
             activations=arguments.activations or 16,
             max_error=arguments.max_error,
             progress=task.advance,
-        )
+        ).data
     seconds = time.perf_counter() - started
     quantized = grucore.load(data, isa=arguments.isa)
     with console.progress("comparing", 1.0) as task:

@@ -10,8 +10,10 @@ import os
 import secrets
 import stat
 import struct
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import fields, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -19,14 +21,42 @@ from grucore._core import ConversionError
 from grucore.fileformat import layout
 from grucore.fileformat.layout import Counts, aligned
 from grucore.fileformat.packing import pack
-from grucore.graph.check import check
-from grucore.graph.graph import Graph
+from grucore.graph.check import check, check_test
+from grucore.graph.graph import Graph, TestVector
 from grucore.graph.storage import apart
 from grucore.graph.tensors import Array, Dtype, Layout, Role, Slot
 
-__all__ = ["save", "write"]
+__all__ = ["Draft", "save", "write"]
 
 SMALLEST_NORMAL = np.finfo(np.float32).smallest_normal
+
+
+class Draft:
+    """A graph that was checked and packed once: a file of it needs metadata and a test vector.
+
+    Its ``graph`` has zeros for denormal weights, and metadata that says how many there were.
+    Raises `ConversionError` that names the value, node or tensor which cannot be written.
+    """
+
+    def __init__(self, graph: Graph) -> None:
+        check(graph)
+        self.graph = _normal(graph)
+        self._packed = [_packed(slot, array) for slot, array in _stored(self.graph)]
+        self._words = _words(graph)
+
+    def file(self) -> bytes:
+        """The bytes of the graph as it is."""
+        return _assemble(self.graph, self._words, self._packed, _json(self.graph.metadata))
+
+    def complete(self, metadata: Mapping[str, object], test: TestVector | None) -> bytes:
+        """The bytes with more metadata, and with a test vector; ``graph`` has both from then on."""
+        metadata = {**self.graph.metadata, **metadata}
+        self.graph = replace(self.graph, metadata=metadata, test=test)
+        if test is None:
+            return self.file()
+        check_test(self.graph, test)
+        vector = [_packed(slot, array) for slot, array in _vector(test)]
+        return _assemble(self.graph, self._words, [*self._packed, *vector], _json(metadata))
 
 
 def write(graph: Graph) -> bytes:
@@ -34,53 +64,71 @@ def write(graph: Graph) -> bytes:
 
     Raises `ConversionError` that names the value, node or tensor which cannot be written.
     """
-    check(graph)
-    stored, zeroed = _stored(graph)
-    metadata = dict(graph.metadata)
-    if zeroed:
-        metadata["denormal_weights_zeroed"] = metadata.get("denormal_weights_zeroed", 0) + zeroed
-    return _assemble(graph, stored, _json(metadata))
+    draft = Draft(replace(graph, test=None))
+    return draft.complete({}, graph.test)
 
 
-def _json(metadata: dict[str, object]) -> bytes:
+def _json(metadata: Mapping[str, object]) -> bytes:
     if not metadata:
         return b""
     try:
         text = json.dumps(
-            metadata, ensure_ascii=False, sort_keys=True, separators=(",", ":"), allow_nan=False
+            dict(metadata),
+            ensure_ascii=False,
+            sort_keys=True,
+            separators=(",", ":"),
+            allow_nan=False,
         )
         return text.encode()
     except (TypeError, ValueError) as error:
         raise ConversionError(f"the metadata cannot be written as JSON: {error}") from None
 
 
-def _stored(graph: Graph) -> tuple[list[tuple[Slot, Array]], int]:
-    """Every tensor in the order of the file, and the number of weights that were denormal."""
-    stored: list[tuple[Slot, Array]] = []
+def _normal(graph: Graph) -> Graph:
+    """The graph without denormal weights, which cost time and, made zero, nothing else."""
     zeroed = 0
+    nodes = []
+    for node in graph.nodes:
+        arrays: dict[str, Any] = {}
+        for field in fields(node):
+            found = getattr(node, field.name)
+            if isinstance(found, np.ndarray) and found.dtype == np.float32:
+                denormal = _denormal(found)
+                if denormal.any():
+                    arrays[field.name] = np.where(denormal, np.float32(0), found)
+                    zeroed += int(denormal.sum())
+        nodes.append(replace(node, **arrays) if arrays else node)
+    if not zeroed:
+        return graph
+    before = graph.metadata.get("denormal_weights_zeroed", 0)
+    noted = graph.with_metadata(denormal_weights_zeroed=before + zeroed)
+    return replace(noted, nodes=tuple(nodes))
+
+
+def _denormal(array: Array) -> Array:
+    found: Array = (np.abs(array) < SMALLEST_NORMAL) & (array != 0)
+    return found
+
+
+def _stored(graph: Graph) -> list[tuple[Slot, Array]]:
+    """Every tensor of the layers, in the order of the file."""
+    stored: list[tuple[Slot, Array]] = []
     for node in graph.nodes:
         arrays = apart(node.tensors())
-        for slot in graph.slots(node):
-            array = arrays[slot.role]
-            if slot.dtype is Dtype.FLOAT32:
-                array, denormal = _without_denormals(array)
-                zeroed += denormal
-            stored.append((slot, array))
-    if graph.test is not None:
-        for role, given in (
-            (Role.TEST_INPUT, graph.test.inputs),
-            (Role.TEST_OUTPUT, graph.test.outputs),
-        ):
-            # Denormal inputs are zeros to the engine.
-            stored += [(_test_slot(role, array), _without_denormals(array)[0]) for array in given]
-    return stored, zeroed
+        stored += [(slot, arrays[slot.role]) for slot in graph.slots(node)]
+    return stored
 
 
-def _without_denormals(array: Array) -> tuple[Array, int]:
-    if array.dtype.kind != "f":
-        return array, 0
-    denormal = (np.abs(array) < SMALLEST_NORMAL) & (array != 0)
-    return np.where(denormal, np.float32(0), array), int(denormal.sum())
+def _vector(test: TestVector) -> list[tuple[Slot, Array]]:
+    """The tensors of a test vector. Denormal inputs are zeros to the engine."""
+    return [
+        (
+            _test_slot(role, array),
+            np.where(_denormal(array), np.float32(0), array) if array.dtype.kind == "f" else array,
+        )
+        for role, arrays in ((Role.TEST_INPUT, test.inputs), (Role.TEST_OUTPUT, test.outputs))
+        for array in arrays
+    ]
 
 
 def _test_slot(role: Role, array: Array) -> Slot:
@@ -118,8 +166,8 @@ def _nodes(graph: Graph) -> Iterator[bytes]:
         )
 
 
-def _payload(slot: Slot, array: Array) -> bytes:
-    return pack(slot, array.astype(slot.dtype.numpy, copy=False)).tobytes()
+def _packed(slot: Slot, array: Array) -> tuple[Slot, bytes]:
+    return slot, pack(slot, array.astype(slot.dtype.numpy, copy=False)).tobytes()
 
 
 def _parameters(slot: Slot) -> tuple[int, int, int, int]:
@@ -129,14 +177,15 @@ def _parameters(slot: Slot) -> tuple[int, int, int, int]:
     return slot.gates, slot.dtype.group, groups, slot.activations
 
 
-def _assemble(graph: Graph, stored: list[tuple[Slot, Array]], metadata: bytes) -> bytes:
-    words = _words(graph)
+def _assemble(
+    graph: Graph, words: Sequence[int], packed: Sequence[tuple[Slot, bytes]], metadata: bytes
+) -> bytes:
     names = "".join([value.name for value in graph.values] + [node.name for node in graph.nodes])
     name_bytes = names.encode()
     counts = Counts(
         len(graph.values),
         len(graph.nodes),
-        len(stored),
+        len(packed),
         len(graph.inputs),
         len(graph.outputs),
         len(words),
@@ -148,9 +197,8 @@ def _assemble(graph: Graph, stored: list[tuple[Slot, Array]], metadata: bytes) -
             raise ConversionError(f"the model has {count} {what}, a file can hold {most}")
     end = layout.sections(counts)[-1][1]
     records, payloads = [], []
-    for slot, array in stored:
+    for slot, payload in packed:
         offset = aligned(end)
-        payload = _payload(slot, array)
         end = offset + len(payload)
         rank = len(slot.shape)
         records.append(

@@ -22,7 +22,7 @@ from grucore.graph.storage import (
 )
 from grucore.graph.tensors import Array, Dtype, Slot
 
-__all__ = ["check", "name_problem", "value_problem"]
+__all__ = ["check", "check_test", "name_problem", "value_problem"]
 
 MAX_NAME_BYTES = 255
 MAX_PORTS = 64
@@ -64,14 +64,14 @@ def check(graph: Graph) -> None:
     _check_ports(graph, values)
     written = set(graph.inputs)
     for node in graph.nodes:
-        _check_node(graph, node, values, written)
-        _check_tensors(graph, node)
+        _check_wiring(graph, node, values, written)
+        _check_layer(graph, node)
         written.add(node.output)
     for name in values:
         if name not in written:
             raise ConversionError(f"value {name!r} is neither an input nor written by a node")
     if graph.test is not None:
-        _check_test(graph, graph.test)
+        check_test(graph, graph.test)
 
 
 def _check_values(graph: Graph) -> dict[str, Value]:
@@ -108,7 +108,7 @@ def _check_ports(graph: Graph, values: Mapping[str, Value]) -> None:
         raise ConversionError(f"inputs {graph.inputs} are not in the order of the values")
 
 
-def _check_node(graph: Graph, node: Node, values: Mapping[str, Value], written: set[str]) -> None:
+def _check_wiring(graph: Graph, node: Node, values: Mapping[str, Value], written: set[str]) -> None:
     problem = name_problem(node.name)
     if problem:
         raise ConversionError(f"the name of node {node.name!r} {problem}")
@@ -126,17 +126,18 @@ def _check_node(graph: Graph, node: Node, values: Mapping[str, Value], written: 
         raise ConversionError(f"node {node.name!r} writes {node.output!r}, which is no value")
     if node.output in written:
         raise ConversionError(f"node {node.name!r} writes {node.output!r} a second time")
+
+
+def _check_layer(graph: Graph, node: Node) -> None:
+    inputs, output = graph.ports(node)
+    attributes = node.attributes
     try:
-        type(node).check(node.attributes, *graph.ports(node))
+        type(node).check(attributes, inputs, output)
     except Defect as defect:
         raise ConversionError(f"node {node.name!r}: {defect}") from None
-
-
-def _check_tensors(graph: Graph, node: Node) -> None:
-    inputs, output = graph.ports(node)
     tensors = node.tensors()
     arrays, kinds = apart(tensors), {role: kind_of(array) for role, array in tensors.items()}
-    bare = type(node).slots(node.attributes, inputs, output)
+    bare = type(node).slots(attributes, inputs, output)
     slots = {slot.role: slot for slot in stored_slots(bare, kinds)}
     for slot in slots.values():
         if slot.role in arrays:
@@ -147,12 +148,13 @@ def _check_tensors(graph: Graph, node: Node) -> None:
         if role not in slots:
             raise ConversionError(f"node {node.name!r} has no use for {role.name.lower()}")
     try:
-        type(node).check_tensors(node.attributes, inputs, tensors)
+        type(node).check_tensors(attributes, inputs, tensors)
     except Defect as defect:
         raise ConversionError(f"node {node.name!r}: {defect}") from None
 
 
-def _check_test(graph: Graph, test: TestVector) -> None:
+def check_test(graph: Graph, test: TestVector) -> None:
+    """Raise `ConversionError` unless a test vector is one of this graph."""
     frames = test.inputs[0].shape[0] if test.inputs else 0
     for what, names, arrays in (
         ("input", graph.inputs, test.inputs),

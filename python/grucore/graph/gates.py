@@ -8,6 +8,8 @@ in the reset-before cell everything folds into three. Sums are made in float64 a
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import numpy as np
 
 from grucore.graph.tensors import Array
@@ -18,8 +20,11 @@ __all__ = [
     "from_cudnn_keras",
     "from_keras",
     "from_onnx",
+    "from_separate_keras",
     "from_torch",
     "rounded",
+    "to_onnx",
+    "unfolded",
 ]
 
 
@@ -98,6 +103,18 @@ def from_cudnn_keras(
     return (*joined, bias.reshape(2, -1))
 
 
+def from_separate_keras(arrays: Mapping[str, Array]) -> tuple[Array, Array, Array]:
+    """Keras 1's GRU, whose gates have variables of their own -> kernel, recurrent kernel, bias.
+
+    ``arrays``: W_z, U_z, b_z and the same of r and of the candidate h. The result is what later
+    versions have: (I, 3 H), (H, 3 H), (3 H,), order z, r, n.
+    """
+    kernel, recurrent, bias = (
+        np.concatenate([arrays[f"{what}_{gate}"] for gate in "zrh"], axis=-1) for what in "WUb"
+    )
+    return kernel, recurrent, bias
+
+
 def from_onnx(
     weight: Array, recurrence: Array, bias: Array, *, reset_after: bool
 ) -> tuple[Array, Array, Array]:
@@ -110,3 +127,25 @@ def from_onnx(
     fold = fold_reset_after if reset_after else fold_reset_before
     folded = fold(bias[: 3 * hidden][rows], bias[3 * hidden :][rows])
     return rounded(weight[rows]), rounded(recurrence[rows]), folded
+
+
+def unfolded(bias: Array, hidden: int) -> tuple[Array, Array]:
+    """Biases of the input and the recurrent side, (3 H,) each in the order r, z, n, that fold into
+    this one of (4 H,) or (3 H,) with the same bits.
+
+    The recurrent side has zeros, but for the candidate of the reset-after cell.
+    """
+    recurrent = np.zeros(3 * hidden, np.float32)
+    if bias.shape[0] == 4 * hidden:
+        recurrent[2 * hidden :] = bias[3 * hidden :]
+    return rounded(bias[: 3 * hidden]), recurrent
+
+
+def to_onnx(
+    weight_ih: Array, weight_hh: Array, bias_ih: Array, bias_hh: Array
+) -> tuple[Array, Array, Array]:
+    """Rows in the order r, z, n -> ONNX's GRU, one direction: W (3 H, I), R (3 H, H), B (6 H,)."""
+    hidden = weight_hh.shape[1]
+    rows = np.r_[hidden : 2 * hidden, :hidden, 2 * hidden : 3 * hidden]
+    bias = np.concatenate([bias_ih[rows], bias_hh[rows]])
+    return rounded(weight_ih[rows]), rounded(weight_hh[rows]), rounded(bias)

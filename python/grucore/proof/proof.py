@@ -19,7 +19,7 @@ from typing import NamedTuple
 import numpy as np
 
 from grucore._core import ConversionError
-from grucore.fileformat import write
+from grucore.fileformat import Draft
 from grucore.graph.graph import Graph, TestVector
 from grucore.graph.tensors import Array
 from grucore.proof.evidence import Evidence
@@ -99,7 +99,8 @@ def prove(graph: Graph, evidence: Evidence) -> Finished:
     `ConversionError` if a difference is above the bound, or if rounding moves the model so much
     that no comparison says anything.
     """
-    model = Loaded(write(graph))
+    draft = Draft(graph)
+    model = Loaded(draft.file())
     trials: list[_Trial] = []
     for xs in (*sequences(graph, evidence.lengths), *evidence.examples):
         trial = _Trial(xs, run(model, xs))
@@ -127,7 +128,7 @@ def prove(graph: Graph, evidence: Evidence) -> Finished:
                 "verify=False (--no-verify) converts without a proof"
             )
     check_from_states(graph, model, evidence, max(proof.bound, BOUND_FLOAT32))
-    return _finished(graph.with_metadata(proof=asdict(proof)), model, proof)
+    return _finished(draft, model, proof)
 
 
 def finish(graph: Graph) -> Finished:
@@ -135,10 +136,12 @@ def finish(graph: Graph) -> Finished:
 
     Without a vector if its outputs begin so late that it would be large.
     """
-    return _finished(graph, Loaded(write(graph)), None)
+    draft = Draft(replace(graph, test=None))
+    return _finished(draft, Loaded(draft.file()), None)
 
 
-def _finished(graph: Graph, model: Loaded, proof: Proof | None) -> Finished:
+def _finished(draft: Draft, model: Loaded, proof: Proof | None) -> Finished:
+    graph = draft.graph
     frames = TEST_FRAMES + max(graph.value(name).skip for name in graph.outputs)
     test = None
     if frames <= MOST_TEST_FRAMES:
@@ -146,8 +149,8 @@ def _finished(graph: Graph, model: Loaded, proof: Proof | None) -> Finished:
             model = Loaded(bytes(model), isa="scalar")  # fused on every machine
         inputs = test_inputs(graph, frames)
         test = TestVector(inputs, run(model, inputs))
-    graph = replace(graph, test=test)
-    return Finished(write(graph), graph, proof)
+    data = draft.complete({} if proof is None else {"proof": asdict(proof)}, test)
+    return Finished(data, draft.graph, proof)
 
 
 def _comparisons(graph: Graph, trials: Sequence[_Trial], exact: float) -> list[_Comparison]:

@@ -42,7 +42,7 @@ def quantize(
     activations: int = 16,
     max_error: float | None = None,
     progress: Callable[[float], None] = lambda share: None,
-) -> bytes:
+) -> proof.Finished:
     """The file of a graph with smaller weights, as `Model.quantize` describes it.
 
     ``progress`` is told each share of the rounding when it is done; they sum to 1.
@@ -77,7 +77,7 @@ def quantize(
     chosen = {part: ladder[0] for part, ladder in ladders.items()}
     entry["weights"] = {str(part): str(choice) for part, choice in chosen.items()}
     entry["wider"] = {str(part): f"{chosen[part]}: {why}" for part, why in wider.items()}
-    return proof.finish(candidates.graph(chosen).with_metadata(quantization=entry)).data
+    return proof.finish(candidates.graph(chosen).with_metadata(quantization=entry))
 
 
 def _ladders(

@@ -181,10 +181,7 @@ def _arrays(context: Context, cell: Layer, features: int) -> tuple[Array, Array,
             )
             for name in KERAS1_GRU
         }
-        kernel, recurrent_kernel, joined = (
-            np.concatenate([arrays[f"{what}_{part}"] for part in "zrh"], axis=-1) for what in "WUb"
-        )
-        return kernel, recurrent_kernel, joined
+        return gates.from_separate_keras(arrays)
     kernel = context.weight(cell, "kernel", (features, 3 * units))
     recurrent_kernel = context.weight(cell, "recurrent_kernel", (units, 3 * units))
     if cell.kind == "CuDNNGRU":

@@ -282,7 +282,7 @@ class Rebuilt:
         if layer.kind == "CuDNNGRU":
             found = list(gates.from_cudnn_keras(*found))
         if tuple(variables(layer)) == KERAS1_GRU:
-            found = [np.concatenate(found[first::3], axis=-1) for first in range(3)]
+            found = list(gates.from_separate_keras(dict(zip(KERAS1_GRU, found, strict=True))))
         made.set_weights([np.asarray(array, np.float32) for array in found])
 
 

@@ -21,12 +21,9 @@ __all__ = ["arranged", "examples_of", "flat", "from_states", "sequence_of", "wit
 def witness(torch: Any, module: Any, reading: Reading, arguments: Sequence[Any]) -> Witness:
     """Runs the module on one sequence in every row of a batch; the first row counts."""
 
-    def run(*sequences: Array) -> tuple[Array, ...]:
-        if reading.in_steps:
-            return _stepped(torch, module, reading, arguments, sequences)
-        return from_states(torch, module, reading, arguments, {}, sequences)
-
-    return run
+    if reading.in_steps:
+        return lambda *sequences: _stepped(torch, module, reading, arguments, sequences)
+    return lambda *sequences: from_states(torch, module, reading, arguments, {}, sequences)
 
 
 def from_states(
