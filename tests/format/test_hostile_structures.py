@@ -19,7 +19,7 @@ import pytest
 import grucore
 from grucore.converters.containers import pickle as pickle_machine
 from grucore.converters.containers import zip as archives
-from grucore.converters.torch.read.checkpoint import LEGACY_START
+from grucore.converters.source import LEGACY_START
 
 DEPTH = 40
 HUGE = b"\x8b" + struct.pack("<i", 2_000_000) + b"\x7f" * 2_000_000
