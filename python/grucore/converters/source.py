@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import os
+import re
 import stat
 import zipfile
 from dataclasses import dataclass
@@ -20,8 +21,12 @@ MAX_BYTES = 1 << 32  # of a checkpoint
 SUFFIXES = (".pt", ".pth", ".ckpt", ".pt2", ".safetensors", ".keras", ".h5", ".hdf5", ".onnx")
 ZIP_START = b"PK\x03\x04"
 HDF5_START = b"\x89HDF\r\n\x1a\n"
-# torch.save before 1.6: protocol 2 of pickle, and a magic number as a LONG1 of ten bytes.
+# torch.save before 1.6: a pickle of protocol 2 with a magic number as a LONG1 of ten bytes, which
+# the protocols 4 and 5 put into a frame.
 LEGACY_START = b"\x80\x02\x8a\n" + 0x1950A86A20F9469CFC6C.to_bytes(10, "little")
+LEGACY = re.compile(
+    rb"\x80(?:[\x02\x03]|[\x04\x05]\x95.{8})" + re.escape(LEGACY_START[2:]), re.DOTALL
+)
 READABLE = (
     "PyTorch (.pt, .pth, .ckpt, .pt2), safetensors, Keras (.keras, .h5) or ONNX; a module or a "
     "model in memory is for grucore.from_torch, from_keras and from_onnx"
@@ -70,7 +75,7 @@ def sniff(data: bytes, path: str | os.PathLike[str]) -> Given:
         return Given(path, data, Kind.ONNX)
     if data.startswith(MAGIC):
         raise ConversionError("a .gru file already: open it with grucore.load")
-    if data.startswith(LEGACY_START):
+    if LEGACY.match(data):
         return Given(path, data, Kind.TORCH)
     if path.name.endswith(".safetensors") or data[8:9] == b"{":
         return Given(path, data, Kind.SAFETENSORS)

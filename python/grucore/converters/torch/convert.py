@@ -12,7 +12,7 @@ from grucore._core import ConversionError
 from grucore.converters.containers.safetensors import load_safetensors
 from grucore.converters.conversion import Conversion
 from grucore.converters.source import Given, Kind
-from grucore.converters.torch.chain.layers import read_layers
+from grucore.converters.torch.chain.layers import RECURRENT, read_layers
 from grucore.converters.torch.chain.names import QUANTIZED
 from grucore.converters.torch.read.checkpoint import load_checkpoint
 from grucore.converters.torch.read.modules import Tree
@@ -83,18 +83,25 @@ def _only_state_dict(checkpoint: Any) -> Mapping[str, Any]:
         seen.add(id(content))
         if _is_state_dict(content):
             found[path] = content
-        elif path.count("/") < MAX_DEPTH:
+        if path.count("/") < MAX_DEPTH:
             pending += [
                 (f"{path}/{key}" if path else key, value)
                 for key, value in content.items()
                 if isinstance(key, str)
             ]
+    # A loss, an epoch or statistics beside the weights are tensors too.
+    weights = {path: content for path, content in found.items() if _has_recurrent(content)}
+    found = weights or found
     if len(found) > 1:
         names = ", ".join(sorted(found))
         raise ConversionError(f"several state dicts ({names}): save the one to convert alone")
     if not found:
         raise ConversionError("there is no state dict in it: expected a dict of tensors")
     return next(iter(found.values()))
+
+
+def _has_recurrent(content: Mapping[str, Any]) -> bool:
+    return any(RECURRENT.fullmatch(key) or QUANTIZED.fullmatch(key) for key in content)
 
 
 def _is_state_dict(content: dict[Any, Any]) -> bool:

@@ -10,6 +10,7 @@ import numpy as np
 
 from grucore._core import ConversionError
 from grucore.converters.torch.aten import AtenGraph, AtenNode, InputSpec, Ref
+from grucore.converters.torch.chain.architecture import ONE_FRAME
 from grucore.converters.torch.chain.layers import GruLayer, LinearLayer, PlainLayer
 from grucore.graph.tensors import Array
 
@@ -46,6 +47,7 @@ class Chain:
         self.constants: dict[str, Array] = {}
         self.at = Ref("x")
         self.frames_last = frames_last
+        self._one_frame = False  # whether time is gone, so that features are axis 1
         # The states after the last GRU, and which rows of them are those of its last layer.
         self._states = Ref("")
         self._final_rows: tuple[int, ...] = ()
@@ -69,6 +71,7 @@ class Chain:
 
     def function(self, kind: str, options: Mapping[str, Any]) -> None:
         """A function of one frame, or of the sequence."""
+        self._one_frame = self._one_frame or kind in ONE_FRAME
         if kind == "softsign":  # as torch writes it
             x = self.at
             self.call("abs.default", {"self": x})
@@ -88,7 +91,7 @@ class Chain:
 
     def transposed(self) -> None:
         """Time and features change places, for what wants channels first."""
-        if not self.frames_last:
+        if not self.frames_last and not self._one_frame:
             self.call("transpose.int", {"self": self.at, "dim0": 1, "dim1": 2})
 
     def linear(self, layer: LinearLayer) -> None:

@@ -13,7 +13,7 @@ from grucore.converters.torch.chain.architecture import NAMED
 from grucore.converters.torch.chain.names import Tensors, effective_tensors
 from grucore.graph.tensors import Array
 
-__all__ = ["GruLayer", "Layer", "Layers", "LinearLayer", "PlainLayer", "read_layers"]
+__all__ = ["RECURRENT", "GruLayer", "Layer", "Layers", "LinearLayer", "PlainLayer", "read_layers"]
 
 RECURRENT = re.compile(
     r"(?:(?P<prefix>.*)\.)?(?P<what>(?:weight|bias)_(?:ih|hh|hr))(?:_l(?P<k>\d+)(?P<rev>_reverse)?)?"
@@ -208,14 +208,20 @@ def read_layers(
     *,
     ordered: bool = True,
     options: Mapping[str, Mapping[str, Any]] | None = None,
+    foreign: Mapping[str, str] | None = None,
 ) -> Layers:
     """The layers of a state dict of arrays; what is no array counts as a stranger.
 
     ``ordered``: whether the dict's order is the model's. ``options``: what is known of layers
-    besides their tensors, by prefix. Raises `ConversionError` for recurrent layers that are no
+    besides their tensors, by prefix; ``foreign`` the class of those that are no layer known here,
+    whatever their tensors look like. Raises `ConversionError` for recurrent layers that are no
     GRU, incomplete ones, and parametrizations that cannot be resolved.
     """
     tensors, strangers = effective_tensors(state)
+    unknown = foreign or {}
+    for name in [name for name in tensors if name.rpartition(".")[0] in unknown]:
+        owner = unknown[name.rpartition(".")[0]]
+        strangers[name] = f"{tensors.pop(name).shape}, of a {owner}"
     prefixes: dict[str, str] = {}
     for name in tensors:
         match = RECURRENT.fullmatch(name)

@@ -31,6 +31,7 @@ NO_CHAIN = (
     "Where layers do not follow one another (skips, several inputs), the graph is needed: "
     "torch.export.save (.pt2), ONNX, or grucore.from_torch on the module."
 )
+NO_TENSOR = "not a tensor of numbers"  # the end of what is said of such a thing
 MAX_LISTED = 12  # layers in an error message
 MAX_PERMUTED = 5  # layers whose orders are all tried
 
@@ -179,7 +180,12 @@ def _with_findings(message: str, layers: Layers) -> str:
         if len(listed) > MAX_LISTED:
             lines.append(f"  and {len(listed) - MAX_LISTED} more")
     candidates = _candidates(layers)
-    if candidates:
+    loose = [name for name, what in layers.strangers.items() if not what.endswith(NO_TENSOR)]
+    if candidates and loose:
+        lines.append(f"No order of the layers says where {', '.join(loose[:MAX_LISTED])} goes.")
+        lines.append("If that plays no part in the model, name every layer, such as:")
+        lines += [f"  {candidate}" for candidate in candidates]
+    elif candidates:
         lines.append("These fit its shapes (add relu, sigmoid, tanh ... where they are used):")
         lines += [f'  --architecture "{candidate}"' for candidate in candidates]
     return "\n".join(lines)

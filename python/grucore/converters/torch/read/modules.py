@@ -17,7 +17,7 @@ from grucore._core import ConversionError
 from grucore.converters.containers.pickle import Inert, brief
 from grucore.graph.tensors import Array
 
-__all__ = ["Tree", "flattened", "options_of", "tree_of"]
+__all__ = ["Tree", "flattened", "foreign_of", "options_of", "tree_of"]
 
 MAX_MODULES = 4096
 HOOKS = ("_forward_hooks", "_forward_pre_hooks")
@@ -144,14 +144,45 @@ def options_of(tree: Tree) -> dict[str, dict[str, Any]]:
             and "eps" in module.settings
         ):
             known[path] = {"eps": float(module.settings["eps"])}
-        elif name == "conv.Conv1d" and "padding" in module.settings:
+        elif (
+            name == "conv.Conv1d"
+            and "padding" in module.settings
+            and module.settings.get("padding_mode", "zeros") == "zeros"
+        ):
             known[path] = convolution(module)
     return known
 
 
+# Layers whose tensors mean what their names and shapes say; weight_norm and pruning keep the class.
+KNOWN = (
+    *("linear.Linear", "sparse.Embedding", "conv.Conv1d", "activation.PReLU"),
+    *("rnn.GRU", "rnn.GRUCell", "rnn.LSTM", "rnn.LSTMCell", "rnn.RNN", "rnn.RNNCell"),
+    *("normalization.LayerNorm", "batchnorm.BatchNorm1d"),
+)
+
+
+def foreign_of(tree: Tree) -> dict[str, str]:
+    """Modules with tensors whose class is not exactly one that is known: prefix and class.
+
+    A GroupNorm has the tensors of a LayerNorm, and so has a subclass with a forward of its own.
+    """
+    found: dict[str, str] = {}
+    for path, module in walk_modules(tree):
+        name = module.kind.removeprefix("torch.nn.modules.")
+        is_ours = name in KNOWN or module.kind.startswith("torch.nn.utils.parametriz")
+        is_blind = name == "batchnorm.BatchNorm1d" and "running_mean" not in module.tensors
+        is_odd = name == "conv.Conv1d" and module.settings.get("padding_mode", "zeros") != "zeros"
+        if module.tensors and (not is_ours or is_blind or is_odd):
+            kind = module.kind.rpartition(".")[2]
+            kind += " without running statistics" if is_blind else ""
+            kind += f" that pads with {module.settings['padding_mode']}" if is_odd else ""
+            found[path] = kind
+    return found
+
+
 def convolution(module: Tree) -> dict[str, Any]:
     """Padding, stride, dilation and groups of an nn.Conv1d."""
-    if module.setting("padding_mode") != "zeros":
+    if module.settings.get("padding_mode", "zeros") != "zeros":
         raise ConversionError(f"Conv1d pads with {module.setting('padding_mode')}, expected zeros")
     given: dict[str, Any] = {}
     for name in ("padding", "stride", "dilation"):

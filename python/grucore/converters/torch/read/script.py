@@ -22,6 +22,11 @@ __all__ = ["script_tree"]
 
 MANGLE = re.compile(r"\.___torch_mangle_\d+")
 FINAL = re.compile(r"  (?P<name>[A-Za-z_]\w*) : Final\[[^\]]*\]*\] = (?P<value>.{1,200})")
+NUMBER = r"[-+.\de]+"
+LAYER_NORM = re.compile(rf"(?:layer_norm|batch_norm)\([^()]*?, ({NUMBER})(?:, \w+)?\)")
+CONVOLUTION = re.compile(
+    r"_convolution\([^()\[\]]*, \[(\d+)\], \[(\d+)\], \[(\d+)\], False, \[0\], (\d+),"
+)
 MAX_DEPTH = 64
 
 Source = Callable[[str], str | None]
@@ -65,6 +70,22 @@ def _tree(found: Inert, source: Source, path: str, depth: int, count: list[int])
     return replace(tree, tensors=without)
 
 
+def _of_calls(text: str, name: str) -> dict[str, Any]:
+    """What a traced layer is set by: the numbers of the one call in its forward."""
+    body = text.partition(f"class {name}(")[2].partition("\nclass ")[0]
+    norms, convolutions = LAYER_NORM.findall(body), CONVOLUTION.findall(body)
+    found: dict[str, Any] = {}
+    if len(norms) == 1 and not convolutions:
+        found["eps"] = float(norms[0])
+    if convolutions and "pad" in body:
+        found["padding_mode"] = "something that its code says"
+    elif len(convolutions) == 1:
+        stride, padding, dilation, groups = map(int, convolutions[0])
+        found.update(stride=stride, padding=padding, dilation=dilation, groups=groups)
+        found["padding_mode"] = "zeros"
+    return found
+
+
 def _constants(qualified: str, source: Source) -> dict[str, Any]:
     """The constants in the body of a class."""
     module, _, name = qualified.rpartition(".")
@@ -72,6 +93,7 @@ def _constants(qualified: str, source: Source) -> dict[str, Any]:
     if text is None:
         return {}
     found: dict[str, Any] = {}
+    found.update(_of_calls(text, name))
     inside = False
     for line in text.splitlines():
         if line.startswith("class "):

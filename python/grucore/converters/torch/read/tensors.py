@@ -133,6 +133,8 @@ def rebuild(name: Global, arguments: tuple[Any, ...]) -> Any:
     match (name.module, name.name, arguments):
         case ("collections", "OrderedDict", ()):
             return {}
+        case ("collections", "OrderedDict", (list(pairs),)) if all(map(_is_pair, pairs)):
+            return dict(pairs)  # as Python 2 pickles it
         case ("torch._utils", "_rebuild_tensor" | "_rebuild_tensor_v2", _):
             return _tensor(arguments)
         case (
@@ -143,6 +145,10 @@ def rebuild(name: Global, arguments: tuple[Any, ...]) -> Any:
             return tensor
         case _:
             return Inert(name, arguments)
+
+
+def _is_pair(found: Any) -> bool:
+    return isinstance(found, list | tuple) and len(found) == 2 and isinstance(found[0], str)
 
 
 def _tensor(arguments: tuple[Any, ...]) -> TensorRef:

@@ -12,7 +12,7 @@ from grucore.converters.containers.pickle import Inert
 from grucore.converters.conversion import Conversion
 from grucore.converters.torch.chain.layers import read_layers
 from grucore.converters.torch.chain.sequential import is_plain, sequential_graph
-from grucore.converters.torch.read.modules import Tree, flattened, options_of, tree_of
+from grucore.converters.torch.read.modules import Tree, flattened, foreign_of, options_of, tree_of
 from grucore.converters.torch.readings import only, readings, source_entries
 from grucore.converters.torch.sources.state_dict import of_layers
 from grucore.converters.torch.witness.witness import program_evidence
@@ -77,7 +77,7 @@ def of_tree(tree: Tree, architecture: str | None, source: Mapping[str, Any]) -> 
         graph = reading.graph.with_metadata(source={**entries, **source_entries(reading)})
         return Conversion(graph, lambda: program_evidence(reading))
     try:
-        layers = read_layers(flattened(tree), options=options_of(tree))
+        layers = read_layers(flattened(tree), options=options_of(tree), foreign=foreign_of(tree))
         return of_layers(layers, architecture, entries)
     except ConversionError as error:
         if architecture is not None:
