@@ -25,6 +25,7 @@ FAMILIES = {
     "elementwise": "arithmetic, element by element",
     "norms": "norms and softmax",
     "reductions": "reductions and windows",
+    "reduce": "reductions and windows",
     "windows": "windows over time",
     "pieces": "slices, joins, picks",
     "merge": "several inputs",
