@@ -109,6 +109,7 @@ OPERATIONS = {
 }
 
 
+DTYPE = "float64"  # float32 of a back end is no better than what it is compared with
 OLD_GATE = "hard_sigmoid_of_keras_2"
 
 
@@ -124,7 +125,8 @@ class Rebuilt:
 
     def __call__(self, batches: Sequence[Array]) -> dict[str, Any]:
         """The outputs by name for arrays (batch, time, ...)."""
-        inputs = [self._keras.ops.convert_to_tensor(batch) for batch in batches]
+        wide = [batch.astype(DTYPE) if batch.dtype.kind == "f" else batch for batch in batches]
+        inputs = [self._keras.ops.convert_to_tensor(batch) for batch in wide]
         return self._run(self._model, inputs)
 
     def _run(self, model: Layer, inputs: Sequence[Any]) -> dict[str, Any]:
@@ -214,7 +216,7 @@ class Rebuilt:
             options |= {name: np.asarray(found[name]) for name in ("mean", "variance")}
         # Bidirectional makes its layers again from what they say of themselves.
         with self._keras.saving.custom_object_scope({OLD_GATE: self._old_gate()}):
-            return getattr(self._keras.layers, kind)(**options, **extra, dtype="float32")
+            return getattr(self._keras.layers, kind)(**options, **extra, dtype=DTYPE)
 
     def _old_gate(self) -> Any:
         """hard_sigmoid up to Keras 2, by the name under which Keras finds it."""
@@ -283,7 +285,7 @@ class Rebuilt:
             found = list(gates.from_cudnn_keras(*found))
         if tuple(variables(layer)) == KERAS1_GRU:
             found = list(gates.from_separate_keras(dict(zip(KERAS1_GRU, found, strict=True))))
-        made.set_weights([np.asarray(array, np.float32) for array in found])
+        made.set_weights([np.asarray(array, DTYPE) for array in found])
 
 
 def _one_axis(axis: Any) -> Any:

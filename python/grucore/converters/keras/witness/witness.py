@@ -131,7 +131,8 @@ def _plain(graph: Graph, found: Sequence[Any]) -> tuple[Array, ...]:
     convert = sys.modules["keras"].ops.convert_to_numpy
     results = []
     for name, part in zip(graph.outputs, found, strict=True):
-        array = np.asarray(convert(part), np.float32)[0]
+        array = np.asarray(convert(part))[0]
+        array = array if array.dtype == np.float64 else array.astype(np.float32)
         per_sequence = graph.value(name).rate is Rate.SEQUENCE
         results.append(array.reshape(-1) if per_sequence else array.reshape(len(array), -1))
     return tuple(results)
