@@ -162,6 +162,8 @@ class Measured:
 
 def missing_tools(target: Target) -> list[str]:
     """Programs that this machine lacks."""
+    if sys.platform != "linux":
+        return ["Linux"]
     missing = [tool for tool in target.tools if shutil.which(tool) is None]
     if target.name == "wasmtime" and importlib.util.find_spec("wasmtime") is None:
         missing.append("wasmtime (pip install wasmtime)")
