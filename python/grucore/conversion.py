@@ -19,6 +19,7 @@ def convert(
     config: Any = None,
     pytorch_lbr_fix: bool = False,
     verify: bool = True,
+    check: tuple[Any, Any] | None = None,
 ) -> Model:
     """Convert a checkpoint; its kind is told by content and extension.
 
@@ -39,6 +40,10 @@ def convert(
     verify : bool
         Compare the result with the framework's own layers, or with the reference in float64 where
         the framework is not installed: `Model.proof` says how, and how far they differ.
+    check : tuple (x, y), optional
+        Inputs as `Model.run` takes them, and the outputs that the trained model gave for them: the
+        result must agree within 1e-5 of the output's scale. Where `architecture` says how layers
+        follow each other, nothing else proves that they do.
 
     Raises
     ------
@@ -51,6 +56,7 @@ def convert(
         config=config,
         pytorch_lbr_fix=pytorch_lbr_fix,
         verify=verify,
+        check=check,
     )
     return load(found.data)
 

@@ -66,6 +66,13 @@ def configure(parser: argparse.ArgumentParser) -> None:
         action="store_true",
         help="leave metadata and test vector out of the file: nothing can replay it then",
     )
+    parser.add_argument(
+        "--check",
+        nargs=2,
+        metavar=("X", "Y"),
+        help="inputs and the outputs of the trained model for them (.npy, .npz, .csv): the result "
+        "must agree with them",
+    )
     parser.add_argument("--no-verify", action="store_true", help="do not compare the result")
     parser.add_argument("--json", action="store_true", help="print one JSON object")
 
@@ -78,10 +85,14 @@ def run(arguments: argparse.Namespace, console: Console) -> None:
 
     if not Path(source).exists() or Path(source).is_file():
         Path(source).open("rb").close()  # what cannot be opened is refused before any import
-    from grucore.cli._files import stripped, write_bytes
+    from grucore.cli._files import read_arrays, stripped, write_bytes
     from grucore.conversion import convert_path
     from grucore.summary import describe
 
+    check = None
+    if arguments.check is not None:
+        x, y = (read_arrays(path) for path in arguments.check)
+        check = x, y
     started = time.perf_counter()
     with console.progress(f"converting {source}"):
         found = convert_path(
@@ -90,6 +101,7 @@ def run(arguments: argparse.Namespace, console: Console) -> None:
             config=arguments.config,
             pytorch_lbr_fix=arguments.pytorch_lbr_fix,
             verify=not arguments.no_verify,
+            check=check,
         )
         if arguments.quantize is not None:
             from grucore.quantize.quantize import quantize

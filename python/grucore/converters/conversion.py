@@ -20,11 +20,13 @@ class Conversion:
     """A source that was read and understood, before anything is proved or written.
 
     The graph's metadata says under "source" where it comes from. ``evidence`` is made when it is
-    asked for, since that may import the framework.
+    asked for, since that may import the framework. ``is_typed``: a user wrote down how the layers
+    follow each other, which the source does not say.
     """
 
     graph: Graph
     evidence: Callable[[], Evidence]
+    is_typed: bool = False
 
 
 def ambiguous(meanings: Iterable[str]) -> ConversionError:

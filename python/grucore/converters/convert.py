@@ -15,9 +15,15 @@ from grucore._core import ConversionError
 from grucore.converters.conversion import Conversion
 from grucore.converters.source import Given, Kind, read_file, sniff
 from grucore.proof.proof import Finished, finish, prove
+from grucore.proof.recorded import Recorded
 from grucore.version import __version__
 
 __all__ = ["convert_keras", "convert_onnx", "convert_path", "convert_torch", "finished"]
+
+TYPED = (
+    "it covers the weights, not the order of the layers, which was typed by hand: "
+    "check=(x, y) (--check x.npy y.npy) compares with outputs that you recorded"
+)
 
 
 def convert_path(
@@ -27,6 +33,7 @@ def convert_path(
     config: Any = None,
     pytorch_lbr_fix: bool = False,
     verify: bool = True,
+    check: Recorded | None = None,
 ) -> Finished:
     """The `.gru` file of a checkpoint, its graph, and the proof (None without ``verify``).
 
@@ -34,7 +41,8 @@ def convert_path(
     """
     try:
         given = sniff(read_file(path), path)
-        return finished(_read(given, architecture, config, pytorch_lbr_fix), verify=verify)
+        conversion = _read(given, architecture, config, pytorch_lbr_fix)
+        return finished(conversion, verify=verify, check=check)
     except ConversionError as error:
         name = Path(path).name or os.fspath(path)
         raise ConversionError(f"{name}: {error}") from None
@@ -75,8 +83,13 @@ def convert_onnx(model: Any, *, pytorch_lbr_fix: bool, verify: bool) -> Finished
     return finished(onnx.of_proto(model, pytorch_lbr_fix=pytorch_lbr_fix), verify=verify)
 
 
-def finished(conversion: Conversion, *, verify: bool = True) -> Finished:
+def finished(
+    conversion: Conversion, *, verify: bool = True, check: Recorded | None = None
+) -> Finished:
     """The file of a conversion: stamped, and proved unless nobody wants to."""
     entries = {"producer": f"grucore {__version__}", **conversion.graph.metadata}
     graph = replace(conversion.graph, metadata=entries)
-    return prove(graph, conversion.evidence()) if verify else finish(graph)
+    if not verify:
+        return finish(graph, check)
+    note = TYPED if conversion.is_typed and check is None else ""
+    return prove(graph, conversion.evidence(), check, note)

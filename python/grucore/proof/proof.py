@@ -23,6 +23,7 @@ from grucore.fileformat import Draft
 from grucore.graph.graph import Graph, TestVector
 from grucore.graph.tensors import Array
 from grucore.proof.evidence import Evidence
+from grucore.proof.recorded import Recorded, check_recorded
 from grucore.proof.sensitivity import Rounding
 from grucore.proof.signals import sequences, test_inputs
 from grucore.proof.states import check_from_states
@@ -92,10 +93,13 @@ class Finished(NamedTuple):
     proof: Proof | None
 
 
-def prove(graph: Graph, evidence: Evidence) -> Finished:
+def prove(
+    graph: Graph, evidence: Evidence, recorded: Recorded | None = None, note: str = ""
+) -> Finished:
     """Compare a graph with its source; the file has the proof and a test vector in it.
 
-    The sequences are generated ones within [-4, 4] and the examples of the evidence. Raises
+    The sequences are generated ones within [-4, 4] and the examples of the evidence, and what a
+    user ``recorded``. ``note`` says in the proof what it does not cover. Raises
     `ConversionError` if a difference is above the bound, or if rounding moves the model so much
     that no comparison says anything.
     """
@@ -128,16 +132,22 @@ def prove(graph: Graph, evidence: Evidence) -> Finished:
                 "verify=False (--no-verify) converts without a proof"
             )
     check_from_states(graph, model, evidence, max(proof.bound, BOUND_FLOAT32))
-    return _finished(draft, model, proof)
+    if recorded is not None:
+        difference, count = check_recorded(graph, model, recorded)
+        proof = replace(proof, recorded_difference=difference, recorded_frames=count)
+    return _finished(draft, model, replace(proof, note=note))
 
 
-def finish(graph: Graph) -> Finished:
+def finish(graph: Graph, recorded: Recorded | None = None) -> Finished:
     """The file of a graph with a test vector of the engine's own outputs, and no proof.
 
     Without a vector if its outputs begin so late that it would be large.
     """
     draft = Draft(replace(graph, test=None))
-    return _finished(draft, Loaded(draft.file()), None)
+    model = Loaded(draft.file())
+    if recorded is not None:
+        check_recorded(graph, model, recorded)
+    return _finished(draft, model, None)
 
 
 def _finished(draft: Draft, model: Loaded, proof: Proof | None) -> Finished:

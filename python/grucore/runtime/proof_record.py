@@ -15,7 +15,8 @@ class Proof:
     All numbers are parts of the output's scale. ``largest_difference`` and ``bound`` are those of
     the comparison that came nearest to its bound, ``differences`` has it for each output: of those
     whose bound says something. ``rounding`` is the most that rounding alone does to an output in
-    any sequence, 0 where nobody had to ask.
+    any sequence, 0 where nobody had to ask. ``recorded_frames`` and ``recorded_difference`` are
+    those of the pair that a user gave as ``check``; ``note`` is what the proof does not cover.
     """
 
     against: str
@@ -24,6 +25,9 @@ class Proof:
     frames: int
     differences: dict[str, float]
     rounding: float = 0.0
+    recorded_frames: int = 0
+    recorded_difference: float = 0.0
+    note: str = ""
 
     @classmethod
     def read(cls, entries: Mapping[str, Any]) -> Self:
@@ -38,4 +42,9 @@ class Proof:
         )
         if self.rounding:
             text += f"; rounding alone moves some sequences by {self.rounding:.2g}"
-        return text
+        if self.recorded_frames:
+            text += (
+                f"; {self.recorded_difference:.2g} from the recorded outputs "
+                f"over {self.recorded_frames} frames"
+            )
+        return f"{text}; {self.note}" if self.note else text

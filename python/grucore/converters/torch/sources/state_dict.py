@@ -35,6 +35,7 @@ def of_layers(
     return Conversion(
         reading.graph.with_metadata(source=entries),
         lambda: program_evidence(reading, wide=is_wide(stages), examples=examples),
+        is_typed=architecture is not None,
     )
 
 
