@@ -5,6 +5,8 @@
 
 Instructions are counted with -icount (a loop of known length calibrates it): no flash wait states,
 no cycles. Needs gcc-arm-none-eabi, gcc-riscv64-unknown-elf, qemu-system-arm and qemu-system-misc.
+Code of emx-onnx-cgen stands beside it where that is installed: it wants an environment of its own,
+and onnx.
 """
 
 from __future__ import annotations
@@ -12,6 +14,7 @@ from __future__ import annotations
 import argparse
 import json
 import re
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -22,6 +25,7 @@ from typing import Any
 HERE = Path(__file__).parent
 sys.path.insert(0, str(HERE.parents[1] / "tests"))
 
+from peers import EMX, emx_source, emx_wrapper  # noqa: E402
 from workloads import WORKLOADS, classifier, of_kind  # noqa: E402
 
 from export.targets import BOARDS, TARGETS, measure, missing_tools, with_frames  # noqa: E402
@@ -32,6 +36,8 @@ from grucore.graph.weights import Quantized  # noqa: E402
 
 FRAMES = 16
 CPUS = ("cortex-m0plus", "cortex-m3", "cortex-m4", "cortex-m7", "cortex-m55", "rv32imc", "rv32imfc")
+# The others are too large for the memory of these boards.
+KINDS_OF = {"hello-m": ("int8/8", "int4/16"), "hello-l": ("int4/16",)}
 NO_FLOATS = ("cortex-m0plus", "cortex-m3", "rv32imc")
 PLAIN = {
     "plain C, one row": ("float32", ("-DPLAIN=1", "-O2")),
@@ -40,6 +46,7 @@ PLAIN = {
     "plain C, int8, four rows": ("int8/16", ("-DPLAIN=4", "-DPLAIN_INT8", "-O3")),
     "plain C, int8, SMLAD, two rows": ("int8/16", ("-DPLAIN=2", "-DPLAIN_INT8", "-O2")),
 }
+PEER = "emx-onnx-cgen, -O2"
 
 
 def row(name: str, cpu: str, kind: str, macs: int, found: Any, state: int) -> dict[str, Any]:
@@ -90,8 +97,8 @@ def plain_header(graph: Graph) -> str:
 
 
 def plain(name: str, cpu: str) -> dict[str, Any]:
-    """One of the loops of plain.c, for the keyword spotter."""
-    kind, options = PLAIN[name]
+    """One of the loops of plain.c, or another generator's code, for the keyword spotter."""
+    kind, options = PLAIN.get(name, ("float32", ("-O2",)))
     target = TARGETS[cpu]
     graph = with_frames(of_kind(classifier(40, 64, 12), kind), FRAMES, "fused")
     assert graph.test is not None
@@ -118,7 +125,13 @@ def plain(name: str, cpu: str) -> dict[str, Any]:
             (folder / file).write_text(text)
         flags = [*target.command, *target.defines, *options, f"-I{folder}", f"-I{BOARDS}"]
         plain_object, program = folder / "plain.o", folder / "program"
-        subprocess.run([*flags, "-c", HERE / "plain.c", "-o", plain_object], check=True)
+        source = HERE / "plain.c"
+        if name == PEER:
+            generated = emx_source(graph, folder)
+            assert generated is not None
+            source = folder / "wrapped.c"
+            source.write_text(generated.read_text() + emx_wrapper(graph))
+        subprocess.run([*flags, "-c", source, "-o", plain_object], check=True)
         sources = [*(BOARDS / source for source in target.sources), BOARDS / "main.c"]
         link = [*target.link, "-ffreestanding", *sources, plain_object, "-lm", "-lc_nano", "-lgcc"]
         subprocess.run([*flags, *link, "-o", program], check=True)
@@ -152,11 +165,12 @@ def results(cpus: list[str]) -> Iterator[dict[str, Any]]:
     for workload in WORKLOADS:
         if workload != "keywords":
             for cpu in (cpu for cpu in ("cortex-m4", "cortex-m55") if cpu in cpus):
-                kinds = ("int8/8", "int8/16") if workload == "hello-m" else ("float32", "int8/8")
+                kinds = KINDS_OF.get(workload, ("float32", "int8/8"))
                 for kind in kinds:
                     yield exported(workload, cpu, kind)
-    for name in PLAIN if "cortex-m4" in cpus else ():
-        yield plain(name, "cortex-m4")
+    if "cortex-m4" in cpus:
+        for name in (*PLAIN, *([PEER] if shutil.which(EMX) else [])):
+            yield plain(name, "cortex-m4")
 
 
 def table(rows: list[dict[str, Any]]) -> str:

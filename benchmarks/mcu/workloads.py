@@ -72,6 +72,7 @@ WORKLOADS: dict[str, tuple[str, Callable[[], Graph]]] = {
     "edgemark": ("EdgeMark's GRU, 32 -> 64 -> 32, 100 frames", lambda: classifier(32, 64, 32)),
     "hello-s": ("Hello Edge GRU S, 10 -> 154 -> 12", lambda: classifier(10, 154, 12)),
     "hello-m": ("Hello Edge GRU M, 10 -> 250 -> 12", lambda: classifier(10, 250, 12)),
+    "hello-l": ("Hello Edge GRU L, 10 -> 400 -> 12", lambda: classifier(10, 400, 12)),
     "rnnoise": ("RNNoise of 2018, GRUs of 24, 48 and 96", rnnoise),
 }
 
