@@ -81,7 +81,6 @@ def walk(
     """
     work = Work(source.opset, budget, choices=layouts)
     work.has_states = Purpose.STATE in purposes.values()
-    work.has_lengths = Purpose.LENGTHS in purposes.values()
     ports = {port.name: port for port in source.inputs}
     known: dict[str, Operand] = {}
 

@@ -46,7 +46,6 @@ SEQUENCE = {
     *("return_sequences", "return_state", "go_backwards", "stateful", "zero_output_for_mask"),
     *("unroll", "use_cudnn"),
 }
-DEFAULT_GATE = "sigmoid"
 
 
 def recurrent(context: Context, layer: Layer, flow: Flow, start: Start | None) -> tuple[Flow, ...]:

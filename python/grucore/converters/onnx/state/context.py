@@ -50,7 +50,6 @@ class Work:
     batch: int | None = None
     frames: int | None = None
     has_states: bool = False
-    has_lengths: bool = False
     # For each state input of the file: what its features are the state of.
     states: dict[str, list[Part]] = field(default_factory=dict)
     lengths_input: str | None = None

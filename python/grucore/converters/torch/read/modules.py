@@ -22,7 +22,6 @@ __all__ = ["Tree", "flattened", "foreign_of", "options_of", "tree_of"]
 MAX_MODULES = 4096
 HOOKS = ("_forward_hooks", "_forward_pre_hooks")
 KNOWN_HOOKS = ("torch.nn.utils.weight_norm.", "torch.nn.utils.prune.")
-NORMS = ("normalization.LayerNorm", "batchnorm.BatchNorm1d")
 
 
 @dataclass(frozen=True, eq=False)
