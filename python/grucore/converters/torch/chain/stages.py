@@ -13,6 +13,7 @@ from grucore.converters.torch.aten import AtenGraph
 from grucore.converters.torch.chain.architecture import (
     DEFAULTS,
     NAMED,
+    ONE_FRAME,
     Step,
     describe,
     option_text,
@@ -187,8 +188,16 @@ def _with_findings(message: str, layers: Layers) -> str:
         lines += [f"  {candidate}" for candidate in candidates]
     elif candidates:
         lines.append("These fit its shapes (add relu, sigmoid, tanh ... where they are used):")
-        lines += [f'  --architecture "{candidate}"' for candidate in candidates]
+        lines += [f'  --architecture "{line}"  {_meaning(line)}' for line in candidates]
     return "\n".join(lines)
+
+
+def _meaning(line: str) -> str:
+    """What a line gives, in the user's words."""
+    kinds = {part.strip().partition("(")[0] for part in line.split(">")}
+    if "final" in kinds:
+        return "(one answer per sequence, from the states at both ends)"
+    return "(one answer per sequence)" if kinds & set(ONE_FRAME) else "(an answer per frame)"
 
 
 def _candidates(layers: Layers) -> list[str]:
