@@ -20,7 +20,7 @@ cdef struct Sequence:
 
 
 cdef inline bint is_plain(object value, PyTypeObject* ndarray, int dtype, int flags) noexcept:
-    """Whether `value` is exactly an ndarray, of this dtype in native byte order, with the flags."""
+    """True if `value` is exactly an ndarray, of this dtype in native byte order, with the flags."""
     cdef PyArrayObject* array = <PyArrayObject*>value
     return (
         cpp.type_of(value) == ndarray
@@ -45,7 +45,7 @@ cdef inline bint is_frame(
     object value, PyTypeObject* ndarray, int rank, npy_intp rows, npy_intp features, int flags,
     cpp.Dtype dtype=cpp.Dtype.kFloat32
 ) noexcept:
-    """Whether `value` is a plain array of (features,) at rank 1, or (rows, features)."""
+    """True if `value` is a plain array of (features,) at rank 1, or (rows, features)."""
     cdef npy_intp* dims
     if not is_plain_of(value, ndarray, dtype, flags):
         return False
@@ -69,7 +69,7 @@ cdef inline bint is_single(const cpp.Model* model, npy_intp rows) noexcept:
 
 
 cdef inline bint overlap(object x, npy_intp width, object out) noexcept:
-    """Whether contiguous arrays share memory: of values of so many bytes at most, and of four."""
+    """True if contiguous arrays share memory: of values of so many bytes at most, and of four."""
     cdef char* first = <char*>cpp.PyArray_DATA(<PyArrayObject*>x)
     cdef char* second = <char*>cpp.PyArray_DATA(<PyArrayObject*>out)
     return (first < second + 4 * cpp.PyArray_SIZE(<PyArrayObject*>out)

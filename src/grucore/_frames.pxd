@@ -58,7 +58,7 @@ cdef inline void release_desk(Desk* desk) noexcept:
 cdef inline bint copy_ids(
     const Integer* ids, npy_intp count, int64_t least, int64_t most, int32_t* to
 ) noexcept nogil:
-    """Whether all of them are in range; checked as they are copied, since others may write them."""
+    """True if all of them are in range; checked as they are copied, since others may write them."""
     cdef npy_intp i
     cdef Integer id
     for i in range(count):
@@ -104,7 +104,7 @@ cdef inline int64_t copy_rows(
 
 
 cdef inline bint is_of(object value, PyTypeObject* ndarray, int dtype, int same) noexcept:
-    """Whether it is a plain array of either dtype: numpy has two of one size."""
+    """True if it is a plain array of either dtype: numpy has two of one size."""
     return is_plain(value, ndarray, dtype, READ) or is_plain(value, ndarray, same, READ)
 
 
@@ -180,7 +180,7 @@ cdef inline const void* take_ids(
 
 
 cdef inline bint take_rows(Desk* desk, Frame* frame, object active) except -1:
-    """Whether `active` is bool (rows,), or numbers of rows, each once."""
+    """True if `active` is bool (rows,), or numbers of rows, each once."""
     cdef PyArrayObject* array = <PyArrayObject*>active
     cdef int64_t found = -1
     cdef npy_intp count
@@ -213,7 +213,7 @@ cdef inline bint take_rows(Desk* desk, Frame* frame, object active) except -1:
 
 
 cdef inline bint touches(const Desk* desk, object value, object target) noexcept:
-    """Whether an input shares memory with an output."""
+    """True if an input shares memory with an output."""
     cdef int width = 4
     if cpp.type_of(value) != desk.ndarray:
         return False

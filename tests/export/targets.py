@@ -171,7 +171,7 @@ def missing_tools(target: Target) -> list[str]:
 
 
 def required() -> bool:
-    """Whether a missing tool is an error."""
+    """True if a missing tool is an error."""
     return os.environ.get("GRUCORE_REQUIRE_FREESTANDING") == "1"
 
 

@@ -31,7 +31,7 @@ __all__ = [
     "write_bytes",
 ]
 
-# What numpy and zipfile raise for an archive that is none of numpy's.
+# Exceptions of numpy and zipfile for an archive that is none of numpy's.
 DAMAGED = (
     *(zipfile.BadZipFile, zlib.error, struct.error, LookupError, TypeError, AttributeError),
     *(NotImplementedError, RuntimeError, OverflowError),

@@ -42,7 +42,7 @@ def compile_line(cpu: str, source: str) -> str:
 
 
 def engine_line(cpu: str) -> str:
-    """What compiles the engine, the model and its example; the engine's kernels want -O2."""
+    """The lines that compile engine, model and example; the engine's kernels want -O2."""
     compiler, *flags = CPUS[cpu].replace("-Os", "-O2").split()
     stem, dash, last = compiler.rpartition("-")
     found = " ".join([f"{stem}{dash}{_PLUS[last]}", *flags])

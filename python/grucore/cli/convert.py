@@ -18,7 +18,7 @@ executed. The result is compared with the framework's own layers, or with a floa
 largest difference is printed, and one above the bound is an error. OUT.gru appears whole or not
 at all; one that is there is replaced.
 
-What FILE can be, told by its content (safetensors and ONNX also by the name):
+Kinds of FILE, told by its content (safetensors and ONNX also by the name):
   .pt .pth      torch.save of a state dict or of a module, torch.jit.save
   .ckpt         a checkpoint of Lightning
   .safetensors  tensors by name, read as a state dict

@@ -23,7 +23,7 @@ example:
   grucore doctor --json
 """
 
-# Of each extra: the packages, and the commands that want them.
+# The packages of each extra, and the commands that want them.
 EXTRAS = {
     "cli": (("rich",), "tables and progress bars on a terminal"),
     "convert": (("h5py", "safetensors", "onnx"), "Keras, safetensors and ONNX files"),

@@ -55,7 +55,7 @@ class Given:
 
     @property
     def name(self) -> str:
-        """What errors and metadata call it."""
+        """Its name in errors and metadata."""
         return self.path.name or os.fspath(self.path)
 
 
@@ -100,7 +100,7 @@ def _kind_of_archive(archive: zipfile.ZipFile) -> Kind:
 
 
 def _begins_as_onnx(data: bytes) -> bool:
-    """Whether a ModelProto may begin like this."""
+    """True if a ModelProto may begin like this."""
     begins = data[:1] == b"\x08" and data[1:2] < b"\x20" and data[2:3] in b"\x12\x1a\x22\x3a\x42"
     return len(data) > 3 and begins
 
@@ -121,7 +121,7 @@ def read_file(path: str | os.PathLike[str]) -> bytes:
 
 
 def _folder_text(path: str | os.PathLike[str]) -> str:
-    """What to convert instead of a folder."""
+    """Advice on the file to convert instead of a folder."""
     names = sorted(entry.name for entry in Path(path).iterdir())
     if "saved_model.pb" in names:
         return "a TensorFlow SavedModel: load it in Keras and save it as .keras"

@@ -63,7 +63,7 @@ def export_c99(graph: Graph, name: str, *, numerics: str = "fused") -> Export:
 
 
 def _source_text(source: Any) -> list[str]:
-    """What the metadata says of the checkpoint, in plain characters."""
+    """The metadata on the checkpoint, in plain characters."""
     if not isinstance(source, dict):
         return []
     texts = [f"{key}: {value}" for key, value in source.items() if isinstance(value, str | int)]

@@ -113,7 +113,7 @@ def _by_rows(call: Call, node: Conv1d) -> tuple[str, str, tuple[str, ...]]:
     is_ringed = node.dilation * (node.taps - 1) > 0
 
     def place(step: int) -> str:
-        """Of the weights of group i, at this tap; ``step``: elements of a row."""
+        """Address of the weights of group i, at this tap; ``step``: elements of a row."""
         tap = f" + {len(node.weight) * step} * tap" if is_ringed else ""
         return f"{tap} + {rows * step} * i"
 

@@ -143,7 +143,7 @@ def _config(graph: Graph, weights: list[str], emulates_fused: bool) -> str:
     settings.append(used("CELLS", _cells(graph)))
     settings.append('#define GRUCORE_LAYER_LIST "layers.inc"')
     text = "\n".join(settings)
-    return f"// What the engine is built with: include it in every file (-include).\n{text}\n"
+    return f"// Configuration of the engine: include it in every file (-include).\n{text}\n"
 
 
 def _model(prefix: str, data: bytes, model_bytes: int, stream_bytes: int) -> str:

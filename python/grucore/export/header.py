@@ -33,7 +33,7 @@ uint32_t gc_selftest(void);
 
 
 def state_bytes(unit: Unit) -> int:
-    """Of the struct, which C does not allow to be empty."""
+    """Bytes of the struct, which C does not allow to be empty."""
     return max(unit.state_bytes, 4)
 
 
@@ -77,7 +77,7 @@ def _when(value: Value) -> str:
 
 
 def _ports_text(graph: Graph, ports: Ports) -> str:
-    """What a step reads and gives, for a reader of the header."""
+    """Inputs and outputs of a step, for a reader of the header."""
     rows = []
     for name, port in zip(graph.inputs, ports.inputs, strict=True):
         rows.append(f"   reads {port}[{graph.value(name).features}]")

@@ -23,7 +23,7 @@ class Places:
 
     @property
     def bytes(self) -> int:
-        """Of both arrays."""
+        """Bytes of both arrays."""
         return 4 * (self.floats + self.ids)
 
 

@@ -1,11 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
 """The order in which exported code reads weights: panels of four rows, one after the other.
 
-In a panel, for each input: the four rows' weights (float32, float16). Of int8: for each eight
+In a panel, for each input: the four rows' weights (float32, float16); for int8, for each eight
 inputs the eight weights of row 0, those of row 1, and so on; the last four inputs of a panel may be
-a group of four. Of int4: for each eight inputs four bytes of each row, byte j with element j in its
-low half and element 4 + j in its high half. Rows and inputs past the end are zero. Scales of int8:
-one for each row. Of int4: for each 32 inputs the four rows' scales, float16.
+a group of four; for int4, for each eight inputs four bytes of each row, byte j with element j in
+its low half and element 4 + j in its high half. Rows and inputs past the end are zero. Scales of int8:
+one for each row; for int4, for each 32 inputs the four rows' scales, float16.
 """
 
 from __future__ import annotations

@@ -58,7 +58,7 @@ def _named(text: str) -> set[str]:
 
 
 def pieces_for(texts: Iterable[str], numerics: str) -> list[str]:
-    """What these texts call, and what that calls, in an order in which C can read it."""
+    """The functions that these texts call, with all that those call, in an order for C."""
     known = {name: text for (name, of), text in _pieces().items() if of in ("", numerics)}
     wanted: set[str] = set()
     new = {name for text in texts for name in _named(text)} & known.keys()

@@ -14,7 +14,7 @@ __all__ = ["Ports", "c_type", "parameters"]
 
 
 def c_type(value: Value) -> str:
-    """Of one of its numbers."""
+    """C type of one of its numbers."""
     return "float" if value.dtype is Dtype.FLOAT32 else "int32_t"
 
 

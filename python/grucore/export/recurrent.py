@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What recurrent layers share as functions of C: states, masks, the units of a panel."""
+"""C functions that recurrent layers share: states, masks, the units of a panel."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def state_of(call: Call, suffix: str, initial: Array | None) -> str:
 
 
 def _masked(call: Call, state: str) -> str:
-    """What a frame does that the mask closes."""
+    """The lines for a frame that the mask closes."""
     node = cast(Recurrent, call.node)
     if len(call.reads) == 1:
         return ""

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What a file of C is put together from: constants, state, functions, and the lines of a step."""
+"""The pieces of a C file: constants, state, functions, and the lines of a step."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ class Field:
 
     @property
     def bytes(self) -> int:
-        """Of all elements."""
+        """Bytes of all elements."""
         return 4 * max(self.count, 1)
 
 
@@ -86,7 +86,7 @@ class Unit:
 
     @property
     def state_bytes(self) -> int:
-        """Of the whole state."""
+        """Bytes of the whole state."""
         return sum(member.bytes for member in self.fields)
 
 

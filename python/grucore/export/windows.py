@@ -37,7 +37,7 @@ class Window:
 
     @property
     def parameters(self) -> str:
-        """Of the function that computes an output."""
+        """Name of the function that computes an output."""
         state = "const gc_state *st, " if self.reach else ""
         return f"{state}float *y, const float *x"
 

@@ -54,12 +54,12 @@ class Quantized:
 
     @property
     def shape(self) -> tuple[int, ...]:
-        """Of the values."""
+        """That of the values."""
         return self.values.shape
 
     @property
     def ndim(self) -> int:
-        """Of the values."""
+        """That of the values."""
         return self.values.ndim
 
     @property
@@ -88,7 +88,7 @@ Weight: TypeAlias = Array | Quantized
 
 
 def scale_shape(dtype: Dtype, shape: Sequence[int]) -> tuple[int, ...]:
-    """Of the scales of values (rows, k) or (rows, taps, k)."""
+    """Shape of the scales of values (rows, k) or (rows, taps, k)."""
     if dtype is Dtype.INT8:
         return (shape[0],)
     return shape[0], math.prod(shape[1:-1]) * -(-shape[-1] // INT4_INPUTS)

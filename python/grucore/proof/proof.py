@@ -67,7 +67,7 @@ class _Comparison:
 
     @property
     def is_telling(self) -> bool:
-        """Whether the bound is tight enough to tell a wrong conversion."""
+        """True if the bound is tight enough to tell a wrong conversion."""
         is_own = self.bound <= ROUNDINGS * self.own
         return self.bound <= (LOOSEST_OF_OWN if is_own else LOOSEST)
 

@@ -121,7 +121,7 @@ def table_rows(table: Weight, ids: npt.NDArray[Any]) -> Floats:
 
 
 def float_weights(node: Node) -> bool:
-    """Whether a layer has a product of float weights, for which there are two classes."""
+    """True if a layer has a product of float weights, for which there are two classes."""
     if isinstance(node, Recurrent):
         weights = [node.weight_ih, node.weight_hh]
     else:

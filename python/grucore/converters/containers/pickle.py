@@ -44,7 +44,7 @@ TUPLES = {"TUPLE1": 1, "TUPLE2": 2, "TUPLE3": 3}
 
 @dataclass(eq=False, slots=True)
 class Inert:
-    """What stands for an object of an unknown class: what it would have been made of."""
+    """A stand-in for an object of an unknown class: the arguments that would have made it."""
 
     made_by: Global
     arguments: Any

@@ -65,7 +65,7 @@ def load_safetensors(data: bytes) -> dict[str, Array | str]:
 
 
 def _check_header(data: bytes, count: int) -> None:
-    """What the package lets pass: a name twice (the last would win), and endless lists of names."""
+    """Refuse faults that the package lets pass: a name twice, and endless lists of names."""
     if count > MAX_TENSORS:
         raise ConversionError(f"{count} tensors, expected at most {MAX_TENSORS}")
 

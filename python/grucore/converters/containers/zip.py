@@ -18,7 +18,7 @@ ENTRY_START = b"PK\x01\x02"  # of an entry in the archive's directory
 MAX_ENTRIES = 1 << 17
 METHODS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
 
-# What zipfile raises for archives that are damaged.
+# Exceptions of zipfile for archives that are damaged.
 DAMAGED = (
     *(zipfile.BadZipFile, NotImplementedError, RuntimeError, struct.error, zlib.error),
     *(ValueError, LookupError, OSError, EOFError, OverflowError),

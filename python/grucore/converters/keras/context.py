@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What flows between Keras layers while they become a graph, and what all layers share."""
+"""The values between Keras layers while they become a graph, and helpers of all layers."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ class Flow:
 
     @property
     def in_time(self) -> bool:
-        """Whether there is a time axis."""
+        """True if there is a time axis."""
         return self.value.rate is not Rate.SEQUENCE
 
     def of(self, value: Value, dims: tuple[int, ...] | None = None) -> Flow:

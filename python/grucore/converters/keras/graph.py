@@ -35,7 +35,7 @@ __all__ = [
 ]
 
 RECURRENT = ("GRU", "CuDNNGRU", "RNN")
-# What reads a sequence with frames of zeros around it.
+# Layers that read a sequence with frames of zeros around it.
 PADDED = {
     "MaxPooling1D",
     "AveragePooling1D",
@@ -90,12 +90,12 @@ def graph_of(
 
 
 def _output_names(model: Layer, names: list[str]) -> list[str]:
-    """What the outputs are called: as in Keras, where they have names; "y" for a nameless one."""
+    """The names of the outputs: as in Keras, where they have names; "y" for a nameless one."""
     if not all(name.isdigit() for name in names):
         return names
     if len(names) == 1:
         return ["y"]
-    # Of a Sequential, its last layer gives them all, such as a GRU with return_state.
+    # The last layer of a Sequential gives them all, such as a GRU with return_state.
     layers = [ref.layer for ref in model.outputs.values()]
     layers = layers or [model.layers[-1].name] * len(names)
     return [
@@ -105,7 +105,7 @@ def _output_names(model: Layer, names: list[str]) -> list[str]:
 
 
 def _is_row(port: Port, of_ids: set[str]) -> bool:
-    """Whether an input has one row for a sequence."""
+    """True if an input has one row for a sequence."""
     return port.name not in of_ids and len(port.shape) == 1 and port.shape[0] is not None
 
 
@@ -215,7 +215,7 @@ def _call(context: Context, layer: Layer, call: Call, known: Mapping[Ref, Any]) 
 def _apply(
     context: Context, layer: Layer, flows: list[Flow], keywords: Mapping[str, Any]
 ) -> tuple[Any, ...]:
-    """What a layer gives for these tensors."""
+    """The result of a layer for these tensors."""
     context.count_call()
     start = None
     if layer.kind in (*RECURRENT, "Bidirectional"):

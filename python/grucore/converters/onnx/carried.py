@@ -75,7 +75,7 @@ def feedback_of(source: Source, work: Work, outputs: Outputs, *, steps: bool) ->
 
 
 def _is_own(work: Work, nodes: Mapping[str, Node], parts: list[Part], found: Operand) -> bool:
-    """Whether an output is the new state of these layers, in the order of the input."""
+    """True if an output is the new state of these layers, in the order of the input."""
     parts = sorted(parts, key=lambda part: part.first)
     if not isinstance(found, Data) or found.index.size != sum(part.size for part in parts):
         return False

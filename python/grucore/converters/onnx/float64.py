@@ -28,7 +28,7 @@ def evaluator(model: Any) -> Any:
 
 
 def is_known(source: Source) -> bool:
-    """Whether all of its operators are computed as ONNX says."""
+    """True if all of its operators are computed as ONNX says."""
     return not any(node.op in UNKNOWN for node in source.nodes)
 
 
@@ -50,7 +50,7 @@ FUNCTIONS: dict[str, tuple[Function, float | None, float | None]] = {
 
 
 def _functions(names: Any, alphas: Any, betas: Any, count: int) -> list[Function]:
-    """Of each direction its gates' and its candidate's; parameters go to those that take one."""
+    """Activations of gates and candidate of each direction, with their parameters."""
     alphas, betas = list(alphas or ()), list(betas or ())
     found: list[Function] = []
     for name in names or ["Sigmoid", "Tanh"] * count:

@@ -56,7 +56,7 @@ class Pieces:
         return float(array.reshape(-1)[0]) if array is not None and array.size == 1 else None
 
     def is_number(self, name: str, number: float) -> bool:
-        """Whether it is this constant, as far as half precision can tell it."""
+        """True if it is this constant, as far as half precision can tell it."""
         found = self.scalar(name)
         return found is not None and math.isclose(found, number, rel_tol=1e-3)
 
@@ -153,7 +153,7 @@ def _products(
 
 
 def _third(pieces: Pieces, name: str) -> tuple[str, int] | None:
-    """What the value is a third of, and which one."""
+    """The value that is split in three, and which third this is."""
     node = pieces.maker.get(name)
     if node is None or node.op != "Split" or len(node.outputs) != 3:
         return None
@@ -321,7 +321,7 @@ def _layer_norms(source: Source) -> Source:
 
 
 def _mean(pieces: Pieces, name: str) -> tuple[str, int] | None:
-    """What the value is the mean of along one axis, and along which."""
+    """The value whose mean along one axis this is, and the axis."""
     node = pieces.maker.get(name)
     if node is None or node.op != "ReduceMean" or not node.get("keepdims", 1):
         return None

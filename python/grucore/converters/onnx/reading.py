@@ -28,6 +28,6 @@ class Reading:
 
     @property
     def in_chunks(self) -> bool:
-        """Whether its caller may cut a sequence into calls, and hand the states back."""
+        """True if its caller may cut a sequence into calls, and hand the states back."""
         streamable = all(node.streamable for node in self.graph.nodes)
         return bool(self.feedback) and streamable and not self.steps

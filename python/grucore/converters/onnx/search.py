@@ -196,7 +196,7 @@ def _candidates(port: Port, purposes: Mapping[str, Purpose | None]) -> Iterator[
 
 
 def _purpose(source: Source, port: Port) -> Purpose | None:
-    """Whether an input is a state or lengths; None: frames."""
+    """True if an input is a state or lengths; None: frames."""
     reached = {port.name}
     found: dict[Purpose | None, OnnxNode] = {}
     for node in source.nodes:
@@ -236,7 +236,7 @@ def _check_lengths(work: Work) -> None:
 
 
 def is_timed(work: Work, layouts: Layouts) -> bool:
-    """Whether an input has frames along an axis."""
+    """True if an input has frames along an axis."""
     return any(Axis.TIME in layouts[name] for name in work.builder.inputs)
 
 
@@ -291,7 +291,7 @@ def _layouts_text(source: Source, layouts: Layouts) -> str:
 
 
 def _choices_text(source: Source, layouts: Layouts) -> str:
-    """What was chosen for each Reshape that leaves more than one possible."""
+    """The choice for each Reshape that leaves more than one possible."""
     makers = {name: node.label for node in source.nodes for name in node.outputs}
     found = [f"{makers[n]} giving ({', '.join(a)})" for n, a in layouts.items() if n in makers]
     return f"{', '.join(found)} (export with dynamic sizes)"

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What torch.export writes, in a neutral form: from a live program or a file, the same."""
+"""The output of torch.export in a neutral form: from a live program or a file, the same."""
 
 from __future__ import annotations
 

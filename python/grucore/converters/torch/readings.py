@@ -2,7 +2,7 @@
 """Finds out which axes of a graph's inputs are batch and time: those with which it all fits.
 
 Every assignment of meanings to axes is walked through the whole graph; operations refuse axes that
-they cannot mean. What is left is either one model, whose axes are then known, or a refusal.
+they cannot mean. The rest is either one model, whose axes are then known, or a refusal.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ class Reading:
 
     @property
     def meanings(self) -> tuple[Meaning, ...]:
-        """Of the inputs."""
+        """Names of the inputs."""
         return self.walked.meanings
 
     @property
@@ -58,7 +58,7 @@ class Reading:
 
     @property
     def in_steps(self) -> bool:
-        """Whether each call of the module is one frame."""
+        """True if each call of the module is one frame."""
         return self.walked.in_steps
 
 
@@ -84,7 +84,7 @@ def readings(graph: AtenGraph) -> list[Reading]:
             shapes = ", ".join(f"{spec.name} {spec.shape}" for spec in graph.inputs)
             raise ConversionError(f"no axes of the inputs ({shapes}) can be batch and time")
         raise failure[1]
-    # What goes for every row of a batch goes for rows that are called features as well.
+    # A rule for every row of a batch holds for rows that are called features as well.
     batched = [each for each in found.values() if BATCH in each.walked.sizes]
     return batched or list(found.values())
 
@@ -282,12 +282,12 @@ def _sizes(inputs: Sequence[InputSpec], meanings: Sequence[Meaning]) -> dict[str
 
 
 def _are_frames(meanings: Sequence[Meaning]) -> bool:
-    """Whether each input is a frame of a model that carries no state at all."""
+    """True if each input is a frame of a model that carries no state at all."""
     return all(any(BATCH in axis for axis in meaning.axes) for meaning in meanings)
 
 
 def _options(spec: InputSpec) -> Iterator[Meaning]:
-    """What the axes of an input can mean; the most usual first."""
+    """The meanings that the axes of an input can have; the most usual first."""
     rank = len(spec.shape)
     roles = [(BATCH, TIME), (TIME,), (BATCH,), ()]
     for wanted in roles:
@@ -303,7 +303,7 @@ def _options(spec: InputSpec) -> Iterator[Meaning]:
 
 
 def source_entries(reading: Reading) -> dict[str, Any]:
-    """What the axes of inputs and outputs are, and which inputs are initial states."""
+    """The axes of inputs and outputs, and the inputs that are initial states."""
     specs = list(zip(reading.walked.graph.inputs, reading.meanings, strict=True))
     entries: dict[str, Any] = {
         "axes": {spec.name: str(m) for spec, m in specs if not m.is_state},

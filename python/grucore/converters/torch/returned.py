@@ -65,7 +65,7 @@ def _states(walked: Walk) -> list[InputSpec]:
 
 
 def _is_new_state(walked: Walk, flow: Flow, state: str) -> bool:
-    """Whether each number is the last one of the unit that the same place of the state starts."""
+    """True if each number is the last one of the unit that the same place of the state starts."""
     nodes = {node.output: node for node in walked.builder.nodes}
     places = flow.simple().index.reshape(-1)
     for place, number in enumerate(places):

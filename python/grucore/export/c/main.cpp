@@ -28,7 +28,7 @@ int main() {
   if (grucore::init_stream(model, options, stream_memory, sizeof stream_memory, &stream) != grucore::Status::kOk) {
     return 101;
   }
-  // Of the other class of float products the bits are others.
+  // The other class of float products has other bits.
   if (grucore::model_numerics(model) == grucore::Numerics::kMulAdd) return 0;
   int different = 0;
   const grucore::TestVector first = grucore::test_input(model, 0);

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What layer kinds check of their attributes and values: each raises `Defect`."""
+"""Checks of attributes and values that layer kinds share: each raises `Defect`."""
 
 from __future__ import annotations
 

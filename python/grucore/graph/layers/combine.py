@@ -26,7 +26,7 @@ __all__ = ["Binary", "Concat", "Embedding", "Operation", "Select"]
 
 
 class Operation(IntEnum):
-    """What becomes of two numbers."""
+    """An operation on two numbers."""
 
     ADD = 0
     SUBTRACT = 1

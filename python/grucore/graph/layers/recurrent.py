@@ -38,7 +38,7 @@ class Direction(IntEnum):
 
 
 class MaskedOutput(IntEnum):
-    """What a masked frame gives: the state as it stands, or zeros."""
+    """The output of a masked frame: the state as it stands, or zeros."""
 
     REPEAT = 0
     ZERO = 1

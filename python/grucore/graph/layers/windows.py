@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What layers share whose outputs look back over a window of frames: clocks, and their bounds."""
+"""Base of layers that look back over a window of frames: clocks, and their bounds."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def _clock(source: Value, lost: int, stride: int) -> tuple[int, int]:
 
 
 def window_value(name: str, source: Value, lost: int, stride: int) -> Value:
-    """What a window over ``source`` gives, with as many features."""
+    """The value that a window over ``source`` gives, with as many features."""
     period, skip = _clock(source, lost, stride)
     rate = Rate.FRAME if period == 1 else Rate.PERIOD
     return replace(source, name=name, rate=rate, period=period, skip=skip)

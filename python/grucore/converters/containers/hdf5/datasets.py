@@ -36,7 +36,7 @@ class _Chunk:
 
 
 def is_dataset(found: Sequence[Message]) -> bool:
-    """Whether these are the messages of a dataset."""
+    """True if these are the messages of a dataset."""
     return any(message.kind == LAYOUT for message in found)
 
 

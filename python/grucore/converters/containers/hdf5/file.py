@@ -51,7 +51,7 @@ class Hdf5:
             raise ConversionError("the HDF5 file is damaged: its root is no group")
 
     def has(self, path: str) -> bool:
-        """Whether there is something at the path."""
+        """True if there is something at the path."""
         return self._find(path) is not None
 
     def names(self, path: str) -> list[str]:

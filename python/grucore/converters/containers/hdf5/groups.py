@@ -28,7 +28,7 @@ class Elsewhere:
 
 
 def is_group(found: Sequence[Message]) -> bool:
-    """Whether these are the messages of a group."""
+    """True if these are the messages of a group."""
     return any(message.kind in (SYMBOL_TABLE, LINK_INFO, GROUP_INFO) for message in found)
 
 

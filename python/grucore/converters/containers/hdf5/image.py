@@ -39,7 +39,7 @@ class Image:
         return self.data[at : at + size]
 
     def undefined(self, address: int) -> bool:
-        """Whether an address says that nothing is there."""
+        """True if an address says that nothing is there."""
         return address == (1 << 8 * self.offset_size) - 1
 
 

@@ -36,7 +36,7 @@ class Datatype:
 
     @property
     def is_text(self) -> bool:
-        """Whether the elements are texts."""
+        """True if the elements are texts."""
         return self.padding is not None
 
 

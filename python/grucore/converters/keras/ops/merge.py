@@ -63,7 +63,7 @@ def _is_before(context: Context, major: int) -> bool:
 
 
 def _is_masked_since_3_4(context: Context, flows: Sequence[Flow]) -> bool:
-    """Whether the layer Multiply looks at masks: masked factors count as 1 since Keras 3.4."""
+    """True if the layer Multiply looks at masks: masked factors count as 1 since Keras 3.4."""
     masked = any(flow.mask is not None for flow in flows)
     return masked and context.version is not None and context.version >= (3, 4)
 

@@ -192,7 +192,7 @@ def _arrays(context: Context, cell: Layer, features: int) -> tuple[Array, Array,
 
 
 def _is_reset_after(cell: Layer, bias: Array | None) -> bool:
-    """What the config says and the bias's shape confirms; where it says nothing, the shape."""
+    """The config's word, confirmed by the bias's shape; without a word, the shape."""
     said = cell.settings.get("reset_after")
     if cell.kind == "CuDNNGRU":
         return True

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What a Keras config says: layers by class name, and how they are called. Nothing is made of it.
+"""The content of a Keras config: layers by class name, and their calls. Nothing is made of it.
 
 Configs of Keras 1, 2, tf.keras and Keras 3 become the same `Layer`; what a layer does is not known
 here. A custom or registered class is refused by its name, wherever it stands.

@@ -30,7 +30,7 @@ class Tree(Protocol):
 
     @property
     def counts_twice(self) -> bool:
-        """Whether a layer that has weights counts as two of its class.
+        """True if a layer that has weights counts as two of its class.
 
         tf.keras 2.12 and 2.13 list each of a model's layers by its number, and those with weights
         by a second number too: the classes are counted over both lists.
@@ -203,7 +203,7 @@ def _fits(order: Sequence[tuple[Layer, str]], names: Sequence[str]) -> bool:
 
 
 def _spelled(text: str, name: str) -> bool:
-    """Whether a weight's name in a file means that variable: "gru_1/kernel_2:0", "gru_1_W_z"."""
+    """True if a weight's name in a file means that variable: "gru_1/kernel_2:0", "gru_1_W_z"."""
     plain = COUNTED.sub("", text.rpartition("/")[2].partition(":")[0])
     spellings = (name, *ALIASES.get(name, ()))
     return plain in spellings or any(plain.endswith(f"_{spelling}") for spelling in spellings)
@@ -220,7 +220,7 @@ ALIASES: Mapping[str, tuple[str, ...]] = {
 
 
 def _names_agree(orders: Sequence[Sequence[tuple[Layer, str]]], names: Sequence[str]) -> bool:
-    """Whether the first order, unlike the others, has each weight under its layer's name."""
+    """True if the first order, unlike the others, has each weight under its layer's name."""
 
     def named(order: Sequence[tuple[Layer, str]]) -> bool:
         return all(leaf.name in text for (leaf, _), text in zip(order, names, strict=True))

@@ -229,7 +229,7 @@ class Rebuilt:
         return gate
 
     def _inner(self, layer: Layer) -> Any:
-        """What a TimeDistributed has inside: a layer, or a chain of layers."""
+        """The inside of a TimeDistributed: a layer, or a chain of layers."""
         if layer.kind in VANISHING:
             return self._keras.layers.Identity()
         if layer.kind != "Sequential":

@@ -29,7 +29,7 @@ DIRECTIONS = {
     "reverse": (Direction.REVERSE,),
     "bidirectional": (Direction.FORWARD, Direction.REVERSE),
 }
-# What they are, and the parameters that they take, with their defaults in ONNX.
+# Our activation, and the parameters that it takes, with their defaults in ONNX.
 ACTIVATIONS: dict[str, tuple[Any, tuple[float, ...]]] = {
     "sigmoid": (Activation.SIGMOID, ()),
     "tanh": (Activation.TANH, ()),
@@ -173,7 +173,7 @@ def _sequence(
 
 
 def _lengths(work: Work, node: OnnxNode, operand: Operand | None, x: Data) -> bool:
-    """Whether sequences end where an input of the file says."""
+    """True if sequences end where an input of the file says."""
     if operand is None:
         return False
     if isinstance(operand, Held) and operand.purpose is Purpose.LENGTHS:

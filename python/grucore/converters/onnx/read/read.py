@@ -67,7 +67,7 @@ def parse(data: bytes) -> Any:
 
 
 def source_of(model: Any, folder: Path | None = None, *, pytorch_lbr_fix: bool = False) -> Source:
-    """What a ModelProto holds; ``folder`` is where its external data may be."""
+    """The content of a ModelProto; ``folder`` is where its external data may be."""
     graph = model.graph
     opset = _opset(model)
     _check_model(model)

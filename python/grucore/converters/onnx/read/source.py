@@ -29,7 +29,7 @@ class OnnxNode:
 
     @property
     def label(self) -> str:
-        """What an error calls it."""
+        """Its name in errors."""
         name = self.name or next(filter(None, self.outputs), "without a name")
         return f"{self.op} {name!r}"
 
@@ -67,7 +67,7 @@ class Port:
 
     @property
     def is_integer(self) -> bool:
-        """Whether it holds ids, lengths or the like."""
+        """True if it holds ids, lengths or the like."""
         return self.dtype.startswith(("int", "uint"))
 
 

@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What a value of an ONNX graph means: which of its axes is batch, time or features.
+"""The meaning of a value of an ONNX graph: which of its axes is batch, time or features.
 
 An operand is a constant, or a `Tracked`: its axes each have a meaning, and ``index`` (of size 1
-along batch and time) says which feature of a value stands where. What only relabels (transpose,
-reshape, slice, split ...) changes axes and index, and nothing is computed.
+along batch and time) says which feature of a value stands where. An operator that only relabels
+(transpose, reshape, slice, split ...) changes axes and index, and nothing is computed.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ __all__ = [
 
 
 class Axis(StrEnum):
-    """What an axis counts; the last two are what a reshape makes of the first two."""
+    """The unit that an axis counts; a reshape makes the last two of the first two."""
 
     BATCH = "batch"
     TIME = "time"
@@ -89,7 +89,7 @@ class Tracked:
         return f"({', '.join(words)})"
 
     def has(self, part: Axis) -> bool:
-        """Whether it has this axis, alone or merged."""
+        """True if it has this axis, alone or merged."""
         return any(part in axis.parts for axis in self.axes)
 
 
@@ -110,7 +110,7 @@ class Spread(Tracked):
 
 
 class Purpose(StrEnum):
-    """What an input is for that becomes an argument of `run` in place of an input."""
+    """The purpose of an input that becomes an argument of `run`."""
 
     STATE = "state"
     LENGTHS = "lengths"

@@ -40,7 +40,7 @@ class Part:
 
 @dataclass
 class Work:
-    """What the operators share. ``batch`` and ``frames`` are the sizes that the file fixes."""
+    """State shared by operators. ``batch`` and ``frames`` are the sizes that the file fixes."""
 
     opset: int
     budget: Budget

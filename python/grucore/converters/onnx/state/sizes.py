@@ -104,7 +104,7 @@ def product(sizes: Iterable[Size]) -> Size:
 
 
 def is_symbolic(array: Array) -> bool:
-    """Whether sizes that are left open stand in the array."""
+    """True if sizes that are left open stand in the array."""
     return array.dtype == object
 
 

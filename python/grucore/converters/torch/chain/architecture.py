@@ -61,7 +61,7 @@ NAMED: dict[str, Options] = {
     "batch_norm": _EPS,
     "prelu": {},
 }
-# What PyTorch's layers have if nobody says otherwise: for messages and candidates, never assumed.
+# Defaults of PyTorch's layers: for messages and candidates, never assumed.
 DEFAULTS: dict[str, Any] = {"eps": 1e-5, "padding": 0, "stride": 1, "dilation": 1}
 ONE_FRAME = ("last", "first", "mean", "max", "final")
 _FUNCTIONS: dict[str, Options] = {

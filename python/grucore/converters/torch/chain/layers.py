@@ -56,7 +56,7 @@ class GruLayer:
 
     @property
     def bidirectional(self) -> bool:
-        """Whether each layer has a reverse direction."""
+        """True if each layer has a reverse direction."""
         return (0, True) in self.parts
 
     @property
@@ -143,7 +143,7 @@ class PlainLayer:
 
     @property
     def missing(self) -> list[str]:
-        """What has to be said of it besides its tensors."""
+        """The settings that it needs besides its tensors."""
         return [name for name in NAMED[self.kind] if name not in self.options]
 
     @property
@@ -162,7 +162,7 @@ Layer: TypeAlias = GruLayer | LinearLayer | PlainLayer
 
 @dataclass(frozen=True)
 class Layers:
-    """What a state dict holds: layers in its order, and what belongs to no known layer."""
+    """The content of a state dict: layers in its order, and tensors of no known layer."""
 
     found: tuple[Layer, ...]
     strangers: Mapping[str, str] = field(default_factory=dict)
@@ -252,7 +252,7 @@ PLAIN = {
 
 
 def _kind(prefix: str, tensors: Tensors) -> str | None:
-    """What kind of layer the tensors of a prefix make, or None."""
+    """The kind of layer that the tensors of a prefix make, or None."""
     if _join(prefix, "running_mean") in tensors and _join(prefix, "running_var") in tensors:
         return "batch_norm"
     weight, bias = tensors.get(_join(prefix, "weight")), tensors.get(_join(prefix, "bias"))

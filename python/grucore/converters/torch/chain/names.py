@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What wrappers and parametrizations do to the names of a state dict, undone."""
+"""Names of a state dict without the marks of wrappers and parametrizations."""
 
 from __future__ import annotations
 

@@ -60,7 +60,7 @@ def _name(tree: Tree) -> str:
 
 
 def is_plain(tree: Tree) -> bool:
-    """Whether the classes alone say what the module computes: all of them are torch's."""
+    """True if the classes alone say what the module computes: all of them are torch's."""
     if _name(tree) == SEQUENTIAL:
         return all(is_plain(child) for child in tree.children.values())
     return _name(tree) in (*_FUNCTIONS, *_NOTHING, *_WEIGHTED) and not tree.children

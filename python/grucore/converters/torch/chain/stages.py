@@ -193,7 +193,7 @@ def _with_findings(message: str, layers: Layers) -> str:
 
 
 def _meaning(line: str) -> str:
-    """What a line gives, in the user's words."""
+    """The answer of a line, in the user's words."""
     kinds = {part.strip().partition("(")[0] for part in line.split(">")}
     if "final" in kinds:
         return "(one answer per sequence, from the states at both ends)"
@@ -220,7 +220,7 @@ def _candidates(layers: Layers) -> list[str]:
         for head in heads:
             if not _chain_problem([_named(step, layers) for step in head]):
                 texts.append(describe(head))
-                # Of both directions the last frame is not the final states: the reverse one's
+                # The last frame of both directions is not the final states: the reverse one's
                 # stands at the first.
                 layer = order[last_gru]
                 both = isinstance(layer, GruLayer) and layer.bidirectional

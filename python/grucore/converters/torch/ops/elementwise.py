@@ -30,7 +30,7 @@ def activated(walk: Walk, tensor: Any, activation: Activation, slope: Array | No
 
 
 def _is_softsign(walk: Walk, one: Flow, other: Flow) -> bool:
-    """Whether it is x / (1 + |x|), as torch writes softsign."""
+    """True if it is x / (1 + |x|), as torch writes softsign."""
     nodes = {node.output: node for node in walk.builder.nodes}
     total = nodes.get(other.value.name)
     size = nodes.get(total.inputs[0]) if isinstance(total, Affine) else None

@@ -40,7 +40,7 @@ def _same(walk: Walk, a: Arguments) -> Any:
 def _alias(walk: Walk, a: Arguments) -> Any:
     tensor = a["self"]
     if isinstance(tensor, Flow) and tensor.has(TIME):
-        # What torch makes of a slice that happens to take everything.
+        # Torch writes this for a slice that happens to take everything.
         count = walk.count(tensor.value)
         walk.doubts.append(f"a slice of all {count} frames may mean so many, or all there are")
     return tensor

@@ -120,7 +120,7 @@ def _no_persistent(identifier: object) -> Any:
 
 
 class _References:
-    """What a checkpoint's pickle refers to, until the storages are read."""
+    """The storages that a checkpoint's pickle refers to, until they are read."""
 
     def __init__(self) -> None:
         self.storages: dict[str, StorageRef] = {}

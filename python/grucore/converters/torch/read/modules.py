@@ -98,7 +98,7 @@ def _named(state: Mapping[Any, Any], what: str, where: str) -> Mapping[str, Any]
 
 
 def _is_setting(value: Any) -> bool:
-    """Whether it is a number, a string or a short row of these: what layers are set by."""
+    """True if it is a number, a string or a short row of these: what layers are set by."""
     if isinstance(value, tuple | list):
         return (
             len(value) <= 8
@@ -134,7 +134,7 @@ def flattened(tree: Tree) -> dict[str, Array]:
 
 
 def options_of(tree: Tree) -> dict[str, dict[str, Any]]:
-    """What the file says of its layers besides their tensors, by prefix."""
+    """The settings of layers in the file besides their tensors, by prefix."""
     known: dict[str, dict[str, Any]] = {}
     for path, module in walk_modules(tree):
         name = module.kind.removeprefix("torch.nn.modules.")

@@ -71,7 +71,7 @@ def _tree(found: Inert, source: Source, path: str, depth: int, count: list[int])
 
 
 def _of_calls(text: str, name: str) -> dict[str, Any]:
-    """What a traced layer is set by: the numbers of the one call in its forward."""
+    """The settings of a traced layer: the numbers of the one call in its forward."""
     body = text.partition(f"class {name}(")[2].partition("\nclass ")[0]
     norms, convolutions = LAYER_NORM.findall(body), CONVOLUTION.findall(body)
     found: dict[str, Any] = {}

@@ -129,7 +129,7 @@ class TensorRef:
 
 
 def rebuild(name: Global, arguments: tuple[Any, ...]) -> Any:
-    """What a call that a checkpoint asks for gives: a tensor, a dict, or an `Inert`."""
+    """The result of a call that a checkpoint asks for: a tensor, a dict, or an `Inert`."""
     match (name.module, name.name, arguments):
         case ("collections", "OrderedDict", ()):
             return {}

@@ -89,7 +89,7 @@ def _packed(torch: Any, given: Any, tensors: list[Any]) -> Any:
 
 
 def _is_numbers(given: Any) -> bool:
-    """Whether it is a row of numbers, as a tensor may be written."""
+    """True if it is a row of numbers, as a tensor may be written."""
     if isinstance(given, tuple | list):
         return bool(given) and all(_is_numbers(each) for each in given)
     return isinstance(given, int | float) and not isinstance(given, bool)

@@ -80,7 +80,7 @@ def _in_float(module: Any, arguments: Sequence[Any]) -> tuple[Any, list[Any], di
 
 
 def _read(module: Any, arguments: Sequence[Any]) -> tuple[Reading, Sequence[int]]:
-    """What the module computes at any length, and lengths to prove it on."""
+    """The reading of the module for any length, and lengths to prove it on."""
     found = readings(export(module, arguments))
     timed = [reading for reading in found if not reading.in_steps]
     steps = [reading for reading in found if reading.in_steps]

@@ -61,7 +61,7 @@ def _is_short(value: float | str) -> bool:
 
 
 def _fits_json(value: float | str) -> bool:
-    """Whether JSON has it: infinite numbers, which some settings are, it has not."""
+    """True if JSON has it: infinite numbers, which some settings are, it has not."""
     return len(value) <= 200 if isinstance(value, str) else math.isfinite(value)
 
 

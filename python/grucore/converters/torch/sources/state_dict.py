@@ -67,7 +67,7 @@ def reading_of(stages: Sequence[Stage]) -> Reading:
 
 
 def is_wide(stages: Sequence[Stage]) -> bool:
-    """Whether a weight is float64, so that torch must run in float64 to say what it means."""
+    """True if a weight is float64, so that torch must run in float64 to say what it means."""
     return any(
         array.dtype == np.float64 for stage in stages for array in getattr(stage, "arrays", [])
     )

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What the axes of a tensor mean: which is the batch, which is time, which feature stands where.
+"""The meaning of the axes of a tensor: which is batch, which is time, which feature stands where.
 
 A tensor of a graph is a grucore value seen through a relabelling. Each of its axes is a product of
 atoms: `BATCH`, `TIME`, or an extent of features. ``index`` has one axis for each feature atom, in
@@ -66,7 +66,7 @@ class Flow:
 
     @property
     def plain(self) -> bool:
-        """Whether its frames are those of the value."""
+        """True if its frames are those of the value."""
         return not (self.before or self.after or self.tail)
 
     @property
@@ -76,7 +76,7 @@ class Flow:
 
     @property
     def in_order(self) -> bool:
-        """Whether all features of the value stand in their order."""
+        """True if all features of the value stand in their order."""
         flat = self.index.reshape(-1)
         return len(flat) == self.value.features and bool((flat == np.arange(len(flat))).all())
 
@@ -85,11 +85,11 @@ class Flow:
         return self.axes.index((atom,)) if (atom,) in self.axes else None
 
     def has(self, atom: str) -> bool:
-        """Whether any axis has this atom in it."""
+        """True if any axis has this atom in it."""
         return any(atom in axis for axis in self.axes)
 
     def feature_axis(self, axis: int) -> bool:
-        """Whether an axis holds nothing but features."""
+        """True if an axis holds nothing but features."""
         return all(isinstance(atom, int) for atom in self.axes[axis])
 
     def extent(self, axis: int) -> int:
@@ -128,7 +128,7 @@ class Flow:
 
 
 def different_rates(one: Flow, other: Flow) -> str:
-    """What an error adds where one tensor has a value for each frame and the other has not."""
+    """Words for an error where one tensor has a value for each frame and the other has not."""
     if one.has(TIME) == other.has(TIME):
         return ""
     return ": one of each frame and one of the whole sequence, which is known at its end only"

@@ -65,7 +65,7 @@ class _Evaluation:
         return replace(self.graph, nodes=tuple(self.kept), constants=constants)
 
     def _is_torch(self, node: AtenNode) -> bool:
-        """Whether it is an operation on tensors that are known."""
+        """True if it is an operation on tensors that are known."""
         known = _names(node.arguments) <= {*self.known, *self.graph.constants}
         if not node.op.startswith("aten."):
             return known and node.op == "python.getitem"
@@ -139,7 +139,7 @@ class _Evaluation:
 
 
 def _draws(node: AtenNode) -> bool:
-    """Whether an operation that may be random is: a dropout at inference is not."""
+    """True if an operation that may be random is: a dropout at inference is not."""
     return bool(node.arguments.get("train", node.arguments.get("training", True)))
 
 

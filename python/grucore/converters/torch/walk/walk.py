@@ -27,7 +27,7 @@ MAX_ELEMENTS = 1 << 26  # of a constant that the graph computes
 
 @dataclass(frozen=True, slots=True)
 class Meaning:
-    """Of an input: what its axes are; or that it is an initial state."""
+    """The meaning of an input: its axes; or that it is an initial state."""
 
     axes: tuple[Axis, ...]
     is_state: bool = False
@@ -107,7 +107,7 @@ class Walk:
 
     @property
     def in_steps(self) -> bool:
-        """Whether each call of the model is one frame, its state an input."""
+        """True if each call of the model is one frame, its state an input."""
         return TIME not in self.sizes
 
     def count(self, value: Value) -> int:
@@ -128,7 +128,7 @@ class Walk:
         )
 
     def name(self, suffix: str = "") -> str:
-        """What to call a layer of the current operation."""
+        """A name for a layer of the current operation."""
         if self.node is None:
             return f"output.{suffix}"
         kind = self.node.op.split(".")[1]
@@ -212,7 +212,7 @@ class Walk:
         return flow_of(self.builder.input(name, math.prod(extents), number), meaning.axes)
 
     def resolve(self, argument: Any) -> Any:
-        """What an argument stands for."""
+        """The value that an argument stands for."""
         if isinstance(argument, Ref):
             if argument.name in self.names:
                 return self.names[argument.name]
@@ -261,7 +261,7 @@ class Walk:
 
 
 def _in_gru(node: AtenNode) -> bool:
-    """Whether it is a piece of a GRU, which should have been one operation."""
+    """True if it is a piece of a GRU, which should have been one operation."""
     kind = node.module.rpartition(".")[2]
     return kind in ("GRU", "GRUCell") and node.op in PIECES
 
@@ -274,7 +274,7 @@ def _key(item: tuple[str, Any]) -> Any:
 
 
 def per_frame(value: Value) -> bool:
-    """Whether a value comes with frames, and not once for all of them."""
+    """True if a value comes with frames, and not once for all of them."""
     return value.rate is not Rate.SEQUENCE
 
 

@@ -12,7 +12,7 @@ from grucore.converters.torch.aten import AtenGraph, Ref
 from grucore.converters.torch.ops import OPS
 from grucore.converters.torch.ops.views import PYTHON
 
-# What these make is float32 unless they say something else.
+# Results of these are float32 unless they say something else.
 FRESH = ("zeros.default", "ones.default", "full.default", "empty.memory_format")
 
 
