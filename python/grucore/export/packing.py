@@ -4,8 +4,8 @@
 In a panel, for each input: the four rows' weights (float32, float16); for int8, for each eight
 inputs the eight weights of row 0, those of row 1, and so on; the last four inputs of a panel may be
 a group of four; for int4, for each eight inputs four bytes of each row, byte j with element j in
-its low half and element 4 + j in its high half. Rows and inputs past the end are zero. Scales of int8:
-one for each row; for int4, for each 32 inputs the four rows' scales, float16.
+its low half and element 4 + j in its high half. Rows and inputs past the end are zero. Scales:
+of int8 one for each row; of int4, for each 32 inputs the four rows' scales, float16.
 """
 
 from __future__ import annotations
