@@ -30,6 +30,8 @@ class GraphBuilder:
 
     def unique(self, name: str) -> str:
         """Return ``name``, or the first of ``name_1``, ``name_2`` ... that is not taken yet."""
+        if not isinstance(name, str):  # protobuf gives the bytes of a text that is none
+            raise ConversionError(f"a name is no text, {name!r:.60}: the file is damaged")
         name = "".join(c if c.isprintable() else "_" for c in name)[:200] or "_"
         candidate, count = name, 0
         while candidate in self._taken:
