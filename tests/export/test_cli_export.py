@@ -13,12 +13,15 @@ import pytest
 
 from cli.cli_calls import as_json, save_models
 from export.c_code import COMPILERS, compiler, shared_library, write_files
+from export.targets import with_frames
 from grucore.cli import main
 from grucore.cli.compilers import CPUS, compile_line
 from grucore.export import export_c99, prefix_of
+from grucore.export.pieces import own_names
 from grucore.graph.graph import Graph
+from grucore.graph.layers import Activate, Activation, Binary, Operation
 from grucore.graph.node import Value
-from models.layer_models import make
+from models.layer_models import Chain, make
 from models.small_models import bidirectional_graph, frames_graph
 
 
@@ -114,6 +117,37 @@ def test_names_of_layers_that_c_cannot_have(name: str, tmp_path: Path) -> None:
         folder.mkdir()
         shared_library(folder, [export], command)
     assert all(text.isascii() for text in export.files.values())
+
+
+def test_layers_called_as_the_code_calls_its_own(tmp_path: Path) -> None:
+    """A relu called relu, and so on: whatever name the pieces, the interface or C have."""
+    names = [
+        *sorted(own_names()),
+        "step",
+        "reset",
+        "state",
+        "selftest",
+        "test_x",
+        "unix",
+        "uint32_t",
+    ]
+    chain = Chain(Value("x", 3))
+    for name in names:
+        activation = Activation.TANH if len(name) % 2 else Activation.RELU
+        chain.add(Activate, activation=activation)
+        chain.nodes[-1] = replace(chain.nodes[-1], name=name)
+    export = export_c99(with_frames(chain.graph(), 5, "fused"), "m")
+    library = shared_library(tmp_path, [export], ("gcc", "-std=gnu11"), "-Wall", "-Werror")
+    assert library.m_selftest() == 0
+
+
+@pytest.mark.parametrize("name", ["int", "st", "v", "unix", "uint32_t", "given", "x y", "Ω"])
+def test_inputs_called_as_the_code_calls_its_own(name: str, tmp_path: Path) -> None:
+    chain = Chain(Value(name, 3), Value("other", 3))
+    chain.add(Binary, *chain.values.values(), operation=Operation.ADD)
+    export = export_c99(with_frames(chain.graph(), 5, "fused"), "m")
+    library = shared_library(tmp_path, [export], ("gcc", "-std=gnu11"), "-Wall", "-Werror")
+    assert library.m_selftest() == 0
 
 
 def test_two_models_in_one_program_and_numbers_read_back(tmp_path: Path) -> None:

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 
 __all__ = ["Names", "checked_prefix", "prefix_of"]
 
@@ -15,7 +16,9 @@ protected public register restrict return short signed sizeof static struct swit
 throw true try typedef typeid typename typeof union unsigned using virtual void volatile wchar_t
 while xor xor_eq
 """
-_WORDS = frozenset(_WORDS_TEXT.split())
+# And what compilers of GNU's C define by themselves, and types.
+_DEFINED = "linux unix i386 arm near far interface int8_t int16_t int32_t uint8_t uint16_t uint32_t"
+_WORDS = frozenset([*_WORDS_TEXT.split(), *_DEFINED.split()])
 
 
 def prefix_of(name: str) -> str:
@@ -39,6 +42,10 @@ class Names:
 
     def __init__(self, *taken: str) -> None:
         self._taken = set(taken) | _WORDS
+
+    def take(self, names: Iterable[str]) -> None:
+        """Names that no text gets from now on."""
+        self._taken |= set(names)
 
     def new(self, text: str) -> str:
         """An identifier that reads like the text."""

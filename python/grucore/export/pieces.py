@@ -17,7 +17,7 @@ from importlib import resources
 
 from grucore.export.literals import float_text
 
-__all__ = ["pieces_for", "with_prefix"]
+__all__ = ["own_names", "pieces_for", "with_prefix"]
 
 FILES = (
     "arithmetic",
@@ -55,6 +55,13 @@ def _pieces() -> dict[tuple[str, str], str]:
 def _named(text: str) -> set[str]:
     """The names in a text that are no comment's."""
     return set(_NAME.findall(_COMMENT.sub("", text)))
+
+
+@cache
+def own_names() -> frozenset[str]:
+    """Every name in the pieces, without what it starts with: no layer may be called so."""
+    found = {name for text in _pieces().values() for name in _NAME.findall(text)}
+    return frozenset(name[3:].lower() for name in found)
 
 
 def pieces_for(texts: Iterable[str], numerics: str) -> list[str]:

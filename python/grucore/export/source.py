@@ -140,8 +140,9 @@ def _reset(unit: Unit) -> str:
 
 def write_c(graph: Graph, prefix: str, origin: Sequence[str], numerics: str) -> Written:
     """The files of a checked graph that can be exported. ``origin``: lines that say whence."""
-    unit = Unit()
     ports = Ports.of(graph)
+    unit = Unit()
+    unit.names.take(f"test_{port}" for port in (*ports.inputs, *ports.outputs))
     places = place_values(graph, _room(graph))
     _nodes(graph, unit, places, ports)
     functions = [*unit.functions, _reset(unit), _step(unit, places, parameters(graph, ports))]

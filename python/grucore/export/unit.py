@@ -12,10 +12,13 @@ import numpy.typing as npt
 
 from grucore.export.literals import array_text
 from grucore.export.names import Names
+from grucore.export.pieces import own_names
 from grucore.graph.node import Node, Rate, Value
 
 __all__ = ["Call", "Field", "Unit", "lines"]
 
+LOCALS = ("st", "x", "y", "i", "j", "mask", "sums", "tap", "frame", "place", "count", "word")
+INTERFACE = ("step", "reset", "state", "selftest", "different", "state_has_its_bytes")
 SMALLEST_NORMAL = np.finfo(np.float32).smallest_normal
 
 
@@ -43,7 +46,7 @@ class Field:
 class Unit:
     """Collects; names of C start with ``gc_`` until the file is written."""
 
-    names: Names = field(default_factory=lambda: Names("st", "x", "y", "i", "j"))
+    names: Names = field(default_factory=lambda: Names(*LOCALS, *INTERFACE, *own_names()))
     constants: list[str] = field(default_factory=list)
     weight_bytes: int = 0
     fields: list[Field] = field(default_factory=list)
