@@ -267,8 +267,8 @@ def test_a_wrong_conversion_of_a_module_is_found(
         "first for last": (Take, lambda node: replace(node, position=Position.FIRST), 0),
     }
 
-    def misread(graph: Graph, evidence: Evidence) -> Any:
-        return prove(changed(graph, *changes[what]), evidence)
+    def misread(graph: Graph, evidence: Evidence, *more: Any) -> Any:
+        return prove(changed(graph, *changes[what]), evidence, *more)
 
     monkeypatch.setattr(converter, "prove", misread)
     with pytest.raises(grucore.ConversionError, match="does not agree with its source"):
