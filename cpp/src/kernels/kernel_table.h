@@ -172,6 +172,28 @@ struct PanelStepArgs {
   bool one_panel;  // input.y and cell.sums have room for one panel; where kStepsOnePanel
 };
 
+// Activations of an LSTM; a plain recurrent layer has `candidate` alone.
+struct GateActivations {
+  Activation gate;       // of i, f and o
+  Activation candidate;  // of g
+  Activation cell;       // of the new cell state
+  bool is_standard;      // sigmoid, tanh and tanh
+};
+
+// One step of a layer whose gates are one chain each, panel by panel: the input product of a panel, its recurrent
+// product, which continues the chains, its cells.
+struct GateStepArgs;
+using GateCells = void (*)(const GateStepArgs& args, uint32_t first, uint32_t panels);
+struct GateStepArgs {
+  ProductArgs input;      // y: the chains; weights null: they are there already
+  ProductArgs recurrent;  // y: the same
+  GateActivations activations;
+  GateCells cells;  // of FloatKernels, for some panels from unit `first` on
+  Matrix cell;      // LSTM: the cell states, before and after; a plain layer: data is null
+  Matrix out;       // the new h; does not overlap the old one
+  bool backwards;   // last panel first
+};
+
 // Firmware steps panel by panel in memory for one of them.
 #if defined(GRUCORE_ONLY_SCALAR)
 constexpr bool kStepsOnePanel = true;
@@ -190,8 +212,9 @@ struct FloatKernels {
 #undef GRUCORE_FLOAT_KERNEL
 };
 struct IntegerKernels {
-  static void (*const product)(const ProductArgs& args);
-  static void (*const panel_step)(const PanelStepArgs& args);
+#define GRUCORE_INTEGER_KERNEL(name, parameters) static void(*const name) parameters;
+#include "kernels/integer_kernels.inc"
+#undef GRUCORE_INTEGER_KERNEL
 };
 
 #else
@@ -204,8 +227,9 @@ struct FloatKernels {
 #undef GRUCORE_FLOAT_KERNEL
 };
 struct IntegerKernels {
-  void (*product)(const ProductArgs& args);       // int8 and int4 weights
-  void (*panel_step)(const PanelStepArgs& args);  // of these
+#define GRUCORE_INTEGER_KERNEL(name, parameters) void(*name) parameters;
+#include "kernels/integer_kernels.inc"
+#undef GRUCORE_INTEGER_KERNEL
 };
 
 #endif

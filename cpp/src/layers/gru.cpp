@@ -96,7 +96,7 @@ void begin(GruPlan* plan, uint32_t frames, const Rows& all) {
   plan->whole.projected.data = plan->projected;
 }
 
-void step(GruPlan* plan, const NodeMemory&, const RecurrentFrame& frame) {
+void step(GruPlan* plan, const RecurrentFrame& frame) {
   if (!plan->is_fused) return step_mixed(plan, frame);
   GruArgs& args = plan->whole;
   if (args.projected.data) {

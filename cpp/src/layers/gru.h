@@ -23,9 +23,7 @@ inline bool is_fused(const GruParams& p, const KernelTable& table) { return p.is
 inline size_t projected_stride(const GruParams& p) { return 3 * gate_stride(p); }
 
 // Whether a step can do its input product itself: where one kernel table's file has both.
-inline bool projects_in_step(const GruParams& p) {
-  return !p.is_reset_before() && is_integer(p.weight_ih.kind) == is_integer(p.weight_hh.kind);
-}
+inline bool projects_in_step(const GruParams& p) { return !p.is_reset_before() && has_one_table(p); }
 // Whether a step needs room for the chains of one panel only, and how many floats of a row it needs.
 inline bool steps_one_panel(const GruParams& p, uint32_t frames) {
   return kStepsOnePanel && frames == 1 && projects_in_step(p);

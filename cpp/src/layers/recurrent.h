@@ -46,6 +46,11 @@ inline uint64_t recurrent_macs(const RecurrentParams& p, uint32_t gates) {
 constexpr uint32_t kFewInputs = 8;
 inline bool projects_blocks(const RecurrentParams& p, bool fused) { return !fused || p.weight_ih.inputs > kFewInputs; }
 
+// Whether one kernel table's file has both products, so that a step can do its input product itself.
+inline bool has_one_table(const RecurrentParams& p) {
+  return is_integer(p.weight_ih.kind) == is_integer(p.weight_hh.kind);
+}
+
 // A stream of so many rows shares a pass over the weights of the inputs at every frame: a product of a whole block
 // gains nothing more.
 constexpr uint32_t kManyRows = 4;
@@ -107,7 +112,7 @@ Rows pass_mask(const RecurrentPlan& plan, const NodeMemory& memory, size_t first
 // All frames of a block. While all rows take part, a step reads h where the step before has written it; h comes home
 // when some rows are left out, and at the end. `begin` projects the inputs of so many frames, `step` makes steps.
 template <class Plan, void (*begin)(Plan*, uint32_t frames, const Rows& all),
-          void (*step)(Plan*, const NodeMemory&, const RecurrentFrame&)>
+          void (*step)(Plan*, const RecurrentFrame&)>
 void run_recurrent(const Node&, const NodeMemory& memory, const Block& block) {
   Plan& plan = *static_cast<Plan*>(memory.plan);
   const RecurrentParams& p = *plan.params;
@@ -116,7 +121,7 @@ void run_recurrent(const Node&, const NodeMemory& memory, const Block& block) {
   if (block.frames == 1 && !plan.mask) {
     const Rows& rows = block.in.at[0];
     begin(&plan, 1, rows);
-    step(&plan, memory, {0, memory.state, memory.state_stride, plan.y.data, &rows, 1, block.pass % 2 != 0});
+    step(&plan, {0, memory.state, memory.state_stride, plan.y.data, &rows, 1, block.pass % 2 != 0});
     return keep_states(memory, plan.y.data, stride, hidden, rows);
   }
   const Rows everyone = {nullptr, plan.batch};
@@ -125,9 +130,8 @@ void run_recurrent(const Node&, const NodeMemory& memory, const Block& block) {
   if (!plan.mask && !block.in.all->index) {
     const size_t last = size_t{block.frames - 1} * plan.batch;
     const size_t from = p.reverse ? last : 0, to = p.reverse ? 0 : last;
-    step(&plan, memory,
-         {from, memory.state, memory.state_stride, plan.y.data + from * stride, &everyone, block.frames,
-          block.pass % 2 != 0});
+    step(&plan, {from, memory.state, memory.state_stride, plan.y.data + from * stride, &everyone, block.frames,
+                 block.pass % 2 != 0});
     return keep_states(memory, plan.y.data + to * stride, stride, hidden, everyone);
   }
   for (uint32_t i = 0; i < block.frames; ++i) {
@@ -145,8 +149,7 @@ void run_recurrent(const Node&, const NodeMemory& memory, const Block& block) {
       away = nullptr;
     }
     const bool backwards = (block.pass + i) % 2 != 0;
-    step(&plan, memory,
-         {first, away ? away : memory.state, away ? stride : memory.state_stride, out, rows, 1, backwards});
+    step(&plan, {first, away ? away : memory.state, away ? stride : memory.state_stride, out, rows, 1, backwards});
     if (rows->index) {
       keep_states(memory, out, stride, hidden, *rows);
     } else {

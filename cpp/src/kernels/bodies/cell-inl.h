@@ -117,8 +117,8 @@ GRUCORE_INLINE void cell_at(const CellActivations& activations, const CellVector
 }
 
 // So many vectors at once as hide each other's latency.
-template <int kCount>
-GRUCORE_INLINE void cells_of(const CellActivations& activations, const CellVectors<kCount>& of) {
+template <class Activations, template <int> class Cells, int kCount>
+GRUCORE_INLINE void cells_of(const Activations& activations, const Cells<kCount>& of) {
   using Two = Pair<F32>;
   constexpr int kFours = kVectorsInStep == 4 ? kCount / 4 * 4 : 0, kLeft = kCount - kFours;
   GRUCORE_UNROLL(1)
@@ -134,8 +134,8 @@ GRUCORE_INLINE void cells_of(const CellActivations& activations, const CellVecto
 }
 
 // The cells of the first `count` vectors.
-template <int kCount>
-GRUCORE_INLINE void finish_cells(const CellActivations& activations, const CellVectors<kCount>& of, int count) {
+template <class Activations, template <int> class Cells, int kCount>
+GRUCORE_INLINE void finish_cells(const Activations& activations, const Cells<kCount>& of, int count) {
   int done = 0;
   if constexpr (kVectorsInStep == 4) {
     GRUCORE_UNROLL(1)
@@ -307,6 +307,19 @@ GRUCORE_INLINE void step_panels(const PanelStepArgs& args) {
     } else {
       step_group<Products>(args, group.first, group.panels);
     }
+  }
+}
+
+// The same of layers whose gates are one chain each.
+template <class Products>
+GRUCORE_INLINE void step_gates(const GateStepArgs& args) {
+  const uint32_t units = args.recurrent.weights->rows;
+  using Group = PanelGroup<Products::kPanels>;
+  for (uint32_t i = 0; i < Group::count(units); ++i) {
+    const Group group = Group::at(units, i, args.backwards);
+    if (args.input.weights) Products::run(args.input, group.first, group.panels, args.backwards);
+    Products::run(args.recurrent, group.first, group.panels, args.backwards);
+    args.cells(args, group.first, group.panels);
   }
 }
 

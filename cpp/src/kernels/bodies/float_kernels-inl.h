@@ -5,6 +5,7 @@
 #include "kernels/bodies/elementwise-inl.h"
 
 #include "kernels/bodies/cell_kernels-inl.h"
+#include "kernels/bodies/gates-inl.h"
 #if GRUCORE_FUSED_STEP
 #include "kernels/bodies/product-inl.h"
 

@@ -88,7 +88,7 @@ GRUCORE_NOINLINE void float_rows(const ProductArgs& args, uint32_t row, uint32_t
 
 // One panel.
 template <class Weight>
-GRUCORE_NOINLINE void float_panel(const ProductArgs& args, uint32_t row) {
+GRUCORE_OUTLINE void float_panel(const ProductArgs& args, uint32_t row) {
   constexpr uint32_t kWide = kFloatVectors * kLanes, kFew = kFewVectors * kLanes;
   const uint32_t rows = panel_width(args.weights->rows, row) * args.weights->gates;
   uint32_t lane = 0;
@@ -149,6 +149,7 @@ struct AnyFloatPanels {
 
 void product(const ProductArgs& args) { multiply_panels<AnyFloatPanels>(args); }
 void panel_step(const PanelStepArgs& args) { step_panels<AnyFloatPanels>(args); }
+void gate_step(const GateStepArgs& args) { step_gates<AnyFloatPanels>(args); }
 
 }  // namespace
 }  // namespace GRUCORE_ISA

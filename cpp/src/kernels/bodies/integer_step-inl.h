@@ -293,6 +293,12 @@ void integer_panel_step(const PanelStepArgs& args) {
   step_integer_panels(args);
 }
 
+void integer_gate_step(const GateStepArgs& args) {
+  if (args.input.weights) quantize(args.input);
+  quantize(args.recurrent);
+  step_gates<AnyIntegerPanels>(args);
+}
+
 }  // namespace
 }  // namespace GRUCORE_ISA
 }  // namespace detail

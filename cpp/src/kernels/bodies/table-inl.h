@@ -12,12 +12,13 @@ namespace detail {
 #undef GRUCORE_FUSED_KERNEL
 #undef GRUCORE_FLOAT_KERNEL
 #if defined(GRUCORE_ONLY_FLOAT32)  // the loader refuses what would need them
-void (*const IntegerKernels::product)(const ProductArgs&) = nullptr;
-void (*const IntegerKernels::panel_step)(const PanelStepArgs&) = nullptr;
+#define GRUCORE_INTEGER_KERNEL(name, parameters) void(*const IntegerKernels::name) parameters = nullptr;
 #else
-void (*const IntegerKernels::product)(const ProductArgs&) = GRUCORE_ISA::integer_product;
-void (*const IntegerKernels::panel_step)(const PanelStepArgs&) = GRUCORE_ISA::integer_panel_step;
+#define GRUCORE_INTEGER_KERNEL(name, parameters) \
+  void(*const IntegerKernels::name) parameters = GRUCORE_ISA::integer_##name;
 #endif
+#include "kernels/integer_kernels.inc"
+#undef GRUCORE_INTEGER_KERNEL
 
 namespace GRUCORE_ISA {
 extern const KernelTable kTable;
@@ -62,12 +63,16 @@ extern const IntegerKernels kIntegerKernels;
 #define GRUCORE_INTEGER_ISA GRUCORE_ISA
 namespace GRUCORE_ISA {
 
-extern const IntegerKernels kIntegerKernels;
 #if defined(GRUCORE_ONLY_FLOAT32)
-const IntegerKernels kIntegerKernels = {nullptr, nullptr};
+#define GRUCORE_INTEGER_KERNEL(name, parameters) nullptr,
 #else
-const IntegerKernels kIntegerKernels = {integer_product, integer_panel_step};
+#define GRUCORE_INTEGER_KERNEL(name, parameters) integer_##name,
 #endif
+extern const IntegerKernels kIntegerKernels;
+const IntegerKernels kIntegerKernels = {
+#include "kernels/integer_kernels.inc"
+};
+#undef GRUCORE_INTEGER_KERNEL
 
 }  // namespace GRUCORE_ISA
 #endif

@@ -1,0 +1,125 @@
+// Layers whose gates are one chain each, with weights of any dtype: products that continue the chains in memory, and
+// the cells. SPDX-License-Identifier: Apache-2.0
+#include "layers/gates.h"
+
+namespace grucore {
+namespace detail {
+
+namespace {
+
+const GateParams& of(const void* params) { return *static_cast<const GateParams*>(params); }
+
+size_t chain_stride(const GateParams& p) { return p.gates * gate_stride(p); }
+
+// Scratch: the chains, the rows that a mask leaves, then what quantized products need of inputs and of states.
+struct GateScratch {
+  uint64_t rows, input_product, state_product, end;
+};
+
+GateScratch lay_out(const GateParams& p, uint32_t batch, uint32_t frames) {
+  const uint64_t rows = uint64_t{batch} * frames;
+  GateScratch at;
+  at.rows = chain_stride(p) * rows;
+  at.input_product = align_up(at.rows + (p.is_masked ? batch : 0), kPanel);
+  at.state_product = at.input_product + product_scratch(p.weight_ih, rows);
+  at.end = at.state_product + product_scratch(p.weight_hh, batch);
+  return at;
+}
+
+void begin(GatePlan* plan, uint32_t frames, const Rows& all) {
+  ProductArgs& input = plan->pieces.input;
+  input.weights = &plan->params->weight_ih;
+  if ((frames == 1 || plan->batch >= kManyRows) && has_one_table(*plan->params)) return;
+  input.x.data = plan->x;
+  input.y.data = plan->projected;
+  input.rows = all;
+  multiply(*plan->table, input);
+  input.weights = nullptr;
+}
+
+void step_once(GatePlan* plan, const RecurrentFrame& frame) {
+  GateStepArgs& args = plan->pieces;
+  float* const chains = plan->projected + frame.row * args.input.y.stride;
+  args.input.y.data = chains;
+  args.input.x.data = plan->x + frame.row * args.input.x.stride;
+  args.input.rows.index = frame.rows->index;
+  args.input.rows.count = frame.rows->count;
+  args.recurrent.y.data = chains;
+  args.recurrent.x.data = frame.h;
+  args.recurrent.x.stride = frame.h_stride;
+  args.recurrent.rows.index = frame.rows->index;
+  args.recurrent.rows.count = frame.rows->count;
+  args.out.data = frame.out;
+  args.backwards = frame.backwards;
+  if (takes_integers(plan->params->weight_hh.kind)) {
+    plan->table->integers->gate_step(args);
+  } else {
+    plan->table->floats->gate_step(args);
+  }
+}
+
+void step(GatePlan* plan, const RecurrentFrame& first) {
+  RecurrentFrame frame = first;
+  for (uint32_t i = 0;;) {
+    step_once(plan, frame);
+    if (++i == first.count) return;
+    next_frame(*plan, &frame);
+  }
+}
+
+}  // namespace
+
+Status parse_gate_tensors(const NodeSource& source, uint32_t gates, bool has_cell, GateParams* params) {
+  const uint32_t hidden = source.result().features;
+  uint32_t tensors = 1;
+  params->gates = gates;
+  GRUCORE_TRY(parse_recurrent_weights(source, gates, gates, params, &tensors));
+  if (has_cell && source.find(Role::kInitialCell)) {
+    GRUCORE_TRY(source.vector(Role::kInitialCell, hidden, &params->initial_cell));
+    ++tensors;
+  }
+  GRUCORE_TRY(source.expect_tensors(tensors));
+  PanelWeights bias;
+  GRUCORE_TRY(source.panels(Role::kBias, gates, hidden, 0, &bias));
+  params->bias = bias.data;
+  return Status::kOk;
+}
+
+uint64_t gate_macs(const void* params) { return recurrent_macs(of(params), of(params).gates); }
+uint32_t gate_products(const void* params) { return recurrent_products(of(params)); }
+bool gates_read_future(const void* params) { return of(params).reverse; }
+
+uint64_t gate_scratch(const void* params, const KernelTable&, uint32_t batch, uint32_t frames) {
+  return lay_out(of(params), batch, frames).end;
+}
+
+void plan_gates(const Node& node, const NodeMemory& memory, const StreamShape& shape) {
+  const GateParams& p = node.as<GateParams>();
+  GatePlan& plan = *static_cast<GatePlan*>(memory.plan);
+  set_plan(node, p, shape, &plan);
+  const GateScratch at = lay_out(p, shape.batch, shape.frames);
+  plan.projected = memory.scratch;
+  plan.rows = reinterpret_cast<uint32_t*>(memory.scratch + at.rows);
+  GateStepArgs& args = plan.pieces;
+  set_product(p.weight_ih, memory.scratch + at.input_product, &args.input);
+  args.input.bias = p.bias;
+  args.input.bias_gates = p.gates;
+  args.input.range = p.input_range;
+  args.input.least = 0.0f;
+  args.input.x = {nullptr, shape.values[node.inputs[0]].stride};
+  args.input.y = {nullptr, chain_stride(p)};
+  set_product(p.weight_hh, memory.scratch + at.state_product, &args.recurrent);
+  args.recurrent.y = args.input.y;
+  args.activations = p.activations;
+  args.cells = shape.table->floats->gate_cells;
+  // The state h of a node is padded to whole panels, and c stands after it.
+  if (p.gates > 1) args.cell = {memory.state + gate_stride(p), memory.state_stride};
+  args.out = {nullptr, plan.y.stride};
+}
+
+void run_gates(const Node& node, const NodeMemory& memory, const Block& block) {
+  run_recurrent<GatePlan, begin, step>(node, memory, block);
+}
+
+}  // namespace detail
+}  // namespace grucore
