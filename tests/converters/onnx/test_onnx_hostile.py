@@ -134,11 +134,11 @@ HOSTILE: dict[str, tuple[Callable[[Any], Any], str]] = {
     "subgraph": (subgraph, r"If .*: it chooses between two graphs of its own"),
     "loop": (
         lambda m: add_node(m, helper.make_node("Loop", ["x"], ["q"])),
-        r"Loop .*: it holds a graph",
+        r"Loop .*: it is a loop over frames",
     ),
     "scan": (
         lambda m: add_node(m, helper.make_node("Scan", ["x"], ["q"])),
-        r"Scan .*: it holds a graph",
+        r"Scan .*: it is a loop over frames",
     ),
     "cycle": (cycle, r"which nothing before it writes"),
     "written_twice": (written_twice, r"writes 'x', which is written already"),

@@ -16,7 +16,7 @@ from grucore.converters.onnx.ops.norms import NORMS
 from grucore.converters.onnx.ops.pieces import RELABELLING
 from grucore.converters.onnx.ops.products import PRODUCTS
 from grucore.converters.onnx.ops.recurrent import RECURRENT
-from grucore.converters.onnx.ops.reduce import REDUCTIONS
+from grucore.converters.onnx.ops.reductions import REDUCTIONS
 from grucore.converters.onnx.ops.shapes import SHAPES
 from grucore.converters.onnx.ops.windows import WINDOWS
 from grucore.converters.onnx.read.source import CELL, OnnxNode, Port, Source

@@ -9,7 +9,7 @@ import numpy as np
 
 from grucore.converters.onnx.ops.elementwise import affine, spread_over
 from grucore.converters.onnx.ops.pieces import normal
-from grucore.converters.onnx.ops.reduce import pooled
+from grucore.converters.onnx.ops.reductions import pooled
 from grucore.converters.onnx.read.source import OnnxNode
 from grucore.converters.onnx.state.axes import Axis, Data, Operand
 from grucore.converters.onnx.state.context import Work
