@@ -104,8 +104,10 @@ def _grouped(steps: Sequence[tuple[str, str]]) -> list[str]:
 
 
 def _step(unit: Unit, places: Places, given: str) -> str:
-    declare = [f"float v[{places.floats}];" if places.floats else ""]
-    declare += [f"int32_t k[{places.ids}];" if places.ids else ""]
+    # A compiler does not see that what one `if` wrote the next one reads.
+    start = " = {0}" if unit.clocks else ""
+    declare = [f"float v[{places.floats}]{start};" if places.floats else ""]
+    declare += [f"int32_t k[{places.ids}]{start};" if places.ids else ""]
     ticks = []
     for (period, skip), wait in unit.clocks.items():
         name = f"ticks_{period}_{skip}"
