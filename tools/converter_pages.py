@@ -20,6 +20,8 @@ METHODS = {"refuse", "contradict"}
 # Families of operations, by the name of the file that handles them.
 FAMILIES = {
     "recurrent": "recurrent layers",
+    "starts": "recurrent layers",
+    "cells": "recurrent layers",
     "products": "products and convolutions",
     "activations": "activations",
     "elementwise": "arithmetic, element by element",
@@ -227,7 +229,7 @@ def operators() -> str:
         elif name in OPERATIONS:
             add("keras", name, "operations")
         else:
-            add("keras", name, "recurrent" if "GRU" in name or "RNN" in name else "graph")
+            add("keras", name, "recurrent" if re.search("GRU|LSTM|RNN", name) else "graph")
     lines = [
         "# Operations",
         "",

@@ -25,9 +25,7 @@ def test_enums(name: str, enum: type[IntEnum]) -> None:
 
 
 def test_layer_kinds() -> None:
-    assert {layer.layer: number for number, layer in KINDS.items()}.items() <= ENGINE[
-        "kinds"
-    ].items()
+    assert {layer.layer: number for number, layer in KINDS.items()} == ENGINE["kinds"]
 
 
 def test_bounds() -> None:

@@ -25,12 +25,15 @@ from grucore.graph.layers import (
     Flip,
     Gru,
     LayerNorm,
+    Lstm,
     Mask,
     MaskedOutput,
     Pool,
     Pool1d,
     Pooling,
     Position,
+    Recurrent,
+    Rnn,
     Select,
     Softmax,
     Take,
@@ -55,21 +58,35 @@ def each(activation: Activation, x: np.ndarray) -> np.ndarray:
     return np.vectorize(function(activation), otypes=[float])(x)
 
 
-def recurrent(node: Gru, sources: list[np.ndarray]) -> np.ndarray:
+def recurrent(node: Recurrent, sources: list[np.ndarray]) -> np.ndarray:
     turn = slice(None, None, -1 if node.direction is Direction.REVERSE else 1)
     mask = sources[1][turn, 0] if len(sources) > 1 else None
-    start = np.zeros(node.hidden_size) if node.initial_state is None else node.initial_state
-    states, _ = textbook.gru(
-        sources[0][turn],
-        node.weight_ih,
-        node.weight_hh,
-        node.bias,
-        reset_after=node.cell is Cell.RESET_AFTER,
-        gate=function(node.gate_activation),
-        candidate=function(node.activation),
-        h=start,
-        mask=mask,
-    )
+    zeros = np.zeros(node.hidden_size)
+    starts = [zeros if start is None else start for start in node.initial_states]
+    weights = (sources[0][turn], node.weight_ih, node.weight_hh, node.bias)
+    match node:
+        case Gru():
+            states, _ = textbook.gru(
+                *weights,
+                reset_after=node.cell is Cell.RESET_AFTER,
+                gate=function(node.gate_activation),
+                candidate=function(node.activation),
+                h=starts[0],
+                mask=mask,
+            )
+        case Lstm():
+            states, _, _ = textbook.lstm(
+                *weights,
+                gate=function(node.gate_activation),
+                candidate=function(node.activation),
+                output=function(node.cell_activation),
+                h=starts[0],
+                c=starts[1],
+                mask=mask,
+            )
+        case Rnn():
+            activation = function(node.activation)
+            states = textbook.rnn(*weights, activation=activation, h=starts[0], mask=mask)
     result = np.array(states).reshape(-1, node.hidden_size)
     if mask is not None and node.masked_output is MaskedOutput.ZERO:
         result[mask == 0] = 0
@@ -107,7 +124,7 @@ def layer(node: Node, sources: list[np.ndarray]) -> np.ndarray:
     x = sources[0]
     rows = np.atleast_2d(x)
     match node:
-        case Gru():
+        case Recurrent():
             return recurrent(node, sources)
         case Dense():
             weights = node.weight.astype(float), node.bias.astype(float)

@@ -23,11 +23,13 @@ from grucore.graph.layers import (
     Flip,
     Gru,
     LayerNorm,
+    Lstm,
     Mask,
     MaskedOutput,
     Operation,
     Pool,
     Pool1d,
+    Rnn,
     Select,
     Take,
 )
@@ -49,6 +51,12 @@ def gru(**settings: Any) -> dict[str, Any]:
     return {name: np.zeros(shape, np.float32) for name, shape in weights.items()} | settings
 
 
+def cell(count: int, **settings: Any) -> dict[str, Any]:
+    """Weights of a layer of so many gates."""
+    weights = {"weight_ih": (2 * count, 4), "weight_hh": (2 * count, 2), "bias": (2 * count,)}
+    return {name: np.zeros(shape, np.float32) for name, shape in weights.items()} | settings
+
+
 def conv(**settings: Any) -> dict[str, Any]:
     weights = {"weight": np.zeros((4, 3, 2), np.float32), "bias": ONES}
     return {"groups": 2, "before": 1, **weights, **settings}
@@ -62,6 +70,16 @@ MASK = Value("mask", 1, Dtype.INT32)
 
 REFUSED: dict[str, tuple[Graph, str]] = {
     "gelu gates": (graph_of(Gru, X, **gru(activation=Activation.GELU)), "code below 8"),
+    "an lstm with three gates": (graph_of(Lstm, X, **cell(3)), r"weight_ih has shape \(6, 4\)"),
+    "initial cell": (graph_of(Lstm, X, **cell(4, initial_cell=ONES)), r"initial_cell has shape"),
+    "an lstm's masked output": (
+        graph_of(Lstm, X, **cell(4, masked_output=MaskedOutput.ZERO)),
+        "expected 0 without a mask",
+    ),
+    "an rnn with the bias of two sides": (
+        graph_of(Rnn, X, **cell(1, bias=ONES)),
+        r"bias has shape \(4,\), expected \(2,\)",
+    ),
     "masked output without a mask": (
         graph_of(Gru, X, **gru(masked_output=MaskedOutput.ZERO)),
         "expected 0 without a mask",

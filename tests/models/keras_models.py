@@ -93,19 +93,39 @@ class _Maker:
             **options,
         )
 
+    def lstm(self, **options: Any) -> Any:
+        return layers.LSTM(
+            self.size(),
+            use_bias=self.flag(0.8),
+            activation=self.pick("tanh", "softsign", "sigmoid"),
+            recurrent_activation=self.pick(*GATES),
+            **options,
+        )
+
+    def plain(self, **options: Any) -> Any:
+        activation = self.pick("tanh", "softsign", "sigmoid")
+        return layers.SimpleRNN(
+            self.size(), use_bias=self.flag(0.8), activation=activation, **options
+        )
+
+    def cell(self) -> Any:
+        kind = self.pick("gru", "gru", "lstm", "plain")
+        if kind == "gru":
+            return layers.GRUCell(self.size(), reset_after=self.flag(), activation="tanh")
+        make = layers.LSTMCell if kind == "lstm" else layers.SimpleRNNCell
+        return make(self.size(), use_bias=self.flag(0.8))
+
     def recurrent(self, *, sequences: bool = True) -> Any:
-        kind = self.pick("gru", "gru", "gru", "bidirectional", "rnn", "stack")
+        kind = self.pick("one", "one", "one", "bidirectional", "rnn", "stack")
+        make = self.pick(self.gru, self.gru, self.lstm, self.lstm, self.plain)
         backwards = self.flag(0.2)
         options = {"return_sequences": sequences, "go_backwards": backwards}
-        if kind == "gru":
-            return self.gru(**options)
+        if kind == "one":
+            return make(**options)
         if kind == "bidirectional":
             mode = self.pick("concat", "sum", "mul", "ave")
-            return layers.Bidirectional(self.gru(return_sequences=sequences), merge_mode=mode)
-        cells = [
-            layers.GRUCell(self.size(), reset_after=self.flag(), activation="tanh")
-            for _ in range(1 if kind == "rnn" else 2)
-        ]
+            return layers.Bidirectional(make(return_sequences=sequences), merge_mode=mode)
+        cells = [self.cell() for _ in range(1 if kind == "rnn" else 2)]
         return layers.RNN(cells if kind == "stack" else cells[0], **options)
 
     def framewise(self, features: int) -> Any:

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -27,6 +28,7 @@ from grucore.graph.layers import (
     Flip,
     Gru,
     LayerNorm,
+    Lstm,
     Mask,
     MaskedOutput,
     Operation,
@@ -34,6 +36,8 @@ from grucore.graph.layers import (
     Pool1d,
     Pooling,
     Position,
+    Recurrent,
+    Rnn,
     Select,
     Softmax,
     Take,
@@ -100,19 +104,26 @@ class Chain:
 
 
 def add_gru(
-    rng: np.random.Generator, chain: Chain, *reads: Value, size: float = 1.0, **settings: Any
+    rng: np.random.Generator,
+    chain: Chain,
+    *reads: Value,
+    size: float = 1.0,
+    kind: type[Recurrent] = Gru,
+    **settings: Any,
 ) -> Value:
     """A recurrent layer of random weights, of that size."""
     source = reads[0] if reads else chain.at
     hidden = int(rng.choice(SIZES[:9]))
-    cell = settings.setdefault("cell", Cell(int(rng.integers(2))))
-    gates = 4 if cell is Cell.RESET_AFTER else 3
+    rows = biases = len(kind.gates)
+    if kind is Gru:
+        cell = settings.setdefault("cell", Cell(int(rng.integers(2))))
+        biases = 4 if cell is Cell.RESET_AFTER else 3
     return chain.add(
-        Gru,
+        kind,
         *(reads or (source,)),
-        weight_ih=np.float32(size) * uniform(rng, 3 * hidden, source.features),
-        weight_hh=np.float32(size) * uniform(rng, 3 * hidden, hidden),
-        bias=np.float32(size) * uniform(rng, gates * hidden),
+        weight_ih=np.float32(size) * uniform(rng, rows * hidden, source.features),
+        weight_hh=np.float32(size) * uniform(rng, rows * hidden, hidden),
+        bias=np.float32(size) * uniform(rng, biases * hidden),
         **settings,
     )
 
@@ -162,24 +173,30 @@ def _mask(rng: np.random.Generator, chain: Chain) -> Value:
     return mask
 
 
-def _gru(rng: np.random.Generator) -> Graph:
+def _recurrent(rng: np.random.Generator, kind: type[Recurrent] = Gru) -> Graph:
     chain = _source(rng)
     gate, candidate = activation(rng, 8), activation(rng, 8)
     settings: dict[str, Any] = {"direction": Direction(int(rng.random() < 0.3))}
     if rng.random() < 0.7:
         settings |= {"gate_activation": gate, "activation": candidate}
+        if kind is Lstm:
+            settings["cell_activation"] = activation(rng, 8)
     reads = [chain.at]
     if rng.random() < 0.5:
         reads.append(_mask(rng, chain))
         settings["masked_output"] = MaskedOutput(int(rng.integers(2)))
     # Gates outside of [0, 1] let a state grow without bound: small weights keep it in bounds.
     is_bounded = gate.code in (ActivationCode.SIGMOID, ActivationCode.HARD_SIGMOID)
-    add_gru(rng, chain, *reads, size=1.0 if is_bounded else 0.2, **settings)
+    if kind is Rnn:
+        settings.pop("gate_activation", None)
+        is_bounded = False
+    add_gru(rng, chain, *reads, size=1.0 if is_bounded else 0.2, kind=kind, **settings)
     if rng.random() < 0.5:
         node = chain.nodes[-1]
-        assert isinstance(node, Gru)
-        initial = rng.uniform(-1, 1, node.hidden_size).astype(np.float32)
-        chain.nodes[-1] = replace(node, initial_state=initial)
+        assert isinstance(node, Recurrent)
+        names = ("initial_state", "initial_cell")[: len(node.state_suffixes)]
+        starts = {n: rng.uniform(-1, 1, node.hidden_size).astype(np.float32) for n in names}
+        chain.nodes[-1] = replace(node, **starts)
     return chain.graph()
 
 
@@ -309,7 +326,9 @@ def _flip(rng: np.random.Generator) -> Graph:
 
 
 MAKERS: dict[str, Callable[[np.random.Generator], Graph]] = {
-    "gru": _gru,
+    "gru": _recurrent,
+    "lstm": partial(_recurrent, kind=Lstm),
+    "rnn": partial(_recurrent, kind=Rnn),
     "dense": _dense,
     "conv1d": _conv1d,
     "embedding": _embedding,

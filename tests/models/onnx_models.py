@@ -15,10 +15,12 @@ helper = oracle("onnx.helper")
 numpy_helper = oracle("onnx.numpy_helper")
 FLOAT = onnx.TensorProto.FLOAT
 
+GATE_COUNTS = {"GRU": 3, "LSTM": 4, "RNN": 1}
 SIZES = [1, 2, 3, 4, 5, 7, 8, 12, 16, 17, 20, 33]
 # Gates below 0 make a state that grows, and with it every rounding error.
 GATES = ["Sigmoid", "Sigmoid", "Sigmoid", "HardSigmoid"]
 CANDIDATES = ["Tanh", "Tanh", "Tanh", "Relu", "Softsign", "Elu", "LeakyRelu", "Sigmoid"]
+BOUNDED = ["Tanh", "Softsign", "Sigmoid", "HardSigmoid"]
 BOUNDED_GATES = ["Tanh", "Softsign"]
 PARAMETERS = {"HardSigmoid": (0.25, 0.4), "Elu": (0.7,), "LeakyRelu": (0.1,)}
 
@@ -107,40 +109,49 @@ def gru(
     lengths: str = "",
     bias: bool = True,
     outputs: int = 2,
+    op: str = "GRU",
+    c0: str = "",
+    peepholes: str = "",
     **attributes: Any,
 ) -> Any:
-    """A GRU node with random weights."""
+    """A GRU, LSTM or RNN node with random weights."""
     count = 2 if attributes.get("direction") == "bidirectional" else 1
+    rows = GATE_COUNTS[op] * hidden
     weights = [
-        maker.weight(count, 3 * hidden, inputs),
-        maker.weight(count, 3 * hidden, hidden, scale=0.7 / np.sqrt(hidden)),
-        maker.weight(count, 6 * hidden, scale=0.5) if bias else "",
+        maker.weight(count, rows, inputs),
+        maker.weight(count, rows, hidden, scale=0.7 / np.sqrt(hidden)),
+        maker.weight(count, 2 * rows, scale=0.5) if bias else "",
     ]
-    return maker.add(
-        "GRU", x, *weights, lengths, h0, outputs=outputs, hidden_size=hidden, **attributes
-    )
+    reads = [x, *weights, lengths, h0, *([c0, peepholes] if op == "LSTM" else [])]
+    return maker.add(op, *reads, outputs=outputs, hidden_size=hidden, **attributes)
 
 
 def random_gru(maker: Maker, x: str, inputs: int, case: Case, lengths: str) -> tuple[str, str, int]:
-    """A GRU with random attributes: Y as (T, B, features), Y_h, the features of both."""
+    """A recurrent layer with random attributes: Y as (T, B, features), Y_h, their features."""
     rng = maker.rng
+    op = str(rng.choice(["GRU", "GRU", "LSTM", "LSTM", "RNN"]))
     hidden = int(rng.choice(SIZES))
     directions = ["forward", "forward", "bidirectional", "reverse"]
     direction = str(rng.choice(directions))
     count = 2 if direction == "bidirectional" else 1
     attributes: dict[str, Any] = {"direction": direction}
-    if rng.random() < 0.7:
+    if op == "GRU" and rng.random() < 0.7:
         attributes["linear_before_reset"] = int(rng.random() < 0.6)
     if rng.random() < 0.35:
-        names = [str(rng.choice(kind)) for _ in range(count) for kind in (GATES, CANDIDATES)]
-        if rng.random() < 0.2:
+        kinds = {
+            "GRU": (GATES, CANDIDATES),
+            "LSTM": (GATES, BOUNDED, CANDIDATES),
+            "RNN": (BOUNDED,),
+        }
+        names = [str(rng.choice(kind)) for _ in range(count) for kind in kinds[op]]
+        if op == "GRU" and rng.random() < 0.2:
             names = [str(rng.choice(BOUNDED_GATES)), "Tanh"] * count
         attributes["activations"] = names
         found = [PARAMETERS.get(name, ()) for name in names]
         attributes["activation_alpha"] = [numbers[0] for numbers in found if numbers]
         attributes["activation_beta"] = [numbers[1] for numbers in found if len(numbers) > 1]
         attributes = {key: value for key, value in attributes.items() if value != []}
-    h0 = ""
+    h0 = c0 = ""
     how = rng.random()
     if how < 0.2:
         # A learned state, for each row of the batch.
@@ -158,8 +169,14 @@ def random_gru(maker: Maker, x: str, inputs: int, case: Case, lengths: str) -> t
     elif how < 0.55:
         h0 = maker.input(maker.name("h"), [count, "batch", hidden])
         case.states[h0] = (count, hidden)
+        if op == "LSTM":
+            c0 = maker.input(maker.name("c"), [count, "batch", hidden])
+            case.states[c0] = (count, hidden)
     bias = bool(rng.random() < 0.8)
-    y, last = gru(maker, x, inputs, hidden, h0=h0, lengths=lengths, bias=bias, **attributes)
+    start = {"h0": h0, "c0": c0}
+    y, last = gru(
+        maker, x, inputs, hidden, lengths=lengths, bias=bias, op=op, **start, **attributes
+    )
     if count == 1 and rng.random() < 0.5:
         y = maker.add("Squeeze", y, maker.axes(1))
     else:

@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import numpy as np
 
@@ -14,13 +14,16 @@ __all__ = [
     "conv1d",
     "gru",
     "layer_norm",
+    "lstm",
     "normal",
     "pool1d",
+    "rnn",
     "sigmoid",
     "softmax",
 ]
 
 Frames = list[list[float]]
+Function = Callable[[float], float]
 
 
 def sigmoid(x: float) -> float:
@@ -135,8 +138,8 @@ def gru(
     bias: np.ndarray,
     *,
     reset_after: bool,
-    gate: object,
-    candidate: object,
+    gate: Function,
+    candidate: Function,
     h: Sequence[float],
     mask: Sequence[float] | None = None,
 ) -> tuple[Frames, list[float]]:
@@ -149,11 +152,8 @@ def gru(
             states.append(list(h))
             continue
         given = [_dot(weight_ih[i], x) + float(bias[i]) for i in range(3 * size)]
-        r = [gate(given[i] + _dot(weight_hh[i], h)) for i in range(size)]  # type: ignore[operator]
-        z = [
-            gate(given[size + i] + _dot(weight_hh[size + i], h))  # type: ignore[operator]
-            for i in range(size)
-        ]
+        r = [gate(given[i] + _dot(weight_hh[i], h)) for i in range(size)]
+        z = [gate(given[size + i] + _dot(weight_hh[size + i], h)) for i in range(size)]
         reset = [r[i] * h[i] for i in range(size)]
         n = []
         for i in range(2 * size, 3 * size):
@@ -161,7 +161,60 @@ def gru(
                 inner = r[i - 2 * size] * (_dot(weight_hh[i], h) + float(bias[i + size]))
             else:
                 inner = _dot(weight_hh[i], reset)
-            n.append(candidate(given[i] + inner))  # type: ignore[operator]
+            n.append(candidate(given[i] + inner))
         h = [z[i] * h[i] + (1 - z[i]) * n[i] for i in range(size)]
         states.append(list(h))
     return states, h
+
+
+def lstm(
+    frames: Sequence[Sequence[float]],
+    weight_ih: np.ndarray,
+    weight_hh: np.ndarray,
+    bias: np.ndarray,
+    *,
+    gate: Function,
+    candidate: Function,
+    output: Function,
+    h: Sequence[float],
+    c: Sequence[float],
+    mask: Sequence[float] | None = None,
+) -> tuple[Frames, list[float], list[float]]:
+    """The state h after each frame, then h and c at the end; rows are i, then f, then g, then o."""
+    size = len(h)
+    h, c = [float(value) for value in h], [float(value) for value in c]
+    states: Frames = []
+    for t, x in enumerate(frames):
+        if mask is None or mask[t]:
+            sums = [
+                _dot(weight_ih[row], x) + _dot(weight_hh[row], h) + float(bias[row])
+                for row in range(4 * size)
+            ]
+            for unit in range(size):
+                kept = gate(sums[size + unit]) * c[unit]
+                c[unit] = kept + gate(sums[unit]) * candidate(sums[2 * size + unit])
+            h = [gate(sums[3 * size + unit]) * output(c[unit]) for unit in range(size)]
+        states.append(list(h))
+    return states, h, c
+
+
+def rnn(
+    frames: Sequence[Sequence[float]],
+    weight_ih: np.ndarray,
+    weight_hh: np.ndarray,
+    bias: np.ndarray,
+    *,
+    activation: Function,
+    h: Sequence[float],
+    mask: Sequence[float] | None = None,
+) -> Frames:
+    """The state after each frame."""
+    h = [float(value) for value in h]
+    states: Frames = []
+    for t, x in enumerate(frames):
+        if mask is None or mask[t]:
+            rows = range(len(h))
+            sums = [_dot(weight_ih[i], x) + _dot(weight_hh[i], h) + float(bias[i]) for i in rows]
+            h = [activation(total) for total in sums]
+        states.append(list(h))
+    return states

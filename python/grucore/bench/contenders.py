@@ -11,7 +11,7 @@ import numpy as np
 
 from grucore._core import GrucoreError, UnsupportedError
 from grucore.graph.graph import Graph
-from grucore.graph.layers import Activation, Gru
+from grucore.graph.layers import Activation, Recurrent
 from grucore.graph.node import Node
 from grucore.graph.tensors import Array, Dtype
 from grucore.graph.weights import Quantized, as_float64
@@ -32,6 +32,7 @@ __all__ = [
 CHECKED_FRAMES = 50
 BOUND = 1e-4  # of a twin's outputs from float64, as a share of the largest
 SIGMOID, TANH = Activation.SIGMOID, Activation.TANH
+ACTIVATIONS = ("gate_activation", "activation", "cell_activation")  # fields of recurrent layers
 
 
 def signals(graph: Graph, *shape: int) -> tuple[Array, ...]:
@@ -93,14 +94,19 @@ class Twin(Contender):
         what = f"layer {node.name!r} ({node.layer})"
         return UnsupportedError(f"--compare {self.name}: {what} cannot be rebuilt{why}")
 
-    def check_gru(self, node: Gru) -> None:
-        """Refuse what frameworks do not have, or each in its own way."""
+    def check_recurrent(self, node: Recurrent, *, plain: Sequence[Activation] = (TANH,)) -> None:
+        """Refuse what frameworks do not have, or each in its own way.
+
+        ``plain``: the activations of the plain layer that the framework has.
+        """
         if len(node.inputs) > 1:
             raise self.refuse(node, " with a mask")
-        if node.initial_state is not None:
+        if any(start is not None for start in node.initial_states):
             raise self.refuse(node, " with an initial state")
-        if node.gate_activation != SIGMOID or node.activation != TANH:
-            raise self.refuse(node, f" with {node.gate_activation} and {node.activation}")
+        found = tuple(getattr(node, name) for name in ACTIVATIONS if hasattr(node, name))
+        usual = (SIGMOID, TANH, TANH)[: len(found)]
+        if (found[0] not in plain) if len(found) == 1 else found != usual:
+            raise self.refuse(node, f" with {' and '.join(map(str, found))}")
 
     def check(self, graph: Graph, expected: Sequence[Array], inputs: tuple[Array, ...]) -> float:
         """The largest difference from float64; GrucoreError where it is another network."""

@@ -25,6 +25,8 @@ from grucore.graph.layers import (
     LayerNorm,
     Operation,
     Position,
+    Recurrent,
+    Rnn,
     Softmax,
     Take,
 )
@@ -156,8 +158,8 @@ class OnnxTwin(Twin):
         """The operators of a layer."""
         x, y = [self.names[name] for name in node.inputs], self.names[node.output]
         match node:
-            case Gru():
-                self._gru(node, x[0], y)
+            case Recurrent():
+                self._recurrent(node, x[0], y)
             case Take() if node.position is Position.LAST:
                 self._put("Gather", [x[0], self._constant(np.array(-1))], [y], axis=0)
             case Dense():
@@ -182,22 +184,30 @@ class OnnxTwin(Twin):
             case _:
                 raise self.refuse(node)
 
-    def _gru(self, node: Gru, x: str, y: str) -> None:
-        self.check_gru(node)
-
-        state, whole = f"{y}.state", f"{y}.directions"
-        self.sizes[state] = node.hidden_size
-        weights = (float32(node.weight_ih), float32(node.weight_hh))
-        biases = gates.unfolded(node.bias, node.hidden_size)
-        tensors = [array[None] for array in gates.to_onnx(*weights, *biases)]
-        reads = [x, *map(self._constant, tensors), "", state]
+    def _recurrent(self, node: Recurrent, x: str, y: str) -> None:
+        self.check_recurrent(node, plain=(Activation.TANH, Activation.RELU))
+        count, rows = len(node.gates), len(node.weight_ih)
+        two = gates.unfolded(node.bias, rows)
+        bias = np.concatenate([gates.to_onnx(part, count) for part in two])
+        weights = [
+            gates.to_onnx(float32(weight), count) for weight in (node.weight_ih, node.weight_hh)
+        ]
+        states = [f"{y}.state{suffix}" for suffix in node.state_suffixes]
+        self.sizes |= dict.fromkeys(states, node.hidden_size)
+        constants = [self._constant(array[None]) for array in (*weights, bias)]
+        reverse = node.direction is Direction.REVERSE
+        more: dict[str, Any] = {"direction": "reverse" if reverse else "forward"}
+        if isinstance(node, Gru):
+            more["linear_before_reset"] = int(node.cell is Cell.RESET_AFTER)
+        if isinstance(node, Rnn):
+            more["activations"] = [ACTIVATIONS[node.activation.code][0]]
+        whole = f"{y}.directions"
         self._put(
-            "GRU",
-            reads,
-            [whole, f"{state}.next"],
+            node.layer.upper(),
+            [x, *constants, "", *states],
+            [whole, *(f"{state}.next" for state in states)],
             hidden_size=node.hidden_size,
-            linear_before_reset=int(node.cell is Cell.RESET_AFTER),
-            direction="forward" if node.direction is Direction.FORWARD else "reverse",
+            **more,
         )
         self._put("Squeeze", [whole, self._constant(np.array([1]))], [y])
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A graph in PyTorch: GRUCell for steps, GRU for sequences, and functions of torch around them."""
+"""A graph in PyTorch: cells for steps, layers for sequences, and functions of torch around them."""
 
 from __future__ import annotations
 
@@ -23,6 +23,8 @@ from grucore.graph.layers import (
     LayerNorm,
     Operation,
     Position,
+    Recurrent,
+    Rnn,
     Softmax,
     Take,
 )
@@ -97,26 +99,24 @@ class TorchTwin(Twin):
 
     def _functions(self, node: Node) -> tuple[Function, Function]:
         """Two calls of a layer: for one frame, and for a sequence."""
-        if isinstance(node, Gru):
-            return self._gru(node)
+        if isinstance(node, Recurrent):
+            return self._recurrent(node)
         if isinstance(node, Take) and node.position is Position.LAST:
             return lambda x: x, lambda x: x[-1]
         both = self._pointwise(node)
         return both, both
 
-    def _gru(self, node: Gru) -> tuple[Function, Function]:
-        torch = self.torch
-        self.check_gru(node)
-        if node.cell is not Cell.RESET_AFTER:
+    def _recurrent(self, node: Recurrent) -> tuple[Function, Function]:
+        torch, kind = self.torch, node.layer.upper()
+        self.check_recurrent(node, plain=(Activation.TANH, Activation.RELU))
+        if isinstance(node, Gru) and node.cell is not Cell.RESET_AFTER:
             raise self.refuse(node, " with the cell that resets before the product")
-        hidden = node.hidden_size
-        layer = torch.nn.GRU(node.input_size, hidden).eval()
-        cell = torch.nn.GRUCell(node.input_size, hidden).eval()
-        weights = (
-            float32(node.weight_ih),
-            float32(node.weight_hh),
-            *gates.unfolded(node.bias, node.hidden_size),
-        )
+        more = {"nonlinearity": node.activation.name} if isinstance(node, Rnn) else {}
+        sizes = node.input_size, node.hidden_size
+        layer = getattr(torch.nn, kind)(*sizes, **more).eval()
+        cell = getattr(torch.nn, f"{kind}Cell")(*sizes, **more).eval()
+        both = gates.unfolded(node.bias, len(node.weight_ih))
+        weights = (float32(node.weight_ih), float32(node.weight_hh), *both)
         names = ("weight_ih", "weight_hh", "bias_ih", "bias_hh")
         with torch.no_grad():
             for name, values in zip(names, weights, strict=True):
@@ -124,8 +124,8 @@ class TorchTwin(Twin):
                 getattr(cell, name).copy_(torch.from_numpy(values))
 
         def step(x: Any) -> Any:
-            h = self.state[node.name] = cell(x, self.state.get(node.name))
-            return h
+            state = self.state[node.name] = cell(x, self.state.get(node.name))
+            return state[0] if isinstance(state, tuple) else state
 
         if node.direction is Direction.FORWARD:
             return step, lambda x: layer(x)[0]

@@ -16,7 +16,7 @@ __all__ = ["build_parser", "main"]
 
 COMMANDS = (convert, inspect, run, quantize, bench, export, demo, doctor)
 
-DESCRIPTION = "Run trained GRU networks: convert a checkpoint, look at a model, run and time it."
+DESCRIPTION = "Trained recurrent networks: convert a checkpoint, look at a model, run and time it."
 EPILOG = """\
 examples:
   grucore demo

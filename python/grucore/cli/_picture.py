@@ -28,7 +28,10 @@ LARGE, SMALL = 9.0, 7.5
 DPI, MOST_PIXELS = 150, 60000  # Agg draws 65535 at most
 
 INK, PALE, ARROW, FUTURE = "#1c2733", "#5b6875", "#7c8894", "#b3541e"
-COLORS = {"gru": "#d5e5f7", "dense": "#dcefdc", "conv1d": "#dcefdc", "embedding": "#dcefdc"}
+COLORS = {
+    **dict.fromkeys(("gru", "lstm", "rnn"), "#d5e5f7"),
+    **dict.fromkeys(("dense", "conv1d", "embedding"), "#dcefdc"),
+}
 OTHERS, PORT = "#eceff2", "#ffffff"
 UNDATED = {".png": "Software", ".svg": "Date", ".pdf": "CreationDate"}  # what changes by itself
 

@@ -1,9 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The one place that knows gate orders and bias conventions other than grucore's own r, z, n.
+"""The one place that knows gate orders and bias conventions other than grucore's own.
 
 Inside grucore a GRU has its rows in the order r, z, n and one bias. The reset-after cell needs four
 parts of bias (r, z, n of the input side, n of the recurrent side, which the reset gate multiplies);
-in the reset-before cell everything folds into three. Sums are made in float64 and rounded once.
+in the reset-before cell everything folds into three. An LSTM has its rows in the order i, f, g, o,
+as PyTorch and Keras, which calls g c; the plain recurrent layer has no gates; both add up their
+biases. Sums are made in float64 and rounded once.
 """
 
 from __future__ import annotations
@@ -18,11 +20,14 @@ __all__ = [
     "fold_reset_after",
     "fold_reset_before",
     "from_cudnn_keras",
+    "from_cudnn_keras_lstm",
     "from_keras",
     "from_onnx",
+    "from_onnx_lstm",
     "from_separate_keras",
     "from_torch",
     "rounded",
+    "summed",
     "to_onnx",
     "unfolded",
 ]
@@ -129,23 +134,57 @@ def from_onnx(
     return rounded(weight[rows]), rounded(recurrence[rows]), folded
 
 
-def unfolded(bias: Array, hidden: int) -> tuple[Array, Array]:
-    """Biases of the input and the recurrent side, (3 H,) each in the order r, z, n, that fold into
-    this one of (4 H,) or (3 H,) with the same bits.
-
-    The recurrent side has zeros, but for the candidate of the reset-after cell.
-    """
-    recurrent = np.zeros(3 * hidden, np.float32)
-    if bias.shape[0] == 4 * hidden:
-        recurrent[2 * hidden :] = bias[3 * hidden :]
-    return rounded(bias[: 3 * hidden]), recurrent
-
-
-def to_onnx(
-    weight_ih: Array, weight_hh: Array, bias_ih: Array, bias_hh: Array
+def summed(
+    weight_ih: Array, weight_hh: Array, bias_ih: Array | None, bias_hh: Array | None
 ) -> tuple[Array, Array, Array]:
-    """Rows in the order r, z, n -> ONNX's GRU, one direction: W (3 H, I), R (3 H, H), B (6 H,)."""
-    hidden = weight_hh.shape[1]
-    rows = np.r_[hidden : 2 * hidden, :hidden, 2 * hidden : 3 * hidden]
-    bias = np.concatenate([bias_ih[rows], bias_hh[rows]])
-    return rounded(weight_ih[rows]), rounded(weight_hh[rows]), rounded(bias)
+    """An LSTM (G = 4, order i, f, g, o) or a plain layer (G = 1) -> float32 weights, bias (G H,).
+
+    (G H, I), (G H, H), (G H,), (G H,) or None for zeros.
+    """
+    total = np.zeros(weight_hh.shape[0], np.float64)
+    for bias in (bias_ih, bias_hh):
+        if bias is not None:
+            total = total + np.asarray(bias, np.float64)
+    return rounded(weight_ih), rounded(weight_hh), rounded(total)
+
+
+def from_cudnn_keras_lstm(
+    kernel: Array, recurrent_kernel: Array, bias: Array
+) -> tuple[Array, Array, Array]:
+    """Keras's CuDNNLSTM -> what its LSTM would have: (I, 4 H), (H, 4 H), (4 H,).
+
+    The matrices as in `from_cudnn_keras`; the biases of both sides, (8 H,), are added up in
+    float64.
+    """
+    kernels = [part.reshape(part.shape[::-1]).T for part in np.split(kernel, 4, axis=1)]
+    recurrent = [part.T for part in np.split(recurrent_kernel, 4, axis=1)]
+    both = bias.reshape(2, -1).astype(np.float64).sum(axis=0)
+    return np.concatenate(kernels, axis=1), np.concatenate(recurrent, axis=1), both
+
+
+def from_onnx_lstm(weight: Array, recurrence: Array, bias: Array) -> tuple[Array, Array, Array]:
+    """ONNX's LSTM, one direction: W (4 H, I), R (4 H, H), B (8 H,) -> float32 weights, bias (4 H,).
+
+    ONNX has the order i, o, f, c, and in B first the biases of the input side, then the others.
+    """
+    rows = np.arange(len(weight)).reshape(4, -1)[[0, 2, 3, 1]].reshape(-1)
+    bias_ih, bias_hh = bias[: len(weight)], bias[len(weight) :]
+    return summed(weight[rows], recurrence[rows], bias_ih[rows], bias_hh[rows])
+
+
+def unfolded(bias: Array, rows: int) -> tuple[Array, Array]:
+    """The bias of a layer of so many rows (G H) as two, (G H,) each: of the input, the recurrence.
+
+    The recurrent one holds the candidate's of a reset-after GRU, and zeros elsewhere.
+    """
+    recurrent = np.zeros(rows, np.float32)
+    own = bias[rows:]
+    recurrent[rows - len(own) :] = own
+    return np.array(bias[:rows], np.float32), recurrent
+
+
+def to_onnx(array: Array, gates: int) -> Array:
+    """Rows of a GRU (3 gates), an LSTM (4) or a plain layer (1) in ONNX's order of gates."""
+    order = {1: [0], 3: [1, 0, 2], 4: [0, 3, 1, 2]}[gates]
+    parts = np.split(array, gates)
+    return np.concatenate([parts[place] for place in order])

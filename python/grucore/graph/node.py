@@ -178,6 +178,11 @@ class Node(ABC):
         return True
 
     @property
+    def initial_states(self) -> tuple[Array | None, ...]:
+        """The states before the first frame, in their order; None for zeros."""
+        return (None,) * len(self.state_suffixes)
+
+    @property
     def multiply_adds(self) -> int:
         """Multiply-adds of one value of the output."""
         return 0

@@ -93,5 +93,9 @@ def _returned(graph: Graph, states: tuple[str, ...]) -> dict[str, int]:
 
 def _own_states(graph: Graph) -> dict[str, Array]:
     """The learned states from which layers start by themselves."""
-    found = {f"{node.name}.h": getattr(node, "initial_state", None) for node in graph.nodes}
-    return {name: state for name, state in found.items() if state is not None}
+    return {
+        f"{node.name}{suffix}": state
+        for node in graph.nodes
+        for suffix, state in zip(node.state_suffixes, node.initial_states, strict=True)
+        if state is not None
+    }

@@ -86,13 +86,17 @@ def changed(**tensors: Any) -> dict[str, Any]:
 
 
 STATES: dict[str, tuple[Callable[[], dict[str, Any]], str | None, str]] = {
-    "lstm": (lambda: nn.LSTM(3, 4).state_dict(), None, "an LSTM (4 gates), expected a GRU"),
     "lstm with projections": (
         lambda: nn.LSTM(3, 4, proj_size=2).state_dict(),
         None,
         "weight_hr_l0: an LSTM with projections",
     ),
-    "rnn": (lambda: nn.RNN(3, 4).state_dict(), None, "a plain RNN (1 gate)"),
+    "rnn": (lambda: nn.RNN(3, 4).state_dict(), None, "rnn needs nonlinearity"),
+    "two gates": (
+        lambda: changed(weight_ih_l0=torch.zeros(8, 3), weight_hh_l0=torch.zeros(8, 4)),
+        None,
+        "weight_hh_l0 has shape (8, 4): no recurrent layer that grucore knows",
+    ),
     "half a bias": (lambda: changed(bias_hh_l0=None), None, "has no tensor bias_hh_l0"),
     "no weight": (lambda: changed(weight_ih_l0=None), None, "has no tensor weight_ih_l0"),
     "a layer missing": (
@@ -123,7 +127,7 @@ STATES: dict[str, tuple[Callable[[], dict[str, Any]], str | None, str]] = {
         None,
         "quantized weights, expected the float checkpoint",
     ),
-    "no gru": (lambda: {"a.weight": torch.zeros(2, 3)}, None, "there is no GRU in it"),
+    "no gru": (lambda: {"a.weight": torch.zeros(2, 3)}, None, "there is no GRU, LSTM or RNN in it"),
     "two grus": (
         lambda: {
             **{f"a.{k}": v for k, v in gru().state_dict().items()},
@@ -142,7 +146,11 @@ STATES: dict[str, tuple[Callable[[], dict[str, Any]], str | None, str]] = {
         "gru(decoder) > linear",
         "no gru layer called 'decoder'",
     ),
-    "no gru step": (lambda: net().state_dict(), "linear(head)", "there is no gru in it"),
+    "no gru step": (
+        lambda: net().state_dict(),
+        "linear(head)",
+        "there is no gru, lstm or rnn in it",
+    ),
     "norm between": (
         lambda: net().state_dict() | {"norm.weight": torch.zeros(4)},
         "gru > linear",

@@ -15,7 +15,7 @@ from grucore.converters.keras.read.names import Weights
 from grucore.graph.node import Rate, Value
 from grucore.graph.tensors import Array
 
-__all__ = ["Bits", "Context", "Flow", "Start", "dtype_policy", "reshaped"]
+__all__ = ["Bits", "CellState", "Context", "Flow", "Start", "dtype_policy", "reshaped"]
 
 # Attributes that change nothing at inference, of any layer.
 HARMLESS = {
@@ -61,6 +61,16 @@ class Start:
 
     name: str
     size: int
+
+
+@dataclass(frozen=True)
+class CellState:
+    """The cell state of an LSTM after the last frame, by its name: no value of a model has it."""
+
+    state: str
+
+    def __str__(self) -> str:
+        return f"the cell state {self.state!r}"
 
 
 @dataclass(frozen=True)

@@ -10,11 +10,11 @@ from typing import Any
 from grucore._core import ConversionError
 from grucore.converters.build.builder import GraphBuilder
 from grucore.converters.build.folding import fold
-from grucore.converters.keras.context import Bits, Context, Flow, Start, dtype_policy
+from grucore.converters.keras.context import Bits, CellState, Context, Flow, Start, dtype_policy
 from grucore.converters.keras.ops.layers import LAYERS, VANISHING
 from grucore.converters.keras.ops.merge import MERGES, merge
 from grucore.converters.keras.ops.operations import OPERATIONS, mask_of, operation
-from grucore.converters.keras.ops.recurrent import bidirectional, recurrent
+from grucore.converters.keras.ops.recurrent import CELLS, SINGLE, bidirectional, recurrent
 from grucore.converters.keras.ops.returned import check_returned
 from grucore.converters.keras.ops.states import take_start
 from grucore.converters.keras.read.config import MODELS, Call, Layer, Ref, node_shifts, references
@@ -34,7 +34,7 @@ __all__ = [
     "graph_of",
 ]
 
-RECURRENT = ("GRU", "CuDNNGRU", "RNN")
+RECURRENT = (*SINGLE, "RNN")
 # Layers that read a sequence with frames of zeros around it.
 PADDED = {
     "MaxPooling1D",
@@ -47,7 +47,7 @@ PADDED = {
 }
 EXPRESSED = {
     *(*LAYERS, *VANISHING, *MERGES, *OPERATIONS, *RECURRENT),
-    *("InputLayer", "Bidirectional", "TimeDistributed", "StackedRNNCells", "GRUCell"),
+    *("InputLayer", "Bidirectional", "TimeDistributed", "StackedRNNCells", *CELLS),
 }
 
 
@@ -70,14 +70,32 @@ def graph_of(
     flows: list[Any] = [_input(context, port, ports, of_ids, flat) for port in ports]
     found = _model(context, model, flows)
     named = {}
-    for name, flow in found.items():
+    returned = {}
+    for place, (name, flow) in enumerate(found.items()):
+        if isinstance(flow, CellState) and flow.state in context.states.values():
+            returned[str(place)] = flow.state  # the state that a stream carries itself
+            continue
+        if isinstance(flow, CellState):
+            raise ConversionError(
+                f"output {name!r} of {model} is {flow}, which is no value of a frame: leave it "
+                "out of the outputs, and take it from run(..., return_state=True)"
+            )
         if not isinstance(flow, Flow):
             what = "an input" if isinstance(flow, Start) else "a mask"
             raise ConversionError(f"output {name!r} of {model} is {what}, expected numbers")
         _check_padding(f"output {name!r} of {model}", [flow])
         named[name] = flow.value
-    named = dict(zip(_output_names(model, list(named)), named.values(), strict=True))
-    check_returned(context, named)
+    if returned:
+        context.notes["returned_states"] = returned
+    called = dict(zip(found, _output_names(model, list(found)), strict=True))
+    check_returned(
+        context,
+        {
+            called[name]: flow if isinstance(flow, CellState) else named[name]
+            for name, flow in found.items()
+        },
+    )
+    named = {called[name]: value for name, value in named.items()}
     fold(context.builder, [value.name for value in named.values()])
     if context.states:
         is_state = "the input is the state of {}".format
@@ -207,6 +225,9 @@ def _call(context: Context, layer: Layer, call: Call, known: Mapping[Ref, Any]) 
         _check_padding(layer, arguments)
         return (operation(context, layer, arguments),)
     flows = arguments[0] if len(arguments) == 1 and isinstance(arguments[0], list) else arguments
+    for flow in flows:
+        if isinstance(flow, CellState):
+            raise ConversionError(f"{layer} reads {flow}, which only its LSTM may")
     if any(not isinstance(flow, Flow | Start) for flow in flows):
         raise ConversionError(f"{layer} reads {arguments!r:.120}, expected tensors of numbers")
     return _apply(context, layer, list(flows), keywords)
@@ -217,9 +238,9 @@ def _apply(
 ) -> tuple[Any, ...]:
     """The result of a layer for these tensors."""
     context.count_call()
-    start = None
+    starts: tuple[Start, ...] = ()
     if layer.kind in (*RECURRENT, "Bidirectional"):
-        flows, keywords, start = take_start(layer, flows, keywords)
+        flows, keywords, starts = take_start(layer, flows, keywords)
     flows = _with_keywords(context, layer, flows, keywords)
     if layer.kind in MODELS:
         return tuple(_model(context, layer, flows).values())
@@ -229,7 +250,7 @@ def _apply(
         if isinstance(flow, Start):
             raise ConversionError(
                 f"{layer} reads input {flow.name!r} of shape ({flow.size},), a row that does not "
-                "come with every frame: it can only be the initial state of a GRU"
+                "come with every frame: it can only be the initial state of a recurrent layer"
             )
     if layer.kind in MERGES:
         return (merge(context, layer, flows),)
@@ -239,9 +260,9 @@ def _apply(
     if layer.kind == "InputLayer":
         return (flow,)
     if layer.kind in RECURRENT:
-        return recurrent(context, layer, flow, start)
+        return recurrent(context, layer, flow, starts)
     if layer.kind == "Bidirectional":
-        return bidirectional(context, layer, flow, start)
+        return bidirectional(context, layer, flow, starts)
     if layer.kind == "TimeDistributed":
         return _time_distributed(context, layer, flow)
     if layer.kind in VANISHING:

@@ -14,17 +14,17 @@ from typing import TypeAlias
 
 from grucore._core import ConversionError
 from grucore.converters.onnx.read.source import Source
-from grucore.converters.onnx.state.axes import Axis, Data, Operand
+from grucore.converters.onnx.state.axes import Axis, Data, Ended, Operand
 from grucore.converters.onnx.state.context import Part, Work
 from grucore.graph.layers import (
     Concat,
     Conv1d,
     Direction,
     Flip,
-    Gru,
     Pool,
     Pool1d,
     Position,
+    Recurrent,
     Select,
     Take,
 )
@@ -77,17 +77,23 @@ def feedback_of(source: Source, work: Work, outputs: Outputs, *, steps: bool) ->
 def _is_own(work: Work, nodes: Mapping[str, Node], parts: list[Part], found: Operand) -> bool:
     """True if an output is the new state of these layers, in the order of the input."""
     parts = sorted(parts, key=lambda part: part.first)
+    if isinstance(found, Ended):
+        places = found.index.reshape(-1).tolist()
+        in_order = places == list(range(sum(part.size for part in parts)))
+        return in_order and found.states == tuple(part.state for part in parts)
+    if any(part.state.endswith(".c") for part in parts):
+        return False
     if not isinstance(found, Data) or found.index.size != sum(part.size for part in parts):
         return False
     if parts[0].first != 0:
         return False
-    places = iter(found.index.reshape(-1).tolist())
+    features = iter(found.index.reshape(-1).tolist())
     for part in parts:
         layer = nodes[part.value]
-        reverse = isinstance(layer, Gru) and layer.direction is Direction.REVERSE
+        reverse = isinstance(layer, Recurrent) and layer.direction is Direction.REVERSE
         final = Position.FIRST if reverse else Position.LAST
         for unit in range(part.size):
-            value, feature, frame = _origin(work, nodes, found.value.name, next(places))
+            value, feature, frame = _origin(work, nodes, found.value.name, next(features))
             if (value, feature) != (part.value, unit):
                 return False
             if frame is not final and not (frame is None and _is_one_frame(work, found)):
@@ -96,7 +102,7 @@ def _is_own(work: Work, nodes: Mapping[str, Node], parts: list[Part], found: Ope
 
 
 def _rank(found: Operand) -> int:
-    return len(found.axes) if isinstance(found, Data) else -1
+    return len(found.axes) if isinstance(found, Data | Ended) else -1
 
 
 def _is_one_frame(work: Work, found: Data) -> bool:
@@ -192,11 +198,12 @@ def _check_memory(work: Work, outputs: Outputs) -> None:
     needed = work.builder.needed(
         found.value.name for found in outputs.values() if isinstance(found, Data)
     )
-    carried = {part.value for parts in work.states.values() for part in parts}
+    carried = {part.state for parts in work.states.values() for part in parts}
     for node in work.builder.nodes:
         if node.output not in needed:
             continue
-        remembers = isinstance(node, Gru) and node.output not in carried
+        states = {f"{node.name}{suffix}" for suffix in node.state_suffixes}
+        remembers = isinstance(node, Recurrent) and not states <= carried
         remembers = remembers or (isinstance(node, Conv1d) and node.weight.shape[1] > 1)
         if remembers or isinstance(node, Pool | Pool1d | Flip):
             raise ConversionError(

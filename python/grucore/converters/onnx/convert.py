@@ -25,7 +25,7 @@ from grucore.converters.onnx.read.read import MAX_INPUTS, parse, source_of
 from grucore.converters.onnx.read.source import OnnxNode, Source
 from grucore.converters.onnx.reading import Reading
 from grucore.converters.onnx.search import Found, decided, is_timed
-from grucore.converters.onnx.state.axes import Data
+from grucore.converters.onnx.state.axes import Data, Ended
 from grucore.converters.onnx.witness import evidence_of
 from grucore.converters.source import Given
 from grucore.proof.signals import LENGTHS
@@ -105,7 +105,12 @@ def _finished(
     ]
     outputs = {}
     axes = {}
+    ended: dict[str, Ended] = {}
     for name, operand in operands.items():
+        if isinstance(operand, Ended):
+            ended[name] = operand
+            axes[name] = operand.axes
+            continue
         if not isinstance(operand, Data):
             raise ConversionError(f"output {name!r} is not computed by the model")
         outputs[name] = work.features(OnnxNode("output", name, (), ()), operand)
@@ -115,6 +120,13 @@ def _finished(
     # One frame each time: the file has no time axis, or one of size 1 and a state to feed back.
     steps = not is_timed(work, layouts) or (work.frames == 1 and bool(work.states))
     feedback = feedback_of(source, work, operands, steps=steps)
+    for name, cells in ended.items():
+        if name not in feedback.values():
+            raise ConversionError(
+                f"output {name!r} is the cell state {', '.join(cells.states)}, which is no value "
+                "of a frame: leave it out of the outputs, and take it from "
+                "run(..., return_state=True)"
+            )
     fold(builder, [value.name for value in outputs.values()])
     entries: dict[str, Any] = {**about, **source.about}
     entries["axes"] = {
@@ -132,4 +144,5 @@ def _finished(
     if work.frames is not None and not steps:
         entries["frames"] = f"the file fixes {work.frames}: the model takes any number"
     graph = builder.finish(outputs, {"source": entries})
-    return Reading(graph, source, layouts, axes, work.frames, work.batch, feedback, steps)
+    sizes = work.frames, work.batch
+    return Reading(graph, source, layouts, axes, *sizes, feedback, steps, frozenset(ended))

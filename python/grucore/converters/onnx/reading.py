@@ -25,6 +25,8 @@ class Reading:
     # The output that the caller hands back to each state input; empty if none comes back.
     feedback: Mapping[str, str]
     steps: bool
+    # Outputs that are cell states, which the model does not give.
+    ended: frozenset[str] = frozenset()
 
     @property
     def in_chunks(self) -> bool:

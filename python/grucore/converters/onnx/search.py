@@ -16,18 +16,18 @@ from grucore._core import ConversionError
 from grucore.converters.conversion import ambiguous
 from grucore.converters.onnx.evaluate import Budget
 from grucore.converters.onnx.read.read import MAX_NODES
-from grucore.converters.onnx.read.source import CELL, AxesError, OnnxNode, Port, Source
+from grucore.converters.onnx.read.source import CELL, RECURRENT, AxesError, OnnxNode, Port, Source
 from grucore.converters.onnx.state.axes import Axes, Axis, Data, Operand, Purpose, Undecided
 from grucore.converters.onnx.state.context import Work
 from grucore.converters.onnx.walk import check_operators, walk
-from grucore.graph.layers import Conv1d, Direction, Flip, Gru, Pool, Take
+from grucore.graph.layers import Conv1d, Direction, Flip, Pool, Recurrent, Take
 
 __all__ = ["Found", "Layouts", "decided", "is_timed"]
 
 Layouts: TypeAlias = Mapping[str, Axes]
 MAX_TRIALS = 512
 MAX_SIZES, MAX_FORMS = 8, 32  # of features that the file leaves open
-# Operators through which a state or lengths may pass on their way to a GRU.
+# Operators through which a state or lengths may pass on their way to a recurrent layer.
 MOVING = {
     "Cast",
     "Concat",
@@ -41,7 +41,12 @@ MOVING = {
     "Transpose",
     "Unsqueeze",
 }
-PURPOSES = {("GRU", 5): Purpose.STATE, ("GRU", 4): Purpose.LENGTHS, (CELL, 1): Purpose.STATE}
+PURPOSES = {
+    **{(op, 4): Purpose.LENGTHS for op in RECURRENT},
+    **{(op, 5): Purpose.STATE for op in RECURRENT},
+    ("LSTM", 6): Purpose.STATE,
+    (CELL, 1): Purpose.STATE,
+}
 
 
 @dataclass(frozen=True)
@@ -110,10 +115,10 @@ def _sizes(source: Source) -> set[int]:
         if node.op in ("GRU", "LSTM", "RNN", "MatMul", "Gemm", "Conv") and len(node.inputs) > 1:
             weight = source.constants.get(node.inputs[1])
             if weight is not None and weight.ndim > 1:
-                last = node.op in ("GRU", "LSTM", "RNN") or bool(node.get("transB", 0))
+                last = node.op in RECURRENT or bool(node.get("transB", 0))
                 place = 1 if node.op == "Conv" else -1 if last else -2
                 found.add(int(weight.shape[place]) * node.get("group", 1))
-                if node.op in ("GRU", "LSTM", "RNN"):
+                if node.op in RECURRENT:
                     found.add(int(node.get("hidden_size", 1)))
     return found
 
@@ -218,13 +223,13 @@ def _purpose(source: Source, port: Port) -> Purpose | None:
 
 
 def _check_lengths(work: Work) -> None:
-    """With lengths, nothing but a GRU that has them may look at what lies past the end."""
+    """With lengths, only a recurrent layer that has them may look at what lies past the end."""
     if work.lengths_input is None:
         return
     for node in work.builder.nodes:
         if node.name in work.bounded:
             continue
-        is_reverse = isinstance(node, Gru) and node.direction is Direction.REVERSE
+        is_reverse = isinstance(node, Recurrent) and node.direction is Direction.REVERSE
         looks_ahead = isinstance(node, Conv1d) and not node.streamable
         if is_reverse or looks_ahead or isinstance(node, Take | Pool | Flip):
             late = ConversionError(

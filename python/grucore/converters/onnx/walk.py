@@ -13,7 +13,7 @@ from grucore.converters.onnx.evaluate import Budget, evaluate
 from grucore.converters.onnx.ops.elementwise import ELEMENTWISE
 from grucore.converters.onnx.ops.fold import FOLDS, fold
 from grucore.converters.onnx.ops.norms import NORMS
-from grucore.converters.onnx.ops.pieces import RELABELLING
+from grucore.converters.onnx.ops.pieces import RELABELLING, normal
 from grucore.converters.onnx.ops.products import PRODUCTS
 from grucore.converters.onnx.ops.recurrent import RECURRENT
 from grucore.converters.onnx.ops.reductions import REDUCTIONS
@@ -25,6 +25,7 @@ from grucore.converters.onnx.state.axes import (
     Axis,
     Constant,
     Data,
+    Ended,
     Held,
     Operand,
     Purpose,
@@ -122,6 +123,8 @@ def _owned(operand: Operand) -> int:
 
 
 def _run(work: Work, node: OnnxNode, operands: list[Operand | None]) -> Sequence[Operand]:
+    if any(isinstance(operand, Ended) for operand in operands):
+        return _ended(work, node, operands)
     try:
         results = _folded(work, node, operands)
         if results is not None:
@@ -141,6 +144,31 @@ def _run(work: Work, node: OnnxNode, operands: list[Operand | None]) -> Sequence
             raise
         what = f"{type(error).__name__} {error}".strip()
         raise node.refuse(f"its inputs or attributes do not fit together ({what})") from error
+
+
+def _ended(work: Work, node: OnnxNode, operands: list[Operand | None]) -> Sequence[Operand]:
+    """What an operator makes of cell states: these at other places."""
+    if node.op == "Concat" and all(isinstance(operand, Ended) for operand in operands):
+        return [_joined(node, [operand for operand in operands if isinstance(operand, Ended)])]
+    if node.op in RELABELLING and node.op != "Concat":
+        return RELABELLING[node.op][0](work, node, operands)
+    states = [o.states for o in operands if isinstance(o, Ended)]
+    text = ", ".join(name for each in states for name in each)
+    raise node.refuse(f"reads the cell state {text}, which only its LSTM may")
+
+
+def _joined(node: OnnxNode, parts: Sequence[Ended]) -> Ended:
+    """Cell states side by side, along an axis of features."""
+    first = parts[0]
+    axis = normal(node, node.get("axis", 0), len(first.axes))
+    if any(part.axes != first.axes for part in parts) or first.axes[axis] is not Axis.FEATURES:
+        raise node.refuse("joins cell states of different axes, or not along features")
+    total, indices = 0, []
+    for part in parts:
+        indices.append(part.index + total)
+        total += int(part.index.max()) + 1
+    states = tuple(name for part in parts for name in part.states)
+    return Ended(first.axes, np.concatenate(indices, axis), states)
 
 
 def _folded(

@@ -15,7 +15,7 @@ import numpy as np
 
 from grucore.converters.onnx.evaluate import made_node
 from grucore.converters.onnx.float64 import evaluator, is_known
-from grucore.converters.onnx.read.source import OnnxNode, Port, Source
+from grucore.converters.onnx.read.source import RECURRENT, OnnxNode, Port, Source
 from grucore.converters.onnx.reading import Reading
 from grucore.converters.onnx.state.axes import Axes, Axis
 from grucore.graph.node import Rate
@@ -94,12 +94,12 @@ def _silence(reading: Reading) -> dict[str, Array]:
 
 
 def rebuilt_model(source: Source, dtype: str) -> Any:
-    """A ModelProto of these nodes; all floating point is ``dtype``, and the layout of GRUs is 0."""
+    """A ModelProto of these nodes; all floating point is ``dtype``, the layout of layers 0."""
     from onnx import helper, numpy_helper
 
     nodes = []
     for node in source.nodes:
-        for plain in _batch_second(node) if node.op == "GRU" else [node]:
+        for plain in _batch_second(node) if node.op in RECURRENT else [node]:
             attributes = {key: _as(value, dtype) for key, value in plain.attributes.items()}
             if plain.op == "Cast" and attributes["to"] in (1, 10, 11, 16):
                 attributes["to"] = int(helper.np_dtype_to_tensor_dtype(np.dtype(dtype)))
@@ -133,20 +133,20 @@ def _as(value: Any, dtype: str) -> Any:
 
 
 def _batch_second(node: OnnxNode) -> list[OnnxNode]:
-    """onnxruntime knows GRUs of layout 0 only: others get transposes around them."""
+    """onnxruntime knows recurrent layers of layout 0 only: others get transposes around them."""
     if not node.get("layout", 0):
         return [node]
     plain = {key: value for key, value in node.attributes.items() if key != "layout"}
     inputs, outputs = list(node.inputs), list(node.outputs)
     before: list[OnnxNode] = []
     after: list[OnnxNode] = []
-    for place in (0, 5):
+    for place in (0, 5, 6):
         if len(inputs) > place and inputs[place]:
             turned = f"{outputs[0] or outputs[1]}.{node.name}.turned.{place}"
             order = {"perm": (1, 0, 2)}
             before.append(OnnxNode("Transpose", "", (inputs[place],), (turned,), order))
             inputs[place] = turned
-    perms: tuple[tuple[int, ...], ...] = ((2, 0, 1, 3), (1, 0, 2))
+    perms: tuple[tuple[int, ...], ...] = ((2, 0, 1, 3), (1, 0, 2), (1, 0, 2))
     for place, perm in enumerate(perms):
         if len(outputs) > place and outputs[place]:
             turned = f"{outputs[place]}.turned"
@@ -226,7 +226,7 @@ def _answer(
     }
     for name, output in reading.feedback.items():
         states[name] = results[output].reshape(-1)
-    return tuple(results[name] for name in outputs)
+    return tuple(results[name] for name in outputs if name not in reading.ended)
 
 
 def _inward(x: Array, axes: Axes, port: Port, batch: int) -> Array:

@@ -117,16 +117,17 @@ def finished(walked: Walk) -> Reading:
             raise ConversionError(f"output {number} does not depend on the input")
         name = "y" if not given else f"y{len(given)}"
         try:
-            flow = walked.whole(output)
-            if flow.is_state:
-                raise Unfit("it is an initial state")
+            flow = output if output.is_state else walked.whole(output)
             if any(TIME in axis and any(isinstance(a, int) for a in axis) for axis in flow.axes):
                 raise Unfit("it has frames and features on one axis, expected frames alone")
             made_of = _states_of(walked, flow)
             returned.update(made_of)
-            if walked.in_steps and made_of:
+            if made_of:
+                walked.given_back[number] = made_of
                 back += [(name, number) for name in _inputs_of(walked, made_of)]
                 continue  # the state that a stream carries itself
+            if flow.is_state:
+                raise Unfit("it is an initial state")
             value = walked.ordered(flow)
         except Unfit as problem:
             raise ConversionError(f"output {number}: {problem}") from None
@@ -137,7 +138,7 @@ def finished(walked: Walk) -> Reading:
         _check_steps(walked, returned)
         check_order(walked, back)
     elif walked.states:
-        check_returned(walked, flows)
+        check_returned(walked, dict(zip(kept, flows, strict=True)), back)
     _check_looks_along_time(walked)
     if not given:
         raise ConversionError("it has no output but its state")
@@ -147,10 +148,10 @@ def finished(walked: Walk) -> Reading:
         if m.is_state and spec.name not in {name for name, _ in walked.states.values()}
     ]
     if unused:
-        raise ConversionError(f"input {unused[0]!r} is no sequence, and starts no GRU")
+        raise ConversionError(f"input {unused[0]!r} is no sequence, and starts no recurrent layer")
     fold(walked.builder, [value.name for value in given.values()])
     graph = walked.builder.finish(given, {})
-    alive = {node.name for node in graph.nodes}
+    alive = {f"{node.name}{end}" for node in graph.nodes for end in node.state_suffixes}
     walked.states = {name: row for name, row in walked.states.items() if name in alive}
     return Reading(graph, walked, tuple(flows), tuple(kept))
 
@@ -173,6 +174,8 @@ def _check_looks_along_time(walked: Walk) -> None:
 
 def _states_of(walked: Walk, flow: Flow) -> set[str]:
     """The recurrent layers whose final states an output is, if it is nothing else."""
+    if flow.is_state:
+        return _cell_states_of(walked, flow)
     if not walked.in_steps or not walked.states:
         return set()
     names = {f"{node.output}": node for node in walked.builder.nodes}
@@ -180,8 +183,8 @@ def _states_of(walked: Walk, flow: Flow) -> set[str]:
     found: set[str] = set()
     while wanted:
         node = wanted.pop()
-        if node.name in walked.states:
-            found.add(node.name)
+        if f"{node.name}.h" in walked.states:
+            found.add(f"{node.name}.h")
         elif node.layer == "concat":
             wanted += [names[name] for name in node.inputs if name in names]
         else:
@@ -196,9 +199,23 @@ def _states_of(walked: Walk, flow: Flow) -> set[str]:
     return found if shape in inputs else set()
 
 
-def _inputs_of(walked: Walk, layers: set[str]) -> list[str]:
-    """The states that start these layers, each once, in the order of the arguments."""
-    used = {walked.states[name][0] for name in layers}
+def _cell_states_of(walked: Walk, flow: Flow) -> set[str]:
+    """The cell states that an output is, where the model reads them as well."""
+    states = walked.cell_states.get(flow.value.name)
+    if states is None:
+        return set()
+    layer = states[0].removesuffix(".c")
+    if any(state not in walked.states for state in states) or not flow.in_order:
+        raise Unfit(
+            f"it is the cell state of {layer}, which is no value of a frame: leave it out of the "
+            f"outputs, and take {states[0]!r} from run(..., return_state=True)"
+        )
+    return set(states)
+
+
+def _inputs_of(walked: Walk, states: set[str]) -> list[str]:
+    """The inputs that start these states, each once, in the order of the arguments."""
+    used = {walked.states[name][0] for name in states}
     return [spec.name for spec in walked.graph.inputs if spec.name in used]
 
 
@@ -316,6 +333,6 @@ def source_entries(reading: Reading) -> dict[str, Any]:
         entries["axes"] = next(iter(entries["axes"].values()))
     if reading.walked.states:
         entries["states"] = {
-            f"{node}.h": f"{name}[{row}]" for node, (name, row) in reading.walked.states.items()
+            state: f"{name}[{row}]" for state, (name, row) in reading.walked.states.items()
         }
     return entries

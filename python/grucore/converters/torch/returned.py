@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from grucore._core import ConversionError
 from grucore.converters.torch.aten import InputSpec
@@ -17,20 +17,35 @@ __all__ = ["check_order", "check_returned"]
 CARRIED = "a stream carries the cell's own state, and nothing that was made of it"
 
 
-def check_returned(walked: Walk, outputs: Sequence[Flow]) -> dict[str, int]:
+def check_returned(
+    walked: Walk, outputs: Mapping[int, Flow], cells: Sequence[tuple[str, int]]
+) -> dict[str, int]:
     """For each initial state the output that gives it back, of a model that reads whole sequences.
 
-    An output of the same shape as a state is what the caller hands to the next call: raises
+    ``outputs`` by their numbers; ``cells``: the inputs and outputs of cell states. An output of the
+    same shape as a state is what the caller hands to the next call: raises
     `ConversionError` where it is something else than the states at the end. A model that gives
     none back starts from a state, and does not go on from one.
     """
     states = _states(walked)
-    back: dict[str, int] = {}
+    back: dict[str, int] = dict(cells)
+    new = {
+        number
+        for number, flow in outputs.items()
+        if any(_is_new_state(walked, flow, spec.name) for spec in states)
+    }
     for spec in states:
+        if spec.name in back:
+            continue
+        is_cell = any(
+            n.endswith(".c") for n, (name, _) in walked.states.items() if name == spec.name
+        )
         alike = [
             number
-            for number, flow in enumerate(outputs)
-            if not flow.has(TIME) and walked.shape(flow) == spec.shape
+            for number, flow in outputs.items()
+            if not (is_cell and number in new)
+            and not flow.has(TIME)
+            and walked.shape(flow) == spec.shape
         ]
         exact = [number for number in alike if _is_new_state(walked, outputs[number], spec.name)]
         if exact:
@@ -38,7 +53,7 @@ def check_returned(walked: Walk, outputs: Sequence[Flow]) -> dict[str, int]:
         elif alike:
             raise ConversionError(
                 f"output {alike[0]} has the shape of the state {spec.name!r}, but is not its new "
-                f"value: {CARRIED}. Return the state as the GRU gives it, transform it elsewhere"
+                f"value: {CARRIED}. Return the state as the layer gives it, transform it elsewhere"
             )
     if back and len(back) < len(states):
         missing = ", ".join(repr(spec.name) for spec in states if spec.name not in back)
@@ -71,10 +86,10 @@ def _is_new_state(walked: Walk, flow: Flow, state: str) -> bool:
     for place, number in enumerate(places):
         value, unit = _source(walked, nodes, flow.value.name, int(number))
         cell = nodes.get(walked.finals.get(value, ""))
-        if cell is None or walked.states.get(cell.name, ("", 0))[0] != state:
+        if cell is None or walked.states.get(f"{cell.name}.h", ("", 0))[0] != state:
             return False
         size = _size(walked, cell)
-        if place != walked.states[cell.name][1] * size + unit:
+        if place != walked.states[f"{cell.name}.h"][1] * size + unit:
             return False
     return len(places) > 0
 

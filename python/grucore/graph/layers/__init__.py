@@ -96,5 +96,7 @@ _CLASSES: tuple[type[Node], ...] = (
     Flip,
     Conv1d,
     Pool1d,
+    Lstm,
+    Rnn,
 )
 KINDS: dict[int, type[Node]] = {cls.kind: cls for cls in _CLASSES}

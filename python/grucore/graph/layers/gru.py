@@ -19,6 +19,7 @@ from grucore.graph.weights import Weight, as_float64, joined
 
 __all__ = ["Cell", "Gru"]
 
+GATE_CODES = 8  # those that gates may have are the activations below this code
 PIECE = 4096  # frames whose reset gates are looked at together
 
 
@@ -34,7 +35,7 @@ class Gru(Recurrent):
     """``h = z h + (1 - z) n``, as `Recurrent` with the gates r, z, n: reset, update, candidate.
 
     ``bias`` of the reset-after cell: (4 H,), r, z, n of the input side, n of the recurrent side; of
-    the reset-before cell (3 H,).
+    the reset-before cell (3 H,). The activations are those of codes 0 to 7.
     """
 
     cell: Cell = Cell.RESET_AFTER
@@ -64,7 +65,7 @@ class Gru(Recurrent):
     def check(cls, words: Sequence[int], inputs: Sequence[Value], output: Value) -> None:
         cls.check_values(inputs, output)
         check_code(Cell, words, 0, "the cell")
-        cls.check_settings(words, 1, inputs, ("r and z", "n"))
+        cls.check_settings(words, 1, inputs, ("r and z", "n"), GATE_CODES)
 
     @classmethod
     def slots(

@@ -11,7 +11,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from grucore.graph.layers.activations import check_activation
+from grucore.graph.layers.activations import ActivationCode, check_activation
 from grucore.graph.layers.checks import (
     check_arity,
     check_clock,
@@ -26,7 +26,6 @@ from grucore.graph.weights import Weight, as_float64, range_of, with_range
 
 __all__ = ["Direction", "MaskedOutput", "Recurrent"]
 
-GATE_CODES = 8  # those that gates may have are the activations below this code
 PIECE = 8192  # frames whose gates are looked at together
 
 
@@ -52,7 +51,7 @@ class Recurrent(Node):
     float32: (G H,), the input's; a cell may add to it. ``input_range``: what scales the inputs of a
     quantized ``weight_ih``, of each frame their largest where None. ``initial_state`` (H,),
     float32: zeros where None. A second input is a mask, int32 of one feature: where it is 0, the
-    states stay. The activations are those of codes 0 to 7.
+    states stay.
     """
 
     weight_ih: Weight
@@ -78,7 +77,6 @@ class Recurrent(Node):
 
     @property
     def initial_states(self) -> tuple[Array | None, ...]:
-        """The states before the first frame, (H,) each; None for zeros."""
         return (self.initial_state,)
 
     @property
@@ -113,10 +111,16 @@ class Recurrent(Node):
 
     @staticmethod
     def check_settings(
-        words: Sequence[int], first: int, inputs: Sequence[Value], activations: Sequence[str]
+        words: Sequence[int],
+        first: int,
+        inputs: Sequence[Value],
+        activations: Sequence[str],
+        codes: int = len(ActivationCode),
     ) -> None:
         """Raise `Defect` for a wrong direction, output of masked frames or activation: the words
-        from ``first`` on; ``activations`` says of what they are."""
+        from ``first`` on; ``activations`` says of what they are,
+        ``codes`` that they are the first so many.
+        """
         check_code(Direction, words, first, "the direction")
         masked = first + 1
         check_code(MaskedOutput, words, masked, "the output of masked frames")
@@ -124,7 +128,7 @@ class Recurrent(Node):
             message = f"the output of masked frames is {words[masked]}, expected 0 without a mask"
             raise Defect("kBadAttribute", message, masked)
         for place, what in enumerate(activations):
-            check_activation(words, masked + 1 + 3 * place, f"the activation of {what}", GATE_CODES)
+            check_activation(words, masked + 1 + 3 * place, f"the activation of {what}", codes)
 
     @staticmethod
     def common_settings(

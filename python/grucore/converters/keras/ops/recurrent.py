@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Keras's recurrent layers: GRU, CuDNNGRU, RNN of GRU cells, Bidirectional."""
+"""Keras's recurrent layers: GRU, LSTM, SimpleRNN, RNN of their cells, Bidirectional."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from grucore._core import ConversionError
-from grucore.converters.keras.context import Context, Flow, Start
+from grucore.converters.keras.context import CellState, Context, Flow, Start
 from grucore.converters.keras.ops.activations import gate
 from grucore.converters.keras.ops.states import note_start
 from grucore.converters.keras.read.config import Layer
@@ -25,18 +25,22 @@ from grucore.graph.layers import (
     Direction,
     Flip,
     Gru,
+    Lstm,
     MaskedOutput,
     Operation,
     Position,
+    Recurrent,
+    Rnn,
     Take,
 )
 from grucore.graph.node import Value
 from grucore.graph.tensors import Array
 
-__all__ = ["bidirectional", "recurrent"]
+__all__ = ["CELLS", "SINGLE", "bidirectional", "recurrent"]
 
 CELL = {
     *("units", "activation", "recurrent_activation", "use_bias", "reset_after"),
+    "unit_forget_bias",  # how a bias begins
     # Training, or speed.
     *("dropout", "recurrent_dropout", "implementation", "cache_kernel"),
     # Keras 1.
@@ -46,15 +50,21 @@ SEQUENCE = {
     *("return_sequences", "return_state", "go_backwards", "stateful", "zero_output_for_mask"),
     *("unroll", "use_cudnn"),
 }
+# The cells, and the layers of one cell: gates that stand side by side in a kernel.
+CELLS = {"GRUCell": 3, "LSTMCell": 4, "SimpleRNNCell": 1}
+SINGLE = {"GRU": 3, "CuDNNGRU": 3, "LSTM": 4, "CuDNNLSTM": 4, "SimpleRNN": 1}
+GATES = {**CELLS, **SINGLE}
+
+Result = tuple[Flow | CellState, ...]
 
 
-def recurrent(context: Context, layer: Layer, flow: Flow, start: Start | None) -> tuple[Flow, ...]:
-    """A GRU layer as Keras gives it: the sequence, or its last frame; then the states."""
+def recurrent(context: Context, layer: Layer, flow: Flow, starts: tuple[Start, ...]) -> Result:
+    """A recurrent layer as Keras gives it: the sequence, or its last frame; then the states."""
     context.sequence(layer, flow)
     settings = layer.settings
     values, backwards = _cells(context, layer, flow)
-    if start is not None:
-        note_start(context, layer, start, values)
+    if starts:
+        note_start(context, layer, starts, values)
     name = layer.path
     if settings.get("return_sequences"):
         value = values[-1]
@@ -68,7 +78,7 @@ def recurrent(context: Context, layer: Layer, flow: Flow, start: Start | None) -
 
 def _states(
     context: Context, layer: Layer, flow: Flow, values: list[Value], backwards: bool
-) -> list[Flow]:
+) -> list[Flow | CellState]:
     if not layer.settings.get("return_state"):
         return []
     if flow.mask is not None and _zeroes(layer):
@@ -76,10 +86,18 @@ def _states(
             f"{layer} has return_state with masked frames that give zeros, "
             "which cannot be expressed: its state is not among its outputs"
         )
-    return [
-        flow.of(_last(context, f"{layer.path}.state", value, backwards)).unmasked()
-        for value in values
-    ]
+    writers = {node.output: node for node in context.builder.nodes}
+    states: list[Flow | CellState] = []
+    for value in values:
+        node = writers[value.name]
+        if isinstance(node, Lstm) and len(values) > 1:
+            raise ConversionError(
+                f"{layer} has return_state with a stack of LSTM cells, which cannot be expressed"
+            )
+        last = _last(context, f"{layer.path}.state", value, backwards)
+        states.append(flow.of(last).unmasked())
+        states += [CellState(f"{node.name}{end}") for end in node.state_suffixes[1:]]
+    return states
 
 
 def _last(context: Context, name: str, value: Value, backwards: bool) -> Value:
@@ -103,8 +121,11 @@ def _cells(context: Context, layer: Layer, flow: Flow) -> tuple[list[Value], boo
         if cell.kind == "StackedRNNCells":
             context.settings(cell, {"cells"})
         for inner in cells:
-            if inner.kind != "GRUCell":
-                raise ConversionError(f"{layer} has the cell {inner.kind}, expected GRUCell")
+            if inner.kind not in CELLS:
+                expected = ", ".join(CELLS)
+                raise ConversionError(
+                    f"{layer} has the cell {inner.kind}, expected one of {expected}"
+                )
             context.settings(inner, CELL)
     else:
         cells = [layer]
@@ -114,7 +135,7 @@ def _cells(context: Context, layer: Layer, flow: Flow) -> tuple[list[Value], boo
     value, values = flow.value, []
     for number, cell in enumerate(cells):
         is_last = number == len(cells) - 1
-        value = _gru(
+        value = _cell(
             context,
             cell,
             replace(flow, value=value),
@@ -127,34 +148,44 @@ def _cells(context: Context, layer: Layer, flow: Flow) -> tuple[list[Value], boo
     return values, backwards
 
 
-def _gru(
+def _cell(
     context: Context, cell: Layer, flow: Flow, name: str, direction: Direction, *, zeroes: bool
 ) -> Value:
+    """One cell over all frames."""
     kernel, recurrent_kernel, bias = _arrays(context, cell, flow.value.features)
-    reset_after = _is_reset_after(cell, bias)
-    weight_ih, weight_hh, folded = gates.from_keras(
-        kernel, recurrent_kernel, bias, reset_after=reset_after
-    )
-    settings = cell.settings
-    gate_setting, setting = _activations(context, cell, settings)
+    more: dict[str, Any] = {}
+    kind: type[Recurrent]
+    if GATES[cell.kind] == 3:
+        kind, reset_after = Gru, _is_reset_after(cell, bias)
+        more["cell"] = Cell.RESET_AFTER if reset_after else Cell.RESET_BEFORE
+        found = gates.from_keras(kernel, recurrent_kernel, bias, reset_after=reset_after)
+    else:
+        kind = Lstm if GATES[cell.kind] == 4 else Rnn
+        found = gates.summed(kernel.T, recurrent_kernel.T, bias, None)
+    if kind is Rnn:
+        more["activation"] = gate(context, cell, cell.settings.get("activation", "tanh"))
+    else:
+        gate_setting, setting = _activations(context, cell, cell.settings)
+        more["gate_activation"] = gate(context, cell, gate_setting)
+        more["activation"] = gate(context, cell, setting)
+    if kind is Lstm:
+        more["cell_activation"] = more["activation"]
     masked = zeroes and flow.mask is not None
     return context.builder.add(
-        Gru,
+        kind,
         name,
         [flow.value, *([] if flow.mask is None else [flow.mask])],
-        weight_ih=weight_ih,
-        weight_hh=weight_hh,
-        bias=folded,
-        cell=Cell.RESET_AFTER if reset_after else Cell.RESET_BEFORE,
+        weight_ih=found[0],
+        weight_hh=found[1],
+        bias=found[2],
         direction=direction,
-        gate_activation=gate(context, cell, gate_setting),
-        activation=gate(context, cell, setting),
         masked_output=MaskedOutput.ZERO if masked else MaskedOutput.REPEAT,
+        **more,
     )
 
 
 def _activations(context: Context, cell: Layer, settings: Mapping[str, Any]) -> tuple[Any, Any]:
-    if cell.kind == "CuDNNGRU":
+    if cell.kind in ("CuDNNGRU", "CuDNNLSTM"):
         return "sigmoid", "tanh"
     if "inner_activation" in settings:  # Keras 1
         return settings["inner_activation"], settings.get("activation", "tanh")
@@ -168,11 +199,16 @@ def _activations(context: Context, cell: Layer, settings: Mapping[str, Any]) -> 
 
 
 def _arrays(context: Context, cell: Layer, features: int) -> tuple[Array, Array, Array | None]:
-    """Kernel (I, 3 H), recurrent kernel (H, 3 H) and bias in the order z, r, n."""
-    settings = cell.settings
+    """Kernel (I, G H), recurrent kernel (H, G H) and bias, in Keras's order of gates."""
+    settings, count = cell.settings, GATES[cell.kind]
     units = settings.get("units", settings.get("output_dim"))
     if not isinstance(units, int) or units < 1:
         raise context.refuse(cell, "units", "a number of units")
+    if count != 3 and "output_dim" in settings:
+        raise ConversionError(
+            f"{cell} is of Keras 1, whose LSTM and SimpleRNN are not read: "
+            "load it with Keras 2 and save it again"
+        )
     if "inner_activation" in settings:
         arrays = {
             name: context.weight(
@@ -181,14 +217,16 @@ def _arrays(context: Context, cell: Layer, features: int) -> tuple[Array, Array,
             for name in KERAS1_GRU
         }
         return gates.from_separate_keras(arrays)
-    kernel = context.weight(cell, "kernel", (features, 3 * units))
-    recurrent_kernel = context.weight(cell, "recurrent_kernel", (units, 3 * units))
-    if cell.kind == "CuDNNGRU":
-        bias = context.weight(cell, "bias", (6 * units,))
-        return gates.from_cudnn_keras(kernel, recurrent_kernel, bias)
+    kernel = context.weight(cell, "kernel", (features, count * units))
+    recurrent_kernel = context.weight(cell, "recurrent_kernel", (units, count * units))
+    if cell.kind in ("CuDNNGRU", "CuDNNLSTM"):
+        bias = context.weight(cell, "bias", (2 * count * units,))
+        unpack = gates.from_cudnn_keras if count == 3 else gates.from_cudnn_keras_lstm
+        return unpack(kernel, recurrent_kernel, bias)
     if "bias" not in context.weights[cell]:
         return kernel, recurrent_kernel, None
-    return kernel, recurrent_kernel, context.weight(cell, "bias", (2, 3 * units), (3 * units,))
+    shapes = [(count * units,)] if count != 3 else [(2, 3 * units), (3 * units,)]
+    return kernel, recurrent_kernel, context.weight(cell, "bias", *shapes)
 
 
 def _is_reset_after(cell: Layer, bias: Array | None) -> bool:
@@ -208,12 +246,11 @@ def _is_reset_after(cell: Layer, bias: Array | None) -> bool:
     return found
 
 
-def bidirectional(
-    context: Context, layer: Layer, flow: Flow, start: Start | None
-) -> tuple[Flow, ...]:
+def bidirectional(context: Context, layer: Layer, flow: Flow, starts: tuple[Start, ...]) -> Result:
     """Two layers over one sequence, merged in the order of time; then the states."""
-    if start is not None:
-        raise ConversionError(f"{layer} has one initial state, input {start.name!r}, expected two")
+    if starts:
+        names = ", ".join(repr(start.name) for start in starts)
+        raise ConversionError(f"{layer} starts from inputs ({names}), which cannot be expressed")
     settings = context.settings(
         layer,
         {
@@ -233,10 +270,12 @@ def bidirectional(
         if bool(sides[0].settings.get(name)) is not bool(sides[1].settings.get(name)):
             raise ConversionError(f"{layer} has two layers that differ in {name}")
     sequences = bool(forward.settings.get("return_sequences"))
-    results, states = [], []
+    results: list[Value] = []
+    states: list[Flow | CellState] = []
     for side, name in zip(sides, ("forward", "backward"), strict=True):
-        if side.kind not in ("GRU", "CuDNNGRU", "RNN"):
-            raise ConversionError(f"{layer} wraps {side.kind}, expected GRU")
+        if side.kind not in (*SINGLE, "RNN"):
+            expected = ", ".join((*SINGLE, "RNN"))
+            raise ConversionError(f"{layer} wraps {side.kind}, expected one of {expected}")
         # Keras sets this on both layers, whatever their configs say.
         zeroes = _zeroes_of_sides(context, layer, flow) and sequences
         inner = replace(

@@ -10,14 +10,14 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from grucore._core import ConversionError
-from grucore.converters.keras.context import Context
-from grucore.graph.layers import Conv1d, Direction, Gru, MaskedOutput, Pool1d, Position, Take
+from grucore.converters.keras.context import CellState, Context
+from grucore.graph.layers import Conv1d, Direction, MaskedOutput, Pool1d, Position, Recurrent, Take
 from grucore.graph.node import Rate, Value
 
 __all__ = ["check_returned"]
 
 
-def check_returned(context: Context, outputs: Mapping[str, Value]) -> None:
+def check_returned(context: Context, outputs: Mapping[str, Value | CellState]) -> None:
     """Raise `ConversionError` for states that come back changed, exchanged, or not at all.
 
     A model over whole sequences may take a state without giving one back: it is called once.
@@ -26,14 +26,16 @@ def check_returned(context: Context, outputs: Mapping[str, Value]) -> None:
     places: list[int] = []
     missing: list[tuple[str, str]] = []
     for source, state in context.states.items():
-        node = next(node for node in context.builder.nodes if f"{node.name}.h" == state)
-        assert isinstance(node, Gru)
-        own = _own_states(context, node, step=step)
-        found = [place for place, value in enumerate(outputs.values()) if value.name in own]
+        name, suffix = state[:-2], state[-2:]
+        node = next(node for node in context.builder.nodes if node.name == name)
+        assert isinstance(node, Recurrent)
+        is_hidden = suffix == ".h"
+        own = _own_states(context, node, step=step) if is_hidden else {state}
+        found = [place for place, value in enumerate(outputs.values()) if _name(value) in own]
         if found:
             places.append(found[-1])
             continue
-        made = _made_of(context, node, outputs)
+        made = _made_of(context, node, outputs) if is_hidden else None
         if made is not None:
             raise ConversionError(
                 f"output {made!r} is made of the new state of {node.name!r} and is not that state: "
@@ -57,7 +59,11 @@ def check_returned(context: Context, outputs: Mapping[str, Value]) -> None:
         _check_windows(context)
 
 
-def _own_states(context: Context, node: Gru, *, step: bool) -> set[str]:
+def _name(value: Value | CellState) -> str:
+    return value.state if isinstance(value, CellState) else value.name
+
+
+def _own_states(context: Context, node: Recurrent, *, step: bool) -> set[str]:
     """The values that are the layer's new state."""
     if node.masked_output is MaskedOutput.ZERO and len(node.inputs) > 1:
         return set()
@@ -69,13 +75,17 @@ def _own_states(context: Context, node: Gru, *, step: bool) -> set[str]:
     return own
 
 
-def _made_of(context: Context, node: Gru, outputs: Mapping[str, Value]) -> str | None:
+def _made_of(
+    context: Context, node: Recurrent, outputs: Mapping[str, Value | CellState]
+) -> str | None:
     """The output, of a sequence, of as many numbers as the state, that is computed from it."""
     below = {node.output}
     for other in context.builder.nodes:
         if below & set(other.inputs):
             below.add(other.output)
     for name, value in outputs.items():
+        if isinstance(value, CellState):
+            continue
         once = value.rate is Rate.SEQUENCE
         if value.name in below and once and value.features == node.hidden_size:
             return name

@@ -73,7 +73,7 @@ def from_tree(model: Layer, tree: Tree, *, names_must_match: bool) -> Weights:
         expected = variables(layer)
         if not expected:
             return
-        at = f"{path}/cell" if layer.kind == "GRU" else path
+        at = f"{path}/cell" if layer.kind in ("GRU", "LSTM", "SimpleRNN") else path
         owner = tree.owner(path)
         if names_must_match and owner is not None and owner != layer.name:
             raise ConversionError(

@@ -24,9 +24,9 @@ def variables(layer: Layer) -> tuple[str, ...]:
     match layer.kind:
         case "GRU" if "inner_activation" in settings:
             return KERAS1_GRU
-        case "GRU" | "GRUCell":
+        case "GRU" | "GRUCell" | "LSTM" | "LSTMCell" | "SimpleRNN" | "SimpleRNNCell":
             return ("kernel", "recurrent_kernel", *bias)
-        case "CuDNNGRU":
+        case "CuDNNGRU" | "CuDNNLSTM":
             return ("kernel", "recurrent_kernel", "bias")
         case "Dense" | "Conv1D" | "Convolution1D" | "TimeDistributedDense" | "DepthwiseConv1D":
             return ("kernel", *bias)

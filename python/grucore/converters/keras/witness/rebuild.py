@@ -16,6 +16,7 @@ import numpy as np
 from grucore._core import ConversionError
 from grucore.converters.keras.ops.activations import number
 from grucore.converters.keras.ops.layers import VANISHING
+from grucore.converters.keras.ops.recurrent import SINGLE
 from grucore.converters.keras.read.config import MODELS, Call, Layer, Ref, node_shifts, references
 from grucore.converters.keras.read.names import Weights, backward_of
 from grucore.converters.keras.read.variables import KERAS1_GRU, RENORM, variables
@@ -31,6 +32,16 @@ ATTRIBUTES: dict[str, tuple[str, ...]] = {
         *("return_sequences", "return_state", "go_backwards", "zero_output_for_mask"),
     ),
     "GRUCell": ("units", "activation", "recurrent_activation", "use_bias", "reset_after"),
+    "LSTM": (
+        *("units", "activation", "recurrent_activation", "use_bias"),
+        *("return_sequences", "return_state", "go_backwards", "zero_output_for_mask"),
+    ),
+    "LSTMCell": ("units", "activation", "recurrent_activation", "use_bias"),
+    "SimpleRNN": (
+        *("units", "activation", "use_bias"),
+        *("return_sequences", "return_state", "go_backwards", "zero_output_for_mask"),
+    ),
+    "SimpleRNNCell": ("units", "activation", "use_bias"),
     "RNN": ("return_sequences", "return_state", "go_backwards", "zero_output_for_mask"),
     "StackedRNNCells": (),
     "Bidirectional": ("merge_mode",),
@@ -81,6 +92,7 @@ ATTRIBUTES: dict[str, tuple[str, ...]] = {
 }
 RENAMED = {
     "CuDNNGRU": "GRU",
+    "CuDNNLSTM": "LSTM",
     "TimeDistributedDense": "Dense",
     "GlobalMaxPool1D": "GlobalMaxPooling1D",
     "GlobalAvgPool1D": "GlobalAveragePooling1D",
@@ -174,8 +186,9 @@ class Rebuilt:
             return arguments[0]
         given = {name: value for name, value in keywords.items() if value is not None}
         given.pop("training", None)
-        if layer.kind in ("GRU", "CuDNNGRU", "RNN") and isinstance(arguments[0], list):
-            (sequence, given["initial_state"]) = arguments[0]  # as early versions write it
+        if layer.kind in (*SINGLE, "RNN") and isinstance(arguments[0], list):
+            sequence, *states = arguments[0]  # as early versions write it
+            given["initial_state"] = states if len(states) > 1 else states[0]
             arguments = [sequence]
         made = self._made.get(layer)
         if made is None:
@@ -283,6 +296,8 @@ class Rebuilt:
         found = [self._weights[layer][name] for name in names]
         if layer.kind == "CuDNNGRU":
             found = list(gates.from_cudnn_keras(*found))
+        if layer.kind == "CuDNNLSTM":
+            found = list(gates.from_cudnn_keras_lstm(*found))
         if tuple(variables(layer)) == KERAS1_GRU:
             found = list(gates.from_separate_keras(dict(zip(KERAS1_GRU, found, strict=True))))
         made.set_weights([np.asarray(array, DTYPE) for array in found])

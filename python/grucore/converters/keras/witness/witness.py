@@ -129,6 +129,8 @@ def _batches(
 def _plain(graph: Graph, found: Sequence[Any]) -> tuple[Array, ...]:
     """The first row of each output, with its features on one axis."""
     convert = sys.modules["keras"].ops.convert_to_numpy
+    returned = graph.metadata["source"].get("returned_states", {})
+    found = [part for place, part in enumerate(found) if str(place) not in returned]
     results = []
     for name, part in zip(graph.outputs, found, strict=True):
         array = np.asarray(convert(part))[0]

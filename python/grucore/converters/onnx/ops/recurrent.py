@@ -1,28 +1,51 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The GRU operator, and the cell that PyTorch's nn.GRUCell becomes in pieces."""
+"""The operators GRU, LSTM and RNN, and the cell that PyTorch's nn.GRUCell becomes in pieces."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
+from grucore.converters.onnx.ops.starts import STATES, add_state, initial, note_state, writer
 from grucore.converters.onnx.read.source import CELL, OnnxNode
-from grucore.converters.onnx.state.axes import Axis, Constant, Data, Held, Operand, Purpose, Spread
+from grucore.converters.onnx.state.axes import (
+    Axes,
+    Axis,
+    Constant,
+    Data,
+    Ended,
+    Held,
+    Operand,
+    Purpose,
+    Spread,
+)
 from grucore.converters.onnx.state.context import Part, Work, arrange
 from grucore.converters.onnx.state.sizes import integers
 from grucore.graph import gates
-from grucore.graph.layers import Activation, Cell, Concat, Direction, Gru, Position, Take
+from grucore.graph.layers import (
+    Activation,
+    Cell,
+    Concat,
+    Direction,
+    Gru,
+    Lstm,
+    Position,
+    Recurrent,
+    Rnn,
+    Take,
+)
 from grucore.graph.node import Rate, Value
 from grucore.graph.tensors import Array
 
 __all__ = ["RECURRENT"]
 
 Operands = Sequence[Operand | None]
-TORCH_NAME = re.compile(r"/(?P<path>.+)/GRU(?:_(?P<layer>\d+))?")
-DYNAMO_NAME = re.compile(r"node_[Gg][Rr][Uu](_+\d+)?|")
+TORCH_NAME = re.compile(r"/(?P<path>.+)/(?:GRU|LSTM|RNN)(?:_(?P<layer>\d+))?")
+DYNAMO_NAME = re.compile(r"node_(?:gru|lstm|rnn)(_+\d+)?|", re.IGNORECASE)
 
 DIRECTIONS = {
     "forward": (Direction.FORWARD,),
@@ -43,66 +66,116 @@ ACTIVATIONS: dict[str, tuple[Any, tuple[float, ...]]] = {
 OTHERS = {"affine": 2, "thresholdedrelu": 1, "scaledtanh": 2, "softplus": 0}
 
 
-def _gru(work: Work, node: OnnxNode, operands: Operands) -> list[Operand]:
-    given = [*operands, None, None, None]
+@dataclass(frozen=True)
+class Operator:
+    """A recurrent operator of ONNX: the layer, its gates, the activations that it has by default.
+
+    ``kinds``: the settings that these activations are.
+    """
+
+    kind: type[Recurrent]
+    gates: int
+    activations: tuple[str, ...]
+    kinds: tuple[str, ...]
+
+
+OPERATORS = {
+    "GRU": Operator(Gru, 3, ("Sigmoid", "Tanh"), ("gate_activation", "activation")),
+    "LSTM": Operator(
+        Lstm,
+        4,
+        ("Sigmoid", "Tanh", "Tanh"),
+        ("gate_activation", "activation", "cell_activation"),
+    ),
+    "RNN": Operator(Rnn, 1, ("Tanh",), ("activation",)),
+}
+
+
+def _layer(work: Work, node: OnnxNode, operands: Operands) -> list[Operand]:
+    operator = OPERATORS[node.op]
+    given = [*operands, *[None] * (8 - len(operands))]
     weight_ih = work.weights(node, given[1], "W")
     weight_hh = work.weights(node, given[2], "R")
     directions = _directions(node)
     count = len(directions)
     hidden = node.get("hidden_size", weight_hh.shape[-1])
+    rows = operator.gates * hidden
     for what, array, shape in (
-        ("W", weight_ih, (count, 3 * hidden, weight_ih.shape[-1])),
-        ("R", weight_hh, (count, 3 * hidden, hidden)),
+        ("W", weight_ih, (count, rows, weight_ih.shape[-1])),
+        ("R", weight_hh, (count, rows, hidden)),
     ):
         if array.shape != shape:
             raise node.refuse(f"{what} has shape {array.shape}, expected {shape}")
-    bias = np.zeros((count, 6 * hidden))
+    bias = np.zeros((count, 2 * rows))
     if given[3] is not None:
         bias = work.weights(node, given[3], "B")
-    if bias.shape != (count, 6 * hidden):
-        raise node.refuse(f"B has shape {bias.shape}, expected {(count, 6 * hidden)}")
+    if bias.shape != (count, 2 * rows):
+        raise node.refuse(f"B has shape {bias.shape}, expected {(count, 2 * rows)}")
     _check_clip(node)
-    lbr = node.get("linear_before_reset", 0)
-    if lbr not in (0, 1):
-        raise node.refuse(f"attribute linear_before_reset is {lbr}, expected 0 or 1")
+    _check_lstm(work, node, given[7])
     source, batch_first = _sequence(work, node, given[0], weight_ih.shape[-1])
     bounded = _lengths(work, node, given[4], source)
-    kinds = _activations(node, count)
-    starts = _initial(work, node, given[5], count, hidden, batch_first)
+    kinds = _activations(node, count, operator)
+    states = {suffix: STATES[suffix] for suffix in operator.kind.state_suffixes}
+    starts = {
+        suffix: initial(work, node, given[place], count, hidden, batch_first, what)
+        for suffix, (place, what, _) in states.items()
+    }
     base = _name(work, node)
     values: list[Value] = []
-    for place, direction in enumerate(directions):
-        name = f"{base}_reverse" if place else base
-        weights = gates.from_onnx(
-            weight_ih[place], weight_hh[place], bias[place], reset_after=bool(lbr)
-        )
-        values.append(
-            work.builder.add(
-                Gru,
-                name,
-                [work.features(node, source)],
-                weight_ih=weights[0],
-                weight_hh=weights[1],
-                bias=weights[2],
-                cell=Cell.RESET_AFTER if lbr else Cell.RESET_BEFORE,
-                direction=direction,
-                gate_activation=kinds[place][0],
-                activation=kinds[place][1],
-                initial_state=None if starts is None else _nonzero(starts, place),
-            )
-        )
-        added = work.builder.nodes[-1].name
+    names: list[str] = []
+    for turn, direction in enumerate(directions):
+        settings = _weights(node, weight_ih[turn], weight_hh[turn], bias[turn])
+        settings |= kinds[turn]
+        for suffix, start in starts.items():
+            if start is not None:
+                settings[STATES[suffix][2]] = gates.rounded(start[turn])
+        name = f"{base}_reverse" if turn else base
+        reads = [work.features(node, source)]
+        values.append(work.builder.add(operator.kind, name, reads, direction=direction, **settings))
+        names.append(work.builder.nodes[-1].name)
         if bounded:
-            work.bounded.add(added)
-        if isinstance(given[5], Held):
-            _note_state(work, node, given[5], place, batch_first, values[-1])
+            work.bounded.add(names[-1])
+        for suffix, (place, _, _) in states.items():
+            held = given[place]
+            if isinstance(held, Held):
+                note_state(work, node, held, turn, batch_first, values[-1], suffix)
     outputs: list[Operand] = [_whole(work, node, values, source, batch_first)]
     if len(node.outputs) > 1:
         if node.outputs[1]:
             outputs.append(_final(work, node, values, directions, source, batch_first, bounded))
         else:
             outputs.append(outputs[0])
+    if len(node.outputs) > 2 and operator.kind is Lstm:
+        axes, sizes = _state_axes(source, batch_first, count, hidden)
+        outputs.append(Ended(axes, arrange(axes, sizes), tuple(f"{name}.c" for name in names)))
     return outputs
+
+
+def _weights(node: OnnxNode, weight: Array, recurrence: Array, bias: Array) -> dict[str, Any]:
+    """The weights of one direction in grucore's order, and the cell of a GRU."""
+    more: dict[str, Any] = {}
+    if node.op == "GRU":
+        lbr = node.get("linear_before_reset", 0)
+        if lbr not in (0, 1):
+            raise node.refuse(f"attribute linear_before_reset is {lbr}, expected 0 or 1")
+        found = gates.from_onnx(weight, recurrence, bias, reset_after=bool(lbr))
+        more["cell"] = Cell.RESET_AFTER if lbr else Cell.RESET_BEFORE
+    elif node.op == "LSTM":
+        found = gates.from_onnx_lstm(weight, recurrence, bias)
+    else:
+        found = gates.summed(weight, recurrence, *np.split(bias, 2))
+    return dict(zip(("weight_ih", "weight_hh", "bias"), found, strict=True)) | more
+
+
+def _check_lstm(work: Work, node: OnnxNode, peepholes: Operand | None) -> None:
+    """Refuse the forms of an LSTM whose gates read the cell state, or each other."""
+    if node.op != "LSTM":
+        return
+    if node.get("input_forget", 0):
+        raise node.refuse("attribute input_forget is 1 (coupled gates), which is not supported")
+    if peepholes is not None and work.weights(node, peepholes, "P").any():
+        raise node.refuse("P has peephole weights that are not zero, which is not supported")
 
 
 def _directions(node: OnnxNode) -> tuple[Direction, ...]:
@@ -119,11 +192,13 @@ def _check_clip(node: OnnxNode) -> None:
         raise node.refuse(f"attribute clip is {clip}, which is not supported")
 
 
-def _activations(node: OnnxNode, count: int) -> list[tuple[Activation, Activation]]:
-    """(of r and z, of n) for each direction; parameters are used up in the order of the names."""
-    names = node.get("activations", ("Sigmoid", "Tanh") * count)
-    if len(names) != 2 * count:
-        raise node.refuse(f"attribute activations has {len(names)} names, expected {2 * count}")
+def _activations(node: OnnxNode, count: int, operator: Operator) -> list[dict[str, Activation]]:
+    """The settings of each direction; parameters are used up in the order of the names."""
+    each = len(operator.activations)
+    names = node.get("activations", operator.activations * count)
+    if len(names) != each * count:
+        expected = each * count
+        raise node.refuse(f"attribute activations has {len(names)} names, expected {expected}")
     alphas, betas = list(node.get("activation_alpha", ())), list(node.get("activation_beta", ()))
     kinds: list[Activation] = []
     for name in names:
@@ -145,7 +220,10 @@ def _activations(node: OnnxNode, count: int) -> list[tuple[Activation, Activatio
     if alphas or betas:
         rest = f"activation_alpha {alphas} and activation_beta {betas}"
         raise node.refuse(f"{rest} are left over: activations {names} do not take them")
-    return list(zip(kinds[::2], kinds[1::2], strict=True))
+    return [
+        dict(zip(operator.kinds, kinds[first : first + each], strict=True))
+        for first in range(0, len(kinds), each)
+    ]
 
 
 def _sequence(
@@ -188,69 +266,6 @@ def _lengths(work: Work, node: OnnxNode, operand: Operand | None, x: Data) -> bo
     raise node.refuse("sequence_lens is neither an input of the model nor always all frames")
 
 
-def _initial(
-    work: Work,
-    node: OnnxNode,
-    operand: Operand | None,
-    count: int,
-    hidden: int,
-    batch_first: bool,
-) -> Array | None:
-    """A constant initial state, (directions, H); None: it is 0, or an input of the file."""
-    if operand is None or isinstance(operand, Held):
-        return None
-    if isinstance(operand, Data):
-        raise node.refuse("initial_h is computed by the model, expected an input or a constant")
-    array = operand.array if isinstance(operand, Constant) else operand.index
-    place = 0 if batch_first else 1
-    if array.ndim != 3 or array.dtype.kind != "f":
-        raise node.refuse(f"initial_h is {array.dtype} of {array.ndim} axes, expected 3")
-    rows = np.moveaxis(array, place, 0)
-    if rows.shape[1:] != (count, hidden):
-        expected = (count, "batch", hidden)
-        raise node.refuse(f"initial_h has shape {array.shape}, expected {expected}")
-    if (rows != rows[0]).any():
-        raise node.refuse("initial_h differs between the rows of the batch")
-    return np.asarray(rows[0]) if rows.any() else None
-
-
-def _nonzero(starts: Array, place: int) -> Array:
-    return gates.rounded(starts[place])
-
-
-def _note_state(
-    work: Work,
-    node: OnnxNode,
-    held: Held,
-    place: int,
-    batch_first: bool,
-    value: Value,
-) -> None:
-    """Remember which part of a state input is the state of which layer."""
-    order = (Axis.BATCH, Axis.FEATURES) if batch_first else (Axis.FEATURES, Axis.BATCH)
-    lone = held.axes == (Axis.FEATURES,) * 3 and held.index.shape[0 if batch_first else 1] == 1
-    if held.purpose is not Purpose.STATE or (held.axes[:2] != order and not lone):
-        raise node.refuse(f"initial_h is {held.text}, expected ({', '.join(order)}, features)")
-    index = np.moveaxis(held.index, 0 if batch_first else 1, 0)[0]
-    hidden = value.features
-    if place >= len(index) or index.shape[1] != hidden:
-        raise node.refuse(f"initial_h is {held.text}, expected {hidden} features per direction")
-    part = Part(int(index[place][0]), hidden, f"{_writer(work, value)}.h", value.name)
-    _add_state(work, node, held, index[place], part)
-
-
-def _add_state(work: Work, node: OnnxNode, held: Held, index: Array, part: Part) -> None:
-    parts = work.states.setdefault(held.name, [])
-    first = part.first
-    if not np.array_equal(index, np.arange(first, first + len(index))):
-        raise node.refuse(f"initial_h is a mixture of the features of input {held.name!r}")
-    for other in parts:
-        if abs(other.first - first) < max(other.size, part.size):
-            message = f"initial_h is a part of input {held.name!r} that is also {other.state!r}"
-            raise node.refuse(message)
-    parts.append(part)
-
-
 def _whole(work: Work, node: OnnxNode, values: list[Value], x: Data, batch_first: bool) -> Data:
     """Y: (time, directions, batch, H), or (batch, time, directions, H)."""
     count, hidden = len(values), values[0].features
@@ -262,10 +277,6 @@ def _whole(work: Work, node: OnnxNode, values: list[Value], x: Data, batch_first
     if not batch_first:
         axes = (x.axes[0], Axis.FEATURES, x.axes[1], Axis.FEATURES)
     return Data(axes, arrange(axes, shape), value)
-
-
-def _writer(work: Work, value: Value) -> str:
-    return next(node.name for node in work.builder.nodes if node.output == value.name)
 
 
 def _last_name(work: Work) -> str:
@@ -298,12 +309,18 @@ def _final(
     joined = finals[0]
     if count > 1:
         joined = work.builder.add(Concat, f"{finals[0].name.removesuffix('.out')}.both", finals)
-    batch = x.axes[0 if batch_first else 1]
-    axes = (batch, Axis.FEATURES, Axis.FEATURES)
-    shape = (1, count, hidden)
-    if not batch_first:
-        axes, shape = (Axis.FEATURES, batch, Axis.FEATURES), (count, 1, hidden)
+    axes, shape = _state_axes(x, batch_first, count, hidden)
     return Data(axes, arrange(axes, shape), joined)
+
+
+def _state_axes(
+    x: Data, batch_first: bool, count: int, hidden: int
+) -> tuple[Axes, tuple[int, ...]]:
+    """Axes and sizes of a state: (directions, batch, H), or (batch, directions, H)."""
+    batch = x.axes[0 if batch_first else 1]
+    if batch_first:
+        return (batch, Axis.FEATURES, Axis.FEATURES), (1, count, hidden)
+    return (Axis.FEATURES, batch, Axis.FEATURES), (count, 1, hidden)
 
 
 def _name(work: Work, node: OnnxNode) -> str:
@@ -312,7 +329,7 @@ def _name(work: Work, node: OnnxNode) -> str:
     if match is not None:
         return f"{match['path'].replace('/', '.')}.l{int(match['layer'] or 0)}"
     plain = re.sub(r"[^A-Za-z0-9_.]+", ".", node.name).strip(".")
-    plain = "gru" if DYNAMO_NAME.fullmatch(plain) else plain
+    plain = node.op.lower() if DYNAMO_NAME.fullmatch(plain) else plain
     taken = {other.name for other in work.builder.nodes}
     unique, more = plain, 0
     while f"{unique}.l0" in taken:
@@ -346,24 +363,15 @@ def _cell(work: Work, node: OnnxNode, operands: Operands) -> list[Operand]:
         bias=bias,
     )
     index = h.index.reshape(-1)
-    part = Part(int(index[0]), len(index), f"{_writer(work, value)}.h", value.name)
-    _add_state(work, node, h, index, part)
+    part = Part(int(index[0]), len(index), f"{writer(work, value)}.h", value.name)
+    add_state(work, node, h, index, part)
     return [Data(data.axes, arrange(data.axes, (1, value.features)), value)]
 
 
+_COMMON = ("activation_alpha", "activation_beta", "activations", "clip", "direction")
 RECURRENT = {
-    "GRU": (
-        _gru,
-        (
-            "activation_alpha",
-            "activation_beta",
-            "activations",
-            "clip",
-            "direction",
-            "hidden_size",
-            "layout",
-            "linear_before_reset",
-        ),
-    ),
+    "GRU": (_layer, (*_COMMON, "hidden_size", "layout", "linear_before_reset")),
+    "LSTM": (_layer, (*_COMMON, "hidden_size", "input_forget", "layout")),
+    "RNN": (_layer, (*_COMMON, "hidden_size", "layout")),
     CELL: (_cell, ()),
 }

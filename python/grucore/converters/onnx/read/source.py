@@ -83,4 +83,5 @@ class Source:
     about: Mapping[str, Any] = field(default_factory=dict)
 
 
+RECURRENT = ("GRU", "LSTM", "RNN")
 CELL = "nn.GRUCell"  # the operator that onnx_patterns makes of its pieces

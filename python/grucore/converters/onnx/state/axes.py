@@ -20,6 +20,7 @@ __all__ = [
     "Axis",
     "Constant",
     "Data",
+    "Ended",
     "Held",
     "Operand",
     "Purpose",
@@ -122,6 +123,16 @@ class Held(Tracked):
 
     name: str
     purpose: Purpose
+
+
+@dataclass(frozen=True, eq=False)
+class Ended(Tracked):
+    """Cell states of LSTMs after the last frame, by name: no value of a model has them.
+
+    ``index`` has the places of the features, where the states stand one after the other.
+    """
+
+    states: tuple[str, ...]
 
 
 Operand: TypeAlias = Constant | Tracked

@@ -7,8 +7,9 @@
 Steps stand in order, joined by ``>``. Layers with weights may say the prefix of their keys, and
 must say what no state dict holds: ``eps`` of a norm, padding, stride and dilation of a convolution
 (``padding`` is a number, ``valid``, ``same``, or ``causal``: all of it before the sequence).
-``last``, ``first``, ``mean`` and ``max`` keep one frame of the sequence; ``final``, right after a
-gru, its states at the end, h_n[-1], those of both directions joined. The rest are functions of a
+``nonlinearity`` of an rnn (tanh or relu). ``last``, ``first``, ``mean`` and ``max`` keep one frame
+of the sequence; ``final``, right after a gru, lstm or rnn, its states at the end, h_n[-1], those of
+both directions joined. The rest are functions of a
 frame. Nothing has a default.
 """
 
@@ -42,6 +43,12 @@ def _padding(text: str) -> str | int:
     return text if text in ("valid", "same", "causal") else _whole(text)
 
 
+def _nonlinearity(text: str) -> str:
+    if text not in ("tanh", "relu"):
+        raise ValueError
+    return text
+
+
 def _approximation(text: str) -> str:
     if text not in ("none", "tanh"):
         raise ValueError
@@ -54,6 +61,8 @@ _EPS: Options = {"eps": float}
 # Layers with weights, and what else must be known of them.
 NAMED: dict[str, Options] = {
     "gru": {},
+    "lstm": {},
+    "rnn": {"nonlinearity": _nonlinearity},
     "linear": {},
     "embedding": {},
     "conv1d": {"padding": _padding, "stride": _positive, "dilation": _positive},
@@ -62,7 +71,11 @@ NAMED: dict[str, Options] = {
     "prelu": {},
 }
 # Defaults of PyTorch's layers: for messages and candidates, never assumed.
-DEFAULTS: dict[str, Any] = {"eps": 1e-5, "padding": 0, "stride": 1, "dilation": 1}
+DEFAULTS: dict[str, Any] = {
+    **{"eps": 1e-5, "padding": 0, "stride": 1, "dilation": 1},
+    "nonlinearity": "tanh",
+}
+RECURRENT = ("gru", "lstm", "rnn")
 ONE_FRAME = ("last", "first", "mean", "max", "final")
 _FUNCTIONS: dict[str, Options] = {
     **{name: {} for name in ("relu", "sigmoid", "tanh", "silu", "softplus", "softsign")},
@@ -113,11 +126,12 @@ def parse(text: str) -> tuple[Step, ...]:
             message = f"{part.strip()!r} is no step, expected {', '.join(STEPS)}"
             raise ConversionError(f"{where}: {message}")
         step = _step(match["kind"], match["inner"], where)
-        if reduced is not None and step.kind in (*ONE_FRAME, "gru", "conv1d"):
+        if reduced is not None and step.kind in (*ONE_FRAME, *RECURRENT, "conv1d"):
             message = f"{step.kind} needs a sequence, but {reduced} leaves one frame only"
             raise ConversionError(f"{where}: {message}")
-        if step.kind == "final" and (not steps or steps[-1].kind != "gru"):
-            raise ConversionError(f"{where}: final needs a gru right before it, whose states it is")
+        if step.kind == "final" and (not steps or steps[-1].kind not in RECURRENT):
+            message = "final needs a gru, lstm or rnn right before it, whose states it is"
+            raise ConversionError(f"{where}: {message}")
         if step.kind in ONE_FRAME:
             reduced = step.kind
         steps.append(step)

@@ -11,12 +11,13 @@ import numpy as np
 from grucore._core import ConversionError
 from grucore.converters.torch.aten import AtenGraph, AtenNode, InputSpec, Ref
 from grucore.converters.torch.chain.architecture import ONE_FRAME
-from grucore.converters.torch.chain.layers import GruLayer, LinearLayer, PlainLayer
+from grucore.converters.torch.chain.layers import LinearLayer, PlainLayer, RecurrentLayer
 from grucore.graph.tensors import Array
 
 __all__ = ["FRAMES", "Chain"]
 
 FRAMES = 11  # of an example that nobody gave
+RECURRENT = ("GRU", "LSTM", "RNN")
 
 # Functions of one tensor: the operation, and its arguments besides it.
 FUNCTIONS: dict[str, tuple[str, dict[str, Any]]] = {
@@ -48,7 +49,7 @@ class Chain:
         self.at = Ref("x")
         self.frames_last = frames_last
         self._one_frame = False  # whether time is gone, so that features are axis 1
-        # The states after the last GRU, and which rows of them are those of its last layer.
+        # The states after the last recurrent module, and the rows of its last layer.
         self._states = Ref("")
         self._final_rows: tuple[int, ...] = ()
 
@@ -65,7 +66,7 @@ class Chain:
     def call(self, op: str, given: Mapping[str, Any], path: str = "", module: str = "") -> None:
         """One operation, whose first result the next one reads."""
         name = f"v{len(self.nodes)}"
-        outputs = (name, f"{name}.h_n") if op == "gru.input" else (name,)
+        outputs = (name, f"{name}.h_n", f"{name}.c_n") if module in RECURRENT else (name,)
         self.nodes.append(AtenNode(f"aten.{op}", given, outputs, (), path, module))
         self.at = Ref(name)
 
@@ -101,7 +102,7 @@ class Chain:
         given = {"input": self.at, "weight": weight, "bias": bias}
         self.call("linear.default", given, layer.name, "Linear")
 
-    def gru(self, layer: GruLayer, *, batch_first: bool = True) -> None:
+    def recurrent(self, layer: RecurrentLayer, *, batch_first: bool = True) -> None:
         """All layers and directions of one module."""
         params: list[Any] = []
         biased = layer.parts[0, False][2] is not None
@@ -112,9 +113,10 @@ class Chain:
                 params.append(self._constant(f"{layer.name}.{name}{end}", array))
         rows = layer.layer_count * (2 if layer.bidirectional else 1)
         zeros = np.zeros((rows, 1, layer.hidden_size), np.float32)
+        hx = self._constant(f"{layer.name}.h_0", zeros)
         given = {
             "input": self.at,
-            "hx": self._constant(f"{layer.name}.h_0", zeros),
+            "hx": [hx, hx] if layer.kind == "lstm" else hx,
             "params": params,
             "has_biases": biased,
             "num_layers": layer.layer_count,
@@ -123,7 +125,8 @@ class Chain:
             "bidirectional": layer.bidirectional,
             "batch_first": batch_first,
         }
-        self.call("gru.input", given, layer.name, "GRU")
+        kind = "_".join([layer.kind, *layer.options.values()])
+        self.call(f"{kind}.input", given, layer.name, layer.kind.upper())
         self._states = Ref(f"{self.at.name}.h_n")
         self._final_rows = (rows - 2, rows - 1) if layer.bidirectional else (rows - 1,)
 

@@ -13,31 +13,49 @@ from grucore.converters.torch.chain.architecture import NAMED
 from grucore.converters.torch.chain.names import Tensors, effective_tensors
 from grucore.graph.tensors import Array
 
-__all__ = ["RECURRENT", "GruLayer", "Layer", "Layers", "LinearLayer", "PlainLayer", "read_layers"]
+__all__ = [
+    "RECURRENT",
+    "Layer",
+    "Layers",
+    "LinearLayer",
+    "PlainLayer",
+    "RecurrentLayer",
+    "read_layers",
+]
 
 RECURRENT = re.compile(
     r"(?:(?P<prefix>.*)\.)?(?P<what>(?:weight|bias)_(?:ih|hh|hr))(?:_l(?P<k>\d+)(?P<rev>_reverse)?)?"
 )
 # Rows over hidden size tell the recurrent layers of PyTorch apart.
-OTHER_CELLS = {4: "an LSTM (4 gates)", 1: "a plain RNN (1 gate)"}
+CELLS = {3: "gru", 4: "lstm", 1: "rnn"}
 PARTS = ("weight_ih", "weight_hh", "bias_ih", "bias_hh")
-GATES = 3
 
 Part = tuple[Array, Array, Array | None, Array | None]
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
-class GruLayer:
-    """An nn.GRU or nn.GRUCell: PyTorch's tensors by layer and direction (True: reverse)."""
+class RecurrentLayer:
+    """An nn.GRU, LSTM or RNN, or its cell: PyTorch's tensors by layer and direction.
 
+    ``kind`` as in an architecture; ``options``: of an rnn its ``nonlinearity``. In ``parts`` True
+    is the reverse direction.
+    """
+
+    kind: str
     prefix: str
     parts: Mapping[tuple[int, bool], Part]
     is_cell: bool = False
+    options: Mapping[str, Any] = field(default_factory=dict)
 
     @property
     def name(self) -> str:
-        """The prefix, or ``gru`` for the tensors of a module of its own."""
-        return self.prefix or "gru"
+        """The prefix, or the kind for the tensors of a module of its own."""
+        return self.prefix or self.kind
+
+    @property
+    def missing(self) -> list[str]:
+        """What has to be said of it besides its tensors."""
+        return [name for name in NAMED[self.kind] if name not in self.options]
 
     @property
     def input_size(self) -> int:
@@ -70,10 +88,11 @@ class GruLayer:
         return [array for part in self.parts.values() for array in part if array is not None]
 
     def __str__(self) -> str:
-        kind = "GRUCell" if self.is_cell else "GRU"
+        kind = f"{self.kind.upper()}{'Cell' if self.is_cell else ''}"
         more = f", {self.layer_count} layers" if self.layer_count > 1 else ""
         more += ", bidirectional" if self.bidirectional else ""
-        return f"gru({self.name}): {kind} {self.input_size} -> {self.hidden_size}{more}"
+        more += f", {', '.join(self.missing)} unknown" if self.missing else ""
+        return f"{self.kind}({self.name}): {kind} {self.input_size} -> {self.hidden_size}{more}"
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -157,7 +176,7 @@ class PlainLayer:
         return f"{self.kind}({self.name}): {shape}{unknown}"
 
 
-Layer: TypeAlias = GruLayer | LinearLayer | PlainLayer
+Layer: TypeAlias = RecurrentLayer | LinearLayer | PlainLayer
 
 
 @dataclass(frozen=True)
@@ -170,14 +189,12 @@ class Layers:
     tensors: Tensors = field(default_factory=dict)
 
     @property
-    def grus(self) -> list[GruLayer]:
+    def recurrent(self) -> list[RecurrentLayer]:
         """The recurrent ones."""
-        return [layer for layer in self.found if isinstance(layer, GruLayer)]
+        return [layer for layer in self.found if isinstance(layer, RecurrentLayer)]
 
     def of_kind(self, kind: str) -> list[Layer]:
         """Those that a step of this kind can mean; a table of an embedding looks like a linear."""
-        if kind == "gru":
-            return list(self.grus)
         if kind == "linear":
             return [layer for layer in self.found if isinstance(layer, LinearLayer)]
         if kind == "embedding":
@@ -214,8 +231,8 @@ def read_layers(
 
     ``ordered``: whether the dict's order is the model's. ``options``: what is known of layers
     besides their tensors, by prefix; ``foreign`` the class of those that are no layer known here,
-    whatever their tensors look like. Raises `ConversionError` for recurrent layers that are no
-    GRU, incomplete ones, and parametrizations that cannot be resolved.
+    whatever their tensors look like. Raises `ConversionError` for recurrent layers with
+    projections, incomplete ones, and parametrizations that cannot be resolved.
     """
     tensors, strangers = effective_tensors(state)
     unknown = foreign or {}
@@ -226,18 +243,19 @@ def read_layers(
     for name in tensors:
         match = RECURRENT.fullmatch(name)
         prefix = (match["prefix"] or "") if match else name.rpartition(".")[0]
-        kind = "gru" if match else _kind(prefix, tensors)
+        kind = "recurrent" if match else _kind(prefix, tensors)
         if kind is not None:
             prefixes.setdefault(prefix, kind)
     found: list[Layer] = []
     used: set[str] = set()
     for prefix, kind in prefixes.items():
-        if kind == "gru":
-            found.append(_gru(prefix, tensors, used))
+        own = (options or {}).get(prefix, {})
+        if kind == "recurrent":
+            found.append(_recurrent(prefix, tensors, used, own))
         elif kind == "linear":
             found.append(_linear(prefix, tensors, used))
         else:
-            found.append(_plain(kind, prefix, tensors, used, (options or {}).get(prefix, {})))
+            found.append(_plain(kind, prefix, tensors, used, own))
     for name, array in tensors.items():
         if name not in used:
             strangers[name] = str(array.shape)
@@ -295,7 +313,9 @@ def _linear(prefix: str, tensors: Tensors, used: set[str]) -> LinearLayer:
     return LinearLayer(prefix=prefix, weight=weight, bias=bias)
 
 
-def _gru(prefix: str, tensors: Tensors, used: set[str]) -> GruLayer:
+def _recurrent(
+    prefix: str, tensors: Tensors, used: set[str], options: Mapping[str, Any]
+) -> RecurrentLayer:
     parts: dict[tuple[int, bool], dict[str, str]] = {}
     is_cell = False
     for name in tensors:
@@ -315,11 +335,11 @@ def _gru(prefix: str, tensors: Tensors, used: set[str]) -> GruLayer:
     size = tensors[parts[0, False]["weight_ih"]].shape[1]
     hidden = tensors[parts[0, False]["weight_hh"]].shape[1]
     directions = 2 if (0, True) in parts else 1
+    gates = _gates(parts[0, False], tensors)
     checked: dict[tuple[int, bool], Part] = {}
     for key, names in sorted(parts.items()):
-        _check_cell(names, tensors)
         inputs = size if key[0] == 0 else directions * hidden
-        rows = GATES * hidden
+        rows = gates * hidden
         shapes = ((rows, inputs), (rows, hidden), (rows,), (rows,))
         for part, shape in zip(PARTS, shapes, strict=True):
             if part in names and tensors[names[part]].shape != shape:
@@ -331,23 +351,28 @@ def _gru(prefix: str, tensors: Tensors, used: set[str]) -> GruLayer:
             tensors[names[part]] if part in names else None for part in ("bias_ih", "bias_hh")
         )
         checked[key] = (weight_ih, weight_hh, bias_ih, bias_hh)
-    return GruLayer(prefix=prefix, parts=checked, is_cell=is_cell)
+    kind = CELLS[gates]
+    known = {name: value for name, value in options.items() if name in NAMED[kind]}
+    return RecurrentLayer(kind=kind, prefix=prefix, parts=checked, is_cell=is_cell, options=known)
 
 
-def _check_cell(names: Mapping[str, str], tensors: Tensors) -> None:
-    """Refuse the other recurrent layers of PyTorch by name."""
+def _gates(names: Mapping[str, str], tensors: Tensors) -> int:
+    """The gates of a recurrent layer, by the shape of its weights."""
     name = names["weight_hh"]
     shape = tensors[name].shape
     if "weight_hr" in names:
-        raise ConversionError(f"{names['weight_hr']}: an LSTM with projections, expected a GRU")
-    if len(shape) == 2 and shape[0] != GATES * shape[1]:
-        gates = shape[0] // shape[1] if shape[1] and shape[0] % shape[1] == 0 else 0
-        what = OTHER_CELLS.get(gates, "no recurrent layer that grucore knows")
-        raise ConversionError(f"{name} has shape {shape}: {what}, expected a GRU (3 gates)")
+        raise ConversionError(
+            f"{names['weight_hr']}: an LSTM with projections, expected proj_size 0"
+        )
+    gates = shape[0] // shape[1] if shape[1] and shape[0] % shape[1] == 0 else 0
+    if gates not in CELLS:
+        message = f"{name} has shape {shape}: no recurrent layer that grucore knows"
+        raise ConversionError(f"{message}, expected 3 (GRU), 4 (LSTM) or 1 (RNN) rows a feature")
+    return gates
 
 
 def _check_complete(prefix: str, parts: Mapping[tuple[int, bool], Mapping[str, str]]) -> None:
-    where = f"the GRU {prefix!r}" if prefix else "the GRU"
+    where = f"the recurrent layer {prefix!r}" if prefix else "the recurrent layer"
     layers = 1 + max(k for k, _ in parts)
     bidirectional = any(reverse for _, reverse in parts)
     biased = any("bias_ih" in names or "bias_hh" in names for names in parts.values())

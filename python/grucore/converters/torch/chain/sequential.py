@@ -10,13 +10,19 @@ from typing import Any
 from grucore._core import ConversionError
 from grucore.converters.torch.aten import AtenGraph
 from grucore.converters.torch.chain.chain import FRAMES, Chain
-from grucore.converters.torch.chain.layers import GruLayer, LinearLayer, PlainLayer, read_layers
+from grucore.converters.torch.chain.layers import (
+    LinearLayer,
+    PlainLayer,
+    RecurrentLayer,
+    read_layers,
+)
 from grucore.converters.torch.read.modules import Tree, convolution, options_of
 
 __all__ = ["is_plain", "sequential_graph"]
 
 TORCH = "torch.nn.modules."
 BATCH_ROWS = 1
+RECURRENT = ("rnn.GRU", "rnn.LSTM", "rnn.RNN")
 
 # Modules without weights: the function, and the settings that become its arguments.
 _FUNCTIONS: dict[str, tuple[str, dict[str, str]]] = {
@@ -49,7 +55,8 @@ _NOTHING = (
     "linear.Identity",
 )
 _WEIGHTED = (
-    *("linear.Linear", "rnn.GRU", "sparse.Embedding", "conv.Conv1d", "normalization.LayerNorm"),
+    *RECURRENT,
+    *("linear.Linear", "sparse.Embedding", "conv.Conv1d", "normalization.LayerNorm"),
     *("batchnorm.BatchNorm1d", "activation.PReLU"),
 )
 SEQUENTIAL = "container.Sequential"
@@ -76,9 +83,10 @@ def sequential_graph(tree: Tree) -> AtenGraph:
     for place, (path, module) in enumerate(steps):
         if chain is None:
             chain = _start([each for _, each in steps[place:]])
-        if _name(module) == "rnn.GRU" and place + 1 < len(steps):
+        if _name(module) in RECURRENT and place + 1 < len(steps):
             following = f"{steps[place + 1][1].kind} {steps[place + 1][0]!r}"
-            raise ConversionError(f"GRU {path!r} gives a tuple, which {following} cannot read")
+            kind = _name(module).rpartition(".")[2]
+            raise ConversionError(f"{kind} {path!r} gives a tuple, which {following} cannot read")
         _append(chain, path, module)
     if chain is None:
         raise ConversionError("an empty nn.Sequential")
@@ -102,10 +110,10 @@ def _start(modules: list[Tree]) -> Chain:
         if name in ("conv.Conv1d", "batchnorm.BatchNorm1d"):
             size = module.setting("in_channels" if name == "conv.Conv1d" else "num_features")
             return Chain((BATCH_ROWS, int(size), FRAMES), "float32", frames_last=True)
-        if name in ("linear.Linear", "rnn.GRU"):
+        if name in ("linear.Linear", *RECURRENT):
             size = module.setting("in_features" if name == "linear.Linear" else "input_size")
             shape = (BATCH_ROWS, FRAMES, int(size))
-            if name == "rnn.GRU" and not module.setting("batch_first"):
+            if name in RECURRENT and not module.setting("batch_first"):
                 shape = (FRAMES, BATCH_ROWS, int(size))
             return Chain(shape, "float32", frames_last=True)
         if name == "normalization.LayerNorm":
@@ -132,14 +140,14 @@ def _linear(chain: Chain, prefix: str, module: Tree, layers: Any) -> None:
     chain.linear(layer)
 
 
-def _gru(chain: Chain, prefix: str, module: Tree, layers: Any) -> None:
+def _recurrent(chain: Chain, prefix: str, module: Tree, layers: Any) -> None:
     (layer,) = layers.found
-    assert isinstance(layer, GruLayer)
+    assert isinstance(layer, RecurrentLayer)
     if module.settings.get("proj_size", 0):
         raise ConversionError(f"{prefix} has proj_size {module.settings['proj_size']}, expected 0")
     if layer.input_size != module.setting("input_size"):
         raise ConversionError(f"{prefix} has weights for {layer.input_size} features")
-    chain.gru(layer, batch_first=bool(module.setting("batch_first")))
+    chain.recurrent(layer, batch_first=bool(module.setting("batch_first")))
 
 
 def _embedding(chain: Chain, prefix: str, module: Tree, layers: Any) -> None:
@@ -177,7 +185,7 @@ def _prelu(chain: Chain, prefix: str, module: Tree, layers: Any) -> None:
 _Writer = Callable[[Chain, str, Tree, Any], None]
 _WRITERS: Mapping[str, _Writer] = {
     "linear.Linear": _linear,
-    "rnn.GRU": _gru,
+    **dict.fromkeys(RECURRENT, _recurrent),
     "sparse.Embedding": _embedding,
     "conv.Conv1d": _conv1d,
     "normalization.LayerNorm": _norm,

@@ -20,7 +20,13 @@ from grucore.converters.torch.chain.architecture import (
     parse,
 )
 from grucore.converters.torch.chain.chain import FRAMES, Chain
-from grucore.converters.torch.chain.layers import GruLayer, Layer, Layers, LinearLayer, PlainLayer
+from grucore.converters.torch.chain.layers import (
+    Layer,
+    Layers,
+    LinearLayer,
+    PlainLayer,
+    RecurrentLayer,
+)
 from grucore.converters.torch.chain.names import HABITS, plain_name
 
 __all__ = ["Stage", "chain_of", "choose", "unused"]
@@ -38,15 +44,17 @@ MAX_PERMUTED = 5  # layers whose orders are all tried
 
 
 def choose(layers: Layers, architecture: str | None) -> tuple[Stage, ...]:
-    """The layers in the order of the architecture, which a single GRU alone does without.
+    """The layers in the order of the architecture, which a single recurrent layer does without.
 
     Raises `ConversionError` that lists the layers found and the architectures that fit them.
     """
     if architecture is None:
-        if len(layers.found) == 1 and layers.grus and not layers.strangers:
-            return (layers.grus[0],)
-        if not layers.grus:
-            raise ConversionError(_with_findings("there is no GRU in it", layers))
+        if len(layers.found) == 1 and layers.recurrent and not layers.strangers:
+            alone = layers.recurrent[0]
+            return (_completed(alone, Step(alone.kind, alone.name)),)
+        if not layers.recurrent:
+            message = "there is no GRU, LSTM or RNN in it"
+            raise ConversionError(_with_findings(message, layers))
         message = "its weights alone do not say how these layers follow each other; name an"
         text = _with_findings(f"{message} architecture", layers)
         raise ConversionError(f"{text}\n{NO_CHAIN}")
@@ -93,11 +101,11 @@ def _bind(steps: Sequence[Step], layers: Layers, architecture: str) -> tuple[Sta
             stages.append(step)
             continue
         layer = free[step.kind].pop(0) if step.name is None else _named(step, layers)
-        stages.append(_completed(layer, step) if isinstance(layer, PlainLayer) else layer)
+        stages.append(layer if isinstance(layer, LinearLayer) else _completed(layer, step))
     return tuple(stages)
 
 
-def _completed(layer: PlainLayer, step: Step) -> PlainLayer:
+def _completed(layer: PlainLayer | RecurrentLayer, step: Step) -> PlainLayer | RecurrentLayer:
     """The layer with what the step says of it, which is then everything."""
     whole = replace(layer, options={**layer.options, **step.options})
     for name, said in step.options.items():
@@ -150,8 +158,8 @@ def _chain_problem(stages: Sequence[Stage]) -> str | None:
                 return f"{stage.name} reads ids, but {before} writes features"
             before = stage.name
         width = _width(stage, width)
-    if not any(isinstance(stage, GruLayer) for stage in stages):
-        return "there is no gru in it"
+    if not any(isinstance(stage, RecurrentLayer) for stage in stages):
+        return "there is no gru, lstm or rnn in it"
     return None
 
 
@@ -211,7 +219,7 @@ def _candidates(layers: Layers) -> list[str]:
     ]
     texts: list[str] = []
     for order in orders[:MAX_LISTED]:
-        last_gru = max(i for i, layer in enumerate(order) if isinstance(layer, GruLayer))
+        last_cell = max(i for i, layer in enumerate(order) if isinstance(layer, RecurrentLayer))
         steps = [_step_of(layer) for layer in order]
         heads = [steps]
         if isinstance(order[0], LinearLayer) and order[0].bias is None:
@@ -222,10 +230,10 @@ def _candidates(layers: Layers) -> list[str]:
                 texts.append(describe(head))
                 # The last frame of both directions is not the final states: the reverse one's
                 # stands at the first.
-                layer = order[last_gru]
-                both = isinstance(layer, GruLayer) and layer.bidirectional
+                layer = order[last_cell]
+                both = isinstance(layer, RecurrentLayer) and layer.bidirectional
                 for kept in ("last", "final") if both else ("last",):
-                    whole = [*head[: last_gru + 1], Step(kept), *head[last_gru + 1 :]]
+                    whole = [*head[: last_cell + 1], Step(kept), *head[last_cell + 1 :]]
                     texts.append(describe(whole))
     return texts[:MAX_LISTED]
 
@@ -241,10 +249,10 @@ def _as_read(order: Sequence[Layer]) -> list[Layer]:
 
 def _step_of(layer: Layer) -> Step:
     """A step that means the layer, with PyTorch's defaults for what is not known of it."""
-    if isinstance(layer, PlainLayer):
-        usual = {name: DEFAULTS[name] for name in layer.missing}
-        return Step(layer.kind, layer.name, usual)
-    return Step("gru" if isinstance(layer, GruLayer) else "linear", layer.name)
+    if isinstance(layer, LinearLayer):
+        return Step("linear", layer.name)
+    usual = {name: DEFAULTS[name] for name in layer.missing}
+    return Step(layer.kind, layer.name, usual)
 
 
 def chain_of(stages: Sequence[Stage]) -> AtenGraph:
@@ -258,8 +266,8 @@ def chain_of(stages: Sequence[Stage]) -> AtenGraph:
     for stage in stages:
         if isinstance(stage, LinearLayer):
             chain.linear(stage)
-        elif isinstance(stage, GruLayer):
-            chain.gru(stage)
+        elif isinstance(stage, RecurrentLayer):
+            chain.recurrent(stage)
         elif isinstance(stage, PlainLayer):
             chain.plain(_grouped(stage, width))
         else:

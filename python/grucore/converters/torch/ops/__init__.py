@@ -4,6 +4,7 @@
 from grucore.converters.torch.ops import (
     activations,
     arrays,
+    cells,
     elementwise,
     norms,
     pieces,
@@ -18,6 +19,7 @@ __all__ = [
     "OPS",
     "activations",
     "arrays",
+    "cells",
     "elementwise",
     "norms",
     "pieces",

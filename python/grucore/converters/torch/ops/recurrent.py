@@ -1,22 +1,33 @@
 # SPDX-License-Identifier: Apache-2.0
-"""PyTorch's GRU and GRUCell as a graph has them: initial states, directions, loops over frames."""
+"""PyTorch's GRU, LSTM and RNN as a graph has them: layers, directions, initial states."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import replace
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
 
-from grucore.converters.torch.walk.axes import BATCH, TIME, Flow, Unfit, WrongAxes, flow_of
+from grucore.converters.torch.walk.axes import BATCH, TIME, Axis, Flow, Unfit, WrongAxes, flow_of
 from grucore.converters.torch.walk.walk import Arguments, Walk, op, per_frame
 from grucore.graph import gates
-from grucore.graph.layers import Concat, Direction, Gru, Position, Take
-from grucore.graph.node import Value
+from grucore.graph.layers import (
+    Activation,
+    Concat,
+    Direction,
+    Gru,
+    Lstm,
+    Position,
+    Recurrent,
+    Rnn,
+    Take,
+)
+from grucore.graph.node import Rate, Value
 from grucore.graph.tensors import Array
 
-__all__: list[str] = []
+__all__ = ["CELLS", "Cell", "add_layer", "cell_flow", "one_row", "row_of_state", "weights_of"]
 
 PACKED = (
     "a packed sequence: convert the module without pack_padded_sequence, "
@@ -25,35 +36,49 @@ PACKED = (
 MIXED = "its initial state is computed: convert the two parts apart, and hand the state over"
 
 
-@op("gru.data", "_pack_padded_sequence.default", "_pad_packed_sequence.default")
+@op("gru.data", "lstm.data", "rnn_tanh.data", "rnn_relu.data")
+@op("_pack_padded_sequence.default", "_pad_packed_sequence.default")
 def _packed(walk: Walk, a: Arguments) -> Any:
     raise Unfit(PACKED)
 
 
-@op("lstm.input", "lstm.data", "lstm_cell.default")
-def _lstm(walk: Walk, a: Arguments) -> Any:
-    raise Unfit("an LSTM, expected a GRU")
-
-
-@op("rnn_tanh.input", "rnn_relu.input", "rnn_tanh_cell.default", "rnn_relu_cell.default")
-def _rnn(walk: Walk, a: Arguments) -> Any:
-    raise Unfit("a plain RNN, expected a GRU")
-
-
 @op("quantized_gru.input", "quantized_gru.data", "quantized_gru_cell.default")
+@op("quantized_lstm.input", "quantized_lstm.data", "quantized_lstm_cell.default")
 def _quantized(walk: Walk, a: Arguments) -> Any:
     raise Unfit("quantized weights, expected the float module")
 
 
-def _weights(params: Sequence[Any]) -> list[Array]:
+@dataclass(frozen=True)
+class Cell:
+    """A cell of PyTorch's: the layer, its gates, its settings besides the weights."""
+
+    kind: type[Recurrent]
+    word: str
+    gates: int
+    settings: Mapping[str, Any] = field(default_factory=dict)
+
+
+CELLS = {
+    "gru": Cell(Gru, "gru", 3),
+    "lstm": Cell(Lstm, "lstm", 4),
+    "rnn_tanh": Cell(Rnn, "rnn", 1),
+    "rnn_relu": Cell(Rnn, "rnn", 1, {"activation": Activation.RELU}),
+}
+INITIAL = ("initial_state", "initial_cell")  # the fields of the states
+
+
+def weights_of(params: Sequence[Any]) -> list[Array]:
+    """The parameters of a layer, which are constants."""
     for param in params:
         if not isinstance(param, np.ndarray):
             raise Unfit("its weights are computed from the input")
     return list(params)
 
 
-@op("gru.input")
-def _gru(walk: Walk, a: Arguments) -> Any:
+@op("gru.input", "lstm.input", "rnn_tanh.input", "rnn_relu.input")
+def _layers(walk: Walk, a: Arguments) -> Any:
+    assert walk.node is not None
+    cell = CELLS[walk.node.op.split(".")[1]]
     if a.get("train", False) and a.get("dropout", 0.0):
         raise Unfit("it drops out: call eval() before the export")
     flow: Flow = a["input"].simple()
@@ -61,14 +86,19 @@ def _gru(walk: Walk, a: Arguments) -> Any:
     _check_input(walk, flow, time, batch)
     directions = 2 if a["bidirectional"] else 1
     layers, biased = a["num_layers"], a["has_biases"]
-    params = _weights(a["params"])
+    params = weights_of(a["params"])
     each = 4 if biased else 2
+    if cell.kind is Lstm and len(params) == (each + 1) * layers * directions:
+        raise Unfit("an LSTM with projections (proj_size), expected proj_size 0")
     if len(params) != each * layers * directions:
         raise Unfit(f"it has {len(params)} weights, expected {each * layers * directions}")
-    states = _initial(walk, a["hx"], layers * directions)
+    rows = layers * directions
+    given = a["hx"] if cell.kind is Lstm else [a["hx"]]
+    states = list(zip(*(_initial(walk, hx, rows) for hx in given), strict=True))
     value = walk.ordered(flow)
     finals: list[Value] = []
-    base = walk.node.path if walk.node and walk.node.path else "gru"
+    base = walk.node.path or cell.word
+    names: list[str] = []
     for layer in range(layers):
         written = []
         for turn in range(directions):
@@ -76,7 +106,8 @@ def _gru(walk: Walk, a: Arguments) -> Any:
             part = params[each * place : each * (place + 1)]
             parts = part if biased else [*part, None, None]
             name = f"{base}.l{layer}{'_reverse' if turn else ''}"
-            out = _layer(walk, value, parts, states[place], reverse=bool(turn), name=name)
+            out = add_layer(walk, cell, value, parts, states[place], reverse=bool(turn), name=name)
+            names.append(walk.layer_of(out))
             written.append(out)
             finals.append(_final(walk, out, name, reverse=bool(turn)))
         value = written[0]
@@ -88,7 +119,19 @@ def _gru(walk: Walk, a: Arguments) -> Any:
     y = flow_of(value, [*axes, (value.features,)])
     last = finals[0] if len(finals) == 1 else walk.add(Concat, finals, name=f"{base}.h_n")
     hidden = finals[0].features
-    return y, flow_of(last, [(len(finals),), flow.axes[batch], (hidden,)])
+    state_axes = [(rows,), flow.axes[batch], (hidden,)]
+    h_n = flow_of(last, state_axes)
+    if cell.kind is not Lstm:
+        return y, h_n
+    return y, h_n, cell_flow(walk, names, state_axes)
+
+
+def cell_flow(walk: Walk, layers: Sequence[str], axes: Sequence[Axis]) -> Flow:
+    """The cell states of LSTM layers after the last frame: no value of the model has them."""
+    features = math.prod(atom for axis in axes for atom in axis if isinstance(atom, int))
+    value = Value(f"{layers[0]}.c_n", features, rate=Rate.SEQUENCE)
+    walk.cell_states[value.name] = tuple(f"{layer}.c" for layer in layers)
+    return replace(flow_of(value, axes), is_state=True)
 
 
 def _check_input(walk: Walk, flow: Flow, time: int, batch: int) -> None:
@@ -105,29 +148,45 @@ def _check_input(walk: Walk, flow: Flow, time: int, batch: int) -> None:
         raise Unfit(walk.padding_text(flow))
 
 
-def _layer(
-    walk: Walk, value: Value, part: Sequence[Any], state: Any, *, reverse: bool, name: str
+def add_layer(
+    walk: Walk,
+    cell: Cell,
+    value: Value,
+    part: Sequence[Any],
+    states: Sequence[Any],
+    *,
+    reverse: bool,
+    name: str,
 ) -> Value:
-    weight_ih, weight_hh, bias = gates.from_torch(part[0], part[1], part[2], part[3])
-    initial = None if state is None or isinstance(state, tuple) else gates.rounded(state)
-    if walk.in_steps and not isinstance(state, tuple):
-        raise WrongAxes("one frame at a time, but its state is no input of the module")
-    if initial is not None and not initial.any():
-        initial = None
-    if isinstance(state, tuple) and state in walk.states.values():
-        raise Unfit(f"row {state[1]} of the initial state {state[0]!r} starts two layers")
+    """One layer in one direction; a state is None (zeros), an array (H,), or (input, row)."""
+    rows, hidden = part[1].shape
+    if rows != cell.gates * hidden:
+        raise Unfit(f"its recurrent weights have shape {part[1].shape}, expected (rows, features)")
+    fold = gates.from_torch if cell.kind is Gru else gates.summed
+    weight_ih, weight_hh, bias = fold(part[0], part[1], part[2], part[3])
+    initial: dict[str, Any] = {}
+    for field_name, state in zip(INITIAL, states, strict=False):
+        if walk.in_steps and not isinstance(state, tuple):
+            raise WrongAxes("one frame at a time, but its state is no input of the module")
+        if isinstance(state, tuple):
+            if state in walk.states.values():
+                raise Unfit(f"row {state[1]} of the initial state {state[0]!r} starts two layers")
+        elif state is not None and gates.rounded(state).any():
+            initial[field_name] = gates.rounded(state)
     out = walk.add(
-        Gru,
+        cell.kind,
         [value],
         name=name,
         weight_ih=weight_ih,
         weight_hh=weight_hh,
         bias=bias,
         direction=Direction.REVERSE if reverse else Direction.FORWARD,
-        initial_state=initial,
+        **cell.settings,
+        **initial,
     )
-    if isinstance(state, tuple):
-        walk.states[walk.builder.nodes[-1].name] = state
+    for suffix, state in zip(cell.kind.state_suffixes, states, strict=True):
+        if isinstance(state, tuple):
+            walk.states[f"{walk.layer_of(out)}{suffix}"] = state
     return out
 
 
@@ -146,17 +205,18 @@ def _initial(walk: Walk, hx: Any, rows: int) -> list[Any]:
     if isinstance(hx, np.ndarray):
         if len(hx) != rows or hx.ndim != 3:
             raise Unfit(f"an initial state of shape {hx.shape}, expected {rows} rows")
-        return [_one_row(hx[row]) for row in range(rows)]
-    if not hx.is_state:
+        return [one_row(hx[row]) for row in range(rows)]
+    if not hx.is_state or hx.value.name in walk.cell_states:
         raise Unfit(MIXED)
     flow = hx.simple()
     if flow.rank != 3 or flow.extent(0) != rows or flow.axes[1] not in ((BATCH,), (1,)):
         raise Unfit("an initial state with other axes than (layers, batch, features)")
     index = flow.index.reshape(rows, -1)
-    return [_state_row(flow, index[row]) for row in range(rows)]
+    return [row_of_state(flow, index[row]) for row in range(rows)]
 
 
-def _one_row(batch: Array) -> Any:
+def one_row(batch: Array) -> Any:
+    """The state (H,) of all rows of a batch; None for zeros."""
     if not batch.any():
         return None
     if (batch != batch[:1]).any():
@@ -164,67 +224,9 @@ def _one_row(batch: Array) -> Any:
     return batch[0]
 
 
-def _state_row(flow: Flow, index: Array) -> tuple[str, int]:
+def row_of_state(flow: Flow, index: Array) -> tuple[str, int]:
+    """The input that has a state, and the row of it."""
     hidden = len(index)
     if index[0] % hidden or not np.array_equal(index, index[0] + np.arange(hidden)):
         raise Unfit(f"the initial state {flow.value.name!r} is not given row by row")
     return flow.value.name, int(index[0]) // hidden
-
-
-@op("gru_cell.default")
-def _cell(walk: Walk, a: Arguments) -> Any:
-    flow: Flow = a["input"].simple()
-    parts = _weights([a["w_ih"], a["w_hh"]])
-    biases = [a.get("b_ih"), a.get("b_hh")]
-    given = [None if bias is None else _weights([bias])[0] for bias in biases]
-    name = walk.node.path if walk.node and walk.node.path else "gru_cell"
-    if flow.is_state or not per_frame(flow.value) or flow.has(TIME):
-        raise WrongAxes("its input is no frame of a sequence")
-    if flow.rank != 2 or flow.axes[0] not in ((BATCH,), (1,)) or not flow.feature_axis(1):
-        raise WrongAxes(f"its input has axes {flow.axes}, expected (batch, features)")
-    if walk.in_steps:
-        state = _cell_state(a["hx"])
-        if not isinstance(state, tuple):
-            raise WrongAxes("one frame at a time, but its state is no input of the module")
-        value = walk.ordered(flow)
-        out = _layer(walk, value, [*parts, *given], state, reverse=False, name=f"{name}.l0")
-        walk.finals[out.name] = out.name
-        return flow_of(out, [flow.axes[0], (out.features,)])
-    return _frame_of_loop(walk, flow, [*parts, *given], a["hx"], name)
-
-
-def _frame_of_loop(walk: Walk, flow: Flow, parts: Sequence[Any], hx: Any, name: str) -> Flow:
-    """A frame of a loop over all frames: the first one makes the layer, the others find it."""
-    if flow.frame is None:
-        raise WrongAxes("its input is no frame of a sequence")
-    value = walk.ordered(flow)
-    key = (value.name, tuple(id(part) for part in parts))
-    last = walk.count(value) - 1
-    before = hx.frame if isinstance(hx, Flow) else None
-    if before is None:
-        if flow.frame not in (0, last):
-            raise Unfit(f"a loop that starts at frame {flow.frame} of {last + 1}")
-        reverse = flow.frame == last and last > 0
-        layer = f"{name}.l0{'_reverse' if reverse else ''}"
-        out = _layer(walk, value, parts, _cell_state(hx), reverse=reverse, name=layer)
-        walk.cells[(*key, reverse)] = out
-    else:
-        reverse = flow.frame < before
-        found = walk.cells.get((*key, reverse))
-        if found is None or found != hx.value or flow.frame != before + (-1 if reverse else 1):
-            raise Unfit(f"frame {flow.frame} with the state of frame {before} of {hx.value.name!r}")
-        if not hx.in_order:
-            raise Unfit("its state was rearranged on the way")
-        out = found
-    return replace(flow_of(out, [flow.axes[0], (out.features,)]), frame=flow.frame)
-
-
-def _cell_state(hx: Any) -> Any:
-    if hx is None:
-        return None
-    if isinstance(hx, np.ndarray):
-        return _one_row(hx)
-    if not hx.is_state:
-        raise Unfit(MIXED)
-    flow = hx.simple()
-    return _state_row(flow, flow.index.reshape(-1))

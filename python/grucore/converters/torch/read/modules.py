@@ -22,6 +22,7 @@ __all__ = ["Tree", "flattened", "foreign_of", "options_of", "tree_of"]
 MAX_MODULES = 4096
 HOOKS = ("_forward_hooks", "_forward_pre_hooks")
 KNOWN_HOOKS = ("torch.nn.utils.weight_norm.", "torch.nn.utils.prune.")
+MODES = {"RNN_TANH": "tanh", "RNN_RELU": "relu"}
 
 
 @dataclass(frozen=True, eq=False)
@@ -143,6 +144,10 @@ def options_of(tree: Tree) -> dict[str, dict[str, Any]]:
             and "eps" in module.settings
         ):
             known[path] = {"eps": float(module.settings["eps"])}
+        elif name == "rnn.RNN" and module.settings.get("mode") in MODES:
+            known[path] = {"nonlinearity": MODES[module.settings["mode"]]}
+        elif name == "rnn.RNNCell" and module.settings.get("nonlinearity") in MODES.values():
+            known[path] = {"nonlinearity": module.settings["nonlinearity"]}
         elif (
             name == "conv.Conv1d"
             and "padding" in module.settings

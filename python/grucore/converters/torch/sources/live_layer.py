@@ -26,9 +26,10 @@ from grucore.proof.evidence import Evidence, Witness
 
 __all__ = ["of_live"]
 
-GRU = "torch.nn.modules.rnn.GRU"
+LAYERS = tuple(f"torch.nn.modules.rnn.{kind}" for kind in ("GRU", "LSTM", "RNN"))
+CELLS = tuple(f"{kind}Cell" for kind in LAYERS)
+MODES = {"GRU": "GRU", "LSTM": "LSTM", "RNN_TANH": "RNN", "RNN_RELU": "RNN"}
 EXPORTED = "torch.export.exported_program.ExportedProgram"
-CELL = "torch.nn.modules.rnn.GRUCell"
 FLOATS = ("torch.float32", "torch.float64")
 # Hooks that only put an effective weight in place; any other may change what a module computes.
 KNOWN_HOOKS = ("torch.nn.utils.weight_norm.", "torch.nn.utils.prune.")
@@ -38,8 +39,10 @@ def of_live(obj: Any, *, example_inputs: Any = None, architecture: str | None = 
     """The conversion of a module or a state dict.
 
     ``example_inputs``: sequences to prove it on as well, in the layout of the module itself, or
-    (T, features) or (B, T, features) for a state dict. A module other than a bare nn.GRU or
-    nn.GRUCell is exported with them: the argument of its forward, or a tuple of all of them.
+    (T, features) or (B, T, features) for a state dict. A module other than a bare
+    nn.GRU, LSTM, RNN or cell of theirs is exported with them: the argument of its forward, or a
+    tuple of all of them.
+
     Raises `ConversionError` for whatever cannot be expressed, by name; TypeError for objects of no
     such kind.
     """
@@ -62,10 +65,11 @@ def of_live(obj: Any, *, example_inputs: Any = None, architecture: str | None = 
         return of_module(obj, example_inputs)
     if architecture is not None:
         raise ConversionError(f"architecture= is for state dicts, {kind} has only one reading")
-    is_cell = kind == CELL
+    is_cell = kind in CELLS
     if not is_cell:
-        _check_gru(obj)
-    layers = read_layers(_effective_state(obj))
+        _check_layer(obj, kind)
+    known = {"nonlinearity": getattr(obj, "nonlinearity", "tanh")}
+    layers = read_layers(_effective_state(obj), options={"": known})
     stages = choose(layers, None)
     reading = reading_of(stages)
     source = source_of(stages, layers, None, _source(obj, kind))
@@ -81,7 +85,7 @@ def of_live(obj: Any, *, example_inputs: Any = None, architecture: str | None = 
         weight = next(iter(obj.parameters()))
         against = f"{kind.rpartition('.')[2]} of torch {sys.modules['torch'].__version__}"
         if str(weight.device) == "cpu" and str(weight.dtype) in FLOATS:
-            live = _cell_witness(obj) if is_cell else _gru_witness(obj, batch_first)
+            live = _cell_witness(obj) if is_cell else _layer_witness(obj, batch_first)
             return replace(found, witness=live, against=against)
         # Half precision rounds each step, and other devices may use fewer bits than they say.
         against += f" rebuilt in float32 on the CPU from {weight.dtype} on {weight.device}"
@@ -105,7 +109,7 @@ def _kind(obj: Any, *, with_examples: bool) -> str | None:
     if hasattr(obj, "parametrizations") and cls.__name__ == f"Parametrized{base.__name__}":
         cls = base
     name = _qualified(cls)
-    if name in (GRU, CELL):
+    if name in (*LAYERS, *CELLS):
         if "forward" in vars(obj):
             raise ConversionError("the module's forward has been replaced")
         _check_hooks(obj)
@@ -113,8 +117,10 @@ def _kind(obj: Any, *, with_examples: bool) -> str | None:
     bases = [_qualified(base) for base in cls.__mro__]
     if "quantized" in name:
         raise ConversionError(f"{name} is quantized, expected the float module")
-    if (GRU in bases or CELL in bases) and not with_examples:
-        raise ConversionError(f"{name} is a subclass of nn.GRU, which may compute something else")
+    for base_name in bases:
+        if base_name in (*LAYERS, *CELLS) and not with_examples:
+            what = f"a subclass of nn.{base_name.rpartition('.')[2]}"
+            raise ConversionError(f"{name} is {what}, which may compute something else")
     if "torch.nn.modules.module.Module" in bases:
         if with_examples and not name.startswith("torch.jit."):
             return None
@@ -124,8 +130,8 @@ def _kind(obj: Any, *, with_examples: bool) -> str | None:
             if path and not list(child.children())
         ]
         raise ConversionError(
-            f"{name} is not nn.GRU or nn.GRUCell: pass example_inputs, the arguments of its "
-            "forward, or its state_dict() and an architecture. "
+            f"{name} is not nn.GRU, nn.LSTM, nn.RNN or a cell of theirs: pass example_inputs, "
+            "the arguments of its forward, or its state_dict() and an architecture. "
             f"It holds {', '.join(inner[:12]) or 'no modules'}"
         )
     raise TypeError(f"a {name} is not a torch module or a state dict")
@@ -139,11 +145,12 @@ def _check_hooks(obj: Any) -> None:
                 raise ConversionError(f"the module has a hook in {kind}: {name.rstrip('.')}")
 
 
-def _check_gru(obj: Any) -> None:
+def _check_layer(obj: Any, kind: str) -> None:
     if getattr(obj, "proj_size", 0):
         raise ConversionError(f"proj_size is {obj.proj_size}, expected 0")
-    if obj.mode != "GRU":
-        raise ConversionError(f"mode is {obj.mode!r}, expected 'GRU'")
+    expected = [mode for mode, name in MODES.items() if name == kind.rpartition(".")[2]]
+    if obj.mode not in expected:
+        raise ConversionError(f"mode is {obj.mode!r}, expected {' or '.join(map(repr, expected))}")
 
 
 def _effective_state(obj: Any) -> dict[str, Array]:
@@ -163,7 +170,7 @@ def _source(obj: Any, kind: str) -> dict[str, Any]:
         "container": kind.rpartition(".")[2],
         "dtype": str(next(iter(obj.parameters())).dtype).removeprefix("torch."),
     }
-    if kind == CELL:
+    if kind in CELLS:
         source["axes"] = "(batch, features)"
     else:
         source["axes"] = "(batch, time, features)" if obj.batch_first else "(time, batch, features)"
@@ -199,7 +206,7 @@ def _sequences(example: Any, *, batch_first: bool) -> tuple[tuple[Array], ...]:
     return tuple((np.ascontiguousarray(row),) for row in rows)
 
 
-def _gru_witness(obj: Any, batch_first: bool) -> Witness:
+def _layer_witness(obj: Any, batch_first: bool) -> Witness:
     def run(x: Array) -> tuple[Array, ...]:
         with at_inference(obj) as torch:
             batch = torch.from_numpy(x).to(next(iter(obj.parameters())).dtype)
@@ -213,9 +220,10 @@ def _cell_witness(obj: Any) -> Witness:
     def run(x: Array) -> tuple[Array, ...]:
         with at_inference(obj) as torch:
             frames = torch.from_numpy(x).to(next(iter(obj.parameters())).dtype)
-            h, rows = None, []
+            state, rows = None, []
             for frame in frames:
-                h = obj(frame[None], h)
+                state = obj(frame[None], state)
+                h = state[0] if isinstance(state, tuple) else state
                 rows.append(h[0])
             return (torch.stack(rows).numpy(),)
 

@@ -49,7 +49,9 @@ def of_module(module: Any, example_inputs: Any) -> Conversion:
 
 
 def _converted(module: Any, tensors: Sequence[Any]) -> Conversion:
-    plain, arguments, note = _in_float(module, tensors)
+    # Copies: of one tensor for two arguments, such as h and c, the export would make one input.
+    copies = [each.detach().clone() for each in tensors]
+    plain, arguments, note = _in_float(module, copies)
     with at_inference(plain):
         reading, lengths = _read(plain, arguments)
     own = type(inner(module))

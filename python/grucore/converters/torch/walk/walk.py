@@ -20,7 +20,7 @@ from grucore.graph.tensors import Array, Dtype
 
 __all__ = ["REGISTERED", "Arguments", "Handler", "Meaning", "Walk", "op"]
 
-DECOMPOSED = "a piece of a GRU: export without run_decompositions()"
+DECOMPOSED = "a piece of a recurrent layer: export without run_decompositions()"
 PIECES = ("aten.bmm.default", "aten.addmm.default", "aten.mm.default")
 MAX_ELEMENTS = 1 << 26  # of a constant that the graph computes
 
@@ -87,7 +87,12 @@ def op(*names: str) -> Callable[[Handler], Handler]:
 
 @dataclass
 class Walk:
-    """The state of a walk: what each name stands for, and the layers so far."""
+    """The state of a walk: what each name stands for, and the layers so far.
+
+    ``states``: the input and its row that start a state of the model. ``cell_states``: for the
+    names of values that stand for cell states at the end, these. ``given_back``: the states that an
+    output is, which no value of the model has to give.
+    """
 
     graph: AtenGraph
     meanings: tuple[Meaning, ...]
@@ -103,6 +108,8 @@ class Walk:
     doubts: list[str] = field(default_factory=list)
     cells: dict[Any, Value] = field(default_factory=dict)
     finals: dict[str, str] = field(default_factory=dict)
+    cell_states: dict[str, tuple[str, ...]] = field(default_factory=dict)
+    given_back: dict[int, set[str]] = field(default_factory=dict)
     _made: dict[Any, Value] = field(default_factory=dict)
 
     @property
@@ -146,10 +153,17 @@ class Walk:
             self._made[key] = self.builder.add(kind, name or self.name(), inputs, **given)
         return self._made[key]
 
+    def layer_of(self, value: Value) -> str:
+        """The name of the layer that writes a value."""
+        return next(node.name for node in self.builder.nodes if node.output == value.name)
+
     def ordered(self, flow: Flow) -> Value:
         """A value whose features are the tensor's, in its order."""
         if flow.is_state:
-            raise Unfit(f"reads the initial state {flow.value.name!r}, which only a GRU may")
+            if flow.value.name in self.cell_states:
+                raise Unfit(f"reads the cell state {flow.value.name!r}, which only its LSTM may")
+            message = f"reads the initial state {flow.value.name!r}, which only a recurrent layer"
+            raise Unfit(f"{message} may")
         if not flow.plain:
             raise Unfit(self.padding_text(flow))
         if flow.in_order:
@@ -226,13 +240,15 @@ class Walk:
     def _call(self, node: AtenNode) -> None:
         handler = self.ops.get(node.op)
         if handler is None:
-            raise node.refuse(DECOMPOSED if _in_gru(node) else "this operation cannot be converted")
+            raise node.refuse(
+                DECOMPOSED if _in_layer(node) else "this operation cannot be converted"
+            )
         arguments = Arguments({name: self.resolve(each) for name, each in node.arguments.items()})
         try:
             result = handler(self, arguments)
         except Unfit as problem:
             self.misread = isinstance(problem, WrongAxes)
-            raise node.refuse(DECOMPOSED if _in_gru(node) else str(problem)) from None
+            raise node.refuse(DECOMPOSED if _in_layer(node) else str(problem)) from None
         except (IndexError, TypeError, AttributeError, KeyError, ValueError) as problem:
             if isinstance(problem, ConversionError):
                 raise
@@ -260,10 +276,10 @@ class Walk:
                 self.names[name] = result
 
 
-def _in_gru(node: AtenNode) -> bool:
-    """True if it is a piece of a GRU, which should have been one operation."""
+def _in_layer(node: AtenNode) -> bool:
+    """True if it is a piece of a recurrent layer, which should have been one operation."""
     kind = node.module.rpartition(".")[2]
-    return kind in ("GRU", "GRUCell") and node.op in PIECES
+    return kind.removesuffix("Cell") in ("GRU", "LSTM", "RNN") and node.op in PIECES
 
 
 def _key(item: tuple[str, Any]) -> Any:

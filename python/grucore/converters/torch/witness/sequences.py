@@ -45,7 +45,7 @@ def from_states(
                 argument.numel() // (batch if (BATCH,) in meaning.axes else 1), np.float32
             )
             for name, (source, place) in reading.walked.states.items():
-                start = state.get(f"{name}.h") if source == spec.name else None
+                start = state.get(name) if source == spec.name else None
                 if start is not None:
                     row[place * start.size : (place + 1) * start.size] = start
             array = arranged(row, meaning, batch)
@@ -102,12 +102,16 @@ def _stepped(
 
 def _returned(reading: Reading) -> dict[str, int]:
     """For each state that goes in, the number of the output that gives it back."""
-    total = len(reading.walked.graph.outputs)
-    dropped = [place for place in range(total) if place not in reading.kept]
-    names = list(dict.fromkeys(name for name, _ in reading.walked.states.values()))
-    if len(dropped) != len(names):
-        raise ConversionError(f"{len(names)} states go in, {len(dropped)} come back")
-    return dict(zip(names, dropped, strict=True))
+    walked = reading.walked
+    back = {
+        walked.states[state][0]: place
+        for place, states in walked.given_back.items()
+        for state in states
+    }
+    names = {name for name, _ in walked.states.values()}
+    if set(back) != names or len(walked.given_back) != len(names):
+        raise ConversionError(f"{len(names)} states go in, {len(walked.given_back)} come back")
+    return back
 
 
 def flat(outputs: Any) -> list[Any]:

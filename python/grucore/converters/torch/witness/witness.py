@@ -81,7 +81,7 @@ def module_evidence(
         exact=None if exact is None else _undisturbed(module, exact),
         lengths=lengths,
         examples=examples,
-        states=tuple(f"{name}.h" for name in reading.walked.states) if takes_states else (),
+        states=tuple(reading.walked.states) if takes_states else (),
         from_states=stated,
     )
 
