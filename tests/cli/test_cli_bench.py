@@ -21,7 +21,8 @@ from models.layer_models import KIND_NAMES, make
 from oracle.oracles import oracle
 
 QUICK = ("--seconds", "0.02", "--batch", "3")
-REBUILT = {"gru", "dense", "activation", "softmax", "layer_norm", "affine", "binary", "concat"}
+REBUILT = {"gru", "rnn", "dense", "activation", "softmax", "layer_norm", "affine", "binary"}
+REBUILT |= {"lstm", "concat"}
 
 
 @pytest.fixture

@@ -11,11 +11,11 @@ from typing import Any
 
 import numpy as np
 import pytest
-from grucore.cli._graph import describe
 
 from cli.cli_calls import as_json, save_models
 from grucore.cli import main
 from grucore.cli._picture import COLUMN_GAP, MOST_LAYERS, _boxes, _rows, _set_x, picture
+from grucore.summary.describe import describe
 from models.layer_models import KIND_NAMES, make
 from models.small_models import GRAPHS
 from oracle.oracles import oracle

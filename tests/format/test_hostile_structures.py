@@ -97,7 +97,7 @@ PICKLES = {
     "settings that nest": (zipped(module(padding=BOMB, size=DEEP, n=HUGE)), "there is no GRU"),
     "children by number": (
         zipped(module(_modules=b"}(K\x05" + module() + b"u")),
-        "there is no GRU in it",
+        "there is no GRU, LSTM or RNN in it",
     ),
     "sets": (zipped(b"(" + b"\x8f" * MANY_OPERATIONS + b"l"), "the pickle has more than"),
     "marks": (zipped(b"(" * MANY_OPERATIONS), "the pickle has more than"),

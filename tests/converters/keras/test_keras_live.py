@@ -248,7 +248,6 @@ def _parts(found: Any) -> tuple[np.ndarray, ...]:
 @pytest.mark.parametrize(
     ("backward", "reason"),
     [
-        (lambda: layers.LSTM(4, go_backwards=True, name="l"), "LSTM '.*/l' is of a kind"),
         (
             lambda: GRU(4, go_backwards=True, activation="gelu", name="g"),
             "'g' has activation 'gelu' inside|has activation 'gelu' inside",

@@ -227,7 +227,7 @@ def _stack() -> Any:
         (_read_by_dense, r"Dense 'd' reads input 'h' of shape \(4,\), a row that does not come"),
         (_of_another_layer, "GRU 'g' has an initial_state from another layer"),
         (_twice, r"GRU 'g' starts from input 'h' .* that no other layer reads"),
-        (_both_sides, "Bidirectional .* has 2 inputs as its initial_state"),
+        (_both_sides, "Bidirectional .* starts from inputs .* cannot be expressed"),
         (_stack, "RNN 'r' has 2 inputs as its initial_state"),
     ],
 )

@@ -365,7 +365,6 @@ class Registered(layers.Layer):
         (lambda: Custom(name="odd"), "'odd' is of the custom class .*Custom"),
         (lambda: Registered(name="odd"), "'odd' is of the custom class .*mine>Registered"),
         (lambda: layers.Dense(2, activation=lambda x: x, name="d"), "Dense 'd' has the custom"),
-        (lambda: layers.LSTM(3, name="cell"), "LSTM 'cell' is of a kind"),
         (lambda: layers.Flatten(name="flat"), "Flatten 'flat' joins all frames"),
         (lambda: layers.RepeatVector(2, name="again"), "RepeatVector 'again' is of a kind"),
         (lambda: layers.UpSampling1D(name="up"), "UpSampling1D 'up' is of a kind"),

@@ -11,6 +11,7 @@ import pytest
 
 import grucore
 from grucore.converters.onnx.convert import read
+from grucore.converters.onnx.float64 import is_known
 from grucore.converters.onnx.witness import evidence_of
 from grucore.proof.signals import LENGTHS
 from models.onnx_models import Maker, answer, gru, random_case
@@ -103,9 +104,14 @@ def test_probabilities_far_below_one_are_proved_in_float64(shift: float) -> None
 
 
 def test_the_evaluator_knows_every_attribute_of_a_gru() -> None:
-    for seed in range(25):
+    known = 0
+    for seed in range(50):
         reading = read(random_case(seed).model)
         found = evidence_of(reading, LENGTHS)
+        if not is_known(reading.source):  # an LSTM or RNN, which only onnxruntime computes
+            assert found.exact is None
+            continue
+        known += 1
         by_onnxruntime, exact = found.witness, found.exact
         assert exact is not None
         inputs = [reading.graph.value(name) for name in reading.graph.inputs]
@@ -119,3 +125,4 @@ def test_the_evaluator_knows_every_attribute_of_a_gru() -> None:
         for one, other in zip(by_onnxruntime(*xs), exact(*xs), strict=True):
             assert other.dtype == np.float64
             assert np.abs(one - other).max() < 1e-5 * max(1.0, float(np.abs(other).max()))
+    assert known >= 20

@@ -119,10 +119,6 @@ REFUSED: dict[str, tuple[Callable[[Any, str], str], str]] = {
         lambda m, y: m.add("Relu", m.add("Pad", y, m.constant(np.array([2, 0, 0, 0, 0, 0])))),
         r"reads a Pad of \(2, 0\) frames, which only Conv can",
     ),
-    "lstm": (
-        lambda m, y: m.add("LSTM", y, m.weight(1, 8, 4), m.weight(1, 8, 2), hidden_size=2),
-        r"LSTM .*: this operator is not supported",
-    ),
     "computed_state": (
         lambda m, y: m.add(
             "GRU", y, m.weight(1, 6, 4), m.weight(1, 6, 2), "", "", y, hidden_size=2

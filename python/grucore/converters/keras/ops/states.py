@@ -40,16 +40,20 @@ def note_start(
 ) -> None:
     """Note which states of the model start from inputs: those of the layer that was just built."""
     (value, *more), node = values, context.builder.nodes[-1]
-    if len(starts) != len(node.state_suffixes) * len(values):
-        expected = f"the {len(node.state_suffixes) * len(values)} of its cells"
+    count = len(node.state_suffixes)
+    if more or len(starts) != count:
+        expected = (
+            "none: a layer of one cell in one direction may have them"
+            if more
+            else f"the {count} of its cell"
+        )
         raise ConversionError(
             f"{layer} has {len(starts)} inputs as its initial_state, expected {expected}"
         )
-    for start, suffix in zip(starts, node.state_suffixes, strict=False):
-        if more or start.size != value.features or start.name in context.states:
+    for start, suffix in zip(starts, node.state_suffixes, strict=True):
+        if start.size != value.features or start.name in context.states:
             raise ConversionError(
                 f"{layer} starts from input {start.name!r} of shape ({start.size},), expected one "
-                f"of ({', '.join(str(each.features) for each in values)},) that no other layer "
-                "reads"
+                f"of ({value.features},) that no other layer reads"
             )
         context.states[start.name] = f"{node.name}{suffix}"
