@@ -5,7 +5,7 @@
 
 #include "portable.h"
 #include "small_file.h"
-#include "textbook_quantized.h"
+#include "textbook_gates.h"
 
 using namespace grucore_test;
 
@@ -54,6 +54,20 @@ Bytes quantized(const textbook::WeightKind& in, const textbook::WeightKind& recu
   return file.finish();
 }
 
+Bytes gates(bool is_lstm, const textbook::WeightKind& kind) {
+  std::mt19937 random(6);
+  textbook::Gates layer = textbook::random_gates(is_lstm, kind, kind, 5, 6, &random);
+  layer.initial_h = textbook::random_signal(6, 0.5f, &random);
+  if (is_lstm) layer.initial_c = textbook::random_signal(6, 0.5f, &random);
+  FileBuilder file;
+  const uint32_t x = file.value("x", 5), mask = file.int_value("mask", 1), y = file.value("y", 6);
+  file.input(x);
+  file.input(mask);
+  file.output(y);
+  layer.put(&file, "layer", {x, mask}, y);
+  return file.finish();
+}
+
 // Of every second pair of frames the larger one.
 Bytes windows(uint32_t in) {
   FileBuilder file;
@@ -80,6 +94,10 @@ int main(int argc, char** argv) {
   good = good && write(folder + "int8_before.gru", quantized(int8, int8, true));
   good = good && write(folder + "int4_float16.gru", quantized(int4, half, false));
   good = good && write(folder + "float16_int8.gru", quantized(half, int8, false));
+  const textbook::WeightKind float32 = {textbook::Kind::kFloat32, 0, "float32"};
+  good = good && write(folder + "lstm.gru", gates(true, float32)) && write(folder + "rnn.gru", gates(false, float32));
+  good =
+      good && write(folder + "lstm_int8.gru", gates(true, int8)) && write(folder + "rnn_int4.gru", gates(false, int4));
   if (!good) printf("cannot write to %s\n", argv[1]);
   return good ? 0 : 1;
 }

@@ -8,7 +8,7 @@
 
 #include "harness.h"
 #include "portable.h"
-#include "textbook_quantized.h"
+#include "textbook_gates.h"
 
 using namespace grucore_test;
 
@@ -24,6 +24,22 @@ constexpr Network kNetworks[] = {
     {40, 64, 1, false, false}, {40, 64, 1, true, false}, {7, 17, 2, false, true},     {13, 47, 1, true, true},
     {33, 80, 1, false, false}, {5, 130, 1, true, false}, {128, 128, 1, false, false}, {2, 28, 3, false, false},
 };
+struct GateNetwork {
+  bool is_lstm;
+  uint32_t input_size, hidden_size;
+  bool reverse;
+};
+constexpr GateNetwork kGateNetworks[] = {{true, 1, 16, false},   {true, 40, 64, false},  {true, 7, 17, true},
+                                         {true, 5, 130, false},  {true, 128, 96, false}, {false, 3, 5, false},
+                                         {false, 13, 47, false}, {false, 33, 80, true}};
+
+constexpr textbook::WeightKind kIntegerKinds[] = {{textbook::Kind::kInt8, 16, "int8/16"},
+                                                  {textbook::Kind::kInt8, 8, "int8/8"},
+                                                  {textbook::Kind::kInt4, 16, "int4/16"},
+                                                  {textbook::Kind::kInt4, 8, "int4/8"}};
+constexpr textbook::WeightKind kFloatKinds[] = {{textbook::Kind::kFloat32, 0, "float32"},
+                                                {textbook::Kind::kFloat32, 0, "float32"},
+                                                {textbook::Kind::kFloat16, 0, "float16"}};
 constexpr uint32_t kFrames = 120, kBatch = 5;
 
 // gru layers, then a dense layer for each activation.
@@ -60,10 +76,6 @@ Bytes file_of(const Network& network, PortableRandom* random) {
 
 // Layers of integer weights, of another kind for each network.
 Bytes quantized_file_of(const Network& network, uint32_t index) {
-  constexpr textbook::WeightKind kKinds[] = {{textbook::Kind::kInt8, 16, "int8/16"},
-                                             {textbook::Kind::kInt8, 8, "int8/8"},
-                                             {textbook::Kind::kInt4, 16, "int4/16"},
-                                             {textbook::Kind::kInt4, 8, "int4/8"}};
   std::mt19937 random(index + 1);
   FileBuilder file;
   uint32_t x = file.value("x", network.input_size), features = network.input_size;
@@ -71,8 +83,8 @@ Bytes quantized_file_of(const Network& network, uint32_t index) {
   for (uint32_t layer = 0; layer < network.layers; ++layer) {
     const std::string name = "gru.l" + std::to_string(layer);
     const uint32_t y = file.value(name, network.hidden_size);
-    textbook::random_quantized_gru(kKinds[index % 4], kKinds[(index + layer) % 4], features, network.hidden_size,
-                                   network.reset_before, &random)
+    textbook::random_quantized_gru(kIntegerKinds[index % 4], kIntegerKinds[(index + layer) % 4], features,
+                                   network.hidden_size, network.reset_before, &random)
         .put(&file, name, x, y);
     features = network.hidden_size;
     x = y;
@@ -90,32 +102,69 @@ uint64_t hash_of(const std::vector<float>& values) {
   return hash;
 }
 
+struct Golden {
+  std::string name;
+  Bytes file;
+  textbook::Floats x;  // (kBatch, kFrames, features)
+  bool streams;
+};
+
+// Networks of the fused and the muladd class, or of integer weights.
+std::vector<Golden> golden_models(bool exact) {
+  std::vector<Golden> models;
+  uint32_t seed = 0;
+  for (Network network : kNetworks) {
+    PortableRandom random(++seed);
+    if (exact) network.bidirectional = false;
+    const Bytes file = exact ? quantized_file_of(network, seed) : file_of(network, &random);
+    char name[80];
+    snprintf(name, sizeof name, "%u-%ux%u%s%s", network.input_size, network.hidden_size, network.layers,
+             network.reset_before ? " before" : " after", network.bidirectional ? " both" : "");
+    models.push_back(
+        {name, file, portable_signal(size_t{kBatch} * kFrames * network.input_size, &random), !network.bidirectional});
+  }
+  for (const GateNetwork& network : kGateNetworks) {
+    PortableRandom signal(++seed);
+    std::mt19937 random(seed);
+    const textbook::WeightKind& kind = exact ? kIntegerKinds[seed % 4] : kFloatKinds[seed % 3];
+    const textbook::WeightKind& recurrent = exact ? kIntegerKinds[(seed + 1) % 4] : kFloatKinds[0];
+    textbook::Gates layer =
+        textbook::random_gates(network.is_lstm, kind, recurrent, network.input_size, network.hidden_size, &random);
+    layer.reverse = network.reverse;
+    FileBuilder file;
+    const uint32_t x = file.value("x", network.input_size), y = file.value("y", network.hidden_size);
+    file.input(x);
+    file.output(y);
+    layer.put(&file, "layer", {x}, y);
+    char name[80];
+    snprintf(name, sizeof name, "%s %u-%u%s", network.is_lstm ? "lstm" : "rnn", network.input_size, network.hidden_size,
+             network.reverse ? " reverse" : "");
+    models.push_back({name, file.finish(), portable_signal(size_t{kBatch} * kFrames * network.input_size, &signal),
+                      !network.reverse});
+  }
+  return models;
+}
+
 // One line for each network, equal for every table of the class.
 std::vector<std::string> lines_of(grucore::Numerics numerics) {
   std::vector<std::string> lines;
-  uint32_t seed = 0, tables = 0;
-  for (Network network : kNetworks) {
-    PortableRandom random(++seed);
-    const bool exact = numerics == grucore::Numerics::kExact;
-    if (exact) network.bidirectional = false;
-    const Bytes file = exact ? quantized_file_of(network, seed) : file_of(network, &random);
-    const textbook::Floats x = portable_signal(size_t{kBatch} * kFrames * network.input_size, &random);
+  uint32_t tables = 0;
+  const std::vector<Golden> models = golden_models(numerics == grucore::Numerics::kExact);
+  for (const Golden& golden : models) {
     std::string first;
     for (const Isa isa : supported_isas()) {
-      const LoadedModel model(file, isa);
+      const LoadedModel model(golden.file, isa);
       if (!CHECK(model.status() == Status::kOk) || grucore::model_numerics(model.get()) != numerics) continue;
       ++tables;
-      const uint32_t block = network.bidirectional ? kFrames : 17;
-      const std::vector<float> y = run_all(model, kBatch, block, kFrames, x);
+      const uint32_t block = golden.streams ? 17 : kFrames;
+      const std::vector<float> y = run_all(model, kBatch, block, kFrames, golden.x);
       for (const uint32_t row : {0u, 4u}) {
-        if (network.bidirectional) break;
-        const std::vector<float> stepped =
-            step_all(model, kFrames, x.data() + size_t{row} * kFrames * network.input_size);
+        if (!golden.streams) break;
+        const std::vector<float> stepped = step_all(model, kFrames, golden.x.data() + row * (golden.x.size() / kBatch));
         CHECK(same_bits(stepped.data(), y.data() + row * stepped.size(), stepped.size()));
       }
       char text[160];
-      snprintf(text, sizeof text, "%u-%ux%u%s%s %016llx last %08x %08x %08x", network.input_size, network.hidden_size,
-               network.layers, network.reset_before ? " before" : " after", network.bidirectional ? " both" : "",
+      snprintf(text, sizeof text, "%s %016llx last %08x %08x %08x", golden.name.c_str(),
                static_cast<unsigned long long>(hash_of(y)), float_bits(y[y.size() - 24]), float_bits(y[y.size() - 18]),
                float_bits(y[y.size() - 12]));
       if (first.empty()) first = text;
@@ -123,7 +172,7 @@ std::vector<std::string> lines_of(grucore::Numerics numerics) {
     }
     if (!first.empty()) lines.push_back(first);
   }
-  CHECK(lines.size() == sizeof kNetworks / sizeof kNetworks[0]);
+  CHECK(lines.size() == models.size());
   printf("%u tables, %zu networks\n", tables / static_cast<uint32_t>(lines.empty() ? 1 : lines.size()), lines.size());
   return lines;
 }

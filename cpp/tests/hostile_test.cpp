@@ -4,6 +4,7 @@
 
 #include "harness.h"
 #include "small_file.h"
+#include "textbook_gates.h"
 
 using namespace grucore_test;
 
@@ -222,6 +223,45 @@ void check_reports() {
   }
 }
 
+// LSTM and plain layers: each word of the tables changed is refused, or makes a model that runs.
+void check_gates() {
+  std::mt19937 random(3);
+  for (const bool is_lstm : {false, true}) {
+    for (const textbook::Kind kind : {textbook::Kind::kFloat32, textbook::Kind::kInt8}) {
+      const textbook::WeightKind weights = {kind, kind == textbook::Kind::kInt8 ? 16u : 0u, ""};
+      textbook::Gates layer = textbook::random_gates(is_lstm, weights, weights, 3, 5, &random);
+      layer.initial_h = textbook::Floats(5, 0.25f);
+      if (is_lstm) layer.initial_c = textbook::Floats(5, -0.5f);
+      FileBuilder builder;
+      const uint32_t x = builder.value("x", 3), y = builder.value("y", 5);
+      builder.input(x);
+      builder.output(y);
+      layer.put(&builder, "layer", {x}, y);
+      const Bytes file = builder.finish();
+      use(file);
+      check_flips(file);
+      for (size_t at = 16; at < sections_of(file).names; at += 4) {
+        for (const uint32_t number : {0u, 1u, 2u, 4u, 5u, 14u, 15u, 18u, 64u, 0x7fc00000u, 0xffffffffu}) {
+          Bytes changed = file;
+          set32(&changed, at, number);
+          sign(&changed);
+          if (load_of(changed) == Status::kOk) use(changed);
+        }
+      }
+      Bytes other = file;
+      const SmallSections at = sections_of(file);
+      const uint32_t code = is_lstm ? 8 : 2;  // where the last activation's attributes start
+      set32(&other, at.words + 4 * (3 + code), 15);
+      sign(&other);
+      CHECK(load_of(other) == Status::kBadAttribute);
+      other = file;
+      set32(&other, at.nodes, is_lstm ? 18 : 17);  // the other kind
+      sign(&other);
+      CHECK(load_of(other) == Status::kBadAttribute);
+    }
+  }
+}
+
 // What a caller, not a file, can get wrong.
 void check_callers() {
   const Bytes bytes = small_file();
@@ -306,6 +346,7 @@ int main() {
   }
   check_forgeries();
   check_reports();
+  check_gates();
   check_callers();
   check_coverage();
   return finish("hostile_test");
