@@ -1,6 +1,6 @@
 # The binding: checks what comes in, releases the GIL where it pays, makes exceptions of Status.
 # SPDX-License-Identifier: Apache-2.0
-from cpython.buffer cimport PyBUF_SIMPLE, PyBuffer_Release, PyObject_GetBuffer
+from cpython.buffer cimport PyBUF_SIMPLE, PyBuffer_Release, PyObject_CheckBuffer, PyObject_GetBuffer
 from cpython.bytes cimport PyBytes_FromStringAndSize
 from cpython.object cimport PyTypeObject
 from libc.stdint cimport uint32_t, uint64_t
@@ -17,7 +17,6 @@ from grucore._frames cimport Desk, Frame, release_desk, set_desk, step_frame, ta
 from grucore._memory cimport Block, allocate, release
 
 import os
-
 include "grucore/_errors.pxi"
 
 
@@ -85,7 +84,8 @@ cdef class Model:
             raise UnsupportedError(
                 f"isa {isa!r} is not supported by this machine and this build: "
                 f"choose from {', '.join(describe.supported_isas())}")
-        if isinstance(source, (str, os.PathLike)):
+        # Where memory ends, Python may answer that bytes are a PathLike.
+        if not PyObject_CheckBuffer(source) and isinstance(source, (str, os.PathLike)):
             name = os.fsdecode(source)
             status = open_file(&self._read, &self._mapped, source, mmap, &report)
             check(status, &report, name)
