@@ -1,4 +1,4 @@
-// What a step waits for, whatever its weights: the chains of a cell.
+// The wait of a step, whatever its weights: the chains of a cell.
 // SPDX-License-Identifier: Apache-2.0
 #ifndef GRUCORE_BENCH_CHAINS_H_
 #define GRUCORE_BENCH_CHAINS_H_

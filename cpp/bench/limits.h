@@ -1,4 +1,4 @@
-// What this machine can do at best, measured in the run it is compared with: reading memory, multiplying.
+// The best that this machine can do, measured in the run it is compared with: reading memory, multiplying.
 // SPDX-License-Identifier: Apache-2.0
 #ifndef GRUCORE_BENCH_LIMITS_H_
 #define GRUCORE_BENCH_LIMITS_H_

@@ -43,7 +43,7 @@ void require(bool condition) {
   if (!condition) abort();
 }
 
-// Of the inputs and outputs of kBatch rows, kFrames frames each.
+// Buffers of the inputs and outputs of kBatch rows, kFrames frames each.
 size_t floats_of(const grucore::Model* model) {
   size_t floats = 0;
   for (uint32_t i = 0; i < grucore::input_count(model); ++i) floats += grucore::input_info(model, i).features;
@@ -51,7 +51,7 @@ size_t floats_of(const grucore::Model* model) {
   return floats * kBatch * kFrames;
 }
 
-// Whether an output has no value at the first frame.
+// True if an output has no value at the first frame.
 bool is_late(const grucore::Model* model) {
   for (uint32_t i = 0; i < grucore::output_count(model); ++i) {
     if (grucore::output_info(model, i).skip > 0) return true;

@@ -68,7 +68,7 @@ Bytes gates(bool is_lstm, const textbook::WeightKind& kind) {
   return file.finish();
 }
 
-// Of every second pair of frames the larger one.
+// The larger frame of every second pair.
 Bytes windows(uint32_t in) {
   FileBuilder file;
   const uint32_t x = file.value("x", in), y = file.value("y", in, 1, 4, 1);

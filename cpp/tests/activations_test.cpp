@@ -9,7 +9,7 @@ namespace {
 
 constexpr uint32_t kStride = 251;
 
-// Of every kStride-th float, made on x86-64: other machines must reproduce them.
+// Sums over every kStride-th float, made on x86-64: other machines must reproduce them.
 constexpr uint64_t kSampleHashes[] = {0xa3b04f9119a1bc97u, 0x981d4ceb981e1157u, 0xb7232655f3dc10e8u};
 
 const Special kSpecial[] = {

@@ -13,7 +13,7 @@ from pathlib import Path
 
 MEMORY = {"memcpy", "memmove", "memset", "memcmp"}
 
-# What no object of the engine may ask for: heap, exceptions, guards, RTTI, stdio, libm.
+# Names that no object of the engine may ask for: heap, exceptions, guards, RTTI, stdio, libm.
 FORBIDDEN = re.compile(
     r"^(malloc|calloc|realloc|free|aligned_alloc|posix_memalign|abort|exit|atexit|"
     r"_Zn[wa].*|_Zd[la].*|__cxa_.*|_Unwind_.*|__gxx_personality.*|_ZS.*|_ZNS.*|_ZTV.*|"
@@ -57,7 +57,7 @@ def is_table(path: str) -> bool:
 
 
 def check_object(nm: str, readelf: str, path: str) -> list[str]:
-    """What is wrong with one object."""
+    """The faults of one object."""
     faults = []
     all_symbols = symbols(nm, path)
     undefined = {name for kind, name in all_symbols if kind in "Uw"}

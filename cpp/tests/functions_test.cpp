@@ -14,7 +14,7 @@ namespace {
 
 constexpr uint32_t kStride = 251;
 
-// Of every kStride-th float, made on x86-64: other machines must reproduce them.
+// Sums over every kStride-th float, made on x86-64: other machines must reproduce them.
 constexpr uint64_t kSampleHashes[] = {0x2dc9106dbbae644au, 0xb4715db2ece7728du, 0x38e84de408371813u,
                                       0xaf7bbb9091cbaf35u};
 

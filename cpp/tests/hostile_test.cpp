@@ -75,7 +75,7 @@ void check_trailing(const Bytes& file) {
   }
 }
 
-// What may be changed and still make a model: a direction, an activation, which frame is taken, and where the
+// Fields that may be changed and still make a model: a direction, an activation, which frame is taken, and where the
 // metadata ends, which the engine never reads.
 bool may_change(const Bytes& file, size_t at) {
   if (at == 52) return true;
@@ -262,7 +262,7 @@ void check_gates() {
   }
 }
 
-// What a caller, not a file, can get wrong.
+// Mistakes of a caller, not of a file.
 void check_callers() {
   const Bytes bytes = small_file();
   const AlignedBytes file(bytes);

@@ -1,4 +1,4 @@
-// What a model says of itself: ids of its inputs, shapes of its states, rounded products, names of roles.
+// The facts that a model tells of itself: ids of its inputs, shapes of its states, rounded products, names of roles.
 // SPDX-License-Identifier: Apache-2.0
 #include <string>
 

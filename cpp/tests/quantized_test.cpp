@@ -33,7 +33,7 @@ std::vector<float> hard_rows(size_t rows, size_t width, std::mt19937* random) {
   return x;
 }
 
-// What the kernels do at their borders.
+// The kernels at their borders.
 float flushed(float x) { return fabsf(x) < 0x1p-126f ? 0.0f : x; }
 
 bool same_all(const std::vector<float>& a, const std::vector<float>& b) {

@@ -25,7 +25,7 @@ constexpr int kBlock = 4096;
 
 float as_float(bool condition) { return condition ? 1.0f : 0.0f; }
 
-// What plain C++ makes of operation `op`; the activations have a test of their own.
+// Plain C++ for operation `op`; the activations have a test of their own.
 bool expected_value(int op, float a, float b, float* out) {
   const uint32_t wa = float_bits(a), wb = float_bits(b);
   switch (op) {
@@ -111,7 +111,7 @@ void test_lane_wise(const VecTable& table, int rounds) {
   }
 }
 
-// Of WebAssembly's C library (musl): its fmaf rounds results near the least normal number twice.
+// WebAssembly's C library (musl): its fmaf rounds results near the least normal number twice.
 #if defined(__wasm__)
 bool library_fuses(float result) { return std::fabs(result) > 0x1.000002p-126f; }
 #else

@@ -265,7 +265,7 @@ cdef class Stream:
             or not is_frame(x, ndarray_type, self._rank, self._rows, self._features, READ)
             or not (out is None or is_frame(
                 out, ndarray_type, self._rank, self._rows, self._out_features, WRITE))
-            # What was not finite could not be named any more after the call.
+            # `out` overlaps `x`: after the call the bad value could not be named.
             or (self._raises and out is not None and overlap(x, 4, out))
         ):
             made = self._advance(x, out, active, &written, &flags)

@@ -1,4 +1,4 @@
-# What the engine knows about a model, and why it refused one, as Python objects.
+# The facts of a model, and of a refusal, from the engine as Python objects.
 # SPDX-License-Identifier: Apache-2.0
 from cpython.bytes cimport PyBytes_FromStringAndSize
 from libc.stdint cimport uint32_t

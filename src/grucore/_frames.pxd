@@ -17,7 +17,7 @@ cdef struct Frame:
     const uint32_t* rows    # the active ones, ascending; NULL: all
     uint32_t count
 
-# What a stream knows of its arguments, and where it keeps what has to be converted: only a call
+# The arguments of a stream, and the memory for those that are converted: only a call
 # that has entered the stream may write there. The memory comes with the first call that needs it.
 cdef struct Desk:
     const cpp.Model* model

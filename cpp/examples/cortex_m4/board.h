@@ -1,4 +1,4 @@
-// What the example needs from its board.
+// The functions that the example needs from its board.
 // SPDX-License-Identifier: Apache-2.0
 #ifndef GRUCORE_EXAMPLES_CORTEX_M4_BOARD_H_
 #define GRUCORE_EXAMPLES_CORTEX_M4_BOARD_H_

@@ -11,7 +11,7 @@
 
 namespace grucore {
 
-// Of the library that is linked, as GRUCORE_VERSION is of the header.
+// The version of the library that is linked, as GRUCORE_VERSION is of the header.
 GRUCORE_API uint32_t version();
 
 // ---------------------------------------------------------------------------------------------- errors
@@ -114,7 +114,7 @@ GRUCORE_API Status load(const void* file, size_t file_bytes, Isa isa, void* aren
 
 GRUCORE_API Isa model_isa(const Model* model);
 GRUCORE_API Numerics model_numerics(const Model* model);
-// Whether some layer rounds what it multiplies to integers: a difference in its input may then become a whole step.
+// True if some layer rounds what it multiplies to integers: a difference in its input may then become a whole step.
 GRUCORE_API bool rounds_activations(const Model* model);
 GRUCORE_API uint32_t input_count(const Model* model);
 GRUCORE_API uint32_t output_count(const Model* model);
@@ -133,7 +133,7 @@ GRUCORE_API uint64_t macs_per_frame(const Model* model);
 
 // -------------------------------------------------------------------------------------------- streams
 
-// What a non-finite input frame does (docs/numerics.md): it propagates, or the frame is skipped for its
+// The effect of a non-finite input frame (docs/numerics.md): it propagates, or the frame is skipped for its
 // row, whose state stays and whose outputs are NaN.
 enum class Nonfinite : uint8_t { kPropagate = 0, kHold = 1 };
 
@@ -188,7 +188,7 @@ GRUCORE_API void set_state(Stream* stream, uint32_t state, uint32_t row, const f
 // model with the same batch; blocks may differ.
 GRUCORE_API void copy_stream(const Stream* from, Stream* to) noexcept;
 
-// What happened since the last call of take_flags.
+// The events since the last call of take_flags.
 constexpr uint32_t kFlagNonfiniteInput = 1;   // a NaN or infinity came in
 constexpr uint32_t kFlagNonfiniteOutput = 2;  // a NaN or infinity went out, from finite or other input
 GRUCORE_API uint32_t take_flags(Stream* stream) noexcept;

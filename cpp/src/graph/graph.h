@@ -51,7 +51,7 @@ struct Tensor {
   uint64_t record_offset;  // for reports
 };
 
-// What a node carries from frame to frame, for each row.
+// The memory that a node carries from frame to frame, for each row.
 struct StateSpec {
   const char* suffix;    // the state is called "<node><suffix>"
   uint32_t frames;       // of a history of frames; 0: a single vector

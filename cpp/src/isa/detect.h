@@ -1,4 +1,4 @@
-// What the machine and its operating system can run.
+// The instructions that the machine and its operating system can run.
 // SPDX-License-Identifier: Apache-2.0
 #ifndef GRUCORE_ISA_DETECT_H_
 #define GRUCORE_ISA_DETECT_H_

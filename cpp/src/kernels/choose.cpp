@@ -41,7 +41,7 @@ bool isa_supported(Isa isa) { return detail::select_table(isa, detail::detect_cp
 
 Isa best_isa() {
   const detail::CpuFeatures features = detail::detect_cpu();
-  // Of the plain tables the emulation is never the best: it takes many times as long.
+  // The emulation is never the best of the plain tables: it takes many times as long.
   constexpr bool kEmulates = !GRUCORE_HAS_FMA && GRUCORE_ON_muladd;
   Isa best = kEmulates ? Isa::scalar_muladd : Isa::scalar;
 #define GRUCORE_ISA_ROW(name, number, numerics, architecture, feature)                                             \

@@ -70,7 +70,7 @@ struct CellActivations {
   bool is_standard;      // sigmoid and tanh
 };
 
-// What is the same at every step of a GRU with float32 weights.
+// The arguments that are the same at every step of a GRU with float32 weights.
 struct GruCell {
   PanelWeights weight_ih;  // 3 gates
   PanelWeights weight_hh;  // 3 gates; reset-before: 2 gates
@@ -104,7 +104,7 @@ struct PackedWeights {
   uint32_t rows;      // of one gate
   uint32_t inputs;    // of one segment
   uint32_t segments;  // taps of a convolution, each with activations of its own scale; else 1
-  // Of integer weights, here so that no step works them out:
+  // For integer weights, here so that no step works them out:
   uint32_t sums;           // groups of inputs in a segment, each summed as integers
   uint32_t header;         // bytes of a quantized segment: its scale and the sum of each group's activations,
   uint32_t plane;          // then a byte for each activation, and if they take two (activation_bytes) as many again

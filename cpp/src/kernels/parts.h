@@ -20,7 +20,7 @@
 #include GRUCORE_CONFIG
 #endif
 
-// Whether a fused multiply-add is an instruction here. Where it is not, it takes some 14 times as long as a
+// 1 where a fused multiply-add is an instruction. Where it is not, it takes some 14 times as long as a
 // multiplication and an addition.
 #if defined(__FP_FAST_FMAF) || defined(__ARM_FEATURE_FMA)
 #define GRUCORE_HAS_FMA 1

@@ -1,4 +1,4 @@
-// What the LSTM and the plain recurrent layer share: gates that are one chain each.
+// The shared part of LSTM and plain recurrent layer: gates that are one chain each.
 // SPDX-License-Identifier: Apache-2.0
 #ifndef GRUCORE_LAYERS_GATES_H_
 #define GRUCORE_LAYERS_GATES_H_
@@ -21,7 +21,7 @@ struct GatePlan : RecurrentPlan {
   GateStepArgs pieces;
 };
 
-// What a kind whose params are GateParams hands over.
+// The hooks of a kind whose params are GateParams.
 uint64_t gate_macs(const void* params);
 uint32_t gate_products(const void* params);
 bool gates_read_future(const void* params);

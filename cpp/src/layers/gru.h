@@ -1,4 +1,4 @@
-// What the two ways of running a GRU share.
+// The shared part of the two ways of running a GRU.
 // SPDX-License-Identifier: Apache-2.0
 #ifndef GRUCORE_LAYERS_GRU_H_
 #define GRUCORE_LAYERS_GRU_H_
@@ -16,15 +16,15 @@ struct GruParams : RecurrentParams {
   bool is_reset_before() const { return has_cell(GruCellKind::kResetBefore) && weight_hn.data; }
 };
 
-// Whether one kernel does a whole step.
+// True if one kernel does a whole step.
 inline bool is_fused(const GruParams& p, const KernelTable& table) { return p.is_float32 && table.floats->gru_steps; }
 
 // Floats of three gates of a row.
 inline size_t projected_stride(const GruParams& p) { return 3 * gate_stride(p); }
 
-// Whether a step can do its input product itself: where one kernel table's file has both.
+// True if a step can do its input product itself: where one kernel table's file has both.
 inline bool projects_in_step(const GruParams& p) { return !p.is_reset_before() && has_one_table(p); }
-// Whether a step needs room for the chains of one panel only, and how many floats of a row it needs.
+// True if a step needs room for the chains of one panel only, and how many floats of a row it needs.
 inline bool steps_one_panel(const GruParams& p, uint32_t frames) {
   return kStepsOnePanel && frames == 1 && projects_in_step(p);
 }

@@ -1,4 +1,4 @@
-// What a layer kind is to the rest of the engine. A kind is one file in this folder and one row in
+// A layer kind, as the rest of the engine sees it. A kind is one file in this folder and one row in
 // layer_list.inc; nothing else names it.
 // SPDX-License-Identifier: Apache-2.0
 #ifndef GRUCORE_LAYERS_LAYER_H_
@@ -86,7 +86,7 @@ struct Timetable {
   const Rows* all;  // of the whole block: frame * batch + row
 };
 
-// What a node works on: `frames` frames of every row.
+// The frames that a node works on: `frames` of every row.
 struct Block {
   const KernelTable* table;
   const ValueBuffer* values;
@@ -104,7 +104,7 @@ struct NodeMemory {
   void* plan;
 };
 
-// What the blocks of a stream share.
+// The facts that the blocks of a stream share.
 struct StreamShape {
   const KernelTable* table;
   const ValueBuffer* values;
@@ -131,7 +131,7 @@ struct LayerKind {
   bool hands_on_ids = false;                                         // every feature of its inputs goes to its output
   // Floats of scratch for a block of so many frames and rows; in 64 bits against overflow.
   uint64_t (*scratch_floats)(const void* params, const KernelTable& table, uint32_t batch, uint32_t frames) = nullptr;
-  // What a block would else work out anew: memory.plan, of so many bytes, written once for a stream.
+  // Results that a block would else work out anew: memory.plan, of so many bytes, written once for a stream.
   size_t plan_bytes = 0;
   void (*plan)(const Node& node, const NodeMemory& memory, const StreamShape& shape) = nullptr;
 };

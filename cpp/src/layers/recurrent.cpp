@@ -1,4 +1,4 @@
-// What recurrent layers share.
+// The shared part of recurrent layers.
 // SPDX-License-Identifier: Apache-2.0
 #include "layers/recurrent.h"
 

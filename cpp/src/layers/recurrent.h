@@ -1,4 +1,4 @@
-// What recurrent layers share: their checks, and how states and masks go through the frames of a block.
+// The shared part of recurrent layers: their checks, and how states and masks go through the frames of a block.
 // SPDX-License-Identifier: Apache-2.0
 #ifndef GRUCORE_LAYERS_RECURRENT_H_
 #define GRUCORE_LAYERS_RECURRENT_H_
@@ -41,12 +41,12 @@ inline uint64_t recurrent_macs(const RecurrentParams& p, uint32_t gates) {
   return gates * uint64_t{p.weight_hh.rows} * (p.weight_ih.inputs + uint64_t{p.weight_hh.rows});
 }
 
-// Whether the inputs of a block are multiplied before its steps. So few are not, where one kernel does a whole step: it
+// True if the inputs of a block are multiplied before its steps. So few are not, where one kernel does a whole step: it
 // has the time while it waits for the states.
 constexpr uint32_t kFewInputs = 8;
 inline bool projects_blocks(const RecurrentParams& p, bool fused) { return !fused || p.weight_ih.inputs > kFewInputs; }
 
-// Whether one kernel table's file has both products, so that a step can do its input product itself.
+// True if one kernel table's file has both products, so that a step can do its input product itself.
 inline bool has_one_table(const RecurrentParams& p) {
   return is_integer(p.weight_ih.kind) == is_integer(p.weight_hh.kind);
 }

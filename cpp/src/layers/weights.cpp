@@ -28,7 +28,7 @@ Status expect(const NodeSource& source, const Tensor& tensor, uint32_t offset, u
                            : source.reader.refuse(Status::kBadShape, tensor.record_offset + offset, found, expected);
 }
 
-// What tensors in panel16 share: gates, groups and rows.
+// The numbers that tensors in panel16 share: gates, groups and rows.
 Status expect_panels(const NodeSource& source, const Tensor& tensor, const WeightShape& shape) {
   GRUCORE_TRY(expect(source, tensor, 32, tensor.params[0], shape.gates));
   GRUCORE_TRY(expect(source, tensor, 40, tensor.params[2] ? tensor.params[2] : 1, shape.groups));

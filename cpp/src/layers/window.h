@@ -1,4 +1,4 @@
-// What layers share whose outputs look back over a window of frames: clocks, and frames with a history.
+// The shared part of layers that look back over a window of frames: clocks, and frames with a history.
 // SPDX-License-Identifier: Apache-2.0
 #ifndef GRUCORE_LAYERS_WINDOW_H_
 #define GRUCORE_LAYERS_WINDOW_H_

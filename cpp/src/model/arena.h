@@ -13,7 +13,8 @@
 namespace grucore {
 namespace detail {
 
-// Of what the engine carves: whole cache lines, where vectors are wide. On firmware that would be RAM for nothing.
+// Alignment of what the engine carves: whole cache lines, where vectors are wide. On firmware that would be RAM for
+// nothing.
 #if defined(GRUCORE_ONLY_SCALAR)
 constexpr size_t kCarvedAlignment = 8;
 #else

@@ -1,4 +1,4 @@
-// What step and run share: rows in and out, the rows that take part, and the nodes in order.
+// The shared part of step and run: rows in and out, the rows that take part, and the nodes in order.
 // SPDX-License-Identifier: Apache-2.0
 #ifndef GRUCORE_MODEL_EXECUTE_H_
 #define GRUCORE_MODEL_EXECUTE_H_

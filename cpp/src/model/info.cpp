@@ -1,4 +1,4 @@
-// What a model says of itself, and the names of statuses.
+// The facts that a model tells of itself, and the names of statuses.
 // SPDX-License-Identifier: Apache-2.0
 #include "layers/layer.h"
 #include "model/model.h"

@@ -85,7 +85,7 @@ void run_nodes(Stream* stream, const Rows* rows) {
   for (uint32_t i = 0; i < model.node_count; ++i) model.nodes[i].kind->run(model.nodes[i], stream->nodes[i], work);
 }
 
-// Of a small model everything around its layers counts: one loop over rows that are listed or are not would be 3 % of
+// Everything around the layers of a small model counts: one loop over rows that are listed or are not would be 3 % of
 // a step of 16 units.
 uint64_t step_plain(Stream* stream, const float* x, float* y, const Rows& rows) {
   const Model& model = *stream->model;

@@ -10,7 +10,7 @@ namespace grucore {
 
 namespace detail {
 
-// What became of one frame of one row.
+// The fate of one frame of one row.
 enum class FrameFate : uint8_t {
   kTaken = 0,
   kPastEnd = 1,  // its sequence was over: outputs are 0

@@ -27,7 +27,7 @@ GRUCORE_INLINE V expm1_reduced(const V& r) {
   return add(r, mul(r2, add(mul(r2, c456), c23)));
 }
 
-// The low half of n*ln(2). What is added keeps r*r of a tiny x from being denormal and changes no result.
+// The low half of n*ln(2). The addend keeps r*r of a tiny x from being denormal and changes no result.
 template <class V>
 GRUCORE_INLINE V ln2_low_times(const V& n) {
   return add(mul(n, like(n, kLn2Low)), like(n, 0x1p-55f));

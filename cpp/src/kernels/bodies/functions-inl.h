@@ -87,7 +87,7 @@ GRUCORE_INLINE F32 log1p_f32(F32 x) {
   const I32 split = log_split(sum);
   const F32 n = sub(log_exponent(split), broadcast(kLogBias));
   const F32 scale = from_bits(sub(broadcast_i32(0x7f000000), bit_and(split, broadcast_i32(0x7f800000))));  // 2^-n
-  // Of a large x nothing counts that the sum lost; 2^-n may be infinite there.
+  // For a large x nothing counts that the sum lost; 2^-n may be infinite there.
   const F32 low = zero_if(gt(x, broadcast(0x1p60f)), mul(lost, scale));
   const F32 f = sub(log_mantissa(split), one);
   const F32 whole = add(f, low);

@@ -26,7 +26,7 @@ struct FrameRows {
   GRUCORE_INLINE float* out(int r) const { return args.out.data + row(r) * args.out.stride; }
   GRUCORE_INLINE float* scratch(int r) const { return args.scratch.data + row(r) * args.scratch.stride; }
 };
-// Of a single row, worked out once for all of its frames; the input is there as x or as `projected`.
+// The arguments of a single row, worked out once for all of its frames; the input is there as x or as `projected`.
 template <>
 struct FrameRows<1> {
   const GruArgs& args;
@@ -125,7 +125,7 @@ struct ResetAfterTile {
   }
 
  private:
-  // What the cells of a piece begin with, into vectors[at...].
+  // The starts of the cells of a piece, into vectors[at...].
   template <int kPanels, int kVectors, int kLast, int kCount>
   GRUCORE_INLINE void chains(const Piece& piece, CellVectors<kCount>& vectors, int at) const {
     const GruCell& cell = *rows.args.cell;

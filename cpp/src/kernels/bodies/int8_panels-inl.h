@@ -1,5 +1,5 @@
 // Products of int8 weights, one row of activations and four rows of weights at a time: what small cores have registers
-// for. What changes from four rows to the next four is a pointer or two. Included once per instruction set, inside its
+// for. From four rows to the next four a pointer or two change. Included once per instruction set, inside its
 // target region, where vectors have one lane.
 // SPDX-License-Identifier: Apache-2.0
 

@@ -61,7 +61,7 @@ struct StepProduct {
         quantized_stride(args.quantized.stride),
         panel_bytes(size_t{padded_inputs(WeightKind::kInt8, weights.inputs)} * 3 * kPanel) {}
 
-  // Of the panel from unit `panel` on, which has `width` units, those from `lane` on.
+  // The units from `lane` on of the panel that begins at unit `panel` and has `width` units.
   GRUCORE_INLINE Strip strip(uint32_t panel, uint32_t width, uint32_t lane) const {
     Strip strip;
     strip.weights = static_cast<const unsigned char*>(weights.data) + panel / kPanel * panel_bytes + size_t{lane} * 4;
@@ -77,7 +77,7 @@ struct StepProduct {
   }
 };
 
-// What all panels of a step share.
+// The arguments that all panels of a step share.
 struct StepMatrices {
   const StepProduct input, recurrent;
   const bool projects;  // the inputs, here
@@ -113,7 +113,7 @@ struct StepRows {
   GRUCORE_INLINE const float* h(int r) const { return of.h.data + row[r] * of.h.stride; }
   GRUCORE_INLINE float* out(int r) const { return of.out.data + row[r] * of.out.stride; }
 };
-// Of a single row, worked out once for all panels.
+// The arguments of a single row, worked out once for all panels.
 template <>
 struct StepRows<1> {
   const Segment x_at, quantized_h_at;
@@ -272,7 +272,7 @@ GRUCORE_INLINE void step_of_rows(const PanelStepArgs& args) {
   if (together < panels) step_in_registers<kBits, 1>(args, together, panels);
 }
 
-// Whether the products that a step does are of int8 weights, with activations of as many bits.
+// True if the products of a step are of int8 weights, with activations of as many bits.
 GRUCORE_INLINE bool are_alike(const PanelStepArgs& args) {
   const PackedWeights *input = args.input.weights, *recurrent = args.recurrent.weights;
   return recurrent->kind == WeightKind::kInt8 &&

@@ -51,7 +51,7 @@ struct Segment {
   }
 };
 
-// What a sum starts from, so that the biased weights give the product of the real ones.
+// The start of a sum, so that the biased weights give the product of the real ones.
 GRUCORE_INLINE int32_t correction(int32_t sum, uint32_t offset) {
   const uint32_t start = 0u - offset * static_cast<uint32_t>(sum);
   int32_t result;

@@ -5,7 +5,7 @@
 namespace grucore::detail::GRUCORE_ISA {
 namespace {
 
-// What is stored at once.
+// The numbers stored at once.
 constexpr int kStoredVectors = 1;
 constexpr uint32_t kStored = kLanes;
 

@@ -120,7 +120,7 @@ GRUCORE_INLINE void tiles_of_panels(uint32_t from, uint32_t to, bool backwards, 
   }
 }
 
-// What is left after whole panels.
+// The rows left after whole panels.
 template <class Op>
 GRUCORE_INLINE void last_panel(uint32_t rows, uint32_t row, const Op& op) {
   if (row == rows) return;
@@ -175,7 +175,7 @@ struct TileSizes {
   GRUCORE_INLINE uint32_t first(uint32_t i) const { return i < threes ? i * 3 : i * 4 - threes; }
 };
 
-// Whether reading the weights takes longer than multiplying. A tile is two panels then: what one step reads last, the
+// True if reading the weights takes longer than multiplying. A tile is two panels then: what one step reads last, the
 // next one reads first, going the other way, and a smaller tile is more likely to be in a cache still.
 constexpr size_t kFirstCache = 48 * 1024, kManyBytes = 256 * 1024;
 GRUCORE_INLINE bool are_far(uint32_t rows, size_t panel_bytes) {

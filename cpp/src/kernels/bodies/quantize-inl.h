@@ -1,5 +1,5 @@
 // Rows of activations to integers, and how products read them. Included once per instruction set, inside its
-// target region. What is computed stands in docs/numerics.md, the layout in kernel_table.h.
+// target region. docs/numerics.md has the arithmetic, kernel_table.h the layout.
 // SPDX-License-Identifier: Apache-2.0
 
 namespace grucore {
@@ -106,7 +106,7 @@ GRUCORE_INLINE void quantize_segment(const ProductArgs& args, const float* x, fl
     __builtin_memset(values, 0, weights.segment_bytes - weights.header);
     return;
   }
-  // Of the largest magnitude itself the product rounds to `levels`, and of the others to no more.
+  // The product of the largest magnitude rounds to `levels`, those of the others to no more.
   const Quantizer by = {broadcast(scaling.inverse), broadcast(levels), args.range > 0};
   const uint32_t group = weights.kind == WeightKind::kInt8 ? kBlockInputs : kGroupInputs;
   unsigned char* sums = to;

@@ -6,7 +6,7 @@
 namespace grucore::detail::GRUCORE_ISA {
 namespace {
 
-// What is stored at once: four, whose order in memory is that of FourNumbers.
+// The numbers stored at once: four, whose order in memory is that of FourNumbers.
 constexpr uint32_t kStored = 4;
 constexpr int kStoredVectors = 4 / kLanes;
 

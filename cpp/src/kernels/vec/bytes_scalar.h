@@ -32,7 +32,7 @@ GRUCORE_INLINE I8 load_bytes(const unsigned char* p) {
   __builtin_memcpy(&r.v, GRUCORE_ALIGNED(p), sizeof r.v);
   return r;
 }
-// Of the first `lanes` lanes; the rest may be anything.
+// For the first `lanes` lanes; the rest may be anything.
 GRUCORE_INLINE I8 load_bytes_n(const unsigned char* p, int lanes) { return lanes ? load_bytes(p) : I8{0}; }
 GRUCORE_INLINE I8 low_nibbles(I8 a) { return {a.v & 0x0f0f0f0fu}; }
 GRUCORE_INLINE I8 high_nibbles(I8 a) { return {a.v >> 4 & 0x0f0f0f0fu}; }

@@ -44,7 +44,7 @@ GRUCORE_INLINE I32 add_low_rows(I32 sum, I8 weights, FourNumbers x) {
 GRUCORE_INLINE I32 add_high_rows(I32 sum, I8 weights, FourNumbers x) {
   return {wasm_i32x4_add(sum.v, wasm_i32x4_dot_i16x8(wasm_i16x8_extend_high_i8x16(weights.v), x.v))};
 }
-// Of the two sums of a row only the first starts from `start`.
+// Only the first of the two sums of a row starts from `start`.
 GRUCORE_INLINE I32 start_of_pairs(int32_t start) { return {wasm_i32x4_make(start, 0, start, 0)}; }
 // One sum for each row.
 GRUCORE_INLINE I32 join_rows(I32 low, I32 high) {

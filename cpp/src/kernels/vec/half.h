@@ -8,7 +8,7 @@
 namespace grucore {
 namespace detail {
 
-// static: kernel files must not share functions. Of finite numbers; no float on the way is denormal.
+// static: kernel files must not share functions. For finite numbers; no float on the way is denormal.
 static inline float half_to_float(uint16_t half) {
   const uint32_t magnitude = static_cast<uint32_t>(half & 0x7fffu) << 13;
   const bool is_small = magnitude < 0x00800000u;  // exponent 0: a denormal half, m * 2^-24

@@ -15,7 +15,7 @@
 namespace grucore::detail::GRUCORE_ISA {
 namespace {
 
-// Of the float with the bits `word`, bits again. Digits are those of the integer square root, two bits at a time.
+// The root of the float with the bits `word`, as bits. Digits are those of the integer square root, two bits at a time.
 GRUCORE_INLINE uint32_t square_root_by_digits(uint32_t word) {
   constexpr uint32_t kSign = 0x80000000u, kInfinity = 0x7f800000u, kQuiet = 0x00400000u, kNan = kInfinity | kQuiet;
   if ((word & ~kSign) > kInfinity) return word | kQuiet;

@@ -48,7 +48,7 @@ GRUCORE_INLINE F32 load_n(const float* p, int n) { return n ? load(p) : zero(); 
 GRUCORE_INLINE void store_n(float* p, F32 a, int n) {
   if (n) store(p, a);
 }
-// Of kLanes finite IEEE halves, exactly; and of n of them.
+// The floats of kLanes finite IEEE halves, exactly; and of n of them.
 GRUCORE_INLINE F32 load_half(const uint16_t* p) { return {half_to_float(*p)}; }
 GRUCORE_INLINE F32 load_half_n(const uint16_t* p, int n) { return n ? load_half(p) : zero(); }
 // The same with N in 1..kLanes known to the compiler; a multiple of 4 is fast everywhere.
