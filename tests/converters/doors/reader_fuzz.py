@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Damages golden files of every format and gives them to the readers, in a process that is watched.
 
-    python tests/converters/reader_fuzz.py [--count N] [--seed S] [--keep FOLDER] [READER ...]
+    python tests/converters/doors/reader_fuzz.py [--count N] [--seed S] [--keep FOLDER] [READER ...]
 
 Prints a line for each reader and exits with 1 if anything but a model or a documented error came of
 a file, if a call took more than 10 seconds, or more memory than 1 GiB or 50 times the file.
@@ -26,7 +26,7 @@ import zipfile
 from collections.abc import Iterator
 from pathlib import Path
 
-GOLDEN = Path(__file__).parents[1] / "golden"
+GOLDEN = Path(__file__).parents[2] / "golden"
 READERS = {
     "torch": ("torch/*.pt", "torch_models/sequential.pt"),
     "torchscript": ("torch_models/*_script.pt",),

@@ -7,13 +7,13 @@ from pathlib import Path
 
 import pytest
 
-from converters.reader_fuzz import READERS, watch
+from converters.doors.reader_fuzz import READERS, watch
 from oracle.oracles import oracle
 
 for package in ("onnx", "safetensors"):
     oracle(package)
 
-FILES = 2000  # tests/converters/reader_fuzz.py takes more
+FILES = 2000  # tests/converters/doors/reader_fuzz.py takes more
 
 
 @pytest.mark.parametrize("reader", READERS)

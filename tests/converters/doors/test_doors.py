@@ -21,7 +21,7 @@ from grucore.converters.torch.sources import state_dict
 from grucore.fileformat import read, write, writer
 from grucore.proof import proof
 
-GOLDEN = Path(__file__).parents[1] / "golden"
+GOLDEN = Path(__file__).parents[2] / "golden"
 FILES = {
     "torch/gru.pt": ("torch", Kind.TORCH),
     "torch/legacy.pt": ("torch", Kind.TORCH),
