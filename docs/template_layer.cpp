@@ -9,7 +9,7 @@ namespace detail {
 
 namespace {
 
-// What parse hands to run: numbers, and pointers into the file. At most kParamsBytes.
+// The parameters from parse to run: numbers, and pointers into the file. At most kParamsBytes.
 struct OffsetParams {
   float offset;
 };

@@ -46,7 +46,7 @@ def turns(count: int, whole: int) -> Any:
 
 
 def feature_tables() -> str:
-    """What grucore.demo.features computes with, for spotter.c."""
+    """The tables of grucore.demo.features, for spotter.c."""
     filters = features.mel_filters()
     first = [int(np.flatnonzero(row)[0]) for row in filters]
     count = [int(np.flatnonzero(row)[-1]) - at + 1 for row, at in zip(filters, first, strict=True)]
@@ -109,7 +109,7 @@ def read_wav(path: Path) -> Any:
 
 
 def heard_in_python(model: Any, samples: Any, detector: decisions.Detector) -> list[dict[str, Any]]:
-    """What the same network hears outside of the browser: word and frame."""
+    """The words and frames that the same network hears outside of the browser."""
     stream = model.stream()
     found = (detector.push(stream.step(frame)) for frame in features.log_mel(samples))
     return [{"word": one.word, "frame": one.frame} for one in found if one]

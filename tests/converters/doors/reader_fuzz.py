@@ -149,7 +149,7 @@ def _place(error: BaseException) -> str:
 def watch(
     reader: str, count: int, seed: int, folder: Path, keep: Path | None
 ) -> collections.Counter[str]:
-    """What came of each file of a reader; starts the worker again after one that ended it."""
+    """The outcome of each file of a reader; starts the worker again after one that ended it."""
     outcomes: collections.Counter[str] = collections.Counter()
     first = 0
     while first < count:
@@ -186,7 +186,7 @@ def _environment() -> dict[str, str]:
 
 
 def _lines(worker: subprocess.Popen[bytes]) -> Iterator[dict[str, object] | None]:
-    """What the worker prints; None once it is silent for too long."""
+    """The next line of the worker; None once it is silent for too long."""
     assert worker.stdout is not None
     rest = b""
     while True:

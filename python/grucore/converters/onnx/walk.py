@@ -147,7 +147,7 @@ def _run(work: Work, node: OnnxNode, operands: list[Operand | None]) -> Sequence
 
 
 def _ended(work: Work, node: OnnxNode, operands: list[Operand | None]) -> Sequence[Operand]:
-    """What an operator makes of cell states: these at other places."""
+    """The result of an operator on cell states: these at other places."""
     if node.op == "Concat" and all(isinstance(operand, Ended) for operand in operands):
         return [_joined(node, [operand for operand in operands if isinstance(operand, Ended)])]
     if node.op in RELABELLING and node.op != "Concat":

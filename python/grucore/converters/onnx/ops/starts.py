@@ -13,7 +13,7 @@ from grucore.graph.tensors import Array
 
 __all__ = ["STATES", "add_state", "initial", "note_state", "writer"]
 
-# Of each state: the input of the operator, what ONNX calls it, and the field of the layer.
+# For each state: the input of the operator, its name in ONNX, and the field of the layer.
 STATES = {
     ".h": (5, "initial_h", "initial_state"),
     ".c": (6, "initial_c", "initial_cell"),

@@ -54,7 +54,7 @@ class RecurrentLayer:
 
     @property
     def missing(self) -> list[str]:
-        """What has to be said of it besides its tensors."""
+        """The settings that it needs besides its tensors."""
         return [name for name in NAMED[self.kind] if name not in self.options]
 
     @property
