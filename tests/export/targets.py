@@ -150,7 +150,7 @@ TARGETS = {
 
 @dataclass(frozen=True)
 class Measured:
-    """What a program said of itself: numbers that differ, instructions a frame, bytes."""
+    """The figures that a program printed: numbers that differ, instructions a frame, bytes."""
 
     different: int
     calibration: int  # of a loop of 1,000,000 instructions
@@ -194,7 +194,7 @@ def with_frames(graph: Graph, frames: int, numerics: str, seed: int = 1) -> Grap
 
 
 def _model_header(graph: Graph, prefix: str, frames: int) -> str:
-    """What boards/main.c includes: frames, buffers for outputs, and the calls."""
+    """The file that boards/main.c includes: frames, buffers for outputs, and the calls."""
     assert graph.test is not None
     arrays, arguments = [], []
     for i, (name, array) in enumerate(zip(graph.inputs, graph.test.inputs, strict=True)):

@@ -53,7 +53,7 @@ def sum_of(outputs: np.ndarray) -> int:
 
 @pytest.fixture(scope="module")
 def expected() -> dict[str, np.ndarray]:
-    """What the engine gives for all frames, by kind."""
+    """The engine's outputs for all frames, by kind."""
     x = noise(HOST_FRAMES, 8)
     return {kind: grucore.load(fileformat.write(graph_of(kind))).run(x) for kind in KINDS}
 

@@ -57,7 +57,7 @@ def recurrent(inputs: int, hidden: int, outputs: int) -> Graph:
 
 
 def many_layers() -> Graph:
-    """What a keyword spotter has not: windows, masks, the other cell, norms, functions, roots."""
+    """Layers beyond a keyword spotter: windows, masks, the other cell, norms, functions, roots."""
     rng = np.random.default_rng(8)
     chain = Chain(Value("x", 6))
     grouped = uniform(rng, 12, 3, 2)
@@ -106,7 +106,7 @@ def need(cpu: str) -> None:
 
 
 def on(cpu: str, graph: Graph, folder: Path, numerics: str = "fused") -> Measured:
-    """What it measured there; its bits are the host's."""
+    """The figures measured there; the bits are the host's."""
     found = measure(with_frames(graph, FRAMES, numerics), cpu, folder, numerics=numerics)
     assert found.different == 0
     return found

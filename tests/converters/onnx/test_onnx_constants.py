@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What does not depend on the input is computed while reading; proofs in float64 beside float32."""
+"""Values that no input reaches are computed while reading; proofs in float64 beside float32."""
 
 from __future__ import annotations
 

@@ -15,7 +15,7 @@ from models.readers import checkpoint_in
 
 GOLDEN = Path(__file__).parents[2] / "golden" / "torch"
 
-# What an audit hook saw while `watched` was on; a hook can never be removed.
+# The events that an audit hook saw while `watched` was on; a hook can never be removed.
 watched = False
 events: list[str] = []
 

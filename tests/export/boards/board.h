@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0
-   What a program needs of an emulated board: text, an exit, instructions so far, the deepest stack. */
+   The services of an emulated board to a program: text, an exit, instructions so far, the deepest stack. */
 #ifndef BOARD_H
 #define BOARD_H
 
