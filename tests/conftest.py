@@ -8,6 +8,7 @@ import pytest
 
 import grucore
 from grucore.fileformat import write
+from models.clocked_models import strided_model, words_model
 from models.small_models import GRAPHS, bidirectional_graph, frames_graph, last_graph, ports_graph
 
 
@@ -49,3 +50,13 @@ def ports_model() -> grucore.Model:
 def any_model(request: pytest.FixtureRequest) -> grucore.Model:
     """One model after the other."""
     return grucore.load(write(GRAPHS[request.param]()))
+
+
+@pytest.fixture(scope="session")
+def words() -> grucore.Model:
+    return words_model()
+
+
+@pytest.fixture(scope="session")
+def strided() -> grucore.Model:
+    return strided_model()

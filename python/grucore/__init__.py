@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from grucore.conversion import convert, from_keras, from_onnx, from_torch
     from grucore.model import Model, load
     from grucore.places import get_cmake_dir, get_include
+    from grucore.runtime.pool import StreamPool
     from grucore.runtime.ports import Port, SelftestResult
     from grucore.runtime.stream import Stream
 
@@ -40,6 +41,7 @@ __all__ = [
     "SelftestResult",
     "Stream",
     "StreamBusyError",
+    "StreamPool",
     "UnsupportedError",
     "__version__",
     "convert",
@@ -58,6 +60,7 @@ _LAZY = {
     "Port": "grucore.model",
     "SelftestResult": "grucore.model",
     "Stream": "grucore.runtime.stream",
+    "StreamPool": "grucore.runtime.pool",
     "convert": "grucore.conversion",
     "from_keras": "grucore.conversion",
     "from_onnx": "grucore.conversion",

@@ -14,37 +14,11 @@ import grucore
 from cli.cli_calls import as_json, save_array
 from grucore.fileformat import read, write
 from grucore.graph.graph import Graph, TestVector
-from grucore.graph.layers import Concat, Conv1d, Embedding, Mask, Pool
+from grucore.graph.layers import Concat, Conv1d, Embedding, Mask
 from grucore.graph.node import Value
 from grucore.graph.tensors import Dtype
-from models.layer_models import Chain, add_gru
-
-
-def conv(rng: np.random.Generator, features: int, inner: int, **settings: Any) -> dict[str, Any]:
-    weight = rng.normal(size=(features, 3, inner)).astype(np.float32)
-    return {"weight": weight, "bias": np.zeros(features, np.float32), **settings}
-
-
-@pytest.fixture
-def words() -> grucore.Model:
-    """ids (1) -> 10 rows of 4 -> gru, and their mask."""
-    rng = np.random.default_rng(1)
-    chain = Chain(Value("ids", 1, Dtype.INT32))
-    table = rng.normal(size=(10, 4)).astype(np.float32)
-    rows = chain.add(Embedding, table=table)
-    mask = chain.add(Mask, chain.values["ids"])
-    y = add_gru(rng, chain, rows, mask)
-    return grucore.load(write(chain.graph(y, mask)))
-
-
-@pytest.fixture
-def strided() -> grucore.Model:
-    """x (2) -> every third frame from the third on (4), its mean, and x again as it is."""
-    rng = np.random.default_rng(2)
-    chain = Chain(Value("x", 2))
-    y = chain.add(Conv1d, **conv(rng, 4, 2, stride=3))
-    mean = chain.add(Pool)
-    return grucore.load(write(chain.graph(y, mean, chain.values["x"])))
+from models.clocked_models import conv
+from models.layer_models import Chain
 
 
 def test_ports_say_what_they_are(words: grucore.Model, strided: grucore.Model) -> None:

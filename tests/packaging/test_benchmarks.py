@@ -63,6 +63,14 @@ def test_streams(tmp_path: Path) -> None:
         assert found["half"]["us_min"] > 0
 
 
+def test_pool(tmp_path: Path) -> None:
+    report = run("pool.py", tmp_path / "out.json", "--streams", "10,300", "--frames", "20")
+    assert report["ticks"].keys() == {"10", "300"}
+    assert report["join_and_leave"] > 0
+    assert report["differ"] == 0
+    assert report["compared"] > 1000
+
+
 def test_overhead(tmp_path: Path) -> None:
     calls = run("overhead.py", tmp_path / "out.json")["calls"]
     assert calls["step(x, out=out)"]["us_min"] > 0

@@ -5,7 +5,7 @@ import numpy as np
 import numpy.typing as npt
 
 import grucore
-from grucore import Model, Port, SelftestResult, Stream
+from grucore import Model, Port, SelftestResult, Stream, StreamPool
 
 model: Model = grucore.load("kws.gru", isa="avx2", mmap=True)
 other: Model = grucore.convert("kws.pt", architecture="gru > linear", verify=False)
@@ -27,4 +27,10 @@ stream: Stream = model.stream(4, nonfinite="error")
 stream.step(x, out=y, active=[0, 2])
 stream.reset([1])
 stream.state = stream.copy().state
+pool = StreamPool(model, 1000, queue=4, nonfinite="hold")
+caller: int = pool.open()
+pool.push(caller, x[0])
+scores = pool.tick()[caller]
+ids: npt.NDArray[np.int64] = pool.tick().ids
+pool.close(caller)
 model.save("kws2.gru")
