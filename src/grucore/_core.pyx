@@ -13,7 +13,7 @@ from grucore._arguments cimport (
 )
 from grucore._cpp cimport PyArrayObject, npy_intp
 from grucore._file cimport copy_bytes, open_file
-from grucore._frames cimport Desk, Frame, release_desk, set_desk, step_frame, take_step, written_of
+from grucore._frames cimport Expected, Frame, expect, forget, step_frame, take_step, written_of
 from grucore._memory cimport Block, allocate, release
 
 import os
@@ -172,7 +172,7 @@ cdef class Stream:
     cdef cpp.Stream* _stream
     cdef cpp.Flag _busy
     cdef readonly uint32_t _block
-    cdef Desk _desk
+    cdef Expected _expected
     cdef npy_intp _rows, _features, _out_features
     cdef uint64_t _work      # multiply-adds of one frame of all rows
     cdef int _rank           # of an input frame: 1, or 2 with a batch
@@ -197,9 +197,9 @@ cdef class Stream:
         self._out_features = cpp.output_info(model._model, 0).features
         self._single = is_single(model._model, self._rows)
         self._work = cpp.macs_per_frame(model._model) * <uint64_t>self._rows
-        self._desk.ndarray = ndarray_type
-        self._desk.integer = <PyTypeObject*>integer
-        set_desk(&self._desk, model._model, batch, self._raises)
+        self._expected.ndarray = ndarray_type
+        self._expected.integer = <PyTypeObject*>integer
+        expect(&self._expected, model._model, batch, self._raises)
         options.block = block
         options.nonfinite = <cpp.Nonfinite><int>NONFINITE[nonfinite]
         check(cpp.plan_stream(model._model, options, &plan))
@@ -207,7 +207,7 @@ cdef class Stream:
         check(cpp.init_stream(model._model, options, self._arena.data, plan.bytes, &self._stream))
 
     def __dealloc__(self):
-        release_desk(&self._desk)
+        forget(&self._expected)
         release(&self._arena)
 
     def __reduce__(self):
@@ -298,13 +298,13 @@ cdef class Stream:
         cdef Frame frame
         self._enter()
         try:
-            out = take_step(&self._desk, &frame, x, out, active)
+            out = take_step(&self._expected, &frame, x, out, active)
             if out is not None:
                 if self._work < LONG_WORK:
-                    written[0] = step_frame(self._stream, &self._desk, &frame)
+                    written[0] = step_frame(self._stream, &self._expected, &frame)
                 else:
                     with nogil:
-                        written[0] = step_frame(self._stream, &self._desk, &frame)
+                        written[0] = step_frame(self._stream, &self._expected, &frame)
                 flags[0] = cpp.take_flags(self._stream)
         finally:
             self._busy.give()

@@ -17,15 +17,15 @@ cdef struct Frame:
     const uint32_t* rows    # the active ones, ascending; NULL: all
     uint32_t count
 
-# The arguments of a stream, and the memory for those that are converted: only a call
-# that has entered the stream may write there. The memory comes with the first call that needs it.
-cdef struct Desk:
+# The arguments that a stream expects, and memory for those that are converted: only a call that
+# has entered the stream may write there. The memory comes with the first call that needs it.
+cdef struct Expected:
     const cpp.Model* model
     PyTypeObject* ndarray
     PyTypeObject* integer   # numpy's scalars
     npy_intp rows
     int rank                # of an input frame: 1, or 2 with a batch
-    bint apart              # inputs must outlive the call
+    bint keeps_inputs       # no output may overwrite them
     int64_t ids[MAX_PORTS]  # how many an embedding has for this input; 0: any number will do
     Block values
     Block numbers
@@ -36,23 +36,23 @@ ctypedef fused Integer:
     uint32_t
 
 
-cdef inline int set_desk(
-    Desk* desk, const cpp.Model* model, object batch, bint apart
+cdef inline int expect(
+    Expected* expected, const cpp.Model* model, object batch, bint keeps_inputs
 ) except -1:
-    """Fill a desk, but for its types."""
+    """Fill all but the types."""
     cdef uint32_t i
-    desk.model = model
-    desk.rows = 1 if batch is None else batch
-    desk.rank = 1 if batch is None else 2
-    desk.apart = apart
+    expected.model = model
+    expected.rows = 1 if batch is None else batch
+    expected.rank = 1 if batch is None else 2
+    expected.keeps_inputs = keeps_inputs
     for i in range(cpp.input_count(model)):
-        desk.ids[i] = cpp.input_info(model, i).ids
+        expected.ids[i] = cpp.input_info(model, i).ids
     return 0
 
 
-cdef inline void release_desk(Desk* desk) noexcept:
-    release(&desk.numbers)
-    release(&desk.values)
+cdef inline void forget(Expected* expected) noexcept:
+    release(&expected.numbers)
+    release(&expected.values)
 
 
 cdef inline bint copy_ids(
@@ -108,78 +108,80 @@ cdef inline bint is_of(object value, PyTypeObject* ndarray, int dtype, int same)
     return is_plain(value, ndarray, dtype, READ) or is_plain(value, ndarray, same, READ)
 
 
-cdef inline void* room(Desk* desk, uint32_t index) except NULL:
+cdef inline void* converted_at(Expected* expected, uint32_t index) except NULL:
     """Where an input is converted to."""
     cdef size_t before = 0, features = 0
     cdef uint32_t i
-    for i in range(cpp.input_count(desk.model)):
+    for i in range(cpp.input_count(expected.model)):
         if i == index:
             before = features
-        features += cpp.input_info(desk.model, i).features
-    if desk.values.data == NULL:
-        allocate(&desk.values, features * desk.rows * 4)
-    return <char*>desk.values.data + before * desk.rows * 4
+        features += cpp.input_info(expected.model, i).features
+    if expected.values.data == NULL:
+        allocate(&expected.values, features * expected.rows * 4)
+    return <char*>expected.values.data + before * expected.rows * 4
 
 
-cdef inline bint has_shape(const Desk* desk, object value, npy_intp features, bint is_id) noexcept:
+cdef inline bint has_shape(
+    const Expected* expected, object value, npy_intp features, bint is_id
+) noexcept:
     """(features,) or (rows, features); one id of each frame may come without its axis."""
     cdef PyArrayObject* array = <PyArrayObject*>value
     cdef npy_intp* dims = cpp.PyArray_DIMS(array)
     cdef int axes = cpp.PyArray_NDIM(array)
-    if axes != desk.rank and not (is_id and axes == desk.rank - 1):
+    if axes != expected.rank and not (is_id and axes == expected.rank - 1):
         return False
-    if desk.rank == 2 and dims[0] != desk.rows:
+    if expected.rank == 2 and dims[0] != expected.rows:
         return False
-    return axes != desk.rank or dims[axes - 1] == features
+    return axes != expected.rank or dims[axes - 1] == features
 
 
 cdef inline const void* take_floats(
-    Desk* desk, object value, uint32_t index, npy_intp features
+    Expected* expected, object value, uint32_t index, npy_intp features
 ) except? NULL:
     cdef const double* wide
     cdef float* to
     cdef npy_intp i
-    if is_plain(value, desk.ndarray, cpp.NPY_FLOAT, READ):
-        if not has_shape(desk, value, features, False):
+    if is_plain(value, expected.ndarray, cpp.NPY_FLOAT, READ):
+        if not has_shape(expected, value, features, False):
             return NULL
         return cpp.PyArray_DATA(<PyArrayObject*>value)
-    if (not is_plain(value, desk.ndarray, cpp.NPY_DOUBLE, READ)
-            or not has_shape(desk, value, features, False)):
+    if (not is_plain(value, expected.ndarray, cpp.NPY_DOUBLE, READ)
+            or not has_shape(expected, value, features, False)):
         return NULL
     wide = <const double*>cpp.PyArray_DATA(<PyArrayObject*>value)
-    to = <float*>room(desk, index)
-    for i in range(desk.rows * features):
+    to = <float*>converted_at(expected, index)
+    for i in range(expected.rows * features):
         to[i] = <float>wide[i]
     return to
 
 
 cdef inline const void* take_ids(
-    Desk* desk, object value, uint32_t index, npy_intp features
+    Expected* expected, object value, uint32_t index, npy_intp features
 ) except? NULL:
-    cdef int64_t least = 0 if desk.ids[index] else -(<int64_t>1 << 31)
-    cdef int64_t most = desk.ids[index] - 1 if desk.ids[index] else (<int64_t>1 << 31) - 1
-    cdef npy_intp count = desk.rows * features
-    cdef int32_t* to = <int32_t*>room(desk, index)
+    cdef int64_t least = 0 if expected.ids[index] else -(<int64_t>1 << 31)
+    cdef int64_t most = expected.ids[index] - 1 if expected.ids[index] else (<int64_t>1 << 31) - 1
+    cdef npy_intp count = expected.rows * features
+    cdef int32_t* to = <int32_t*>converted_at(expected, index)
     cdef int64_t id
     cdef int beyond = 0
     cdef bint good = False
-    if cpp.type_of(value) == desk.ndarray:
-        if not has_shape(desk, value, features, features == 1):
+    if cpp.type_of(value) == expected.ndarray:
+        if not has_shape(expected, value, features, features == 1):
             return NULL
         data = cpp.PyArray_DATA(<PyArrayObject*>value)
-        if is_of(value, desk.ndarray, cpp.NPY_INT64, cpp.NPY_LONGLONG):
+        if is_of(value, expected.ndarray, cpp.NPY_INT64, cpp.NPY_LONGLONG):
             good = copy_ids[int64_t](<const int64_t*>data, count, least, most, to)
-        elif is_of(value, desk.ndarray, cpp.NPY_INT32, cpp.NPY_INT):
+        elif is_of(value, expected.ndarray, cpp.NPY_INT32, cpp.NPY_INT):
             good = copy_ids[int32_t](<const int32_t*>data, count, least, most, to)
-    elif desk.rank == 1 and features == 1 and (
-        isinstance(value, int) or PyObject_TypeCheck(value, desk.integer)
+    elif expected.rank == 1 and features == 1 and (
+        isinstance(value, int) or PyObject_TypeCheck(value, expected.integer)
     ):
         id = PyLong_AsLongLongAndOverflow(value, &beyond)
         good = not beyond and copy_ids[int64_t](&id, 1, least, most, to)
     return to if good else NULL
 
 
-cdef inline bint take_rows(Desk* desk, Frame* frame, object active) except -1:
+cdef inline bint take_rows(Expected* expected, Frame* frame, object active) except -1:
     """True if `active` is bool (rows,), or numbers of rows, each once."""
     cdef PyArrayObject* array = <PyArrayObject*>active
     cdef int64_t found = -1
@@ -189,91 +191,91 @@ cdef inline bint take_rows(Desk* desk, Frame* frame, object active) except -1:
     frame.rows = NULL
     if active is None:
         return True
-    if (desk.rank == 1 or cpp.type_of(active) != desk.ndarray
-            or cpp.PyArray_NDIM(array) != 1 or cpp.PyArray_DIMS(array)[0] > desk.rows):
+    if (expected.rank == 1 or cpp.type_of(active) != expected.ndarray
+            or cpp.PyArray_NDIM(array) != 1 or cpp.PyArray_DIMS(array)[0] > expected.rows):
         return False
-    if desk.numbers.data == NULL:
-        allocate(&desk.numbers, desk.rows * 5)
-    to = <uint32_t*>desk.numbers.data
-    marks = <uint8_t*>(to + desk.rows)
+    if expected.numbers.data == NULL:
+        allocate(&expected.numbers, expected.rows * 5)
+    to = <uint32_t*>expected.numbers.data
+    marks = <uint8_t*>(to + expected.rows)
     count = cpp.PyArray_DIMS(array)[0]
     data = cpp.PyArray_DATA(array)
-    if is_plain(active, desk.ndarray, cpp.NPY_BOOL, READ):
-        if count == desk.rows:
+    if is_plain(active, expected.ndarray, cpp.NPY_BOOL, READ):
+        if count == expected.rows:
             found = marked_rows(<const uint8_t*>data, count, to)
-    elif is_of(active, desk.ndarray, cpp.NPY_INT64, cpp.NPY_LONGLONG):
-        found = copy_rows[int64_t](<const int64_t*>data, count, desk.rows, to, marks)
-    elif is_of(active, desk.ndarray, cpp.NPY_INT32, cpp.NPY_INT):
-        found = copy_rows[int32_t](<const int32_t*>data, count, desk.rows, to, marks)
-    elif is_plain(active, desk.ndarray, cpp.NPY_UINT32, READ):
-        found = copy_rows[uint32_t](<const uint32_t*>data, count, desk.rows, to, marks)
+    elif is_of(active, expected.ndarray, cpp.NPY_INT64, cpp.NPY_LONGLONG):
+        found = copy_rows[int64_t](<const int64_t*>data, count, expected.rows, to, marks)
+    elif is_of(active, expected.ndarray, cpp.NPY_INT32, cpp.NPY_INT):
+        found = copy_rows[int32_t](<const int32_t*>data, count, expected.rows, to, marks)
+    elif is_plain(active, expected.ndarray, cpp.NPY_UINT32, READ):
+        found = copy_rows[uint32_t](<const uint32_t*>data, count, expected.rows, to, marks)
     frame.rows = to
     frame.count = <uint32_t>found
     return found >= 0
 
 
-cdef inline bint touches(const Desk* desk, object value, object target) noexcept:
+cdef inline bint touches(const Expected* expected, object value, object target) noexcept:
     """True if an input shares memory with an output."""
     cdef int width = 4
-    if cpp.type_of(value) != desk.ndarray:
+    if cpp.type_of(value) != expected.ndarray:
         return False
     if cpp.PyArray_TYPE(<PyArrayObject*>value) in (cpp.NPY_DOUBLE, cpp.NPY_INT64, cpp.NPY_LONGLONG):
         width = 8
     return overlap(value, width, target)
 
 
-cdef inline object new_output(const Desk* desk, const cpp.PortInfo* info, bint sparse):
+cdef inline object new_output(const Expected* expected, const cpp.PortInfo* info, bint sparse):
     """An array for an output, of zeros where some rows of it may not be written."""
     cdef int dtype = cpp.NPY_FLOAT if info.dtype == cpp.Dtype.kFloat32 else cpp.NPY_INT32
     cdef npy_intp dims[2]
-    dims[0] = desk.rows
+    dims[0] = expected.rows
     dims[1] = info.features
     if sparse or info.period != 1 or info.skip:
-        return cpp.PyArray_ZEROS(desk.rank, dims + 2 - desk.rank, dtype, 0)
-    return cpp.PyArray_SimpleNew(desk.rank, dims + 2 - desk.rank, dtype)
+        return cpp.PyArray_ZEROS(expected.rank, dims + 2 - expected.rank, dtype, 0)
+    return cpp.PyArray_SimpleNew(expected.rank, dims + 2 - expected.rank, dtype)
 
 
-cdef inline object take_step(Desk* desk, Frame* frame, object x, object out, object active):
+cdef inline object take_step(Expected* expected, Frame* frame, object x, object out, object active):
     """Fill the frame and return the outputs; None where an argument has to be looked at closer."""
-    cdef uint32_t inputs = cpp.input_count(desk.model)
-    cdef uint32_t outputs = cpp.output_count(desk.model)
+    cdef uint32_t inputs = cpp.input_count(expected.model)
+    cdef uint32_t outputs = cpp.output_count(expected.model)
     cdef cpp.PortInfo info
     cdef uint32_t i, j
-    if (not take_rows(desk, frame, active)
+    if (not take_rows(expected, frame, active)
             or (inputs > 1 and (type(x) is not tuple or <uint32_t>len(x) != inputs))
             or (outputs > 1 and out is not None
                 and (type(out) is not tuple or <uint32_t>len(out) != outputs))):
         return None
     for i in range(inputs):
-        info = cpp.input_info(desk.model, i)
+        info = cpp.input_info(expected.model, i)
         value = (<tuple>x)[i] if inputs > 1 else x
         if info.dtype == cpp.Dtype.kFloat32:
-            frame.sources[i] = take_floats(desk, value, i, info.features)
+            frame.sources[i] = take_floats(expected, value, i, info.features)
         else:
-            frame.sources[i] = take_ids(desk, value, i, info.features)
+            frame.sources[i] = take_ids(expected, value, i, info.features)
         if frame.sources[i] == NULL:
             return None
     if out is None:
         made = []
         for i in range(outputs):
-            info = cpp.output_info(desk.model, i)
-            made.append(new_output(desk, &info, frame.rows != NULL))
+            info = cpp.output_info(expected.model, i)
+            made.append(new_output(expected, &info, frame.rows != NULL))
         out = tuple(made) if outputs > 1 else made[0]
     for i in range(outputs):
-        info = cpp.output_info(desk.model, i)
+        info = cpp.output_info(expected.model, i)
         target = (<tuple>out)[i] if outputs > 1 else out
-        if not is_frame(target, desk.ndarray, desk.rank, desk.rows, info.features, WRITE,
-                        info.dtype):
+        if not is_frame(target, expected.ndarray, expected.rank, expected.rows, info.features,
+                        WRITE, info.dtype):
             return None
         frame.targets[i] = cpp.PyArray_DATA(<PyArrayObject*>target)
-        for j in range(inputs if desk.apart else 0):
-            if touches(desk, (<tuple>x)[j] if inputs > 1 else x, target):
+        for j in range(inputs if expected.keeps_inputs else 0):
+            if touches(expected, (<tuple>x)[j] if inputs > 1 else x, target):
                 return None
     return out
 
 
 cdef inline uint64_t step_frame(
-    cpp.Stream* stream, const Desk* desk, const Frame* frame
+    cpp.Stream* stream, const Expected* expected, const Frame* frame
 ) noexcept nogil:
     """Step, and say which outputs were written; of nobody, those that come with every frame."""
     cdef cpp.PortInfo info
@@ -283,8 +285,8 @@ cdef inline uint64_t step_frame(
         return cpp.step(stream, frame.sources, frame.targets)
     mask = cpp.step_rows(stream, frame.sources, frame.targets, frame.rows, frame.count)
     if frame.count == 0:
-        for i in range(cpp.output_count(desk.model)):
-            info = cpp.output_info(desk.model, i)
+        for i in range(cpp.output_count(expected.model)):
+            info = cpp.output_info(expected.model, i)
             mask |= <uint64_t>(info.period == 1 and info.skip == 0) << i
     return mask
 

@@ -101,14 +101,14 @@ struct PackedWeights {
   WeightKind kind;
   uint32_t activation_bits;  // of integer products: 8 or 16
   uint32_t gates;
-  uint32_t rows;      // of one gate
-  uint32_t inputs;    // of one segment
-  uint32_t segments;  // taps of a convolution, each with activations of its own scale; else 1
+  uint32_t rows;    // of one gate
+  uint32_t inputs;  // of one tap
+  uint32_t taps;    // taps of a convolution, each with activations of its own scale; else 1
   // For integer weights, here so that no step works them out:
-  uint32_t sums;           // groups of inputs in a segment, each summed as integers
-  uint32_t header;         // bytes of a quantized segment: its scale and the sum of each group's activations,
-  uint32_t plane;          // then a byte for each activation, and if they take two (activation_bytes) as many again
-  uint32_t segment_bytes;  // all of it
+  uint32_t sums;       // groups of inputs of a tap, each summed as integers
+  uint32_t header;     // bytes of a quantized tap: its scale and the sum of each group's activations,
+  uint32_t plane;      // then a byte for each activation, and if they take two (activation_bytes) as many again
+  uint32_t tap_bytes;  // all of it
 };
 
 // Activations as a kernel table's integer products want them: for each row `stride` bytes, private to the table.
@@ -125,12 +125,12 @@ struct ProductArgs {
   uint32_t bias_gates;
   float range;  // of x, where it is fixed; 0: the largest |x|, but at least `least`
   float least;
-  ConstMatrix x;            // segments * inputs floats a row
+  ConstMatrix x;            // taps * inputs floats a row
   QuantizedRows quantized;  // x as integers: scratch of integer products
   Matrix y;
   Rows rows;
   bool backwards;   // last panel first: what was read last is in the caches still
-  bool overwrites;  // y = weights * x, of one segment, without a bias; integer products only
+  bool overwrites;  // y = weights * x, of one tap, without a bias; integer products only
 };
 
 // Where a gate's values come from: gate `gate` of rows with `gates` gates; stride 0: one row for all.
@@ -281,7 +281,7 @@ static constexpr bool is_integer(WeightKind kind) {
 static constexpr bool takes_integers(WeightKind kind) {
   return is_integer(kind) || (!has_weights(WeightKind::kFloat32) && !has_weights(WeightKind::kFloat16));
 }
-// Inputs of a segment with their padding.
+// Inputs of a tap with their padding.
 static constexpr uint32_t padded_inputs(WeightKind kind, uint32_t inputs) {
   return kind == WeightKind::kInt8 ? round_up(inputs, 4) : kind == WeightKind::kInt4 ? round_up(inputs, 8) : inputs;
 }

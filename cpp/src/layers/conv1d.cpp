@@ -74,7 +74,7 @@ bool reads_future(const void* params) { return of(params).ahead > 0; }
 uint32_t states(const void* params, StateSpec* out) {
   return history_state(of(params).history, of(params).channels_in, out);
 }
-uint32_t window(const ConvParams& p) { return p.weight.inputs * p.weight.segments; }  // numbers of one group
+uint32_t window(const ConvParams& p) { return p.weight.inputs * p.weight.taps; }  // numbers of one group
 uint64_t macs(const void* params) { return uint64_t{of(params).channels_out} * window(of(params)); }
 uint32_t products(const void* params) { return products_of(of(params).weight); }
 

@@ -35,15 +35,15 @@ Status expect_panels(const NodeSource& source, const Tensor& tensor, const Weigh
   return expect(source, tensor, 16, tensor.shape[0], uint64_t{shape.gates} * shape.rows * shape.groups);
 }
 
-uint32_t segments_of(const WeightShape& shape) { return shape.segments ? shape.segments : 1; }
+uint32_t taps_of(const WeightShape& shape) { return shape.taps ? shape.taps : 1; }
 
 Status expect_columns(const NodeSource& source, const Tensor& tensor, WeightKind kind, const WeightShape& shape) {
-  if (!is_integer(kind) || !shape.segments) {
+  if (!is_integer(kind) || !shape.taps) {
     GRUCORE_TRY(expect(source, tensor, 12, tensor.rank, 2));
-    return expect(source, tensor, 20, tensor.shape[1], uint64_t{shape.inputs} * segments_of(shape));
+    return expect(source, tensor, 20, tensor.shape[1], uint64_t{shape.inputs} * taps_of(shape));
   }
   GRUCORE_TRY(expect(source, tensor, 12, tensor.rank, 3));
-  GRUCORE_TRY(expect(source, tensor, 20, tensor.shape[1], shape.segments));
+  GRUCORE_TRY(expect(source, tensor, 20, tensor.shape[1], shape.taps));
   return expect(source, tensor, 24, tensor.shape[2], shape.inputs);
 }
 
@@ -56,7 +56,7 @@ Status parse_scale(const NodeSource& source, Role role, const WeightShape& shape
                                    is_int8 ? 1 : 2));
   GRUCORE_TRY(expect_panels(source, *tensor, shape));
   if (!is_int8) {
-    GRUCORE_TRY(expect(source, *tensor, 20, tensor->shape[1], uint64_t{out->sums} * segments_of(shape)));
+    GRUCORE_TRY(expect(source, *tensor, 20, tensor->shape[1], uint64_t{out->sums} * taps_of(shape)));
   }
   out->scale = tensor->data;
   if (is_int8) {
@@ -83,9 +83,9 @@ Status parse_weights(const NodeSource& source, const WeightRoles& roles, const W
   out->data = tensor->data;
   out->gates = shape.gates;
   out->rows = shape.rows;
-  const bool has_segments = is_integer(out->kind);
-  out->inputs = has_segments ? shape.inputs : shape.inputs * segments_of(shape);
-  out->segments = has_segments ? segments_of(shape) : 1;
+  const bool has_taps = is_integer(out->kind);
+  out->inputs = has_taps ? shape.inputs : shape.inputs * taps_of(shape);
+  out->taps = has_taps ? taps_of(shape) : 1;
   ++*tensors;
   if (!is_integer(out->kind)) return Status::kOk;
   out->activation_bits = tensor->params[3];
@@ -97,7 +97,7 @@ Status parse_weights(const NodeSource& source, const WeightRoles& roles, const W
   out->sums = sums_of(out->kind, out->inputs);
   out->header = round_up(4 + 4 * out->sums, kLine);
   out->plane = round_up(out->inputs, kLine);
-  out->segment_bytes = out->header + out->plane * activation_bytes(out->activation_bits);
+  out->tap_bytes = out->header + out->plane * activation_bytes(out->activation_bits);
   ++*tensors;
   return parse_scale(source, roles.scale, shape, out);
 }
@@ -118,7 +118,7 @@ Status parse_input_range(const NodeSource& source, const PackedWeights& weights,
 
 PackedWeights group_of(const PackedWeights& weights, uint32_t group) {
   const size_t rows = size_t{group} * weights.gates * padded_rows(weights.rows);
-  const size_t elements = rows * padded_inputs(weights.kind, weights.inputs) * weights.segments;
+  const size_t elements = rows * padded_inputs(weights.kind, weights.inputs) * weights.taps;
   PackedWeights result = weights;
   const unsigned char* data = static_cast<const unsigned char*>(weights.data);
   const unsigned char* scale = static_cast<const unsigned char*>(weights.scale);
@@ -131,7 +131,7 @@ PackedWeights group_of(const PackedWeights& weights, uint32_t group) {
       break;
     case WeightKind::kInt4:
       result.data = data + elements / 2;
-      result.scale = scale + rows * weights.sums * weights.segments * 2;
+      result.scale = scale + rows * weights.sums * weights.taps * 2;
       break;
   }
   return result;

@@ -17,8 +17,8 @@ struct WeightRoles {
 struct WeightShape {
   uint32_t gates;
   uint32_t rows;
-  uint32_t inputs;        // of one segment
-  uint32_t segments = 0;  // taps of a convolution; 0: a plain matrix
+  uint32_t inputs;    // of one tap
+  uint32_t taps = 0;  // taps of a convolution; 0: a plain matrix
   uint32_t groups = 1;
 };
 
@@ -35,7 +35,7 @@ inline uint32_t products_of(const PackedWeights& weights) {
 inline bool is_float32(const PackedWeights& weights) { return weights.kind == WeightKind::kFloat32; }
 // As the kernels that take nothing but float32 want them.
 inline PanelWeights as_panels(const PackedWeights& weights) {
-  return {static_cast<const float*>(weights.data), weights.gates, weights.rows, weights.inputs * weights.segments};
+  return {static_cast<const float*>(weights.data), weights.gates, weights.rows, weights.inputs * weights.taps};
 }
 // The matrix of group `group`.
 PackedWeights group_of(const PackedWeights& weights, uint32_t group);
@@ -44,9 +44,7 @@ PackedWeights group_of(const PackedWeights& weights, uint32_t group);
 uint64_t product_scratch(const PackedWeights& weights, uint64_t rows);
 
 // Bytes of a row there.
-inline size_t quantized_stride(const PackedWeights& weights) {
-  return size_t{weights.segment_bytes} * weights.segments;
-}
+inline size_t quantized_stride(const PackedWeights& weights) { return size_t{weights.tap_bytes} * weights.taps; }
 
 // y = bias + weights * x, or y += weights * x, by the kernels for these weights.
 void multiply(const KernelTable& table, const ProductArgs& args);

@@ -7,8 +7,8 @@ namespace detail {
 namespace GRUCORE_ISA {
 namespace {
 
-// A place in a panel: unit `panel + lane`, whose gate g stands at panel * gates + g * width + lane.
-struct Place {
+// A vector of units: from `panel + lane` on; its gate g stands at panel * gates + g * width + lane.
+struct Vector {
   uint32_t panel, width, lane;
   int lanes;
 
@@ -19,26 +19,26 @@ struct Place {
 };
 
 template <bool kWhole = false>
-GRUCORE_INLINE F32 load_place(const float* p, const Place& place) {
-  return kWhole || place.lanes == kLanes ? load(p) : load_n(p, place.lanes);
+GRUCORE_INLINE F32 load_vector(const float* p, const Vector& vector) {
+  return kWhole || vector.lanes == kLanes ? load(p) : load_n(p, vector.lanes);
 }
-GRUCORE_INLINE void store_place(float* p, F32 value, const Place& place) {
-  if (place.lanes == kLanes) {
+GRUCORE_INLINE void store_vector(float* p, F32 value, const Vector& vector) {
+  if (vector.lanes == kLanes) {
     store(p, value);
   } else {
-    store_n(p, value, place.lanes);
+    store_n(p, value, vector.lanes);
   }
 }
 
-// Calls op.at(place) for the units of `panels` panels from `first` on, a vector at a time.
+// Calls op.at(vector) for the units of `panels` panels from `first` on, a vector at a time.
 template <class Op>
-GRUCORE_INLINE void for_each_place(uint32_t units, uint32_t first, uint32_t panels, const Op& op) {
+GRUCORE_INLINE void for_each_vector(uint32_t units, uint32_t first, uint32_t panels, const Op& op) {
   const uint32_t end = units - first < panels * kPanel ? units : first + panels * kPanel;
   for (uint32_t panel = first; panel < end; panel += kPanel) {
     const uint32_t width = panel_width(units, panel);
     for (uint32_t lane = 0; lane < width; lane += kLanes) {
       const uint32_t left = width - lane;
-      op.at(Place{panel, width, lane, left < static_cast<uint32_t>(kLanes) ? static_cast<int>(left) : kLanes});
+      op.at(Vector{panel, width, lane, left < static_cast<uint32_t>(kLanes) ? static_cast<int>(left) : kLanes});
     }
   }
 }
@@ -49,12 +49,12 @@ struct GatherRow {
   const GatherArgs& args;
   size_t row;
 
-  GRUCORE_INLINE void at(const Place& place) const {
+  GRUCORE_INLINE void at(const Vector& vector) const {
     float* y = args.y.data + row * args.y.stride;
     for (uint32_t g = 0; g < args.gates; ++g) {
       const GateSource& from = args.from[g];
-      store_place(y + place.gate(args.gates, g),
-                  load_place(row_of(from, row) + place.gate(from.gates, from.gate), place), place);
+      store_vector(y + vector.gate(args.gates, g),
+                   load_vector(row_of(from, row) + vector.gate(from.gates, from.gate), vector), vector);
     }
   }
 };
@@ -160,11 +160,11 @@ struct ResetAfterCells {
 
   GRUCORE_INLINE explicit ResetAfterCells(const PanelStepArgs& of) : step(of), args(of.cell), count(0) {}
 
-  GRUCORE_INLINE void at(size_t row, const Place& place) {
-    if (place.lanes == kLanes) {
-      collect<true>(row, place);
+  GRUCORE_INLINE void at(size_t row, const Vector& vector) {
+    if (vector.lanes == kLanes) {
+      collect<true>(row, vector);
     } else {
-      collect<false>(row, place);
+      collect<false>(row, vector);
     }
     if (++count == kVectorsInStep) {
       cells_of(args.activations, vectors);
@@ -175,25 +175,25 @@ struct ResetAfterCells {
 
  private:
   template <bool kWhole>
-  GRUCORE_INLINE void collect(size_t row, const Place& place) {
-    const size_t in_panel = place.gate(3, 0), in_bias = place.gate(4, 0);
-    const uint32_t width = place.width;
+  GRUCORE_INLINE void collect(size_t row, const Vector& vector) {
+    const size_t in_panel = vector.gate(3, 0), in_bias = vector.gate(4, 0);
+    const uint32_t width = vector.width;
     const float* sums = args.sums.data + row * args.sums.stride + in_panel;
     const float* input = step.input.y.data + row * step.input.y.stride + in_panel;
-    F32 reset = load_place<kWhole>(sums, place);
-    F32 update = load_place<kWhole>(sums + width, place);
-    F32 recurrent = load_place<kWhole>(sums + 2 * width, place);
+    F32 reset = load_vector<kWhole>(sums, vector);
+    F32 update = load_vector<kWhole>(sums + width, vector);
+    F32 recurrent = load_vector<kWhole>(sums + 2 * width, vector);
     if (kParts) {
-      reset = add(load_place<kWhole>(input, place), reset);
-      update = add(load_place<kWhole>(input + width, place), update);
-      recurrent = add(load_place<kWhole>(step.bias + in_bias + 3 * width, place), recurrent);
+      reset = add(load_vector<kWhole>(input, vector), reset);
+      update = add(load_vector<kWhole>(input + width, vector), update);
+      recurrent = add(load_vector<kWhole>(step.bias + in_bias + 3 * width, vector), recurrent);
     }
     vectors.reset[count] = reset;
     vectors.update[count] = update;
     vectors.recurrent[count] = recurrent;
-    vectors.candidate[count] = load_place<kWhole>(input + 2 * width, place);
-    vectors.h[count] = args.h.data + row * args.h.stride + place.unit();
-    vectors.out[count] = args.out.data + row * args.out.stride + place.unit();
+    vectors.candidate[count] = load_vector<kWhole>(input + 2 * width, vector);
+    vectors.h[count] = args.h.data + row * args.h.stride + vector.unit();
+    vectors.out[count] = args.out.data + row * args.out.stride + vector.unit();
   }
 };
 
@@ -201,13 +201,13 @@ struct ResetRow {
   const CellArgs& args;
   size_t row;
 
-  GRUCORE_INLINE void at(const Place& place) const {
+  GRUCORE_INLINE void at(const Vector& vector) const {
     const float* sums = args.sums.data + row * args.sums.stride;
-    const F32 r = gate_of(args.activations, load_place(sums + place.gate(2, 0), place));
-    const F32 z = gate_of(args.activations, load_place(sums + place.gate(2, 1), place));
-    const F32 h = load_place(args.h.data + row * args.h.stride + place.unit(), place);
-    store_place(args.out.data + row * args.out.stride + place.unit(), flush_denormals(mul(r, h)), place);
-    store_place(args.update.data + row * args.update.stride + place.unit(), z, place);
+    const F32 r = gate_of(args.activations, load_vector(sums + vector.gate(2, 0), vector));
+    const F32 z = gate_of(args.activations, load_vector(sums + vector.gate(2, 1), vector));
+    const F32 h = load_vector(args.h.data + row * args.h.stride + vector.unit(), vector);
+    store_vector(args.out.data + row * args.out.stride + vector.unit(), flush_denormals(mul(r, h)), vector);
+    store_vector(args.update.data + row * args.update.stride + vector.unit(), z, vector);
   }
 };
 
@@ -215,19 +215,19 @@ struct CandidateRow {
   const CellArgs& args;
   size_t row;
 
-  GRUCORE_INLINE void at(const Place& place) const {
-    const float* input_n = row_of(args.input_n, row) + place.gate(args.input_n.gates, args.input_n.gate);
-    const F32 n = candidate_of(args.activations, load_place(input_n, place));
-    const F32 z = load_place(args.update.data + row * args.update.stride + place.unit(), place);
-    const F32 h = load_place(args.h.data + row * args.h.stride + place.unit(), place);
-    store_place(args.out.data + row * args.out.stride + place.unit(), blend(z, h, n), place);
+  GRUCORE_INLINE void at(const Vector& vector) const {
+    const float* input_n = row_of(args.input_n, row) + vector.gate(args.input_n.gates, args.input_n.gate);
+    const F32 n = candidate_of(args.activations, load_vector(input_n, vector));
+    const F32 z = load_vector(args.update.data + row * args.update.stride + vector.unit(), vector);
+    const F32 h = load_vector(args.h.data + row * args.h.stride + vector.unit(), vector);
+    store_vector(args.out.data + row * args.out.stride + vector.unit(), blend(z, h, n), vector);
   }
 };
 
 template <class Row, class Args>
 GRUCORE_INLINE void for_each_row(const Args& args, uint32_t first, uint32_t panels) {
   for (uint32_t i = 0; i < args.rows.count; ++i) {
-    for_each_place(args.units, first, panels, Row{args, row_at(args.rows, i)});
+    for_each_vector(args.units, first, panels, Row{args, row_at(args.rows, i)});
   }
 }
 template <bool kParts>
@@ -235,37 +235,37 @@ struct ResetAfterRow {
   ResetAfterCells<kParts>& cells;
   size_t row;
 
-  GRUCORE_INLINE void at(const Place& place) const { cells.at(row, place); }
+  GRUCORE_INLINE void at(const Vector& vector) const { cells.at(row, vector); }
 };
 template <bool kParts>
 GRUCORE_INLINE void reset_after(const PanelStepArgs& args, uint32_t first, uint32_t panels) {
   ResetAfterCells<kParts> cells(args);
   for (uint32_t i = 0; i < args.cell.rows.count; ++i) {
-    for_each_place(args.cell.units, first, panels, ResetAfterRow<kParts>{cells, row_at(args.cell.rows, i)});
+    for_each_vector(args.cell.units, first, panels, ResetAfterRow<kParts>{cells, row_at(args.cell.rows, i)});
   }
   cells.finish();
 }
 GRUCORE_INLINE uint32_t panels_of(uint32_t units) { return (units + kPanel - 1) / kPanel; }
 
-// Panels that are worked on at once: group i of those of `units`, in either order.
+// Panels that are worked on at once: the i-th so many of those of `units`, in either order.
 template <uint32_t kMost>
-struct PanelGroup {
+struct PanelsAtOnce {
   uint32_t first;  // unit
   uint32_t panels;
 
   static GRUCORE_INLINE uint32_t count(uint32_t units) { return (panels_of(units) + kMost - 1) / kMost; }
-  static GRUCORE_INLINE PanelGroup at(uint32_t units, uint32_t i, bool backwards) {
+  static GRUCORE_INLINE PanelsAtOnce at(uint32_t units, uint32_t i, bool backwards) {
     const uint32_t before = (backwards ? count(units) - 1 - i : i) * kMost;
     const uint32_t left = panels_of(units) - before;
     return {before * kPanel, left < kMost ? left : kMost};
   }
 };
 
-// The arguments for a group of panels: where memory has room for one panel, each stands where the first one would.
-struct GroupArgs {
+// The arguments for some panels: where memory has room for one panel, each stands where the first one would.
+struct PanelArgs {
   PanelStepArgs step;
 
-  GRUCORE_INLINE GroupArgs(const PanelStepArgs& args, uint32_t first) : step(args) {
+  GRUCORE_INLINE PanelArgs(const PanelStepArgs& args, uint32_t first) : step(args) {
     if (!args.one_panel) return;
     const size_t before = size_t{first} * 3;
     step.input.y.data -= before;
@@ -276,7 +276,7 @@ struct GroupArgs {
 
 // Products::run(args, first, panels, backwards) multiplies some panels, at most Products::kPanels of them.
 template <class Products>
-GRUCORE_INLINE void step_group(const PanelStepArgs& args, uint32_t first, uint32_t panels) {
+GRUCORE_INLINE void step_panels_at_once(const PanelStepArgs& args, uint32_t first, uint32_t panels) {
   GatherArgs recurrent;
   for (uint32_t g = 0; g < 3; ++g) {
     recurrent.from[g].data = g < 2 ? args.input.y.data : args.bias;
@@ -299,13 +299,13 @@ GRUCORE_INLINE void step_group(const PanelStepArgs& args, uint32_t first, uint32
 template <class Products>
 GRUCORE_INLINE void step_panels(const PanelStepArgs& args) {
   const uint32_t units = args.cell.units;
-  using Group = PanelGroup<Products::kPanels>;
-  for (uint32_t i = 0; i < Group::count(units); ++i) {
-    const Group group = Group::at(units, i, args.backwards);
+  using Panels = PanelsAtOnce<Products::kPanels>;
+  for (uint32_t i = 0; i < Panels::count(units); ++i) {
+    const Panels some = Panels::at(units, i, args.backwards);
     if constexpr (kStepsOnePanel) {
-      step_group<Products>(GroupArgs(args, group.first).step, group.first, group.panels);
+      step_panels_at_once<Products>(PanelArgs(args, some.first).step, some.first, some.panels);
     } else {
-      step_group<Products>(args, group.first, group.panels);
+      step_panels_at_once<Products>(args, some.first, some.panels);
     }
   }
 }
@@ -314,22 +314,22 @@ GRUCORE_INLINE void step_panels(const PanelStepArgs& args) {
 template <class Products>
 GRUCORE_INLINE void step_gates(const GateStepArgs& args) {
   const uint32_t units = args.recurrent.weights->rows;
-  using Group = PanelGroup<Products::kPanels>;
-  for (uint32_t i = 0; i < Group::count(units); ++i) {
-    const Group group = Group::at(units, i, args.backwards);
-    if (args.input.weights) Products::run(args.input, group.first, group.panels, args.backwards);
-    Products::run(args.recurrent, group.first, group.panels, args.backwards);
-    args.cells(args, group.first, group.panels);
+  using Panels = PanelsAtOnce<Products::kPanels>;
+  for (uint32_t i = 0; i < Panels::count(units); ++i) {
+    const Panels some = Panels::at(units, i, args.backwards);
+    if (args.input.weights) Products::run(args.input, some.first, some.panels, args.backwards);
+    Products::run(args.recurrent, some.first, some.panels, args.backwards);
+    args.cells(args, some.first, some.panels);
   }
 }
 
 // All panels of one product.
 template <class Products>
 GRUCORE_INLINE void multiply_panels(const ProductArgs& args) {
-  using Group = PanelGroup<Products::kPanels>;
-  for (uint32_t i = 0; i < Group::count(args.weights->rows); ++i) {
-    const Group group = Group::at(args.weights->rows, i, args.backwards);
-    Products::run(args, group.first, group.panels, args.backwards);
+  using Panels = PanelsAtOnce<Products::kPanels>;
+  for (uint32_t i = 0; i < Panels::count(args.weights->rows); ++i) {
+    const Panels some = Panels::at(args.weights->rows, i, args.backwards);
+    Products::run(args, some.first, some.panels, args.backwards);
   }
 }
 

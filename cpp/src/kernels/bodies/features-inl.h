@@ -12,42 +12,42 @@ constexpr int kParts = 16;
 constexpr int kPartVectors = kParts / kLanes;
 
 // Sixteen values from index i on, `fill` past the end.
-struct Chunk {
+struct Sixteen {
   F32 v[kPartVectors];
 };
 
-GRUCORE_INLINE Chunk load_chunk(const float* x, size_t i, size_t count, float fill) {
-  Chunk chunk;
+GRUCORE_INLINE Sixteen load_sixteen(const float* x, size_t i, size_t count, float fill) {
+  Sixteen values;
   if (count - i >= static_cast<size_t>(kParts)) {
-    for (int p = 0; p < kPartVectors; ++p) chunk.v[p] = load(x + i + static_cast<size_t>(p) * kLanes);
-    return chunk;
+    for (int p = 0; p < kPartVectors; ++p) values.v[p] = load(x + i + static_cast<size_t>(p) * kLanes);
+    return values;
   }
   float padded[kParts];
   for (size_t j = 0; j < static_cast<size_t>(kParts); ++j) padded[j] = i + j < count ? x[i + j] : fill;
-  for (int p = 0; p < kPartVectors; ++p) chunk.v[p] = load(padded + p * kLanes);
-  return chunk;
+  for (int p = 0; p < kPartVectors; ++p) values.v[p] = load(padded + p * kLanes);
+  return values;
 }
 
-GRUCORE_INLINE F32 join_sum(const Chunk& chunk) {
+GRUCORE_INLINE F32 join_sum(const Sixteen& values) {
   float parts[kParts];
-  for (int p = 0; p < kPartVectors; ++p) store(parts + p * kLanes, chunk.v[p]);
+  for (int p = 0; p < kPartVectors; ++p) store(parts + p * kLanes, values.v[p]);
   for (int half = kParts / 2; half > 0; half /= 2) {
     for (int i = 0; i < half; ++i) parts[i] = parts[i] + parts[i + half];
   }
   return broadcast(parts[0]);
 }
 
-GRUCORE_INLINE Chunk no_sum() {
-  Chunk sum;
+GRUCORE_INLINE Sixteen no_sum() {
+  Sixteen sum;
   for (int p = 0; p < kPartVectors; ++p) sum.v[p] = zero();
   return sum;
 }
 
 GRUCORE_INLINE F32 sum_of(const float* x, size_t count) {
-  Chunk sum = no_sum();
+  Sixteen sum = no_sum();
   for (size_t i = 0; i < count; i += kParts) {
-    const Chunk chunk = load_chunk(x, i, count, 0.0f);
-    for (int p = 0; p < kPartVectors; ++p) sum.v[p] = add(sum.v[p], chunk.v[p]);
+    const Sixteen values = load_sixteen(x, i, count, 0.0f);
+    for (int p = 0; p < kPartVectors; ++p) sum.v[p] = add(sum.v[p], values.v[p]);
   }
   return join_sum(sum);
 }
@@ -55,10 +55,10 @@ GRUCORE_INLINE F32 sum_of(const float* x, size_t count) {
 // The largest value; NaN is passed over here and comes back with the exponentials.
 GRUCORE_INLINE F32 max_of(const float* x, size_t count) {
   float most = x[0];
-  Chunk best = load_chunk(x, 0, count, most);
+  Sixteen best = load_sixteen(x, 0, count, most);
   for (size_t i = kParts; i < count; i += kParts) {
-    const Chunk chunk = load_chunk(x, i, count, most);
-    for (int p = 0; p < kPartVectors; ++p) best.v[p] = select(gt(chunk.v[p], best.v[p]), chunk.v[p], best.v[p]);
+    const Sixteen values = load_sixteen(x, i, count, most);
+    for (int p = 0; p < kPartVectors; ++p) best.v[p] = select(gt(values.v[p], best.v[p]), values.v[p], best.v[p]);
   }
   float parts[kParts];
   for (int p = 0; p < kPartVectors; ++p) store(parts + p * kLanes, best.v[p]);
@@ -85,11 +85,11 @@ void layer_norm(float epsilon, float* y, const float* x, const float* scale, con
   const F32 mean = div(sum_of(x, count), features);
   float mean_value[kLanes];
   store(mean_value, mean);
-  Chunk squares = no_sum();
+  Sixteen squares = no_sum();
   for (size_t i = 0; i < count; i += kParts) {
-    const Chunk chunk = load_chunk(x, i, count, mean_value[0]);  // whose difference from the mean is 0
+    const Sixteen values = load_sixteen(x, i, count, mean_value[0]);  // whose difference from the mean is 0
     for (int p = 0; p < kPartVectors; ++p) {
-      const F32 difference = sub(chunk.v[p], mean);
+      const F32 difference = sub(values.v[p], mean);
       squares.v[p] = add(squares.v[p], mul(difference, difference));
     }
   }

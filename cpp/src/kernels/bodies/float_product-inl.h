@@ -34,7 +34,7 @@ GRUCORE_INLINE void float_tile(const ProductArgs& args, uint32_t row, uint32_t l
   }
   GRUCORE_UNROLL(8)
   for (int r = 0; r < kRows; ++r) {
-    const size_t at = row_in_group(args.rows, first, r);
+    const size_t at = row_in_tile(args.rows, first, r);
     x[r] = args.x.data + at * args.x.stride;
     y[r] = args.y.data + at * args.y.stride + before + lane;
     const float* start = args.bias ? args.bias + size_t{row} * args.bias_gates + lane : y[r];
@@ -42,7 +42,7 @@ GRUCORE_INLINE void float_tile(const ProductArgs& args, uint32_t row, uint32_t l
     for (int p = 0; p < kPanels; ++p) {
       GRUCORE_UNROLL(12)
       for (int v = 0; v < kVectors; ++v) {
-        sums[r][p][v] = load_strip<kLast>(start + static_cast<size_t>(p) * start_pitch + v * kLanes, lanes);
+        sums[r][p][v] = load_vector<kLast>(start + static_cast<size_t>(p) * start_pitch + v * kLanes, lanes);
       }
     }
   }
@@ -51,7 +51,7 @@ GRUCORE_INLINE void float_tile(const ProductArgs& args, uint32_t row, uint32_t l
     for (int p = 0; p < kPanels; ++p) {
       F32 weight[kVectors];
       GRUCORE_UNROLL(12)
-      for (int v = 0; v < kVectors; ++v) weight[v] = load_strip<kLast>(w[p] + v * kLanes, lanes);
+      for (int v = 0; v < kVectors; ++v) weight[v] = load_vector<kLast>(w[p] + v * kLanes, lanes);
       GRUCORE_UNROLL(8)
       for (int r = 0; r < kRows; ++r) {
         const F32 xk = broadcast(x[r][k]);
@@ -67,7 +67,7 @@ GRUCORE_INLINE void float_tile(const ProductArgs& args, uint32_t row, uint32_t l
     for (int p = 0; p < kPanels; ++p) {
       GRUCORE_UNROLL(12)
       for (int v = 0; v < kVectors; ++v) {
-        store_strip<kLast>(y[r] + static_cast<size_t>(p) * pitch + v * kLanes, sums[r][p][v], lanes);
+        store_vector<kLast>(y[r] + static_cast<size_t>(p) * pitch + v * kLanes, sums[r][p][v], lanes);
       }
     }
   }
@@ -76,10 +76,10 @@ GRUCORE_INLINE void float_tile(const ProductArgs& args, uint32_t row, uint32_t l
 // Some lanes of some panels, for all rows.
 template <class Weight, int kPanels, int kVectors, int kLast>
 GRUCORE_NOINLINE void float_rows(const ProductArgs& args, uint32_t row, uint32_t lane, int lanes) {
-  constexpr int kRows = kPanels > 1 || kBlockRows * kVectors > 24 ? 1 : kBlockRows;
+  constexpr int kRows = kPanels > 1 || kTileRows * kVectors > 24 ? 1 : kTileRows;
   uint32_t i = 0;
   const uint32_t count = args.rows.count;
-  // A group half full takes no more time than its rows alone.
+  // A tile half full takes no more time than its rows alone.
   for (; kRows > 1 && i < count && (count - i) * 2 >= static_cast<uint32_t>(kRows); i += kRows) {
     float_tile<Weight, kPanels, kVectors, kLast, kRows>(args, row, lane, lanes, i);
   }
@@ -115,7 +115,7 @@ struct FloatPanels {
     constexpr int kAtOnce = static_cast<int>(kPanels);
     const uint32_t whole = kPanel * args.weights->gates;
     const bool are_whole = panels == kPanels && args.weights->rows - row >= kPanels * kPanel;
-    if (kPanels > 1 && are_whole && args.rows.count < static_cast<uint32_t>(kBlockRows)) {
+    if (kPanels > 1 && are_whole && args.rows.count < static_cast<uint32_t>(kTileRows)) {
       uint32_t lane = 0;
       if (whole % (kFloatVectors * kLanes) == 0) {
         for (; lane < whole; lane += kFloatVectors * kLanes) {

@@ -90,10 +90,10 @@ struct CollectedCells {
 
   GRUCORE_INLINE explicit CollectedCells(const GateStepArgs& of) : args(of), count(0) {}
 
-  GRUCORE_INLINE void at(size_t row, const Place& place) {
+  GRUCORE_INLINE void at(size_t row, const Vector& vector) {
     const Matrix& sums = args.recurrent.y;
-    collect(vectors, sums.data + row * sums.stride, row, place);
-    vectors.out[count] = args.out.data + row * args.out.stride + place.unit();
+    collect(vectors, sums.data + row * sums.stride, row, vector);
+    vectors.out[count] = args.out.data + row * args.out.stride + vector.unit();
     if (++count == kVectorsInStep) {
       cells_of(args.activations, vectors);
       count = 0;
@@ -102,15 +102,15 @@ struct CollectedCells {
   GRUCORE_INLINE void finish() { finish_cells(args.activations, vectors, count); }
 
  private:
-  GRUCORE_INLINE void collect(LstmVectors<kVectorsInStep>& to, const float* sums, size_t row, const Place& place) {
-    to.input[count] = load_place(sums + place.gate(4, 0), place);
-    to.forget[count] = load_place(sums + place.gate(4, 1), place);
-    to.candidate[count] = load_place(sums + place.gate(4, 2), place);
-    to.output[count] = load_place(sums + place.gate(4, 3), place);
-    to.cell[count] = args.cell.data + row * args.cell.stride + place.unit();
+  GRUCORE_INLINE void collect(LstmVectors<kVectorsInStep>& to, const float* sums, size_t row, const Vector& vector) {
+    to.input[count] = load_vector(sums + vector.gate(4, 0), vector);
+    to.forget[count] = load_vector(sums + vector.gate(4, 1), vector);
+    to.candidate[count] = load_vector(sums + vector.gate(4, 2), vector);
+    to.output[count] = load_vector(sums + vector.gate(4, 3), vector);
+    to.cell[count] = args.cell.data + row * args.cell.stride + vector.unit();
   }
-  GRUCORE_INLINE void collect(PlainVectors<kVectorsInStep>& to, const float* sums, size_t, const Place& place) {
-    to.sum[count] = load_place(sums + place.gate(1, 0), place);
+  GRUCORE_INLINE void collect(PlainVectors<kVectorsInStep>& to, const float* sums, size_t, const Vector& vector) {
+    to.sum[count] = load_vector(sums + vector.gate(1, 0), vector);
   }
 };
 
@@ -119,14 +119,14 @@ struct CellsOfRow {
   CollectedCells<Cells>& cells;
   size_t row;
 
-  GRUCORE_INLINE void at(const Place& place) const { cells.at(row, place); }
+  GRUCORE_INLINE void at(const Vector& vector) const { cells.at(row, vector); }
 };
 template <template <int> class Cells>
 GRUCORE_INLINE void cells_of_panels(const GateStepArgs& args, uint32_t first, uint32_t panels) {
   const Rows& rows = args.recurrent.rows;
   CollectedCells<Cells> cells(args);
   for (uint32_t i = 0; i < rows.count; ++i) {
-    for_each_place(args.recurrent.weights->rows, first, panels, CellsOfRow<Cells>{cells, row_at(rows, i)});
+    for_each_vector(args.recurrent.weights->rows, first, panels, CellsOfRow<Cells>{cells, row_at(rows, i)});
   }
   cells.finish();
 }

@@ -19,7 +19,7 @@ struct FrameRows {
   const GruArgs& args;
   uint32_t first;
 
-  GRUCORE_INLINE uint32_t row(int r) const { return row_in_group(args.rows, first, r); }
+  GRUCORE_INLINE uint32_t row(int r) const { return row_in_tile(args.rows, first, r); }
   GRUCORE_INLINE const float* x(int r) const { return args.x.data + row(r) * args.x.stride; }
   GRUCORE_INLINE const float* projected(int r) const { return args.projected.data + row(r) * args.projected.stride; }
   GRUCORE_INLINE const float* h(int r) const { return args.h.data + row(r) * args.h.stride; }
@@ -60,14 +60,14 @@ struct FrameRows<1> {
 // The chains of r, z and n after the input: from `projected`, or bias and product here.
 template <int kLast, int kRows, int kPanels, int kVectors>
 GRUCORE_INLINE void input_sums(Sums<3, kRows, kPanels, kVectors>& sums, const FrameRows<kRows>& rows,
-                               uint32_t bias_gates, const Piece& piece) {
+                               uint32_t bias_gates, const Tile& tile) {
   const GruArgs& args = rows.args;
   if (args.projected.data) {
     GRUCORE_UNROLL(8)
     for (int r = 0; r < kRows; ++r) {
       const float* projected = rows.projected(r);
       GRUCORE_UNROLL(4)
-      for (int g = 0; g < 3; ++g) set_gate<kLast>(sums, g, r, projected, 3, g, piece);
+      for (int g = 0; g < 3; ++g) set_gate<kLast>(sums, g, r, projected, 3, g, tile);
     }
     return;
   }
@@ -76,9 +76,9 @@ GRUCORE_INLINE void input_sums(Sums<3, kRows, kPanels, kVectors>& sums, const Fr
   for (int r = 0; r < kRows; ++r) {
     x[r] = rows.x(r);
     GRUCORE_UNROLL(4)
-    for (int g = 0; g < 3; ++g) set_gate<kLast>(sums, g, r, args.cell->bias, bias_gates, g, piece);
+    for (int g = 0; g < 3; ++g) set_gate<kLast>(sums, g, r, args.cell->bias, bias_gates, g, tile);
   }
-  accumulate<kLast>(sums, args.cell->weight_ih, piece, x);
+  accumulate<kLast>(sums, args.cell->weight_ih, tile, x);
 }
 
 template <int kGates, int kRows, int kPanels, int kVectors>
@@ -105,47 +105,47 @@ GRUCORE_INLINE size_t bytes_of_panel(const GruArgs& args) {
 }
 
 template <int kRows>
-struct ResetAfterTile {
+struct ResetAfterOp {
   static constexpr bool kHasWhole = true, kHasPairs = kRows == 1;
   const FrameRows<kRows>& rows;
 
   template <int kPanels, int kVectors, int kLast>
-  GRUCORE_INLINE void tile(const Piece& piece) const {
+  GRUCORE_INLINE void run(const Tile& tile) const {
     CellVectors<kRows * kPanels * kVectors> vectors;
-    chains<kPanels, kVectors, kLast>(piece, vectors, 0);
+    chains<kPanels, kVectors, kLast>(tile, vectors, 0);
     cells_of(rows.args.cell->activations, vectors);
   }
 
   // Two pairs of panels one after the other, their cells together.
-  GRUCORE_INLINE void two_pairs(const Piece& piece, const Piece& other) const {
+  GRUCORE_INLINE void two_pairs(const Tile& tile, const Tile& other) const {
     CellVectors<4> vectors;
-    chains<2, 1, kLanes>(piece, vectors, 0);
+    chains<2, 1, kLanes>(tile, vectors, 0);
     chains<2, 1, kLanes>(other, vectors, 2);
     cells_of(rows.args.cell->activations, vectors);
   }
 
  private:
-  // The starts of the cells of a piece, into vectors[at...].
+  // The starts of the cells of a tile, into vectors[at...].
   template <int kPanels, int kVectors, int kLast, int kCount>
-  GRUCORE_INLINE void chains(const Piece& piece, CellVectors<kCount>& vectors, int at) const {
+  GRUCORE_INLINE void chains(const Tile& tile, CellVectors<kCount>& vectors, int at) const {
     const GruCell& cell = *rows.args.cell;
     const float* h[kRows];
     Sums<3, kRows, kPanels, kVectors> sums;
     GRUCORE_UNROLL(8)
     for (int r = 0; r < kRows; ++r) h[r] = rows.h(r);
-    input_sums<kLast>(sums, rows, 4, piece);
+    input_sums<kLast>(sums, rows, 4, tile);
     copy_gate(sums, 2, vectors.candidate + at);
     GRUCORE_UNROLL(8)
-    for (int r = 0; r < kRows; ++r) set_gate<kLast>(sums, 2, r, cell.bias, 4, 3, piece);
-    accumulate<kLast>(sums, cell.weight_hh, piece, h);
+    for (int r = 0; r < kRows; ++r) set_gate<kLast>(sums, 2, r, cell.bias, 4, 3, tile);
+    accumulate<kLast>(sums, cell.weight_hh, tile, h);
 
     copy_gate(sums, 0, vectors.reset + at);
     copy_gate(sums, 1, vectors.update + at);
     copy_gate(sums, 2, vectors.recurrent + at);
     GRUCORE_UNROLL(1)
     for (int r = 0; r < kRows; ++r) {
-      const float* before = h[r] + piece.row + piece.lane;
-      float* after = rows.out(r) + piece.row + piece.lane;
+      const float* before = h[r] + tile.row + tile.lane;
+      float* after = rows.out(r) + tile.row + tile.lane;
       GRUCORE_UNROLL(1)
       for (int v = 0; v < kPanels * kVectors; ++v, ++at, before += kLanes, after += kLanes) {
         vectors.h[at] = before;
@@ -164,7 +164,7 @@ struct ResetBeforeGates {
   const FrameRows<kRows>& rows;
 
   template <int kPanels, int kVectors, int kLast>
-  GRUCORE_INLINE void tile(const Piece& piece) const {
+  GRUCORE_INLINE void run(const Tile& tile) const {
     const GruArgs& args = rows.args;
     const size_t hidden = scratch_part(args);
     const float* h[kRows];
@@ -173,7 +173,7 @@ struct ResetBeforeGates {
     F32 candidate[kRows][kPanels][kVectors];
     GRUCORE_UNROLL(8)
     for (int r = 0; r < kRows; ++r) h[r] = rows.h(r);
-    input_sums<kLast>(input, rows, 3, piece);
+    input_sums<kLast>(input, rows, 3, tile);
     GRUCORE_UNROLL(8)
     for (int r = 0; r < kRows; ++r) {
       GRUCORE_UNROLL(8)
@@ -186,15 +186,15 @@ struct ResetBeforeGates {
       }
     }
     copy_gate(input, 2, &candidate[0][0][0]);
-    accumulate<kLast>(sums, args.cell->weight_hh, piece, h);
+    accumulate<kLast>(sums, args.cell->weight_hh, tile, h);
 
     F32 reset[kRows][kPanels][kVectors], update[kRows][kPanels][kVectors];
     copy_gate(sums, 0, &reset[0][0][0]);
     copy_gate(sums, 1, &update[0][0][0]);
     GRUCORE_UNROLL(1)
     for (int r = 0; r < kRows; ++r) {
-      float* scratch = rows.scratch(r) + piece.row + piece.lane;
-      const float* before = h[r] + piece.row + piece.lane;
+      float* scratch = rows.scratch(r) + tile.row + tile.lane;
+      const float* before = h[r] + tile.row + tile.lane;
       GRUCORE_UNROLL(1)
       for (int p = 0; p < kPanels; ++p) {
         for (int v = 0; v < kVectors; ++v) {
@@ -215,7 +215,7 @@ struct ResetBeforeCandidate {
   const FrameRows<kRows>& rows;
 
   template <int kPanels, int kVectors, int kLast>
-  GRUCORE_INLINE void tile(const Piece& piece) const {
+  GRUCORE_INLINE void run(const Tile& tile) const {
     const GruArgs& args = rows.args;
     const size_t hidden = scratch_part(args);
     const float* gated[kRows];
@@ -223,15 +223,15 @@ struct ResetBeforeCandidate {
     GRUCORE_UNROLL(8)
     for (int r = 0; r < kRows; ++r) {
       gated[r] = rows.scratch(r);
-      set_gate<kLast>(sums, 0, r, gated[r] + 2 * hidden, 1, 0, piece);
+      set_gate<kLast>(sums, 0, r, gated[r] + 2 * hidden, 1, 0, tile);
     }
-    accumulate<kLast>(sums, args.cell->weight_hn, piece, gated);
+    accumulate<kLast>(sums, args.cell->weight_hn, tile, gated);
 
     F32 candidate[kRows][kPanels][kVectors];
     copy_gate(sums, 0, &candidate[0][0][0]);
     GRUCORE_UNROLL(1)
     for (int r = 0; r < kRows; ++r) {
-      const size_t from = piece.row + piece.lane;
+      const size_t from = tile.row + tile.lane;
       float* out = rows.out(r) + from;
       const float* before = rows.h(r) + from;
       const float* update = gated[r] + hidden + from;
@@ -248,30 +248,30 @@ struct ResetBeforeCandidate {
   }
 };
 
-// Tiles of groups of rows at one frame.
-template <template <int> class Tile>
+// Tiles of several rows at one frame.
+template <template <int> class Op>
 struct AtFrame {
   template <int kRows>
-  struct Group {
-    static constexpr bool kHasWhole = Tile<kRows>::kHasWhole;
+  struct Of {
+    static constexpr bool kHasWhole = Op<kRows>::kHasWhole;
     FrameRows<kRows> rows;
 
     template <int kPanels, int kVectors, int kLast>
-    GRUCORE_INLINE void tile(const Piece& piece) const {
-      Tile<kRows>{rows}.template tile<kPanels, kVectors, kLast>(piece);
+    GRUCORE_INLINE void run(const Tile& tile) const {
+      Op<kRows>{rows}.template run<kPanels, kVectors, kLast>(tile);
     }
   };
 };
 
-GRUCORE_NOINLINE void steps_of_groups(const GruArgs& first, const Grouping& grouping) {
+GRUCORE_NOINLINE void steps_of_tiles(const GruArgs& first, const TileHeights& heights) {
   const uint32_t units = first.cell->weight_hh.rows;
   GruArgs args = first;
   for (uint32_t i = 0;; ++i) {
     if (args.cell->weight_hn.data) {
-      for_each_vector(units, RowGroups<GruArgs, AtFrame<ResetBeforeGates>::Group>{args, grouping});
-      for_each_vector(units, RowGroups<GruArgs, AtFrame<ResetBeforeCandidate>::Group>{args, grouping});
+      tiles_of_vectors(units, TilesOfRows<GruArgs, AtFrame<ResetBeforeGates>::Of>{args, heights});
+      tiles_of_vectors(units, TilesOfRows<GruArgs, AtFrame<ResetBeforeCandidate>::Of>{args, heights});
     } else {
-      for_each_vector(units, RowGroups<GruArgs, AtFrame<ResetAfterTile>::Group>{args, grouping});
+      tiles_of_vectors(units, TilesOfRows<GruArgs, AtFrame<ResetAfterOp>::Of>{args, heights});
     }
     if (i + 1 == first.frames) return;
     ConstMatrix& input = args.projected.data ? args.projected : args.x;
@@ -288,14 +288,14 @@ GRUCORE_NOINLINE void steps_of_row(const GruArgs& args, uint32_t i) {
   const bool is_reset_before = args.cell->weight_hn.data;
   bool backwards = args.backwards;
   FrameRows<1> rows(args, i);
-  const auto pieces = is_reset_before ? Pieces<kStepVectors>::of<ResetBeforeGates<1>>(units, 0)
-                                      : Pieces<kStepVectors>::of<ResetAfterTile<1>>(units, bytes_of_panel(args));
+  const auto tiles = is_reset_before ? Tiles<kStepVectors>::of<ResetBeforeGates<1>>(units, 0)
+                                     : Tiles<kStepVectors>::of<ResetAfterOp<1>>(units, bytes_of_panel(args));
   for (uint32_t frame = 0;;) {
     if (is_reset_before) {
-      pieces.each(backwards, ResetBeforeGates<1>{rows});
-      pieces.each(backwards, ResetBeforeCandidate<1>{rows});
+      tiles.each(backwards, ResetBeforeGates<1>{rows});
+      tiles.each(backwards, ResetBeforeCandidate<1>{rows});
     } else {
-      pieces.each(backwards, ResetAfterTile<1>{rows});
+      tiles.each(backwards, ResetAfterOp<1>{rows});
     }
     if (++frame == frames) return;
     rows.next_frame();
@@ -306,9 +306,9 @@ GRUCORE_NOINLINE void steps_of_row(const GruArgs& args, uint32_t i) {
 void gru_steps(const GruArgs& args) {
   if (args.rows.count == 1) return steps_of_row(args, 0);
   const bool is_far = args.cell->weight_hh.rows / kPanel * bytes_of_panel(args) > kManyBytes;
-  const Grouping grouping(args.rows.count, is_far);
-  if (grouping.in_groups) steps_of_groups(args, grouping);
-  for (uint32_t i = grouping.in_groups; i < args.rows.count; ++i) steps_of_row(args, i);
+  const TileHeights heights(args.rows.count, is_far);
+  if (heights.in_tiles) steps_of_tiles(args, heights);
+  for (uint32_t i = heights.in_tiles; i < args.rows.count; ++i) steps_of_row(args, i);
 }
 
 }  // namespace

@@ -8,8 +8,8 @@ namespace {
 
 constexpr int kFourRows = 4;
 
-// One segment of activations under all rows of a panel; y is the panel's part of a row of results.
-struct PanelSegment {
+// The activations of one tap under all rows of a panel; y is the panel's part of a row of results.
+struct PanelProduct {
   const unsigned char* weights;
   const float* scale;  // of these rows
   const float* start;  // what the product is added to; null: nothing
@@ -39,9 +39,9 @@ GRUCORE_INLINE const unsigned char* left_of(const unsigned char* from, const uns
 }
 
 template <int kBits>
-GRUCORE_OUTLINE void int8_segment(const PanelSegment& of, const unsigned char* x, uint32_t header, uint32_t inputs) {
+GRUCORE_OUTLINE void int8_panel(const PanelProduct& of, const unsigned char* x, uint32_t header, uint32_t inputs) {
   constexpr size_t kBlockBytes = kBlockInputs * activation_bytes(kBits);
-  const PanelSegment panel = of;
+  const PanelProduct panel = of;
   float x_scale;
   __builtin_memcpy(&x_scale, x, sizeof x_scale);
   const unsigned char* const values = x + header;
@@ -76,20 +76,20 @@ GRUCORE_NOINLINE void int8_panels(const ProductArgs& args, uint32_t first, uint3
   for (uint32_t i = 0; i < panels; ++i) {
     const uint32_t row = first + (backwards ? panels - 1 - i : i) * kPanel;
     const size_t before = size_t{row} * weights.gates;
-    PanelSegment panel;
+    PanelProduct panel;
     panel.width = panel_width(weights.rows, row) * weights.gates;
     panel.scale = static_cast<const float*>(weights.scale) + before;
     for (uint32_t r = 0; r < args.rows.count; ++r) {
       const size_t of = row_at(args.rows, r);
       const unsigned char* x = args.quantized.data + of * args.quantized.stride;
-      panel.weights = static_cast<const unsigned char*>(weights.data) + before * row_bytes * weights.segments;
+      panel.weights = static_cast<const unsigned char*>(weights.data) + before * row_bytes * weights.taps;
       panel.y = args.y.data + of * args.y.stride + before;
       panel.start = args.bias ? args.bias + size_t{row} * args.bias_gates : args.overwrites ? nullptr : panel.y;
-      for (uint32_t s = 0; s < weights.segments; ++s) {
-        int8_segment<kBits>(panel, x, weights.header, weights.inputs);
+      for (uint32_t s = 0; s < weights.taps; ++s) {
+        int8_panel<kBits>(panel, x, weights.header, weights.inputs);
         panel.weights += panel.width * row_bytes;
         panel.start = panel.y;
-        x += weights.segment_bytes;
+        x += weights.tap_bytes;
       }
     }
   }

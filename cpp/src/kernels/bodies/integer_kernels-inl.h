@@ -9,7 +9,7 @@
 #if defined(GRUCORE_PLAIN)
 #include "kernels/bodies/int8_panels-inl.h"
 #endif
-#include "kernels/bodies/integer_strips-inl.h"
+#include "kernels/bodies/integer_tiles-inl.h"
 
 #include "kernels/bodies/integer_product-inl.h"
 #include "kernels/bodies/integer_step-inl.h"

@@ -3,7 +3,7 @@
 //
 // A panel's gates lie side by side along k, so that a panel of G gates and w rows is one of G * w rows. Each lane
 // has one row; sums are exact, so that they may be split; they become floats per block of inputs (int8) or per
-// group (int4), in the order of docs/numerics.md.
+// group of inputs (int4), in the order of docs/numerics.md.
 // SPDX-License-Identifier: Apache-2.0
 
 namespace grucore {
@@ -13,8 +13,8 @@ namespace {
 
 // sums[r][v] = P of docs/numerics.md, int8.
 template <int kBits, int kVectors, int kLast, int kRows, int kSide = kVectors>
-GRUCORE_INLINE void sum_blocks(const PackedWeights& weights, const Strip& strip, const unsigned char* w,
-                               const Segment (&x)[kRows], F32 (&sums)[kRows][kVectors]) {
+GRUCORE_INLINE void sum_blocks(const PackedWeights& weights, const TileWeights& tile, const unsigned char* w,
+                               const QuantizedTap (&x)[kRows], F32 (&sums)[kRows][kVectors]) {
   constexpr int kInFlight = kDotsInFlight / (kVectors * Dots<kBits>::kRegisters);
   constexpr int kChains = kRows > 1 || kInFlight < 1 ? 1 : kInFlight > 8 ? 8 : kInFlight;
   const size_t plane = weights.plane;
@@ -41,11 +41,11 @@ GRUCORE_INLINE void sum_blocks(const PackedWeights& weights, const Strip& strip,
           four[r] = load_four<kBits>(x[r].values, 4 * (q + static_cast<size_t>(c)), plane);
         GRUCORE_UNROLL(12)
         for (int v = 0; v < kVectors; ++v) {
-          const I8 bytes = biased(load_weights<kLast>(strip, w + 4 * vector_at<kSide>(strip, v)));
+          const I8 bytes = biased(load_weights<kLast>(tile, w + 4 * vector_at<kSide>(tile, v)));
           GRUCORE_UNROLL(8)
           for (int r = 0; r < kRows; ++r) add_products(dots[c][r][v], bytes, four[r]);
         }
-        w += strip.pitch;
+        w += tile.pitch;
       }
     }
     for (; kChains > 1 && q < end; ++q) {
@@ -54,11 +54,11 @@ GRUCORE_INLINE void sum_blocks(const PackedWeights& weights, const Strip& strip,
         const Four<kBits> four = load_four<kBits>(x[r].values, 4 * q, plane);
         GRUCORE_UNROLL(12)
         for (int v = 0; v < kVectors; ++v) {
-          const unsigned char* const from = w + 4 * vector_at<kSide>(strip, v);
-          add_products(dots[0][r][v], biased(load_weights<kLast>(strip, from)), four);
+          const unsigned char* const from = w + 4 * vector_at<kSide>(tile, v);
+          add_products(dots[0][r][v], biased(load_weights<kLast>(tile, from)), four);
         }
       }
-      w += strip.pitch;
+      w += tile.pitch;
     }
     GRUCORE_UNROLL(8)
     for (int r = 0; r < kRows; ++r) {
@@ -74,8 +74,8 @@ GRUCORE_INLINE void sum_blocks(const PackedWeights& weights, const Strip& strip,
 
 // The same of int4.
 template <int kBits, int kVectors, int kLast, int kRows>
-GRUCORE_INLINE void sum_groups_of(const PackedWeights& weights, const Strip& strip, const unsigned char* w,
-                                  const uint16_t* scale, const Segment (&x)[kRows], F32 (&sums)[kRows][kVectors]) {
+GRUCORE_INLINE void sum_groups_of(const PackedWeights& weights, const TileWeights& tile, const unsigned char* w,
+                                  const uint16_t* scale, const QuantizedTap (&x)[kRows], F32 (&sums)[kRows][kVectors]) {
   constexpr uint32_t kNibbleOffset = 8;
   const size_t plane = weights.plane;
   const uint32_t eights = (weights.inputs + 7) / 8;
@@ -96,7 +96,7 @@ GRUCORE_INLINE void sum_groups_of(const PackedWeights& weights, const Strip& str
       I8 low[kVectors], high[kVectors];
       GRUCORE_UNROLL(12)
       for (int v = 0; v < kVectors; ++v) {
-        const I8 nibbles = flip_nibbles(load_weights<kLast>(strip, w + v * 4 * kLanes));
+        const I8 nibbles = flip_nibbles(load_weights<kLast>(tile, w + v * 4 * kLanes));
         low[v] = low_nibbles(nibbles);
         high[v] = high_nibbles(nibbles);
       }
@@ -110,18 +110,18 @@ GRUCORE_INLINE void sum_groups_of(const PackedWeights& weights, const Strip& str
           add_nibble_products(dots[1][r][v], high[v], second);
         }
       }
-      w += strip.pitch;
+      w += tile.pitch;
     }
     GRUCORE_UNROLL(12)
     for (int v = 0; v < kVectors; ++v) {
-      const F32 of_group = load_strip<kLast>(scale + v * kLanes, strip.lanes);
+      const F32 of_group = load_vector<kLast>(scale + v * kLanes, tile.lanes);
       GRUCORE_UNROLL(8)
       for (int r = 0; r < kRows; ++r) {
         join(dots[0][r][v], dots[1][r][v]);
         sums[r][v] = add(sums[r][v], mul(to_float(total(dots[0][r][v])), of_group));
       }
     }
-    scale += strip.scale_pitch;
+    scale += tile.scale_pitch;
   }
 }
 
@@ -129,18 +129,18 @@ GRUCORE_INLINE void sum_groups_of(const PackedWeights& weights, const Strip& str
 template <int kRows>
 struct TileRows {
   float* y[kRows];
-  Segment x[kRows];
+  QuantizedTap x[kRows];
 
-  GRUCORE_INLINE TileRows(const ProductArgs& args, const Strip& strip, uint32_t first) {
+  GRUCORE_INLINE TileRows(const ProductArgs& args, const TileWeights& tile, uint32_t first) {
     GRUCORE_UNROLL(8)
     for (int r = 0; r < kRows; ++r) {
-      const size_t row = row_in_group(args.rows, first, r);
-      y[r] = args.y.data + row * args.y.stride + strip.at;
+      const size_t row = row_in_tile(args.rows, first, r);
+      y[r] = args.y.data + row * args.y.stride + tile.at;
       x[r].header = args.quantized.data + row * args.quantized.stride;
       x[r].values = x[r].header + args.weights->header;
     }
   }
-  GRUCORE_INLINE void next_segment(uint32_t bytes) {
+  GRUCORE_INLINE void next_tap(uint32_t bytes) {
     GRUCORE_UNROLL(8)
     for (int r = 0; r < kRows; ++r) {
       x[r].header += bytes;
@@ -163,26 +163,26 @@ GRUCORE_INLINE void set_zero(F32 (&sums)[kRows][kVectors]) {
 }
 
 template <int kBits, int kVectors, int kLast, int kRows>
-GRUCORE_INLINE void int8_tile(const ProductArgs& args, const Strip& strip, uint32_t first) {
+GRUCORE_INLINE void int8_tile(const ProductArgs& args, const TileWeights& tile, uint32_t first) {
   const PackedWeights& weights = *args.weights;
   // Read before anything is written, which might be these for all that a compiler knows.
-  const uint32_t segments = weights.segments, segment_bytes = weights.segment_bytes;
+  const uint32_t taps = weights.taps, tap_bytes = weights.tap_bytes;
   const bool adds = !args.overwrites;
-  const int lanes = strip.lanes;
-  const float* const scales = strip.scale;
-  const float* start = strip.bias;  // null: what stands in y
-  TileRows<kRows> rows(args, strip, first);
-  const unsigned char* w = strip.weights;
+  const int lanes = tile.lanes;
+  const float* const scales = tile.scale;
+  const float* start = tile.bias;  // null: what stands in y
+  TileRows<kRows> rows(args, tile, first);
+  const unsigned char* w = tile.weights;
   for (uint32_t s = 0;;) {
     F32 sums[kRows][kVectors];
     set_zero(sums);
-    sum_blocks<kBits, kVectors, kLast>(weights, strip, w, rows.x, sums);
+    sum_blocks<kBits, kVectors, kLast>(weights, tile, w, rows.x, sums);
     GRUCORE_UNROLL(8)
     for (int r = 0; r < kRows; ++r) {
       const F32 scale = broadcast(rows.x[r].scale());
       GRUCORE_UNROLL(12)
       for (int v = 0; v < kVectors; ++v) {
-        sums[r][v] = mul(mul(sums[r][v], scale), load_strip<kLast>(scales + v * kLanes, lanes));
+        sums[r][v] = mul(mul(sums[r][v], scale), load_vector<kLast>(scales + v * kLanes, lanes));
       }
     }
     GRUCORE_UNROLL(8)
@@ -191,32 +191,32 @@ GRUCORE_INLINE void int8_tile(const ProductArgs& args, const Strip& strip, uint3
         const float* const from = start ? start : rows.y[r];
         GRUCORE_UNROLL(12)
         for (int v = 0; v < kVectors; ++v) {
-          sums[r][v] = add(load_strip<kLast>(from + v * kLanes, lanes), sums[r][v]);
+          sums[r][v] = add(load_vector<kLast>(from + v * kLanes, lanes), sums[r][v]);
         }
       }
       GRUCORE_UNROLL(12)
-      for (int v = 0; v < kVectors; ++v) store_strip<kLast>(rows.y[r] + v * kLanes, sums[r][v], lanes);
+      for (int v = 0; v < kVectors; ++v) store_vector<kLast>(rows.y[r] + v * kLanes, sums[r][v], lanes);
     }
-    if (++s == segments) return;
+    if (++s == taps) return;
     start = nullptr;
-    w += size_t{padded_inputs(WeightKind::kInt8, weights.inputs)} / 4 * strip.pitch;
-    rows.next_segment(segment_bytes);
+    w += size_t{padded_inputs(WeightKind::kInt8, weights.inputs)} / 4 * tile.pitch;
+    rows.next_tap(tap_bytes);
   }
 }
 
-// Its groups are short, and leave no register for what int8_tile keeps: it reads its arguments again instead.
+// Its groups of inputs are short, and leave no register for what int8_tile keeps: it reads its arguments again instead.
 template <int kBits, int kVectors, int kLast, int kRows>
-GRUCORE_INLINE void int4_tile(const ProductArgs& args, const Strip& strip, uint32_t first) {
+GRUCORE_INLINE void int4_tile(const ProductArgs& args, const TileWeights& tile, uint32_t first) {
   const PackedWeights& weights = *args.weights;
-  TileRows<kRows> rows(args, strip, first);
-  const unsigned char* w = strip.weights;
-  const uint16_t* group_scale = strip.group_scale;
-  for (uint32_t s = 0; s < weights.segments; ++s) {
+  TileRows<kRows> rows(args, tile, first);
+  const unsigned char* w = tile.weights;
+  const uint16_t* group_scale = tile.group_scale;
+  for (uint32_t s = 0; s < weights.taps; ++s) {
     F32 sums[kRows][kVectors];
     set_zero(sums);
-    sum_groups_of<kBits, kVectors, kLast>(weights, strip, w, group_scale, rows.x, sums);
-    w += size_t{padded_inputs(WeightKind::kInt4, weights.inputs)} / 8 * strip.pitch;
-    group_scale += weights.sums * strip.scale_pitch;
+    sum_groups_of<kBits, kVectors, kLast>(weights, tile, w, group_scale, rows.x, sums);
+    w += size_t{padded_inputs(WeightKind::kInt4, weights.inputs)} / 8 * tile.pitch;
+    group_scale += weights.sums * tile.scale_pitch;
     GRUCORE_UNROLL(8)
     for (int r = 0; r < kRows; ++r) {
       const F32 scale = broadcast(rows.x[r].scale());
@@ -225,74 +225,75 @@ GRUCORE_INLINE void int4_tile(const ProductArgs& args, const Strip& strip, uint3
         float* const to = rows.y[r] + v * kLanes;
         F32 product = mul(sums[r][v], scale);
         if (!args.overwrites) {
-          product = add(load_strip<kLast>(s == 0 && strip.bias ? strip.bias + v * kLanes : to, strip.lanes), product);
+          product = add(load_vector<kLast>(s == 0 && tile.bias ? tile.bias + v * kLanes : to, tile.lanes), product);
         }
-        store_strip<kLast>(to, product, strip.lanes);
+        store_vector<kLast>(to, product, tile.lanes);
       }
     }
-    rows.next_segment(weights.segment_bytes);
+    rows.next_tap(weights.tap_bytes);
   }
 }
 
 template <WeightKind kKind, int kBits, int kVectors, int kLast, int kRows>
-GRUCORE_INLINE void integer_tile(const ProductArgs& args, const Strip& strip, uint32_t first) {
+GRUCORE_INLINE void integer_tile(const ProductArgs& args, const TileWeights& tile, uint32_t first) {
   if constexpr (kKind == WeightKind::kInt8) {
-    int8_tile<kBits, kVectors, kLast, kRows>(args, strip, first);
+    int8_tile<kBits, kVectors, kLast, kRows>(args, tile, first);
   } else {
-    int4_tile<kBits, kVectors, kLast, kRows>(args, strip, first);
+    int4_tile<kBits, kVectors, kLast, kRows>(args, tile, first);
   }
 }
 
 // A call of its own: what several rows need would be saved and restored for one.
 template <WeightKind kKind, int kBits, int kVectors, int kLast>
-GRUCORE_NOINLINE void one_row(const ProductArgs& args, const Strip& strip, uint32_t row) {
-  integer_tile<kKind, kBits, kVectors, kLast, 1>(args, strip, row);
+GRUCORE_NOINLINE void one_row(const ProductArgs& args, const TileWeights& tile, uint32_t row) {
+  integer_tile<kKind, kBits, kVectors, kLast, 1>(args, tile, row);
 }
 template <WeightKind kKind, int kBits, int kVectors, int kLast>
-GRUCORE_NOINLINE void all_rows(const ProductArgs& args, const Strip& strip) {
+GRUCORE_NOINLINE void all_rows(const ProductArgs& args, const TileWeights& tile) {
   constexpr int kRows = kRowsAtOnce<kBits>;
   const uint32_t count = args.rows.count;
   // Twice the same row is no harm where nothing is added to what stands there.
-  const bool pads = args.overwrites || (args.bias && args.weights->segments == 1);
+  const bool pads = args.overwrites || (args.bias && args.weights->taps == 1);
   uint32_t i = 0;
   if constexpr (kRows > 1) {
     for (; i < count && count - i >= (pads ? 2 : static_cast<uint32_t>(kRows)); i += kRows) {
-      integer_tile<kKind, kBits, kVectors, kLast, kRows>(args, strip, i);
+      integer_tile<kKind, kBits, kVectors, kLast, kRows>(args, tile, i);
     }
   }
-  for (; i < count; ++i) one_row<kKind, kBits, kVectors, kLast>(args, strip, i);
+  for (; i < count; ++i) one_row<kKind, kBits, kVectors, kLast>(args, tile, i);
 }
 template <WeightKind kKind, int kBits, int kVectors, int kLast>
-GRUCORE_INLINE void rows_of_strip(const ProductArgs& args, const Strip& strip) {
+GRUCORE_INLINE void rows_of_tile(const ProductArgs& args, const TileWeights& tile) {
   if (args.rows.count == 1) {
-    one_row<kKind, kBits, kVectors, kLast>(args, strip, 0);
+    one_row<kKind, kBits, kVectors, kLast>(args, tile, 0);
   } else {
-    all_rows<kKind, kBits, kVectors, kLast>(args, strip);
+    all_rows<kKind, kBits, kVectors, kLast>(args, tile);
   }
 }
 
 // `lanes` rows of the panel that starts at row `row`, from lane `lane` on.
 template <WeightKind kKind>
-GRUCORE_INLINE Strip strip_of(const ProductArgs& args, uint32_t row, uint32_t width, uint32_t lane, uint32_t lanes) {
+GRUCORE_INLINE TileWeights tile_weights(const ProductArgs& args, uint32_t row, uint32_t width, uint32_t lane,
+                                        uint32_t lanes) {
   const PackedWeights& weights = *args.weights;
   const size_t before = size_t{row} * weights.gates;
-  const size_t bytes_of_row = size_t{padded_inputs(kKind, weights.inputs)} * weights.segments;
-  Strip strip;
-  strip.pitch = size_t{width} * 4;
-  strip.at = static_cast<uint32_t>(before + lane);
-  strip.lanes = static_cast<int>(lanes);
-  strip.apart = 0;
-  strip.bias = args.bias ? args.bias + size_t{row} * args.bias_gates + lane : nullptr;
-  strip.weights = static_cast<const unsigned char*>(weights.data) + size_t{lane} * 4;
+  const size_t bytes_of_row = size_t{padded_inputs(kKind, weights.inputs)} * weights.taps;
+  TileWeights tile;
+  tile.pitch = size_t{width} * 4;
+  tile.at = static_cast<uint32_t>(before + lane);
+  tile.lanes = static_cast<int>(lanes);
+  tile.apart = 0;
+  tile.bias = args.bias ? args.bias + size_t{row} * args.bias_gates + lane : nullptr;
+  tile.weights = static_cast<const unsigned char*>(weights.data) + size_t{lane} * 4;
   if constexpr (kKind == WeightKind::kInt8) {
-    strip.weights += before * bytes_of_row;
-    strip.scale = static_cast<const float*>(weights.scale) + before + lane;
+    tile.weights += before * bytes_of_row;
+    tile.scale = static_cast<const float*>(weights.scale) + before + lane;
   } else {
-    strip.weights += before * bytes_of_row / 2;
-    strip.group_scale = static_cast<const uint16_t*>(weights.scale) + before * weights.sums * weights.segments + lane;
-    strip.scale_pitch = width;
+    tile.weights += before * bytes_of_row / 2;
+    tile.group_scale = static_cast<const uint16_t*>(weights.scale) + before * weights.sums * weights.taps + lane;
+    tile.scale_pitch = width;
   }
-  return strip;
+  return tile;
 }
 
 template <WeightKind kKind, int kBits>
@@ -306,17 +307,17 @@ GRUCORE_NOINLINE void integer_panels(const ProductArgs& args, uint32_t first, ui
     const uint32_t width = panel_width(args.weights->rows, row) * args.weights->gates;
     uint32_t lane = 0;
     for (; width - lane >= kWide; lane += kWide) {
-      rows_of_strip<kKind, kBits, kIntegerVectors, kLanes>(args, strip_of<kKind>(args, row, width, lane, kLanes));
+      rows_of_tile<kKind, kBits, kIntegerVectors, kLanes>(args, tile_weights<kKind>(args, row, width, lane, kLanes));
     }
     while (kWide > 4 && lane < width) {
       const uint32_t lanes = width - lane < kFew ? width - lane : kFew;
-      const Strip strip = strip_of<kKind>(args, row, width, lane, lanes);
+      const TileWeights tile = tile_weights<kKind>(args, row, width, lane, lanes);
       if constexpr (kHasMasks || kLanes <= 4) {
-        rows_of_strip<kKind, kBits, kFewVectors, kHasMasks ? kAnyLanes : kLanes>(args, strip);
+        rows_of_tile<kKind, kBits, kFewVectors, kHasMasks ? kAnyLanes : kLanes>(args, tile);
       } else if (lanes == kFew) {
-        rows_of_strip<kKind, kBits, kFewVectors, kLanes>(args, strip);
+        rows_of_tile<kKind, kBits, kFewVectors, kLanes>(args, tile);
       } else {
-        rows_of_strip<kKind, kBits, 1, 4>(args, strip);
+        rows_of_tile<kKind, kBits, 1, 4>(args, tile);
       }
       lane += lanes;
     }

@@ -9,7 +9,7 @@ namespace {
 
 // Both products of some panels, then their cells, which add what the products begin with: so an addition less is done
 // in memory, and in the same order.
-GRUCORE_INLINE void step_integer_group(const PanelStepArgs& args, uint32_t first, uint32_t panels) {
+GRUCORE_INLINE void step_integer_panels_at_once(const PanelStepArgs& args, uint32_t first, uint32_t panels) {
   if (args.backwards) AnyIntegerPanels::run(args.recurrent, first, panels, true);
   if (args.input.weights) AnyIntegerPanels::run(args.input, first, panels, args.backwards);
   if (!args.backwards) AnyIntegerPanels::run(args.recurrent, first, panels, false);
@@ -17,13 +17,13 @@ GRUCORE_INLINE void step_integer_group(const PanelStepArgs& args, uint32_t first
 }
 GRUCORE_INLINE void step_integer_panels(const PanelStepArgs& args) {
   const uint32_t units = args.cell.units;
-  using Group = PanelGroup<AnyIntegerPanels::kPanels>;
-  for (uint32_t i = 0; i < Group::count(units); ++i) {
-    const Group group = Group::at(units, i, args.backwards);
+  using Panels = PanelsAtOnce<AnyIntegerPanels::kPanels>;
+  for (uint32_t i = 0; i < Panels::count(units); ++i) {
+    const Panels some = Panels::at(units, i, args.backwards);
     if constexpr (kStepsOnePanel) {
-      step_integer_group(GroupArgs(args, group.first).step, group.first, group.panels);
+      step_integer_panels_at_once(PanelArgs(args, some.first).step, some.first, some.panels);
     } else {
-      step_integer_group(args, group.first, group.panels);
+      step_integer_panels_at_once(args, some.first, some.panels);
     }
   }
 }
@@ -32,16 +32,16 @@ GRUCORE_INLINE void step_integer_panels(const PanelStepArgs& args) {
 
 // The three gates' sums of kSide vectors of units, for kRows rows, as floats: the product of docs/numerics.md.
 template <int kBits, int kSide, int kLast, int kRows>
-GRUCORE_INLINE void gate_sums(const PackedWeights& weights, const Strip& strip, const Segment (&x)[kRows],
+GRUCORE_INLINE void gate_sums(const PackedWeights& weights, const TileWeights& tile, const QuantizedTap (&x)[kRows],
                               F32 (&sums)[kRows][3 * kSide]) {
   set_zero(sums);
-  sum_blocks<kBits, 3 * kSide, kLast, kRows, kSide>(weights, strip, strip.weights, x, sums);
+  sum_blocks<kBits, 3 * kSide, kLast, kRows, kSide>(weights, tile, tile.weights, x, sums);
   GRUCORE_UNROLL(8)
   for (int r = 0; r < kRows; ++r) {
     const F32 scale = broadcast(x[r].scale());
     GRUCORE_UNROLL(12)
     for (int v = 0; v < 3 * kSide; ++v) {
-      const F32 of_row = load_strip<kLast>(strip.scale + vector_at<kSide>(strip, v), strip.lanes);
+      const F32 of_row = load_vector<kLast>(tile.scale + vector_at<kSide>(tile, v), tile.lanes);
       sums[r][v] = mul(mul(sums[r][v], scale), of_row);
     }
   }
@@ -62,16 +62,16 @@ struct StepProduct {
         panel_bytes(size_t{padded_inputs(WeightKind::kInt8, weights.inputs)} * 3 * kPanel) {}
 
   // The units from `lane` on of the panel that begins at unit `panel` and has `width` units.
-  GRUCORE_INLINE Strip strip(uint32_t panel, uint32_t width, uint32_t lane) const {
-    Strip strip;
-    strip.weights = static_cast<const unsigned char*>(weights.data) + panel / kPanel * panel_bytes + size_t{lane} * 4;
-    strip.scale = static_cast<const float*>(weights.scale) + size_t{panel} * 3 + lane;
-    strip.pitch = size_t{width} * 3 * 4;
-    strip.apart = width;
-    strip.lanes = static_cast<int>(width - lane);
-    return strip;
+  GRUCORE_INLINE TileWeights tile(uint32_t panel, uint32_t width, uint32_t lane) const {
+    TileWeights tile;
+    tile.weights = static_cast<const unsigned char*>(weights.data) + panel / kPanel * panel_bytes + size_t{lane} * 4;
+    tile.scale = static_cast<const float*>(weights.scale) + size_t{panel} * 3 + lane;
+    tile.pitch = size_t{width} * 3 * 4;
+    tile.apart = width;
+    tile.lanes = static_cast<int>(width - lane);
+    return tile;
   }
-  GRUCORE_INLINE Segment segment(size_t row) const {
+  GRUCORE_INLINE QuantizedTap quantized_tap(size_t row) const {
     const unsigned char* const header = quantized + row * quantized_stride;
     return {header, header + weights.header};
   }
@@ -105,10 +105,10 @@ struct StepRows {
 
   GRUCORE_INLINE StepRows(const StepMatrices& matrices, uint32_t first) : of(matrices) {
     GRUCORE_UNROLL(8)
-    for (int r = 0; r < kRows; ++r) row[r] = row_in_group(of.rows, first, r);
+    for (int r = 0; r < kRows; ++r) row[r] = row_in_tile(of.rows, first, r);
   }
-  GRUCORE_INLINE Segment x(int r) const { return of.input.segment(row[r]); }
-  GRUCORE_INLINE Segment quantized_h(int r) const { return of.recurrent.segment(row[r]); }
+  GRUCORE_INLINE QuantizedTap x(int r) const { return of.input.quantized_tap(row[r]); }
+  GRUCORE_INLINE QuantizedTap quantized_h(int r) const { return of.recurrent.quantized_tap(row[r]); }
   GRUCORE_INLINE const float* projected(int r) const { return of.projected.data + row[r] * of.projected.stride; }
   GRUCORE_INLINE const float* h(int r) const { return of.h.data + row[r] * of.h.stride; }
   GRUCORE_INLINE float* out(int r) const { return of.out.data + row[r] * of.out.stride; }
@@ -116,19 +116,19 @@ struct StepRows {
 // The arguments of a single row, worked out once for all panels.
 template <>
 struct StepRows<1> {
-  const Segment x_at, quantized_h_at;
+  const QuantizedTap x_at, quantized_h_at;
   const float *const projected_at, *const h_at;
   float* const out_at;
 
   GRUCORE_INLINE StepRows(const StepMatrices& of, uint32_t i) : StepRows(of, size_t{row_at(of.rows, i)}) {}
   GRUCORE_INLINE StepRows(const StepMatrices& of, size_t row)
-      : x_at(of.input.segment(row)),
-        quantized_h_at(of.recurrent.segment(row)),
+      : x_at(of.input.quantized_tap(row)),
+        quantized_h_at(of.recurrent.quantized_tap(row)),
         projected_at(of.projected.data + row * of.projected.stride),
         h_at(of.h.data + row * of.h.stride),
         out_at(of.out.data + row * of.out.stride) {}
-  GRUCORE_INLINE Segment x(int) const { return x_at; }
-  GRUCORE_INLINE Segment quantized_h(int) const { return quantized_h_at; }
+  GRUCORE_INLINE QuantizedTap x(int) const { return x_at; }
+  GRUCORE_INLINE QuantizedTap quantized_h(int) const { return quantized_h_at; }
   GRUCORE_INLINE const float* projected(int) const { return projected_at; }
   GRUCORE_INLINE const float* h(int) const { return h_at; }
   GRUCORE_INLINE float* out(int) const { return out_at; }
@@ -150,18 +150,18 @@ struct StepInRegisters {
 
   template <int kSide, int kLast>
   GRUCORE_INLINE void collect(uint32_t panel, uint32_t width, uint32_t lane, const StepRows<kRows>& rows) {
-    const Strip states = of.recurrent.strip(panel, width, lane);
+    const TileWeights states = of.recurrent.tile(panel, width, lane);
     const int lanes = states.lanes;
     const float* const start = of.bias + size_t{panel} * 4 + lane;
-    Segment x[kRows];
+    QuantizedTap x[kRows];
     F32 chains[kRows][3 * kSide], sums[kRows][3 * kSide];
     if (of.projects) {
       GRUCORE_UNROLL(8)
       for (int r = 0; r < kRows; ++r) x[r] = rows.x(r);
-      gate_sums<kBits, kSide, kLast>(of.input.weights, of.input.strip(panel, width, lane), x, chains);
+      gate_sums<kBits, kSide, kLast>(of.input.weights, of.input.tile(panel, width, lane), x, chains);
       GRUCORE_UNROLL(12)
       for (int v = 0; v < 3 * kSide; ++v) {
-        const F32 from = load_strip<kLast>(start + vector_at<kSide>(states, v), lanes);
+        const F32 from = load_vector<kLast>(start + vector_at<kSide>(states, v), lanes);
         GRUCORE_UNROLL(8)
         for (int r = 0; r < kRows; ++r) chains[r][v] = add(from, chains[r][v]);
       }
@@ -170,7 +170,8 @@ struct StepInRegisters {
       for (int r = 0; r < kRows; ++r) {
         const float* from = rows.projected(r) + size_t{panel} * 3 + lane;
         GRUCORE_UNROLL(12)
-        for (int v = 0; v < 3 * kSide; ++v) chains[r][v] = load_strip<kLast>(from + vector_at<kSide>(states, v), lanes);
+        for (int v = 0; v < 3 * kSide; ++v)
+          chains[r][v] = load_vector<kLast>(from + vector_at<kSide>(states, v), lanes);
       }
     }
     GRUCORE_UNROLL(8)
@@ -178,7 +179,7 @@ struct StepInRegisters {
     gate_sums<kBits, kSide, kLast>(of.recurrent.weights, states, x, sums);
     GRUCORE_UNROLL(4)
     for (int v = 0; v < kSide; ++v) {
-      const F32 from = load_strip<kLast>(start + vector_at<kSide>(states, 3 * kSide + v), lanes);
+      const F32 from = load_vector<kLast>(start + vector_at<kSide>(states, 3 * kSide + v), lanes);
       GRUCORE_UNROLL(8)
       for (int r = 0; r < kRows; ++r) {
         const size_t unit = size_t{panel} + lane + static_cast<size_t>(v) * kLanes;
@@ -193,7 +194,7 @@ struct StepInRegisters {
     }
   }
 
-  // Cells that are due: there may not be room for those of another group of rows.
+  // Cells that are due: there may not be room for those of another tile.
   GRUCORE_INLINE void work_off(const CellActivations& activations) {
     if (collected + kTile <= kCells) return;
     if (collected == kCells) {

@@ -12,7 +12,7 @@
 
 #include GRUCORE_TEST_TABLE
 #else
-#include "kernels/bodies/strips-inl.h"
+#include "kernels/bodies/vectors-inl.h"
 
 #if !defined(GRUCORE_FLOAT_ISA)
 #include "kernels/bodies/sizes-inl.h"

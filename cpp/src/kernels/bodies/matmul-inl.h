@@ -8,24 +8,24 @@ namespace GRUCORE_ISA {
 namespace {
 
 template <int kRows>
-struct MatmulTile {
+struct MatmulOp {
   static constexpr bool kHasWhole = false;
   const MatmulArgs& args;
   uint32_t first;  // of args.rows
 
   template <int kPanels, int kVectors, int kLast>
-  GRUCORE_INLINE void tile(const Piece& piece) const {
+  GRUCORE_INLINE void run(const Tile& tile) const {
     Sums<1, kRows, kPanels, kVectors> sums;
     const float* x[kRows];
     float* y[kRows];
     GRUCORE_UNROLL(8)
     for (int r = 0; r < kRows; ++r) {
-      const size_t row = row_in_group(args.rows, first, r);
+      const size_t row = row_in_tile(args.rows, first, r);
       x[r] = args.x.data + row * args.x.stride;
-      y[r] = args.y.data + row * args.y.stride + piece.row + piece.lane;
-      set_gate<kLast>(sums, 0, r, args.bias, 1, 0, piece);
+      y[r] = args.y.data + row * args.y.stride + tile.row + tile.lane;
+      set_gate<kLast>(sums, 0, r, args.bias, 1, 0, tile);
     }
-    accumulate<kLast>(sums, args.weights, piece, x);
+    accumulate<kLast>(sums, args.weights, tile, x);
     F32 done[kRows][kPanels][kVectors];  // a copy, so that the sums themselves stay in registers
     GRUCORE_UNROLL(8)
     for (int r = 0; r < kRows; ++r) {
@@ -52,11 +52,11 @@ struct MatmulTile {
 void matmul(const MatmulArgs& args) {
   const uint32_t outputs = args.weights.rows;
   const uint32_t count = args.rows.count;
-  const Grouping grouping(count, false);
-  if (grouping.in_groups) for_each_vector(outputs, RowGroups<MatmulArgs, MatmulTile>{args, grouping});
-  const auto pieces = Pieces<2 * kStepVectors>::of<MatmulTile<1>>(outputs, 0);
-  for (uint32_t i = grouping.in_groups; i < count; ++i) {
-    pieces.each(false, MatmulTile<1>{args, i});
+  const TileHeights heights(count, false);
+  if (heights.in_tiles) tiles_of_vectors(outputs, TilesOfRows<MatmulArgs, MatmulOp>{args, heights});
+  const auto tiles = Tiles<2 * kStepVectors>::of<MatmulOp<1>>(outputs, 0);
+  for (uint32_t i = heights.in_tiles; i < count; ++i) {
+    tiles.each(false, MatmulOp<1>{args, i});
   }
 }
 

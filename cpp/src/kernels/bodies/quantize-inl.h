@@ -65,8 +65,8 @@ GRUCORE_INLINE I32 quantize_lanes(F32 x, const Quantizer& by) {
   return sub(bits(add(scaled, round)), bits(round));
 }
 
-// The integers of one group, with zeros up to the end of its last group of weights; returns their sum. `at` is a
-// multiple of 4.
+// The integers of one group of inputs, with zeros up to the end of the weights that stand together; returns their sum.
+// `at` is a multiple of 4.
 template <int kBits>
 GRUCORE_INLINE int32_t quantize_group(const float* x, uint32_t count, const Quantizer& by, unsigned char* values,
                                       size_t at, size_t plane) {
@@ -95,7 +95,7 @@ GRUCORE_INLINE int32_t quantize_group(const float* x, uint32_t count, const Quan
 }
 
 template <int kBits>
-GRUCORE_INLINE void quantize_segment(const ProductArgs& args, const float* x, float levels, unsigned char* to) {
+GRUCORE_INLINE void quantize_tap(const ProductArgs& args, const float* x, float levels, unsigned char* to) {
   const PackedWeights& weights = *args.weights;
   const uint32_t count = weights.inputs;
   const Scaling scaling = scaling_of(args, x, count, levels);
@@ -103,7 +103,7 @@ GRUCORE_INLINE void quantize_segment(const ProductArgs& args, const float* x, fl
   __builtin_memcpy(to, &scaling.scale, sizeof scaling.scale);
   if (scaling.inverse == 0.0f) {
     __builtin_memset(to + 4, 0, 4 * weights.sums);
-    __builtin_memset(values, 0, weights.segment_bytes - weights.header);
+    __builtin_memset(values, 0, weights.tap_bytes - weights.header);
     return;
   }
   // The product of the largest magnitude rounds to `levels`, those of the others to no more.
@@ -124,8 +124,8 @@ GRUCORE_INLINE void quantize_rows(const ProductArgs& args, float levels) {
     const size_t row = row_at(args.rows, i);
     const float* x = args.x.data + row * args.x.stride;
     unsigned char* to = args.quantized.data + row * args.quantized.stride;
-    for (uint32_t s = 0; s < weights.segments; ++s, x += weights.inputs, to += weights.segment_bytes) {
-      quantize_segment<kBits>(args, x, levels, to);
+    for (uint32_t s = 0; s < weights.taps; ++s, x += weights.inputs, to += weights.tap_bytes) {
+      quantize_tap<kBits>(args, x, levels, to);
     }
   }
 }

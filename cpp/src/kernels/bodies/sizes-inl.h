@@ -7,10 +7,10 @@ namespace GRUCORE_ISA {
 namespace {
 
 // Chosen by the number of registers and the latency of mul_add:
-// GRUCORE_STEP_VECTORS vectors of each gate for a single row, GRUCORE_BLOCK_ROWS rows of one vector of
+// GRUCORE_STEP_VECTORS vectors of each gate for a single row, GRUCORE_TILE_ROWS rows of one vector of
 // each gate for several.
 constexpr int kStepVectors = GRUCORE_STEP_VECTORS;
-constexpr int kBlockRows = GRUCORE_BLOCK_ROWS;
+constexpr int kTileRows = GRUCORE_TILE_ROWS;
 constexpr int kPanelVectors = static_cast<int>(kPanel) / kLanes;
 
 }  // namespace

@@ -13,7 +13,7 @@
 #define GRUCORE_FUSED_INTEGER_STEP 0
 #define GRUCORE_STEP_VECTORS 4
 #define GRUCORE_HAS_DOT 0
-#define GRUCORE_BLOCK_ROWS 8
+#define GRUCORE_TILE_ROWS 8
 
 GRUCORE_TARGET_BEGIN("avx512f,avx512bw,avx512vl,avx512dq,avx2,fma,f16c")
 #include "kernels/vec/vec_avx512.h"

@@ -13,7 +13,7 @@
 #define GRUCORE_STEP_VECTORS 4
 #define GRUCORE_FUSED_INTEGER_STEP 1
 #define GRUCORE_HAS_DOT 0
-#define GRUCORE_BLOCK_ROWS 8
+#define GRUCORE_TILE_ROWS 8
 
 #include "kernels/vec/vec_neon.h"
 

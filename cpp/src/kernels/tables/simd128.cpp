@@ -12,7 +12,7 @@
 #define GRUCORE_FUSED_STEP 0
 #define GRUCORE_FUSED_INTEGER_STEP 0
 #define GRUCORE_STEP_VECTORS 4
-#define GRUCORE_BLOCK_ROWS 4
+#define GRUCORE_TILE_ROWS 4
 
 #include "kernels/vec/vec_simd128.h"
 

@@ -1,5 +1,4 @@
-// Integer weights and activations as their products take them: some lanes of a panel, a segment of a row. Included once
-// per instruction set, inside its target region.
+// The weights and the activations of a tile of integers. Included once per instruction set, inside its target region.
 // SPDX-License-Identifier: Apache-2.0
 
 namespace grucore {
@@ -7,10 +6,10 @@ namespace detail {
 namespace GRUCORE_ISA {
 namespace {
 
-// Some lanes of one panel: neighbouring rows, or the same units of each gate.
-struct Strip {
-  const unsigned char* weights;  // of the first group of k
-  size_t pitch;                  // bytes from one group of k to the next
+// Some vectors of one panel: neighbouring rows, or the same units of each gate.
+struct TileWeights {
+  const unsigned char* weights;  // of the first inputs
+  size_t pitch;                  // bytes to the next inputs: four of int8, eight of int4 stand together
   const float* scale;            // int8: of these rows
   const uint16_t* group_scale;   // int4: of these rows in the first group of inputs
   size_t scale_pitch;            // to the next group of inputs
@@ -20,22 +19,22 @@ struct Strip {
   int lanes;                     // where kLast is kAnyLanes
 };
 
-// Where vector v of a strip stands, in rows: kSide vectors side by side, the next ones `apart` rows on.
+// Where vector v of a tile stands, in rows: kSide vectors side by side, the next ones `apart` rows on.
 template <int kSide>
-GRUCORE_INLINE size_t vector_at(const Strip& strip, int v) {
-  return static_cast<size_t>(v / kSide) * strip.apart + static_cast<size_t>(v % kSide) * kLanes;
+GRUCORE_INLINE size_t vector_at(const TileWeights& tile, int v) {
+  return static_cast<size_t>(v / kSide) * tile.apart + static_cast<size_t>(v % kSide) * kLanes;
 }
 
 template <int kLast>
-GRUCORE_INLINE I8 load_weights(const Strip& strip, const unsigned char* p) {
+GRUCORE_INLINE I8 load_weights(const TileWeights& tile, const unsigned char* p) {
   if constexpr (kLast == kLanes) {
     return load_bytes(p);
   } else {
-    return load_bytes_n(p, kLast == kAnyLanes ? strip.lanes : kLast);
+    return load_bytes_n(p, kLast == kAnyLanes ? tile.lanes : kLast);
   }
 }
-// A segment of quantized activations of one row.
-struct Segment {
+// The quantized activations of one row under one tap.
+struct QuantizedTap {
   const unsigned char* header;
   const unsigned char* values;
 

@@ -1,5 +1,5 @@
-// Neighbouring rows of a panel, one to a lane, and fewer than all lanes at its end. Included once per instruction
-// set, inside its target region.
+// Vectors of a panel: neighbouring rows, one to a lane, and fewer than all lanes at its end. Included once per
+// instruction set, inside its target region.
 // SPDX-License-Identifier: Apache-2.0
 
 namespace grucore {
@@ -15,7 +15,7 @@ constexpr bool kHasMasks = kLanes == 16;
 constexpr int kFewVectors = kLanes < 4 ? 4 / kLanes : 1;
 
 template <int kLast>
-GRUCORE_INLINE F32 load_strip(const float* p, int lanes) {
+GRUCORE_INLINE F32 load_vector(const float* p, int lanes) {
   if constexpr (kLast == kAnyLanes) {
     return load_n(p, lanes);
   } else {
@@ -23,7 +23,7 @@ GRUCORE_INLINE F32 load_strip(const float* p, int lanes) {
   }
 }
 template <int kLast>
-GRUCORE_INLINE F32 load_strip(const uint16_t* p, int lanes) {
+GRUCORE_INLINE F32 load_vector(const uint16_t* p, int lanes) {
   if constexpr (kLast == kLanes) {
     return load_half(p);
   } else {
@@ -31,7 +31,7 @@ GRUCORE_INLINE F32 load_strip(const uint16_t* p, int lanes) {
   }
 }
 template <int kLast>
-GRUCORE_INLINE void store_strip(float* p, F32 value, int lanes) {
+GRUCORE_INLINE void store_vector(float* p, F32 value, int lanes) {
   if constexpr (kLast == kAnyLanes) {
     store_n(p, value, lanes);
   } else {
@@ -41,8 +41,8 @@ GRUCORE_INLINE void store_strip(float* p, F32 value, int lanes) {
 
 GRUCORE_INLINE uint32_t row_at(const Rows& rows, uint32_t i) { return rows.index ? rows.index[i] : i; }
 
-// Row r of a group of rows that starts at `first`: past the end the last row again.
-GRUCORE_INLINE uint32_t row_in_group(const Rows& rows, uint32_t first, int r) {
+// Row r of a tile whose rows start at `first`: past the end the last row again.
+GRUCORE_INLINE uint32_t row_in_tile(const Rows& rows, uint32_t first, int r) {
   const uint32_t i = first + static_cast<uint32_t>(r);
   return row_at(rows, i < rows.count ? i : rows.count - 1);
 }
