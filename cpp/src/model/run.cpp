@@ -91,7 +91,7 @@ void note_last(Stream* stream, const Part& part, const uint32_t* lengths) {
 // A block of a plain stream with a value for each frame, whose rows are all as long as the call.
 void run_plain(Stream* stream, const Part& part, const ConstSignal& input, const Signal& output) {
   const Model& model = *stream->model;
-  const FloatKernels* floats = model.table->floats;  // may be null: step.cpp
+  const FloatKernels& floats = *model.table->floats;
   const ValueBuffer& in = stream->values[model.inputs[0]];
   const ValueBuffer& out = stream->values[model.outputs[0]];
   const size_t batch = stream->batch;
@@ -99,8 +99,8 @@ void run_plain(Stream* stream, const Part& part, const ConstSignal& input, const
   for (size_t row = 0; row < batch; ++row) {
     const float* from =
         static_cast<const float*>(input.data) + row * input.row_stride + part.first * input.frame_stride;
-    if (floats->copy_in(in.data + row * in.stride, batch * in.stride, from, input.frame_stride, in.features,
-                        part.frames)) {
+    if (floats.copy_in(in.data + row * in.stride, batch * in.stride, from, input.frame_stride, in.features,
+                       part.frames)) {
       bad |= kFlagNonfiniteInput;
     }
   }
@@ -111,8 +111,8 @@ void run_plain(Stream* stream, const Part& part, const ConstSignal& input, const
   run_frame_nodes(stream, part.frames);
   for (size_t row = 0; row < batch; ++row) {
     float* to = static_cast<float*>(output.data) + row * output.row_stride + part.first * output.frame_stride;
-    if (floats->copy_out(to, output.frame_stride, out.data + row * out.stride, batch * out.stride, out.features,
-                         part.frames)) {
+    if (floats.copy_out(to, output.frame_stride, out.data + row * out.stride, batch * out.stride, out.features,
+                        part.frames)) {
       bad |= kFlagNonfiniteOutput;
     }
   }

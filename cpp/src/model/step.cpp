@@ -89,32 +89,31 @@ void run_nodes(Stream* stream, const Rows* rows) {
 // a step of 16 units.
 uint64_t step_plain(Stream* stream, const float* x, float* y, const Rows& rows) {
   const Model& model = *stream->model;
-  // Null in a build of one table, whose kernels are static members: a reference must not be bound to it.
-  const FloatKernels* floats = model.table->floats;
+  const FloatKernels& floats = *model.table->floats;
   const ValueBuffer& in = stream->values[model.inputs[0]];
   const ValueBuffer& out = stream->values[model.outputs[0]];
   uint32_t bad = 0;
   if (rows.index) {
     for (uint32_t i = 0; i < rows.count; ++i) {
       const size_t row = rows.index[i];
-      if (floats->copy_in(in.data + row * in.stride, 0, x + row * in.features, 0, in.features, 1)) {
+      if (floats.copy_in(in.data + row * in.stride, 0, x + row * in.features, 0, in.features, 1)) {
         bad |= kFlagNonfiniteInput;
       }
     }
-  } else if (floats->copy_in(in.data, in.stride, x, in.features, in.features, rows.count)) {
+  } else if (floats.copy_in(in.data, in.stride, x, in.features, in.features, rows.count)) {
     bad |= kFlagNonfiniteInput;
   }
   run_nodes(stream, &rows);
   if (rows.index) {
     for (uint32_t i = 0; i < rows.count; ++i) {
       const size_t row = rows.index[i];
-      if (floats->copy_out(y + row * out.features, 0, out.data + row * out.stride, 0, out.features, 1)) {
+      if (floats.copy_out(y + row * out.features, 0, out.data + row * out.stride, 0, out.features, 1)) {
         bad |= kFlagNonfiniteOutput;
       }
       ++stream->frames_seen[row];
     }
   } else {
-    if (floats->copy_out(y, out.features, out.data, out.stride, out.features, rows.count)) {
+    if (floats.copy_out(y, out.features, out.data, out.stride, out.features, rows.count)) {
       bad |= kFlagNonfiniteOutput;
     }
     for (uint32_t row = 0; row < rows.count; ++row) ++stream->frames_seen[row];

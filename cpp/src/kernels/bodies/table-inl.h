@@ -20,9 +20,13 @@ namespace detail {
 #include "kernels/integer_kernels.inc"
 #undef GRUCORE_INTEGER_KERNEL
 
+// Empty, since the kernels are static members; here so that the table's pointers are not null.
+static constexpr FloatKernels kFloatKernels = {};
+static constexpr IntegerKernels kIntegerKernels = {};
+
 namespace GRUCORE_ISA {
 extern const KernelTable kTable;
-const KernelTable kTable = {Isa::GRUCORE_ISA, nullptr, nullptr};
+const KernelTable kTable = {Isa::GRUCORE_ISA, &kFloatKernels, &kIntegerKernels};
 }  // namespace GRUCORE_ISA
 
 }  // namespace detail
