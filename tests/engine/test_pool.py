@@ -10,7 +10,7 @@ import pytest
 
 import grucore
 from grucore import StreamPool
-from grucore.runtime.pool import PAGE
+from grucore.runtime.pages import PAGE
 from models.small_models import frames
 
 
@@ -117,6 +117,62 @@ def test_arrays_of_a_tick(frames_model: grucore.Model, rng: np.random.Generator)
     assert np.array_equal(tick.outputs, kept)  # a tick's arrays are its own
 
 
+@pytest.mark.parametrize("name", ["frames_model", "ports_model", "words"])
+def test_many_frames_in_one_call(
+    request: pytest.FixtureRequest, rng: np.random.Generator, name: str
+) -> None:
+    model = request.getfixturevalue(name)
+    pools = [StreamPool(model, queue=2) for _ in range(2)]
+    for pool in pools:
+        streams = np.array([pool.open() for _ in range(PAGE + 40)])
+    for turn in range(6):
+        chosen = rng.permutation(streams)[: rng.integers(1, len(streams))]
+        if turn % 2:  # one of them twice, and some that wait already
+            chosen = np.append(chosen, chosen[0])
+        made = [frame_of(model, rng) for _ in chosen]
+        block = (
+            tuple(np.stack(part) for part in zip(*made, strict=True))
+            if isinstance(made[0], tuple)
+            else np.stack(made)
+        )
+        pools[0].push_many(chosen, block)
+        for stream, frame in zip(chosen.tolist(), made, strict=True):
+            pools[1].push(stream, frame)
+        ticks = [pool.tick() for pool in pools]
+        assert len(ticks[0]) == len(set(chosen.tolist())) or turn
+        assert set(ticks[0]) == set(ticks[1])
+        assert all(same(ticks[0][stream], ticks[1][stream]) for stream in ticks[1])
+        for pool in pools:
+            pool.tick()
+
+
+def test_many_frames_are_taken_together_or_not_at_all(frames_model: grucore.Model) -> None:
+    pool = StreamPool(frames_model, queue=2, nonfinite="error")
+    streams = [pool.open() for _ in range(4)]
+    closed = pool.open()
+    pool.close(closed)
+    good = np.zeros((4, 5), np.float32)
+    bad = good.copy()
+    bad[2, 1] = np.nan
+    pool.push(streams[3], good[0])
+    pool.push(streams[3], good[0])
+    for ids, block, error, text in (
+        (streams, good, BufferError, f"stream {streams[3]} has 2 frames waiting"),
+        ([*streams[:3], closed], good, KeyError, f"no open stream has the id {closed}"),
+        ([*streams[:3], 10**9], good, KeyError, "no open stream has the id 1000000000"),
+        ([streams[0]] * 4, good, BufferError, "stream 0 has 0 frames waiting"),
+        (streams, bad, grucore.NonFiniteError, f"stream {streams[2]} is not finite"),
+        (streams, good[:3], ValueError, "shape"),
+        (streams[:3], good, ValueError, "shape"),
+        ([0.5, 1], good[:2], TypeError, "expected integers"),
+    ):
+        with pytest.raises(error, match=text):
+            pool.push_many(ids, block)
+        assert [pool.waiting(stream) for stream in streams] == [0, 0, 0, 2]
+    pool.push_many([], np.zeros((0, 5)))
+    assert set(pool.tick()) == {streams[3]}
+
+
 def test_a_tick_without_frames_is_empty(frames_model: grucore.Model) -> None:
     pool = StreamPool(frames_model)
     stream = pool.open()
@@ -136,6 +192,8 @@ def test_the_id_of_a_closed_stream_is_nobodys(frames_model: grucore.Model) -> No
     assert new != old
     assert old not in pool
     assert new in pool
+    assert np.int64(new) in pool
+    assert "a" not in pool
     for call in (pool.close, pool.reset, pool.waiting, lambda s: pool.push(s, np.zeros(5))):
         for wrong in (old, -1, 10**30, "a", None, 1.5):
             with pytest.raises(KeyError, match="no open stream"):
@@ -149,7 +207,7 @@ def test_a_full_queue_says_so_and_keeps_what_waits(
     stream, x = pool.open(), frames(rng, 3, 5)
     pool.push(stream, x[0])
     pool.push(stream, x[1])
-    with pytest.raises(BufferError, match=r"2 frames waiting \(queue=2\)"):
+    with pytest.raises(BufferError, match=r"2 frames waiting, 1 more do not fit \(queue=2\)"):
         pool.push(stream, x[2])
     assert pool.waiting(stream) == 2
     alone = frames_model.stream()

@@ -4,128 +4,20 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from heapq import heappop, heappush
-from typing import Any, Literal
+from typing import Any, Literal, NoReturn
 
 import numpy as np
-import numpy.typing as npt
 
 from grucore._core import NonFiniteError, UnsupportedError
 from grucore.runtime.arrays import Array, as_input, check_shape, gather
 from grucore.runtime.loaded import Loaded
-from grucore.runtime.stream import Stream, make_stream
-
-# Rows of a page. One call of the engine costs some microseconds beside its arithmetic, a page of
-# 256 rows makes that nothing; larger pages leave the caches.
-PAGE = 256
+from grucore.runtime.pages import PAGE, Ids, Page, Tick
 
 # An id is a slot in its lower half, and how often the slot was opened before in its upper half:
 # the id of a stream that was closed is never the id of another one.
 SLOTS = 1 << 32
-
-Ids = npt.NDArray[np.int64]
-
-
-class Tick(Mapping[int, Any]):
-    """The outputs of one tick, by stream: ``tick[id]`` is what `Stream.step` would have returned.
-
-    A stream that had no frame waiting is not in it; nor is one whose frame has no output, in a
-    model with a stride. With several outputs a stream has a tuple, with None for one that this
-    frame did not give.
-
-    Attributes
-    ----------
-    ids : int64 array, (n,)
-        Streams that have a value of the first output, in the order of `outputs`.
-    outputs : float32 array, (n, features)
-        The values of the first output: all at once, for those who handle thousands.
-    """
-
-    __slots__ = ("_parts", "_places")
-
-    def __init__(self, parts: list[tuple[Ids, Array]]) -> None:
-        self._parts = parts  # of each output
-        self._places: list[dict[int, int]] | None = None
-
-    @property
-    def ids(self) -> Ids:
-        return self._parts[0][0]
-
-    @property
-    def outputs(self) -> Array:
-        return self._parts[0][1]
-
-    def of(self, output: int) -> tuple[Ids, Array]:
-        """Streams and values of output number `output`: int64 (n,) and (n, features)."""
-        return self._parts[output]
-
-    def _placed(self) -> list[dict[int, int]]:
-        if self._places is None:
-            self._places = [
-                {stream: place for place, stream in enumerate(ids.tolist())}
-                for ids, _ in self._parts
-            ]
-        return self._places
-
-    def __getitem__(self, stream: int) -> Any:
-        found = [
-            values[places[stream]] if stream in places else None
-            for places, (_, values) in zip(self._placed(), self._parts, strict=True)
-        ]
-        if all(value is None for value in found):
-            raise KeyError(stream)
-        return found[0] if len(found) == 1 else tuple(found)
-
-    def __iter__(self) -> Iterator[int]:
-        placed = self._placed()
-        return iter(placed[0] if len(placed) == 1 else dict.fromkeys(s for p in placed for s in p))
-
-    def __len__(self) -> int:
-        return len(self.ids) if len(self._parts) == 1 else sum(1 for _ in self)
-
-    def __repr__(self) -> str:
-        return f"<grucore Tick of {len(self)} streams>"
-
-
-class Page:
-    """`PAGE` slots: one stream of the engine, and where its frames and outputs lie."""
-
-    __slots__ = ("frames", "fresh", "ids", "inputs", "outputs", "ready", "stream", "waiting")
-
-    def __init__(self, model: Loaded, nonfinite: str, number: int) -> None:
-        self.stream: Stream = make_stream(model, PAGE, nonfinite)
-        self.inputs = [np.zeros((PAGE, port.features), port.dtype) for port in model.inputs]
-        self.outputs = [np.zeros((PAGE, port.features), port.dtype) for port in model.outputs]
-        self.ids = np.arange(number * PAGE, (number + 1) * PAGE, dtype=np.int64)
-        self.frames = np.zeros(PAGE, np.int64)  # stepped since the slot was opened or reset
-        self.ready = bytearray(PAGE)  # has a frame for the next tick
-        self.waiting = 0  # how many are ready
-        self.fresh: set[int] = set()  # begin at the next tick
-
-    def tick(self, clocks: tuple[tuple[int, int], ...]) -> list[tuple[Ids, Array]]:
-        """Step those that are ready: of each output the streams that have a value, and these."""
-        if self.fresh:
-            rows = np.array(sorted(self.fresh), np.uint32)
-            self.stream._reset_rows(rows)
-            self.frames[rows] = 0
-            self.fresh.clear()
-        everyone = self.waiting == PAGE
-        mask = np.frombuffer(self.ready, np.bool_).copy()
-        x = self.inputs[0] if len(self.inputs) == 1 else tuple(self.inputs)
-        out = self.outputs[0] if len(self.outputs) == 1 else tuple(self.outputs)
-        self.stream.step(x, out, active=None if everyone else mask)
-        parts: list[tuple[Ids, Array]] = []
-        for (period, skip), values in zip(clocks, self.outputs, strict=True):
-            given = mask
-            if (period, skip) != (1, 0):
-                past = self.frames - skip
-                given = mask & (past >= 0) & (past % period == 0)
-            parts.append((self.ids[given], values[given]))
-        self.frames[mask] += 1
-        self.ready[:] = bytes(PAGE)
-        self.waiting = 0
-        return parts
 
 
 class StreamPool:
@@ -198,7 +90,7 @@ class StreamPool:
 
     def _grow(self) -> None:
         number = len(self._pages)
-        self._pages.append(Page(self.model, self._policy, number))
+        self._pages.append(Page(self.model, self._policy))
         slots = range(number * PAGE, (number + 1) * PAGE)
         self._free.extend(slots)  # larger than all that are in it: still a heap
         self._open.extend([-1] * PAGE)
@@ -263,34 +155,96 @@ class StreamPool:
         ):
             arrays: tuple[Array, ...] = (frame,)
         else:
-            arrays = self._frame(frame)
-        if self.nonfinite == "error" and not all(np.isfinite(array).all() for array in arrays):
-            raise NonFiniteError(f"the frame of stream {stream} is not finite: it was not taken")
+            arrays = self._frames(frame, ())
+        if self.nonfinite == "error":
+            self._check_finite([stream], arrays)
         if not page.ready[row]:
             for index, array in enumerate(arrays):
                 page.inputs[index][row] = array
             page.ready[row] = 1
             page.waiting += 1
-            return
-        line = self._queued.get(stream)
-        if 1 + (len(line) if line else 0) >= self.queue:
-            raise BufferError(
-                f"stream {stream} has {self.queue} frames waiting (queue={self.queue}): "
-                "call tick before it pushes more"
-            )
-        if line is None:
-            line = self._queued[stream] = deque()
-        line.append(tuple(array.copy() for array in arrays))
+        elif self.waiting(stream) >= self.queue:
+            self._full(stream)
+        else:
+            line = self._queued.setdefault(stream, deque())
+            line.append(tuple(array.copy() for array in arrays))
 
-    def _frame(self, frame: Any) -> tuple[Array, ...]:
+    def push_many(self, streams: Any, frames: Any) -> None:
+        """Give several streams a frame each, in one call; all of them or, where it raises, none.
+
+        Parameters
+        ----------
+        streams : array_like of integers, (n,)
+            What `open` returned. One that is named twice gets two frames, in this order.
+        frames : array_like, (n, features)
+            Several inputs: a tuple or a dict.
+
+        Raises
+        ------
+        KeyError, BufferError, ValueError, TypeError, NonFiniteError
+            As `push`.
+        """
+        ids = np.asarray(streams)
+        if ids.ndim != 1 or (ids.size and ids.dtype.kind not in "iu"):
+            raise TypeError(f"streams is {ids.dtype} {ids.shape}, expected integers (n,)")
+        arrays = self._frames(frames, (len(ids),))
+        if self.nonfinite == "error":
+            self._check_finite(ids, arrays)
+        slots = ids.astype(np.int64) & (SLOTS - 1)
+        if ids.size and slots.max() >= len(self._open):
+            self._place(int(ids[slots.argmax()]))
+        numbers, rows = np.divmod(slots, PAGE)
+        places = [(n, np.flatnonzero(numbers == n)) for n in np.unique(numbers).tolist()]
+        plain = np.unique(slots).size == slots.size
+        for number, chosen in places:
+            page = self._pages[number]
+            if not np.array_equal(page.ids[rows[chosen]], ids[chosen]):
+                for stream in ids[chosen].tolist():
+                    self._place(stream)
+            plain = plain and not page.mask[rows[chosen]].any()
+        if not plain:
+            self._check_room(ids)
+            for place, stream in enumerate(ids.tolist()):
+                frame = tuple(array[place] for array in arrays)
+                self.push(stream, frame[0] if len(frame) == 1 else frame)
+            return
+        for number, chosen in places:
+            page, taken = self._pages[number], rows[chosen]
+            for slot, array in zip(page.inputs, arrays, strict=True):
+                slot[taken] = array[chosen]
+            page.mask[taken] = True
+            page.waiting += len(chosen)
+
+    def _frames(self, frames: Any, lead: tuple[int, ...]) -> tuple[Array, ...]:
+        """Each input as (*lead, features) of its dtype."""
         model, arrays = self.model, []
         for value, port, ids in zip(
-            gather(frame, model.inputs), model.inputs, model._id_counts, strict=True
+            gather(frames, model.inputs), model.inputs, model._id_counts, strict=True
         ):
-            array = as_input(value, port, ids, 1)
-            check_shape(array.shape, (port.features,), f"input {port.name!r}")
+            array = as_input(value, port, ids, len(lead) + 1)
+            check_shape(array.shape, (*lead, port.features), f"input {port.name!r}")
             arrays.append(array)
         return tuple(arrays)
+
+    def _check_finite(self, ids: Any, arrays: tuple[Array, ...]) -> None:
+        bad = [
+            ~np.isfinite(array).reshape(len(ids), array.shape[-1]).all(axis=1) for array in arrays
+        ]
+        found = np.flatnonzero(np.logical_or.reduce(bad))
+        if found.size:
+            some = ", ".join(str(ids[place]) for place in found[:5].tolist())
+            raise NonFiniteError(f"the frame of stream {some} is not finite: it was not taken")
+
+    def _check_room(self, ids: Any) -> None:
+        for stream, count in zip(*np.unique(ids, return_counts=True), strict=True):
+            if self.waiting(int(stream)) + count > self.queue:
+                self._full(int(stream), int(count))
+
+    def _full(self, stream: int, count: int = 1) -> NoReturn:
+        raise BufferError(
+            f"stream {stream} has {self.waiting(stream)} frames waiting, {count} more do not fit "
+            f"(queue={self.queue}): call tick first"
+        )
 
     def waiting(self, stream: int) -> int:
         """Frames of a stream that wait for a tick. KeyError if it is not open."""
@@ -339,7 +293,7 @@ class StreamPool:
         page, row = self._place(stream)
         self._drop(stream, page, row)
         slot = stream & (SLOTS - 1)
-        self._open[slot] = -1
+        self._open[slot] = page.ids[row] = -1
         self._next[slot] = stream + SLOTS
         heappush(self._free, slot)
         self._count -= 1
@@ -359,11 +313,11 @@ class StreamPool:
         return self._count
 
     def __contains__(self, stream: object) -> bool:
-        return isinstance(stream, int) and self._open_at(stream)
-
-    def _open_at(self, stream: int) -> bool:
-        slot = stream & (SLOTS - 1)
-        return slot < len(self._open) and self._open[slot] == stream
+        try:
+            self._place(stream)  # type: ignore[arg-type]
+        except KeyError:
+            return False
+        return True
 
     def __iter__(self) -> Iterator[int]:
         return (stream for stream in self._open if stream >= 0)
