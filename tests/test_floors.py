@@ -48,6 +48,23 @@ ROWS: dict[str, Rules] = {
         cli="model conversion graph runtime fileformat reference proof quantize bench demo "
         "export version text summary",
     ),
+    "export": rules(
+        c="",  # the pieces of which a file of C is put together
+        compilers="",
+        names="",
+        literals="",
+        packing="",
+        pieces="literals",
+        ports="names",
+        memory="packing",
+        engine="names",
+        unit="pieces names literals",
+        products="unit packing literals",
+        layers="products unit packing literals",
+        selftest="unit ports literals",
+        header="unit memory ports",
+        source="layers header selftest unit memory ports pieces packing",
+    ),
     "converters": rules(
         containers="",
         build="",
@@ -101,8 +118,9 @@ ENGINE_ROWS = rules(
     layers="format graph kernels isa",
     model="format graph isa kernels layers",
 )
+SUFFIXES = (".py", ".pyi", ".pyx", ".pxd", ".h", ".hpp", ".cpp", ".c", ".inc")
 # Siblings of one kind: a new member is a new file, and nobody reads the folder as a whole.
-SIBLINGS = ("export", "layers", "ops", "tables", "vec", "bodies")
+SIBLINGS = ("layers", "ops", "tables", "vec", "bodies")
 
 
 def imports(text: str) -> Iterator[tuple[int, str]]:
@@ -210,18 +228,17 @@ def test_no_module_imports_itself_by_way_of_others() -> None:
 
 def test_files_are_short_and_folders_small() -> None:
     lengths = {}
-    for folder in (PACKAGE, ENGINE, ROOT / "src", ROOT / "tests", ROOT / "cpp/tests"):
+    for folder in (PACKAGE, ROOT / "src", ROOT / "cpp", ROOT / "tests"):
         for path in folder.rglob("*.*"):
-            if path.suffix in (".py", ".pyi", ".pyx", ".pxd", ".h", ".cpp", ".c", ".inc"):
+            if path.suffix in SUFFIXES:
                 lengths[path] = len(path.read_text(encoding="utf-8").splitlines())
     long = {str(path): n for path, n in lengths.items() if n > 400}
     assert long == {}
-    production = [n for path, n in lengths.items() if PACKAGE in path.parents and n > 3]
-    assert statistics.median(production) <= 145
+    assert statistics.median(n for n in lengths.values() if n > 3) <= 120
     for folder in {path.parent for path in lengths}:
         if not {"tests"} & set(folder.parts) and folder.name not in SIBLINGS:
             files = [path for path in lengths if path.parent == folder]
-            assert len(files) <= 17, f"{folder}: {len(files)} files that are not of one kind"
+            assert len(files) <= 16, f"{folder}: {len(files)} files that are not of one kind"
 
 
 LINES = {

@@ -18,8 +18,8 @@ import numpy as np
 
 import grucore
 from grucore import fileformat
-from grucore.cli.compilers import FLAGS, compile_line
 from grucore.export import export_c99
+from grucore.export.compilers import FLAGS, compile_line
 from grucore.export.literals import array_text
 from grucore.graph.graph import Graph, TestVector
 from grucore.graph.node import Dtype

@@ -15,8 +15,8 @@ from cli.cli_calls import as_json, save_models
 from export.c_code import COMPILERS, compiler, shared_library, write_files
 from export.targets import with_frames
 from grucore.cli import main
-from grucore.cli.compilers import CPUS, compile_line
 from grucore.export import export_c99, prefix_of
+from grucore.export.compilers import CPUS, compile_line
 from grucore.export.pieces import own_names
 from grucore.graph.graph import Graph
 from grucore.graph.layers import Activate, Activation, Binary, Operation
@@ -31,9 +31,13 @@ def models(tmp_path: Path) -> dict[str, str]:
 
 
 def test_files_figures_and_self_test(
-    models: dict[str, str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    models: dict[str, str],
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     compiler("cc")
+    monkeypatch.delenv("CC", raising=False)
     folder = tmp_path / "firmware"
     report = as_json(capsys, "export", models["frames"], "-o", str(folder), "--selftest")
     assert sorted(path.name for path in folder.iterdir()) == ["frames.c", "frames.h"]

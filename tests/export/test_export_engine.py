@@ -14,7 +14,7 @@ from cli.cli_calls import as_json
 from export.c_code import compiler
 from export.targets import BOARDS, TARGETS, missing_tools, required
 from grucore.cli import main
-from grucore.cli.compilers import engine_line
+from grucore.export.compilers import engine_line
 from grucore.fileformat import read
 from models.small_models import frames_graph, last_graph, with_test_vector
 

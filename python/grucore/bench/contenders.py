@@ -16,7 +16,8 @@ from grucore.graph.node import Node
 from grucore.graph.tensors import Array, Dtype
 from grucore.graph.weights import Quantized, as_float64
 from grucore.model import Model
-from grucore.runtime.timing import FRAMES, ModelSteps, Steps, single
+from grucore.runtime.arrays import as_tuple, single
+from grucore.runtime.timing import FRAMES, ModelSteps, Steps
 
 __all__ = [
     "CHECKED_FRAMES",
@@ -80,8 +81,7 @@ class Ours(ModelSteps, Contender):
         return lambda: self.model.run(x, threads=threads)
 
     def outputs(self, inputs: tuple[Array, ...]) -> list[Array]:
-        found = self.model.run(single(inputs))
-        return list(found) if isinstance(found, tuple) else [found]
+        return list(as_tuple(self.model.run(single(inputs))))
 
 
 class Twin(Contender):

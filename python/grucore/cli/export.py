@@ -13,7 +13,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from grucore.cli.compilers import CPUS, FLAGS, compile_line, engine_line
+from grucore.export.compilers import CPUS, FLAGS, compile_line, engine_line
 
 if TYPE_CHECKING:
     from grucore.cli.console import Console
@@ -181,6 +181,7 @@ def _graph(data: bytes, numerics: str, *, strip: bool) -> Graph:
     from grucore.graph.graph import TestVector
     from grucore.model import Model
     from grucore.proof.proof import finish
+    from grucore.runtime.arrays import as_tuple, single
 
     graph = fileformat.read(data)
     if strip or not graph.streamable:
@@ -190,8 +191,7 @@ def _graph(data: bytes, numerics: str, *, strip: bool) -> Graph:
     if graph.test is None or numerics == "fused":
         return graph
     inputs = graph.test.inputs
-    found = Model(data, isa="scalar_muladd").run(inputs if len(inputs) > 1 else inputs[0])
-    outputs = found if isinstance(found, tuple) else (found,)
+    outputs = as_tuple(Model(data, isa="scalar_muladd").run(single(inputs)))
     return replace(graph, test=TestVector(inputs, outputs))
 
 

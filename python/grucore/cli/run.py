@@ -67,6 +67,7 @@ def run(arguments: argparse.Namespace, console: Console) -> None:
         arguments.parser.error("--stream steps in one thread: leave out --threads")
 
     import grucore
+    from grucore.runtime.arrays import as_tuple
 
     model = grucore.load(arguments.model, isa=arguments.isa)
     inputs = by_input(model, read_arrays(arguments.input), arguments.input)
@@ -79,8 +80,7 @@ def run(arguments: argparse.Namespace, console: Console) -> None:
         outputs = _stream(model, inputs, console, **options)
     else:
         with console.progress(f"running {arguments.model}"):
-            found = model.run(inputs, threads=arguments.threads, **options)
-            outputs = found if isinstance(found, tuple) else (found,)
+            outputs = as_tuple(model.run(inputs, threads=arguments.threads, **options))
     seconds = time.perf_counter() - started
     named = dict(zip((port.name for port in model.outputs), outputs, strict=True))
     write_arrays(arguments.output, named)
@@ -112,15 +112,14 @@ def _stream(
     """The result of `Model.run`, by stepping frame after frame."""
     import numpy as np
 
-    from grucore.runtime.arrays import lengths_of
+    from grucore.runtime.arrays import as_tuple, lengths_of, single
     from grucore.runtime.sequences import Sequences
 
     work = Sequences(model, inputs)
     rows, frames = work.rows, work.frames
     valid = np.full(rows, frames) if lengths is None else lengths_of(lengths, rows, frames)
     if rows == 0 or frames == 0:
-        found = model.run(inputs, lengths=lengths, nonfinite=nonfinite)
-        return found if isinstance(found, tuple) else (found,)
+        return as_tuple(model.run(inputs, lengths=lengths, nonfinite=nonfinite))
 
     stream = model.stream(batch=rows, nonfinite=nonfinite)
     results = [
@@ -128,7 +127,7 @@ def _stream(
         for port, count in zip(model.outputs, work.counts(), strict=True)
     ]
     targets = tuple(np.zeros((rows, port.features), port.dtype) for port in model.outputs)
-    out = targets if len(targets) > 1 else targets[0]
+    out = single(targets)
     with console.progress("streaming", total=frames) as task:
         for at in range(frames):
             active = valid > at

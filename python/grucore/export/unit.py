@@ -117,6 +117,15 @@ class Call:
         self.unit.functions[-1] = f"{_safe(comment)}\n{self.unit.functions[-1]}"
         return name
 
+    def each_feature(self, parameters: str, expression: str) -> None:
+        """A function that computes ``y[i]`` for each feature by itself, and the call of it."""
+        name = self.function(
+            f"float *y, {parameters}",
+            "uint32_t i;",
+            f"for (i = 0; i < {self.writes.features}; ++i) y[i] = {expression};",
+        )
+        self.step(f"{name}({', '.join([self.target, *self.sources])});")
+
     def step(self, statement: str, value: Value | None = None) -> None:
         """A statement of the step, at the frames at which ``value`` comes (else the output)."""
         condition = self.unit.condition(self.writes if value is None else value)

@@ -11,6 +11,7 @@ import numpy as np
 from grucore._core import ConversionError
 from grucore.graph.graph import Graph
 from grucore.proof.sensitivity import Rounding
+from grucore.runtime.arrays import as_tuple
 from grucore.runtime.loaded import Loaded
 from grucore.runtime.sequences import run_whole
 
@@ -32,8 +33,7 @@ def check_recorded(graph: Graph, model: Loaded, pair: Recorded) -> tuple[float, 
     times that and at most 1e-4; ValueError or TypeError for arrays that the model does not take.
     """
     x, y = pair
-    found = run_whole(model, x)
-    ours = found if isinstance(found, tuple) else (found,)
+    ours = as_tuple(run_whole(model, x))
     theirs = _outputs(y, graph.outputs)
     largest = 0.0
     for place, (name, mine, given) in enumerate(zip(graph.outputs, ours, theirs, strict=True)):
@@ -71,7 +71,7 @@ def _outputs(y: Any, names: tuple[str, ...]) -> tuple[Any, ...]:
 def _arrays(x: Any) -> list[Any]:
     if isinstance(x, Mapping):
         return [np.asarray(each) for each in x.values()]
-    return [np.asarray(each) for each in (x if isinstance(x, tuple) else (x,))]
+    return [np.asarray(each) for each in as_tuple(x)]
 
 
 def _frames(x: Any) -> int:

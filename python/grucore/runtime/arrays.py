@@ -17,6 +17,16 @@ Numbers = npt.NDArray[np.uint32]
 Array = npt.NDArray[Any]
 
 
+def as_tuple(found: Any) -> tuple[Any, ...]:
+    """One object for each port, from the object of an only port, or the tuple of several."""
+    return found if isinstance(found, tuple) else (found,)
+
+
+def single(values: Sequence[Any]) -> Any:
+    """The object of an only port, or the tuple of several: as users give and get them."""
+    return values[0] if len(values) == 1 else tuple(values)
+
+
 def gather(x: Any, ports: Sequence[Port]) -> tuple[Any, ...]:
     """One object for each input: from a tuple, a dict by name, or the only input itself."""
     if isinstance(x, Mapping):

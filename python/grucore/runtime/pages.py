@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from grucore.runtime.arrays import Array
+from grucore.runtime.arrays import Array, single
 from grucore.runtime.loaded import Loaded
 from grucore.runtime.stream import Stream, make_stream
 
@@ -68,7 +68,7 @@ class Tick(Mapping[int, Any]):
         ]
         if all(value is None for value in found):
             raise KeyError(stream)
-        return found[0] if len(found) == 1 else tuple(found)
+        return single(found)
 
     def __iter__(self) -> Iterator[int]:
         placed = self._placed()
@@ -116,8 +116,8 @@ class Page:
             self.fresh.clear()
         everyone = self.waiting == PAGE
         mask = self.mask.copy()
-        x = self.inputs[0] if len(self.inputs) == 1 else tuple(self.inputs)
-        out = self.outputs[0] if len(self.outputs) == 1 else tuple(self.outputs)
+        x = single(self.inputs)
+        out = single(self.outputs)
         self.stream.step(x, out, active=None if everyone else mask)
         parts: list[tuple[Ids, Array]] = []
         for (period, skip), values in zip(clocks, self.outputs, strict=True):

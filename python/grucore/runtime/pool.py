@@ -11,7 +11,7 @@ from typing import Any, Literal, NoReturn
 import numpy as np
 
 from grucore._core import NonFiniteError, UnsupportedError
-from grucore.runtime.arrays import Array, as_input, check_shape, gather
+from grucore.runtime.arrays import Array, as_input, check_shape, gather, single
 from grucore.runtime.loaded import Loaded
 from grucore.runtime.pages import PAGE, Ids, Page, Tick
 
@@ -206,7 +206,7 @@ class StreamPool:
             self._check_room(ids)
             for place, stream in enumerate(ids.tolist()):
                 frame = tuple(array[place] for array in arrays)
-                self.push(stream, frame[0] if len(frame) == 1 else frame)
+                self.push(stream, single(frame))
             return
         for number, chosen in places:
             page, taken = self._pages[number], rows[chosen]

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from grucore.runtime.arrays import Array
+from grucore.runtime.arrays import Array, as_tuple, single
 from grucore.runtime.loaded import Loaded
 from grucore.runtime.sequences import run_whole
 from grucore.runtime.states import new_states, to_dict
@@ -31,9 +31,7 @@ def run(
     batch = tuple(x[None] for x in inputs) if alone else tuple(inputs)
     if state is not None and alone:
         state = {name: array[None] for name, array in state.items()}
-    x = batch if len(batch) > 1 else batch[0]
-    result = run_whole(model, x, state=state, nonfinite=nonfinite)
-    outputs = result if isinstance(result, tuple) else (result,)
+    outputs = as_tuple(run_whole(model, single(batch), state=state, nonfinite=nonfinite))
     return tuple(y[0] for y in outputs) if alone else outputs
 
 

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from grucore._core import GrucoreError
+from grucore.runtime.arrays import as_tuple
 from grucore.runtime.loaded import Loaded
 from grucore.runtime.ports import Port, SelftestResult
 from grucore.runtime.run import run
@@ -49,15 +50,11 @@ def _arrays(data: list[bytes], ports: tuple[Port, ...]) -> tuple[Any, ...]:
     )
 
 
-def _as_tuple(outputs: Any) -> tuple[Any, ...]:
-    return outputs if isinstance(outputs, tuple) else (outputs,)
-
-
 def _steps(model: Loaded, inputs: tuple[Any, ...]) -> tuple[Any, ...]:
     """The outputs of all frames, or of the last one where an output is per sequence."""
     stream = make_stream(model, None, "propagate")
     steps = [
-        _as_tuple(stream.step(frame if len(frame) > 1 else frame[0]))
+        as_tuple(stream.step(frame if len(frame) > 1 else frame[0]))
         for frame in zip(*inputs, strict=True)
     ]
     columns = [[row for row in column if row is not None] for column in zip(*steps, strict=True)]

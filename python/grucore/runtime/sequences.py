@@ -24,6 +24,7 @@ from grucore.runtime.arrays import (
     is_ids,
     lengths_of,
     outputs_of,
+    single,
 )
 from grucore.runtime.loaded import Loaded
 from grucore.runtime.memory import check_memory
@@ -159,7 +160,7 @@ class Sequences:
             elif port.rate != "sequence" and self.time_first:
                 array = array.swapaxes(0, 1)
             output[...] = array
-        return self.outputs[0] if len(self.outputs) == 1 else self.outputs
+        return single(self.outputs)
 
 
 def plain_sequence(model: Loaded, x: Any, out: Any, rows: int | None) -> tuple[Array, Array] | None:

@@ -22,6 +22,7 @@ from grucore.runtime.arrays import (
     outputs_of,
     plain,
     row_numbers,
+    single,
 )
 from grucore.runtime.loaded import Loaded
 from grucore.runtime.memory import check_memory
@@ -167,18 +168,14 @@ class Stream(_core.Stream):
             if self.nonfinite == "error":  # the input must still be there to say what was wrong
                 inputs = apart(inputs, views)
         targets = [plain(view) for view in views]
-        written, flags = self._step_arrays(
-            inputs[0] if len(inputs) == 1 else tuple(inputs),
-            targets[0] if len(targets) == 1 else tuple(targets),
-            rows,
-        )
+        written, flags = self._step_arrays(single(inputs), single(targets), rows)
         for view, target in zip(views, targets, strict=True):
             if target is not view:  # was not contiguous
                 view[...] = target
         if self.nonfinite == "error" and flags & NONFINITE_INPUT:
             self._raise_nonfinite(inputs, rows)
         answers = [result if written >> index & 1 else None for index, result in enumerate(results)]
-        return answers[0] if len(answers) == 1 else tuple(answers)
+        return single(answers)
 
     def _nonfinite(self, x: Any, active: Any) -> NoReturn:
         """Raise `NonFiniteError` for a frame that was held, from the arguments of `step`."""

@@ -14,6 +14,7 @@ from typing import Any
 
 import numpy as np
 
+from grucore.runtime.arrays import single
 from grucore.runtime.loaded import Loaded
 from grucore.runtime.sequences import run_whole
 from grucore.runtime.stream import make_stream
@@ -26,7 +27,6 @@ __all__ = [
     "in_turn",
     "measure",
     "percentiles",
-    "single",
     "step_figures",
     "undisturbed",
 ]
@@ -65,11 +65,6 @@ def _inputs(model: Loaded, shape: tuple[int, ...]) -> tuple[Any, ...]:
         else np.zeros(shape if port.features == 1 else (*shape, port.features), np.int32)
         for port in model.inputs
     )
-
-
-def single(values: tuple[Any, ...]) -> Any:
-    """One argument for one port, a tuple for several."""
-    return values[0] if len(values) == 1 else values
 
 
 class Steps:

@@ -8,10 +8,10 @@ from typing import cast
 
 import numpy as np
 
+from grucore.export.layers.windows import Window
 from grucore.export.packing import PANEL, interleaved, padded_rows
 from grucore.export.products import activated, panels_of, quantized
 from grucore.export.unit import Call, lines
-from grucore.export.windows import Window
 from grucore.graph.layers import Conv1d, Dense
 from grucore.graph.tensors import Dtype
 from grucore.graph.weights import Quantized, Weight

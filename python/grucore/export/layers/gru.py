@@ -5,9 +5,9 @@ from __future__ import annotations
 
 from typing import cast
 
+from grucore.export.layers.recurrent import each_unit, state_of, write_recurrent
 from grucore.export.packing import PANEL, interleaved, padded_rows
 from grucore.export.products import activated, panels_of
-from grucore.export.recurrent import each_unit, state_of, write_recurrent
 from grucore.export.unit import Call, lines
 from grucore.graph.layers import Activation, Cell, Gru
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 
 from typing import cast
 
+from grucore.export.layers.windows import Window
 from grucore.export.literals import float_text
 from grucore.export.unit import Call, lines
-from grucore.export.windows import Window
 from grucore.graph.layers import Mask, Pool, Pool1d, Pooling, Position, Take
 from grucore.graph.node import float32_of
 from grucore.graph.tensors import Dtype

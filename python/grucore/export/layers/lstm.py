@@ -1,17 +1,17 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The LSTM and the plain recurrent layer as functions of C."""
+"""The LSTM as functions of C."""
 
 from __future__ import annotations
 
 from typing import cast
 
+from grucore.export.layers.recurrent import each_unit, state_of, write_recurrent
 from grucore.export.packing import PANEL, interleaved, padded_rows
 from grucore.export.products import activated, panels_of
-from grucore.export.recurrent import each_unit, state_of, write_recurrent
 from grucore.export.unit import Call, lines
-from grucore.graph.layers import Activation, Lstm, Rnn
+from grucore.graph.layers import Activation, Lstm
 
-__all__ = ["write_lstm", "write_rnn"]
+__all__ = ["write_lstm"]
 
 GATES = (0, 1, 2, 3)  # i, f, g, o, as the file has them
 
@@ -55,26 +55,4 @@ def _cell(node: Lstm, c: str) -> str:
         f"{c} = gc_flush(kept + taken);",
         f"y[4 * i + j] = gc_flush({activated(gate, 'sums[12 + j]')}"
         f" * {activated(node.cell_activation, c)});",
-    )
-
-
-def write_rnn(call: Call) -> None:
-    """Two products on the bias, then the activation."""
-    node = cast(Rnn, call.node)
-    unit, hidden = call.unit, node.hidden_size
-    h = state_of(call, ".h", node.initial_state)
-    panels = padded_rows(hidden) // PANEL
-    bias = unit.constant(f"{call.name}.bias", interleaved(node.bias, 1, (0,)))
-    ih = panels_of(unit, f"{call.name}.weight_ih", "x", node.weight_ih)
-    hh = panels_of(unit, f"{call.name}.weight_hh", "h", node.weight_hh)
-    write_recurrent(
-        call,
-        h,
-        ("uint32_t i;", ih.declare, hh.declare),
-        ih.prepare("x", fixed=node.input_range),
-        hh.prepare(h, least=1.0),
-        f"GC_COPY(y, {bias}, sizeof {bias});",
-        ih.multiply("y", "x", panels),
-        hh.multiply("y", h, panels),
-        f"for (i = 0; i < {hidden}; ++i) y[i] = gc_flush({activated(node.activation, 'y[i]')});",
     )

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Layers over one frame as lines of C: activations, norms, joins, choices, embeddings."""
+"""Layers that bring features together or apart as lines of C: concat, binary, select, embedding."""
 
 from __future__ import annotations
 
@@ -7,32 +7,12 @@ from typing import cast
 
 import numpy as np
 
-from grucore.export.literals import float_text
-from grucore.export.products import activated
 from grucore.export.unit import Call, lines
-from grucore.graph.layers import (
-    Activate,
-    Affine,
-    Binary,
-    Embedding,
-    LayerNorm,
-    Operation,
-    Select,
-    Softmax,
-)
+from grucore.graph.layers import Binary, Embedding, Operation, Select
 from grucore.graph.tensors import Dtype
 from grucore.graph.weights import Quantized
 
-__all__ = [
-    "write_activation",
-    "write_affine",
-    "write_binary",
-    "write_concat",
-    "write_embedding",
-    "write_layer_norm",
-    "write_select",
-    "write_softmax",
-]
+__all__ = ["write_binary", "write_concat", "write_embedding", "write_select"]
 
 _OPERATIONS = {
     Operation.ADD: "a[i] + b[i]",
@@ -43,63 +23,18 @@ _OPERATIONS = {
 }
 
 
-def _each(call: Call, parameters: str, expression: str) -> None:
-    """A function that computes each feature by itself."""
-    name = call.function(
-        f"float *y, {parameters}",
-        "uint32_t i;",
-        f"for (i = 0; i < {call.writes.features}; ++i) y[i] = {expression};",
-    )
-    call.step(f"{name}({', '.join([call.target, *call.sources])});")
-
-
-def write_activation(call: Call) -> None:
-    """An activation, or a leaky relu with a slope for each feature."""
-    node = cast(Activate, call.node)
-    if node.slope is None:
-        result = activated(node.activation, "x[i]")
-    else:
-        slope = call.unit.constant(f"{call.name}.slope", node.slope)
-        result = f"gc_leaky_relu(x[i], {slope}[i])"
-    _each(call, "const float *x", f"gc_flush({result})")
-
-
-def write_affine(call: Call) -> None:
-    """A multiplication and an addition."""
-    node = cast(Affine, call.node)
-    scale = call.unit.constant(f"{call.name}.scale", node.scale)
-    shift = call.unit.constant(f"{call.name}.shift", node.shift)
-    _each(call, "const float *x", f"gc_flush({scale}[i] * x[i] + {shift}[i])")
-
-
-def write_binary(call: Call) -> None:
-    """Two values."""
-    node = cast(Binary, call.node)
-    _each(call, "const float *a, const float *b", f"gc_flush({_OPERATIONS[node.operation]})")
-
-
-def write_softmax(call: Call) -> None:
-    """Or its logarithm."""
-    kernel = "gc_log_softmax" if cast(Softmax, call.node).logarithm else "gc_softmax"
-    call.step(f"{kernel}({call.target}, {call.sources[0]}, {call.writes.features});")
-
-
-def write_layer_norm(call: Call) -> None:
-    """With scale and shift."""
-    node = cast(LayerNorm, call.node)
-    scale = call.unit.constant(f"{call.name}.scale", node.scale)
-    shift = call.unit.constant(f"{call.name}.shift", node.shift)
-    epsilon = float_text(node.epsilon)
-    numbers = f"{scale}, {shift}, {call.writes.features}, {epsilon}"
-    call.step(f"gc_layer_norm({call.target}, {call.sources[0]}, {numbers});")
-
-
 def write_concat(call: Call) -> None:
     """Values side by side."""
     column = 0
     for value, source in zip(call.reads, call.sources, strict=True):
         call.step(f"GC_COPY({call.target} + {column}, {source}, {4 * value.features});")
         column += value.features
+
+
+def write_binary(call: Call) -> None:
+    """Two values."""
+    node = cast(Binary, call.node)
+    call.each_feature("const float *a, const float *b", f"gc_flush({_OPERATIONS[node.operation]})")
 
 
 def write_select(call: Call) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from grucore.export import dense, features, gru, lstm, time
+from grucore.export.layers import combine, dense, features, gru, lstm, rnn, time
 from grucore.export.unit import Call
 from grucore.graph.graph import Graph
 from grucore.graph.layers import (
@@ -36,17 +36,17 @@ __all__ = ["WRITERS", "check_exportable"]
 WRITERS: dict[type[Node], Callable[[Call], None]] = {
     Gru: gru.write_gru,
     Lstm: lstm.write_lstm,
-    Rnn: lstm.write_rnn,
+    Rnn: rnn.write_rnn,
     Dense: dense.write_dense,
     Take: time.write_take,
-    Concat: features.write_concat,
-    Embedding: features.write_embedding,
+    Concat: combine.write_concat,
+    Embedding: combine.write_embedding,
     Activate: features.write_activation,
     Softmax: features.write_softmax,
     LayerNorm: features.write_layer_norm,
     Affine: features.write_affine,
-    Binary: features.write_binary,
-    Select: features.write_select,
+    Binary: combine.write_binary,
+    Select: combine.write_select,
     Pool: time.write_pool,
     Mask: time.write_mask,
     Conv1d: dense.write_conv1d,
