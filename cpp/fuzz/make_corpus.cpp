@@ -78,6 +78,19 @@ Bytes windows(uint32_t in) {
   return file.finish();
 }
 
+// A state that the network feeds back to itself through two layers.
+Bytes loop(uint32_t features) {
+  FileBuilder file;
+  const uint32_t x = file.value("x", features), past = file.value("past", features), sum = file.value("sum", features),
+                 y = file.value("y", features);
+  file.input(x);
+  file.output(y);
+  file.node(19, "delay", {y}, past, {3}, 0);
+  file.node(10, "sum", {x, past}, sum, {0}, 0);
+  file.node(6, "tanh", {sum}, y, {2, 0, 0}, 0);
+  return file.finish();
+}
+
 }  // namespace
 
 int main(int argc, char** argv) {
@@ -88,7 +101,7 @@ int main(int argc, char** argv) {
   good = good && write(folder + "one_by_one.gru", one_layer(1, 1, false));
   good = good && write(folder + "wide_before.gru", one_layer(2, 18, true));
   good = good && write(folder + "bidirectional.gru", bidirectional(2, 3));
-  good = good && write(folder + "windows.gru", windows(3));
+  good = good && write(folder + "windows.gru", windows(3)) && write(folder + "loop.gru", loop(3));
   const textbook::WeightKind int8 = {textbook::Kind::kInt8, 16, "int8"}, int4 = {textbook::Kind::kInt4, 8, "int4"},
                              half = {textbook::Kind::kFloat16, 0, "float16"};
   good = good && write(folder + "int8_before.gru", quantized(int8, int8, true));

@@ -38,7 +38,7 @@ from grucore.fileformat import write
 from grucore.graph.layers import Concat, Embedding
 from grucore.graph.node import Value
 from grucore.graph.tensors import Dtype
-from models.layer_models import Chain, add_gru
+from models.chain import Chain, add_gru
 from models.small_models import frames_graph
 
 model = grucore.load(write(frames_graph(40, 64, 12)))

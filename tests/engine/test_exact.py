@@ -10,7 +10,8 @@ from grucore.graph.graph import Graph
 from grucore.graph.layers import Dense
 from grucore.graph.node import Value
 from grucore.reference import run as reference
-from models.layer_models import KIND_NAMES, Chain, frames_for, inputs_for, make, uniform
+from models.chain import Chain, uniform
+from models.layer_models import KIND_NAMES, frames_for, inputs_for, make
 from oracle import exact
 from oracle.exact_bits import ODD, Tables, as_tuple, one, same, wild
 

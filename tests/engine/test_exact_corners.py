@@ -31,7 +31,7 @@ from grucore.graph.layers import (
 from grucore.graph.node import Value
 from grucore.graph.tensors import Dtype
 from grucore.reference import run as reference
-from models.layer_models import Chain, uniform
+from models.chain import Chain, uniform
 from oracle import exact
 from oracle.exact_bits import ODD, Tables, wild
 

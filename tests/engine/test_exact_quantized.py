@@ -19,7 +19,8 @@ from grucore.graph.node import Value
 from grucore.graph.tensors import Dtype
 from grucore.graph.weights import Quantized
 from grucore.reference import run as reference
-from models.layer_models import Chain, frames_for, inputs_for, make, uniform
+from models.chain import Chain, uniform
+from models.layer_models import frames_for, inputs_for, make
 from models.quantized_models import FLOATS, INTEGERS, Kind, requantized
 from oracle import exact
 from oracle.exact_bits import Tables, as_tuple, one, same, wild

@@ -17,8 +17,8 @@ from grucore.graph.graph import Graph, TestVector
 from grucore.graph.layers import Concat, Conv1d, Embedding, Mask
 from grucore.graph.node import Value
 from grucore.graph.tensors import Dtype
+from models.chain import Chain
 from models.clocked_models import conv
-from models.layer_models import Chain
 
 
 def test_ports_say_what_they_are(words: grucore.Model, strided: grucore.Model) -> None:

@@ -18,7 +18,7 @@ from grucore.graph.graph import Graph
 from grucore.graph.layers import Activate, Activation
 from grucore.graph.node import Value
 from grucore.runtime import memory as _limits
-from models.layer_models import Chain
+from models.chain import Chain
 from models.small_models import frames_graph
 
 posix = pytest.mark.skipif(os.name != "posix", reason="devices and links of POSIX")

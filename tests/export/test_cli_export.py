@@ -21,7 +21,8 @@ from grucore.export.pieces import own_names
 from grucore.graph.graph import Graph
 from grucore.graph.layers import Activate, Activation, Binary, Operation
 from grucore.graph.node import Value
-from models.layer_models import Chain, make
+from models.chain import Chain
+from models.layer_models import make
 from models.small_models import bidirectional_graph, frames_graph
 
 

@@ -33,14 +33,7 @@ from grucore.graph.layers import (
 )
 from grucore.graph.node import Rate, Value
 from grucore.graph.tensors import Dtype
-from models.layer_models import (
-    Chain,
-    activation,
-    add_conv1d,
-    add_dense,
-    add_gru,
-    uniform,
-)
+from models.chain import Chain, activation, add_conv1d, add_dense, add_gru, uniform
 from models.quantized_models import FLOATS, INTEGERS, requantized
 
 SEEDS = range(32)

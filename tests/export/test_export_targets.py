@@ -27,7 +27,7 @@ from grucore.graph.layers import (
     Softmax,
 )
 from grucore.graph.node import Dtype, Value
-from models.layer_models import Chain, uniform
+from models.chain import Chain, uniform
 from models.quantized_models import Kind, requantized
 
 pytestmark = pytest.mark.slow

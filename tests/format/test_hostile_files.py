@@ -17,7 +17,8 @@ from grucore.graph.graph import Graph, TestVector
 from grucore.graph.layers import Activate, Activation, Conv1d, Embedding, Select
 from grucore.graph.node import Value
 from grucore.graph.tensors import Dtype
-from models.layer_models import KIND_NAMES, Chain, make
+from models.chain import Chain
+from models.layer_models import KIND_NAMES, make
 from models.small_models import frames_graph
 
 

@@ -21,7 +21,7 @@ from grucore.graph.layers import Cell, Conv1d, Dense, Embedding, Gru
 from grucore.graph.node import Value
 from grucore.graph.tensors import Dtype, Role, Slot
 from grucore.graph.weights import Quantized
-from models.layer_models import Chain, uniform
+from models.chain import Chain, uniform
 from models.quantized_models import weights_of_kind
 
 INT8, INT4 = (Dtype.INT8, 16), (Dtype.INT4, 8)

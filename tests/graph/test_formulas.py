@@ -19,6 +19,7 @@ from grucore.graph.layers import (
     Cell,
     Concat,
     Conv1d,
+    Delay,
     Dense,
     Direction,
     Embedding,
@@ -167,6 +168,10 @@ def layer(node: Node, sources: list[np.ndarray]) -> np.ndarray:
             return textbook.pool1d(x, node.taps, node.stride, node.pooling is Pooling.MAXIMUM)
         case Flip():
             return x[::-1]
+        case Delay():
+            start = np.zeros((node.frames, x.shape[1]))
+            given = start if node.initial_state is None else node.initial_state.astype(float)
+            return np.vstack([given, x])[: len(x)]
         case Mask():
             is_float = node.inputs[0] != "ids"
             number = np.uint32(node.bits & 0xFFFFFFFF).view(np.float32 if is_float else np.int32)
@@ -176,8 +181,14 @@ def layer(node: Node, sources: list[np.ndarray]) -> np.ndarray:
 
 def run_textbook(graph: Graph, inputs: tuple[np.ndarray, ...]) -> list[np.ndarray]:
     values = dict(zip(graph.inputs, [array.astype(float) for array in inputs], strict=True))
-    for node in graph.nodes:
-        values[node.output] = layer(node, [values[name] for name in node.inputs])
+    frames = len(inputs[0])
+    later = {node.output for node in graph.nodes} - values.keys()
+    values |= {name: np.zeros(graph.value(name).shape(frames)) for name in later}
+    # What goes around a loop is right for one more frame with each round.
+    rounds = frames if any(isinstance(node, Delay) for node in graph.nodes) else 1
+    for _ in range(rounds):
+        for node in graph.nodes:
+            values[node.output] = layer(node, [values[name] for name in node.inputs])
     return [values[name] for name in graph.outputs]
 
 

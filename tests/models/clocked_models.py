@@ -12,7 +12,7 @@ from grucore.fileformat import write
 from grucore.graph.layers import Conv1d, Embedding, Mask, Pool
 from grucore.graph.node import Value
 from grucore.graph.tensors import Dtype
-from models.layer_models import Chain, add_gru
+from models.chain import Chain, add_gru
 
 
 def conv(rng: np.random.Generator, features: int, inner: int, **settings: Any) -> dict[str, Any]:

@@ -10,7 +10,6 @@ from typing import Any
 
 import numpy as np
 
-from grucore.graph.check import check
 from grucore.graph.graph import Graph
 from grucore.graph.layers import (
     KINDS,
@@ -19,9 +18,8 @@ from grucore.graph.layers import (
     ActivationCode,
     Affine,
     Binary,
-    Cell,
     Concat,
-    Conv1d,
+    Delay,
     Dense,
     Direction,
     Embedding,
@@ -42,120 +40,13 @@ from grucore.graph.layers import (
     Softmax,
     Take,
 )
-from grucore.graph.node import Node, Value, float32_bits
+from grucore.graph.node import Value, float32_bits
 from grucore.graph.tensors import Dtype
+from models.chain import SIZES, Chain, activation, add_conv1d, add_dense, add_gru, uniform
 
 __all__ = ["KIND_NAMES", "frames_for", "inputs_for", "make"]
 
 KIND_NAMES = tuple(cls.layer for cls in KINDS.values())
-SIZES = (1, 2, 3, 4, 5, 8, 11, 15, 16, 17, 24, 31, 33)
-
-
-def uniform(rng: np.random.Generator, *shape: int) -> Any:
-    """Weights that keep sums of their outputs near 1."""
-    bound = 1.5 / np.sqrt(max(shape[-1], 1))
-    return rng.uniform(-bound, bound, shape).astype(np.float32)
-
-
-def activation(rng: np.random.Generator, codes: int = len(ActivationCode)) -> Activation:
-    """Any of the first codes, with parameters of its own."""
-    code = ActivationCode(int(rng.integers(codes)))
-    alpha, beta = float(rng.uniform(0.05, 1.5)), float(rng.uniform(0.1, 0.9))
-    if code in (ActivationCode.LEAKY_RELU, ActivationCode.ELU):
-        return Activation(code, alpha)
-    if code is ActivationCode.HARD_SIGMOID:
-        return Activation(code, alpha, beta)
-    if code is ActivationCode.CLIP:
-        return Activation.clip(-alpha, float(rng.choice([beta, np.inf])))
-    return Activation(code)
-
-
-class Chain:
-    """Appends layers to a graph, each of them reading what came before."""
-
-    def __init__(self, *inputs: Value) -> None:
-        self.values = {value.name: value for value in inputs}
-        self.inputs = tuple(self.values)
-        self.nodes: list[Node] = []
-        self.at = inputs[0]
-
-    def add(self, cls: type[Node], *reads: Value, **settings: Any) -> Value:
-        """The value that the new layer writes; it reads the last one if nothing is named."""
-        sources = reads or (self.at,)
-        name = f"{cls.layer}.{len(self.nodes)}"
-        names = tuple(value.name for value in sources)
-        node = cls(name=name, inputs=names, output=f"{name}.out", **settings)
-        self.at = node.written(*sources)
-        self.nodes.append(node)
-        self.values[self.at.name] = self.at
-        return self.at
-
-    def graph(self, *outputs: Value) -> Graph:
-        """The checked graph; the last value is the output unless others are named."""
-        names = tuple(value.name for value in outputs or (self.at,))
-        graph = Graph(
-            values=tuple(self.values.values()),
-            inputs=self.inputs,
-            outputs=names,
-            nodes=tuple(self.nodes),
-        )
-        check(graph)
-        return graph
-
-
-def add_gru(
-    rng: np.random.Generator,
-    chain: Chain,
-    *reads: Value,
-    size: float = 1.0,
-    kind: type[Recurrent] = Gru,
-    **settings: Any,
-) -> Value:
-    """A recurrent layer of random weights, of that size."""
-    source = reads[0] if reads else chain.at
-    hidden = int(rng.choice(SIZES[:9]))
-    rows = biases = len(kind.gates)
-    if kind is Gru:
-        cell = settings.setdefault("cell", Cell(int(rng.integers(2))))
-        biases = 4 if cell is Cell.RESET_AFTER else 3
-    return chain.add(
-        kind,
-        *(reads or (source,)),
-        weight_ih=np.float32(size) * uniform(rng, rows * hidden, source.features),
-        weight_hh=np.float32(size) * uniform(rng, rows * hidden, hidden),
-        bias=np.float32(size) * uniform(rng, biases * hidden),
-        **settings,
-    )
-
-
-def add_dense(rng: np.random.Generator, chain: Chain, **settings: Any) -> Value:
-    """A dense layer of random weights."""
-    features = int(rng.choice(SIZES))
-    weight = uniform(rng, features, chain.at.features)
-    return chain.add(Dense, weight=weight, bias=uniform(rng, features), **settings)
-
-
-def add_conv1d(rng: np.random.Generator, chain: Chain, *, look_ahead: bool = False) -> Value:
-    """A convolution: causal or not, with or without padding, grouped, dilated and strided."""
-    source = chain.at
-    groups = int(rng.choice([g for g in (1, 2, 3, 4, source.features) if source.features % g == 0]))
-    taps, dilation, stride = (int(n) for n in rng.integers(1, (6, 4, 4)))
-    reach = dilation * (taps - 1)
-    after = int(rng.integers(0, reach + 1)) if look_ahead else 0
-    before = reach - after if after else int(rng.integers(0, reach + 1))
-    features = groups * int(rng.integers(1, 20))
-    inner = source.features // groups
-    return chain.add(
-        Conv1d,
-        weight=uniform(rng, features, taps, inner) / np.float32(np.sqrt(taps)),
-        bias=uniform(rng, features),
-        dilation=dilation,
-        stride=stride,
-        groups=groups,
-        before=before,
-        after=after,
-        activation=activation(rng),
-    )
 
 
 def _source(rng: np.random.Generator) -> Chain:
@@ -325,6 +216,46 @@ def _flip(rng: np.random.Generator) -> Graph:
     return chain.graph()
 
 
+def _delayed(rng: np.random.Generator, chain: Chain, source: str, features: int) -> Delay:
+    """A delay by a few frames, with or without numbers to start from; adds its value."""
+    frames = int(rng.choice([1, 1, 2, 3, 7]))
+    start = (
+        rng.uniform(-1, 1, (frames, features)).astype(np.float32) if rng.random() < 0.5 else None
+    )
+    name = f"delay.{len(chain.nodes)}"
+    value = replace(chain.at, name=f"{name}.out", features=features)
+    chain.values[value.name] = value
+    return Delay(name=name, inputs=(source,), output=value.name, frames=frames, initial_state=start)
+
+
+def _delay(rng: np.random.Generator) -> Graph:
+    """A delay of what comes before it, or of what comes later: then layers of several kinds."""
+    chain = _source(rng)
+    source = chain.at
+    if rng.random() < 0.3:
+        chain.nodes.append(_delayed(rng, chain, source.name, source.features))
+        chain.at = chain.values[chain.nodes[-1].output]
+        return chain.graph()
+    features = int(rng.choice(SIZES))
+    first, delays = len(chain.nodes), int(rng.integers(1, 3))
+    for _ in range(delays):
+        chain.nodes.append(_delayed(rng, chain, "later", features))
+    fed_back = [chain.values[node.output] for node in chain.nodes[first:]]
+    chain.add(Concat, *fed_back, source)
+    if rng.random() < 0.5:
+        add_gru(rng, chain, kind=[Gru, Lstm, Rnn][int(rng.integers(3))])
+    weight = uniform(rng, features, chain.at.features)
+    chain.add(Dense, weight=weight, bias=uniform(rng, features), activation=Activation.TANH)
+    if rng.random() < 0.5:
+        chain.add(Binary, chain.at, fed_back[0], operation=Operation.SUBTRACT)
+        chain.add(LayerNorm, epsilon=1e-2, **_scale_and_shift(rng, features))
+    for place in range(first, first + delays):
+        chain.nodes[place] = replace(chain.nodes[place], inputs=(chain.at.name,))
+    looped = chain.at
+    outside = add_dense(rng, chain)
+    return chain.graph(outside, looped) if rng.random() < 0.5 else chain.graph()
+
+
 MAKERS: dict[str, Callable[[np.random.Generator], Graph]] = {
     "gru": _recurrent,
     "lstm": partial(_recurrent, kind=Lstm),
@@ -344,6 +275,7 @@ MAKERS: dict[str, Callable[[np.random.Generator], Graph]] = {
     "pool1d": _pool1d,
     "mask": _masked,
     "flip": _flip,
+    "delay": _delay,
 }
 
 

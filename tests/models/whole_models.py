@@ -26,7 +26,7 @@ from grucore.graph.layers import (
 )
 from grucore.graph.node import Value
 from grucore.graph.tensors import Dtype
-from models.layer_models import SIZES, Chain, add_conv1d, add_dense, add_gru, uniform
+from models.chain import SIZES, Chain, add_conv1d, add_dense, add_gru, uniform
 
 __all__ = ["whole"]
 

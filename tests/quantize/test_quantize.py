@@ -32,7 +32,8 @@ from grucore.proof import proof
 from grucore.quantize.candidates import FLOAT16, Candidates, Choice
 from grucore.quantize.quantize import KINDS, quantize
 from grucore.runtime.run import run
-from models.layer_models import KIND_NAMES, Chain, frames_for, inputs_for, make, uniform
+from models.chain import Chain, uniform
+from models.layer_models import KIND_NAMES, frames_for, inputs_for, make
 from models.small_models import GRAPHS, frames, frames_graph
 
 

@@ -22,7 +22,8 @@ from grucore.graph.layers import Cell, Conv1d, Dense, Embedding, Gru
 from grucore.graph.node import Value
 from grucore.graph.tensors import Dtype, Role
 from grucore.graph.weights import Quantized, as_float64
-from models.layer_models import Chain, make, uniform
+from models.chain import Chain, uniform
+from models.layer_models import make
 from models.quantized_models import FLOATS, INTEGERS, Kind, requantized, weights_of_kind
 
 WEIGHTED = ("gru", "dense", "conv1d", "embedding")

@@ -34,9 +34,12 @@ struct Value {
   uint32_t skip;
   uint32_t clock;   // among the model's clocks; 0 for values per sequence
   uint32_t writer;  // node, or kNobody
+  uint32_t loop;    // of its writer, or kNobody
   uint32_t ids;     // of the smallest embedding that reads the value; 0: none does
   Dtype dtype;
   Rate rate;
+  bool is_looped;    // read or written in a loop
+  bool leaves_loop;  // written in a loop, and read outside of it or an output of the model
 };
 
 // A tensor's record, copied out of the file while it was checked.
@@ -79,6 +82,7 @@ struct Node {
   uint32_t input_count;
   uint32_t output;
   uint32_t state_stride;                           // floats of a row of all its states; 0: none
+  bool is_fed_back;                                // reads a value that it or a later node writes
   alignas(16) unsigned char params[kParamsBytes];  // the layer kind's own struct
 
   template <class Params>
@@ -86,6 +90,13 @@ struct Node {
     static_assert(sizeof(Params) <= kParamsBytes, "raise kParamsBytes");
     return *reinterpret_cast<const Params*>(params);
   }
+};
+
+// Nodes that run frame by frame: from one that reads a later node's value to that node. All their values have one
+// clock.
+struct Loop {
+  uint32_t first;
+  uint32_t last;
 };
 
 }  // namespace detail

@@ -129,6 +129,9 @@ struct LayerKind {
   uint32_t (*states)(const void* params, StateSpec* out) = nullptr;  // at most kMaxStates; returns how many
   uint32_t (*ids)(const void* params) = nullptr;                     // of an embedding: how many it has a row for
   bool hands_on_ids = false;                                         // every feature of its inputs goes to its output
+  // Not null: the node may read a value that it or a later node writes. It is then called with Node::is_fed_back, for
+  // blocks of one frame, and this takes the value in, after all nodes of the loop have run.
+  void (*close_frame)(const Node& node, const NodeMemory& memory, const Block& block) = nullptr;
   // Floats of scratch for a block of so many frames and rows; in 64 bits against overflow.
   uint64_t (*scratch_floats)(const void* params, const KernelTable& table, uint32_t batch, uint32_t frames) = nullptr;
   // Results that a block would else work out anew: memory.plan, of so many bytes, written once for a stream.

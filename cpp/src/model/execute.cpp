@@ -31,11 +31,52 @@ void collect_rows(Stream* stream, uint32_t first, uint32_t frames) {
   }
 }
 
+namespace {
+
+// One frame of a value, of all rows, from its block to the loop or back.
+void copy_frame(const Stream* stream, uint32_t value, uint32_t frame, bool comes_in) {
+  const ValueBuffer& block = stream->values[value];
+  const ValueBuffer& looped = stream->in_loops[value];
+  const size_t floats = stream->batch * block.stride;
+  float* there = block.data + frame * floats;
+  if (there == looped.data) return;
+  memcpy(comes_in ? looped.data : there, comes_in ? there : looped.data, floats * sizeof(float));
+}
+
+void run_loop(const Stream* stream, uint32_t index, uint32_t frames, uint32_t pass) {
+  const Model& model = *stream->model;
+  const Loop& loop = model.loops[index];
+  const Rows* rows_at = stream->timetables[model.values[model.nodes[loop.first].output].clock].at;
+  for (uint32_t frame = 0; frame < frames; ++frame) {
+    const Timetable now = {rows_at + frame, rows_at + frame};
+    const Block work = {model.table, stream->in_loops, stream->batch, 1, pass + frame, now, now};
+    for (uint32_t i = loop.first; i <= loop.last; ++i) {
+      const Node& node = model.nodes[i];
+      for (uint32_t k = 0; k < node.input_count; ++k) {
+        if (model.values[node.inputs[k]].loop != index) copy_frame(stream, node.inputs[k], frame, true);
+      }
+      node.kind->run(node, stream->nodes[i], work);
+      if (model.values[node.output].leaves_loop) copy_frame(stream, node.output, frame, false);
+    }
+    for (uint32_t i = loop.first; i <= loop.last; ++i) {
+      if (model.nodes[i].is_fed_back) model.nodes[i].kind->close_frame(model.nodes[i], stream->nodes[i], work);
+    }
+  }
+}
+
+}  // namespace
+
 void run_frame_nodes(Stream* stream, uint32_t frames) {
   const Model& model = *stream->model;
   const uint32_t pass = stream->pass++;
   for (uint32_t i = 0; i < model.node_count; ++i) {
     const Node& node = model.nodes[i];
+    const uint32_t loop = model.values[node.output].loop;
+    if (loop != kNobody) {
+      run_loop(stream, loop, frames, pass);
+      i = model.loops[loop].last;
+      continue;
+    }
     const Value& in = model.values[node.inputs[0]];
     if (in.rate == Rate::kSequence) continue;
     node.kind->run(node, stream->nodes[i],

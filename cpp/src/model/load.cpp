@@ -20,6 +20,7 @@ ModelMemory carve_model(Arena* arena, const Header& header) {
   memory.words = arena->take<uint32_t>(header.word_count);
   memory.states = arena->take<State>(uint64_t{header.node_count} * kMaxStates);
   memory.clocks = arena->take<Clock>(uint64_t{header.value_count} + 1);
+  memory.loops = arena->take<Loop>(header.node_count);
   return memory;
 }
 
@@ -63,6 +64,7 @@ void finish(const Header& header, const ModelMemory& memory, Model* model) {
   model->nodes = memory.nodes;
   model->tensors = memory.tensors;
   model->states = memory.states;
+  model->loops = memory.loops;
   model->value_count = header.value_count;
   model->node_count = header.node_count;
   model->input_count = header.input_count;
@@ -150,6 +152,7 @@ Status load(const void* file, size_t file_bytes, Isa isa, void* arena_memory, si
   GRUCORE_TRY(detail::parse_values(reader, header, at, memory));
   GRUCORE_TRY(detail::parse_tensors(reader, header, at, memory));
   GRUCORE_TRY(detail::parse_graph(reader, header, at, memory));
+  GRUCORE_TRY(detail::find_loops(reader, header, at, memory));
   model->table = table;
   model->metadata = {reinterpret_cast<const char*>(reader.at(at.metadata)), header.metadata_bytes};
   detail::note_products(header, memory, *table, model);

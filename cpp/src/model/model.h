@@ -18,6 +18,7 @@ struct Model {
   const uint32_t* outputs;      // value indices
   const detail::State* states;  // those of a node side by side, in the order of nodes
   const detail::Clock* clocks;  // the first one ticks at every frame
+  const detail::Loop* loops;    // in the order of nodes, none within another
   Text metadata;
   uint64_t macs_per_frame;
   uint32_t value_count;
@@ -26,6 +27,7 @@ struct Model {
   uint32_t output_count;
   uint32_t state_count;
   uint32_t clock_count;
+  uint32_t loop_count;
   uint32_t first_test_tensor;  // inputs' vectors, then outputs'
   uint32_t test_frames;        // 0: no test vector
   uint32_t first_unstreamable;

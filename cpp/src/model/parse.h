@@ -18,6 +18,7 @@ struct ModelMemory {
   uint32_t* words;
   State* states;
   Clock* clocks;
+  Loop* loops;
 };
 
 // Values and their names.
@@ -26,6 +27,9 @@ Status parse_values(const Reader& reader, const Header& header, const Sections& 
 Status parse_tensors(const Reader& reader, const Header& header, const Sections& at, const ModelMemory& memory);
 // The graph: the model's ports, nodes, their names, lists, tensors and layer kinds.
 Status parse_graph(const Reader& reader, const Header& header, const Sections& at, const ModelMemory& memory);
+
+// The nodes that run frame by frame, once all nodes are parsed: sets Node::is_fed_back, and the loops of values.
+Status find_loops(const Reader& reader, const Header& header, const Sections& at, const ModelMemory& memory);
 
 constexpr bool is_control(unsigned char byte) { return byte < 0x20 || byte == 0x7f; }
 

@@ -133,7 +133,7 @@ uint64_t step_some(Stream* stream, const void* const* inputs, void* const* outpu
   taking.index = rows.index;
   taking.count = rows.count;
   const bool bad = take_rows_in(stream, inputs, rows, &taking);
-  if (model.clock_count == 1) {
+  if (model.clock_count == 1 && model.loop_count == 0) {
     run_nodes(stream, &taking);
   } else {
     set_timetables(stream, taking);

@@ -31,9 +31,9 @@ uint64_t floats_of(const Value& value, const StreamOptions& options) {
   return rows * padded(value.features);
 }
 
-// One input and one output, of floats, whose clock is that of the input.
+// One input and one output, of floats, whose clock is that of the input; no loop.
 bool is_plain(const Model& model, Nonfinite nonfinite) {
-  return model.clock_count == 1 && model.input_count == 1 && model.output_count == 1 &&
+  return model.clock_count == 1 && model.loop_count == 0 && model.input_count == 1 && model.output_count == 1 &&
          nonfinite == Nonfinite::kPropagate && model.values[model.inputs[0]].dtype == Dtype::kFloat32 &&
          model.values[model.outputs[0]].dtype == Dtype::kFloat32;
 }
@@ -43,6 +43,7 @@ Stream* carve_stream(const Model* model, const StreamOptions& options, Arena* ar
   const uint32_t clocks = model->clock_count;
   Stream* stream = arena->take<Stream>(1);
   ValueBuffer* values = arena->take<ValueBuffer>(model->value_count);
+  ValueBuffer* in_loops = arena->take<ValueBuffer>(model->loop_count ? model->value_count : 0);
   NodeMemory* nodes = arena->take<NodeMemory>(model->node_count);
   Timetable* timetables = arena->take<Timetable>(clocks);
   Rows* rows_at = arena->take<Rows>(uint64_t{clocks} * options.block);
@@ -66,9 +67,16 @@ Stream* carve_stream(const Model* model, const StreamOptions& options, Arena* ar
     float* data = arena->take<float>(floats_of(value, options));
     if (!measuring) values[i] = {data, padded(value.features), value.features};
   }
+  for (uint32_t i = 0; model->loop_count && i < model->value_count; ++i) {
+    const Value& value = model->values[i];
+    const bool is_apart = value.is_looped && options.block > 1;
+    float* data = arena->take<float>(is_apart ? padded(value.features) * uint64_t{options.batch} : 0);
+    if (!measuring) in_loops[i] = is_apart ? ValueBuffer{data, padded(value.features), value.features} : values[i];
+  }
   if (!measuring) {
     *stream = {model,
                values,
+               in_loops,
                nodes,
                timetables,
                rows_at,
@@ -91,9 +99,11 @@ Stream* carve_stream(const Model* model, const StreamOptions& options, Arena* ar
 void plan_nodes(const Stream* stream) {
   const Model& model = *stream->model;
   const StreamShape shape = {model.table, stream->values, stream->batch, stream->block};
+  const StreamShape looped = {model.table, stream->in_loops, stream->batch, 1};
   for (uint32_t i = 0; i < model.node_count; ++i) {
-    const LayerKind& kind = *model.nodes[i].kind;
-    if (kind.plan) kind.plan(model.nodes[i], stream->nodes[i], shape);
+    const Node& node = model.nodes[i];
+    const bool in_loop = model.values[node.output].loop != kNobody;
+    if (node.kind->plan) node.kind->plan(node, stream->nodes[i], in_loop ? looped : shape);
   }
 }
 

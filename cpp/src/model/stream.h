@@ -22,6 +22,7 @@ enum class FrameFate : uint8_t {
 struct Stream {
   const Model* model;
   detail::ValueBuffer* values;    // of each value
+  detail::ValueBuffer* in_loops;  // of each value, as nodes of loops see it: one frame
   detail::NodeMemory* nodes;      // of each node
   detail::Timetable* timetables;  // of each clock, for the block at hand
   detail::Rows* rows_at;          // (clock, block)

@@ -47,7 +47,8 @@ def _spans(graph: Graph, room: Mapping[str, int], dtype: Dtype) -> list[_Span]:
         for name in node.inputs:
             if name in spans:
                 spans[name].last = index
-    for name in graph.outputs:
+    late = [node.inputs[0] for node in graph.nodes if node.reads_later]
+    for name in (*graph.outputs, *late):
         if name in spans:
             spans[name].last = len(graph.nodes)
     if dtype is Dtype.INT32:  # ids are read where the caller has them

@@ -80,6 +80,7 @@ def _nodes(graph: Graph, unit: Unit, places: Places, ports: Ports) -> None:
         reads, writes = graph.ports(node)
         sources = tuple(where[value.name] for value in reads)
         WRITERS[type(node)](Call(unit, node, reads, writes, sources, where[writes.name]))
+    unit.steps += unit.last_steps
     for index, (name, port) in enumerate(zip(graph.outputs, ports.outputs, strict=True)):
         value = graph.value(name)
         copy = f"GC_COPY({port}, {where[name]}, {4 * value.features});"

@@ -53,6 +53,7 @@ class Unit:
     functions: list[str] = field(default_factory=list)
     clocks: dict[tuple[int, int], str] = field(default_factory=dict)
     steps: list[tuple[str, str]] = field(default_factory=list)  # condition, statement
+    last_steps: list[tuple[str, str]] = field(default_factory=list)  # after all nodes
 
     def constant(self, text: str, array: npt.NDArray[Any]) -> str:
         """A constant array in flash; returns its name."""
@@ -130,6 +131,10 @@ class Call:
         """A statement of the step, at the frames at which ``value`` comes (else the output)."""
         condition = self.unit.condition(self.writes if value is None else value)
         self.unit.steps.append((condition, statement))
+
+    def last_step(self, statement: str) -> None:
+        """The same after the lines of all nodes."""
+        self.unit.last_steps.append((self.unit.condition(self.writes), statement))
 
 
 def _safe(comment: str) -> str:

@@ -18,6 +18,7 @@ from grucore.fileformat.tensors import Tensors
 from grucore.graph.check import MAX_NAME_BYTES, MAX_PORTS, name_problem, value_problem
 from grucore.graph.graph import Graph
 from grucore.graph.layers import KINDS
+from grucore.graph.loops import loop_problem, loops
 from grucore.graph.node import Defect, Node, Rate, Value
 from grucore.graph.tensors import Dtype, Slot
 
@@ -75,6 +76,11 @@ class _Reader:
                 refuse(defect.status, at, f"node {name!r}: {defect}")
             source_names = tuple(value.name for value in sources)
             nodes.append(record.kind.build(name, source_names, output.name, words, weights))
+        by_name = {value.name: value for value in values}
+        for loop in loops(nodes):
+            problem = loop_problem(nodes, by_name, loop)
+            if problem:
+                refuse("kBadOrder", records[problem[0]].at, problem[1])
         test = tensors.of_model(
             [values[index] for index in inputs], [values[index] for index in outputs]
         )
@@ -249,7 +255,7 @@ class _Reader:
             place = at
             reads = take(record.input_count, indices=True)
             for step, index in enumerate(reads):
-                if index not in written:
+                if index not in written and not record.kind.reads_later:
                     message = f"a node reads value {index}, which nothing has written yet"
                     refuse("kBadOrder", start + 4 * (place + step), message)
             if record.output in written:

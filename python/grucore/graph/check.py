@@ -9,6 +9,7 @@ import numpy as np
 
 from grucore._core import ConversionError
 from grucore.graph.graph import Graph, TestVector
+from grucore.graph.loops import loop_problem, loops
 from grucore.graph.node import MAX_FEATURES, MAX_PERIOD, MAX_SKIP, Defect, Node, Rate, Value
 from grucore.graph.storage import (
     DENORMAL,
@@ -70,6 +71,10 @@ def check(graph: Graph) -> None:
     for name in values:
         if name not in written:
             raise ConversionError(f"value {name!r} is neither an input nor written by a node")
+    for loop in loops(graph.nodes):
+        problem = loop_problem(graph.nodes, values, loop)
+        if problem:
+            raise ConversionError(problem[1])
     if graph.test is not None:
         check_test(graph, graph.test)
 
@@ -118,7 +123,9 @@ def _check_wiring(graph: Graph, node: Node, values: Mapping[str, Value], written
         message = f"reads {len(node.inputs)} values, expected 1 to {MAX_PORTS}"
         raise ConversionError(f"node {node.name!r} {message}")
     for name in node.inputs:
-        if name not in written:
+        if name not in values:
+            raise ConversionError(f"node {node.name!r} reads {name!r}, which is no value")
+        if name not in written and not node.reads_later:
             raise ConversionError(
                 f"node {node.name!r} reads {name!r}, which no earlier node writes"
             )

@@ -26,7 +26,10 @@ class TestVector:
 
 @dataclass(frozen=True, eq=False, kw_only=True)
 class Graph:
-    """A model: values, the names of those that it reads and gives, nodes in topological order."""
+    """A model: values, the names of those that it reads and gives, nodes in topological order.
+
+    A delay alone may read the value of a later node (`graph.loops`).
+    """
 
     values: tuple[Value, ...]
     inputs: tuple[str, ...]

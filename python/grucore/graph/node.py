@@ -148,7 +148,7 @@ class Node(ABC):
     a state that it carries from frame to frame as ``name + suffix``, one of ``state_suffixes``.
     ``weight_fields``: the fields that may be float16 or `Quantized`. ``gates``: of a layer whose
     rows belong to gates, a letter for each, in the order of the rows; ``candidate`` is the one that
-    is no share from 0 to 1.
+    is no share from 0 to 1. ``reads_later``: its first input may be what it or a later node writes.
     """
 
     name: str
@@ -162,6 +162,7 @@ class Node(ABC):
     weight_fields: ClassVar[tuple[str, ...]] = ()
     gates: ClassVar[str] = ""
     candidate: ClassVar[str] = ""
+    reads_later: ClassVar[bool] = False
 
     @property
     def attributes(self) -> tuple[int, ...]:

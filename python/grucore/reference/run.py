@@ -10,7 +10,8 @@ import numpy as np
 import numpy.typing as npt
 
 from grucore.graph.graph import Graph
-from grucore.graph.node import Call, Rate, Value
+from grucore.graph.loops import is_fed_back, loops
+from grucore.graph.node import Call, Node, Rate, Value
 from grucore.graph.tensors import Array, Float
 
 __all__ = ["arrange", "run"]
@@ -39,24 +40,74 @@ def run(
     batches = [array.astype(np.float64) for array in arrays]
 
     values = dict(zip(graph.inputs, batches, strict=True))
+    given = {name: np.asarray(array, np.float64) for name, array in (state or {}).items()}
+    before = {name: array[None] if single else array for name, array in given.items()}
     final: State = {}
-    for node in graph.nodes:
-        reads, output = graph.ports(node)
-        names = [f"{node.name}{suffix}" for suffix in node.state_suffixes]
-        given = [np.asarray(state[n], np.float64) if state and n in state else None for n in names]
-        call = Call(
-            values=reads,
-            sources=tuple(values[value.name] for value in reads),
-            ends=np.array([reads[0].count(int(end)) for end in ends]),
-            states=tuple(s if s is None or not single else s[None] for s in given),
-        )
-        result, states = node.formula(call)
-        values[node.output] = _cut(result, output, ends)
-        for name, last in zip(names, states, strict=True):
-            if last.size:
-                final[name] = last[0] if single else last
+    place, looped = 0, {loop.start: loop for loop in loops(graph.nodes)}
+    while place < len(graph.nodes):
+        loop = looped.get(place)
+        if loop:
+            final |= _run_loop(graph, loop, values, ends, before)
+            place = loop.stop
+            continue
+        node = graph.nodes[place]
+        counts = np.array([graph.value(node.inputs[0]).count(int(end)) for end in ends])
+        result, states = _run_node(graph, node, values, counts, before)
+        values[node.output] = _cut(result, graph.value(node.output), ends)
+        final |= states
+        place += 1
+    final = {name: last[0] if single else last for name, last in final.items() if last.size}
     outputs = tuple(values[name] for name in graph.outputs)
     return tuple(output[0] if single else output for output in outputs), final
+
+
+def _run_node(
+    graph: Graph, node: Node, values: Mapping[str, Float], counts: npt.NDArray[Any], before: State
+) -> tuple[Float, State]:
+    """What a node writes, and its states after the ``counts`` (B,) frames of each row."""
+    reads, _ = graph.ports(node)
+    names = [f"{node.name}{suffix}" for suffix in node.state_suffixes]
+    call = Call(
+        values=reads,
+        sources=tuple(values[value.name] for value in reads),
+        ends=counts,
+        states=tuple(before.get(name) for name in names),
+    )
+    result, states = node.formula(call)
+    return result, dict(zip(names, states, strict=True))
+
+
+def _run_loop(
+    graph: Graph, loop: range, values: dict[str, Float], ends: npt.NDArray[Any], before: State
+) -> State:
+    """Set what the nodes of a loop write, frame by frame; their states after the last one."""
+    nodes = [graph.nodes[place] for place in loop]
+    fed_back = [graph.nodes[place] for place in loop if is_fed_back(graph.nodes, place)]
+    written = {node.output: graph.value(node.output) for node in nodes}
+    outside = {name for node in nodes for name in node.inputs} - written.keys()
+    clock = graph.value(nodes[0].output)
+    counts = np.array([clock.count(int(end)) for end in ends])
+    frames = clock.count(values[graph.inputs[0]].shape[1])
+    for name, value in written.items():
+        values[name] = np.zeros((len(ends), frames, value.features))
+    state, nothing = dict(before), {name: array[:, :0] for name, array in values.items()}
+    for node in nodes:  # the states before the first frame
+        state |= _run_node(graph, node, nothing, 0 * counts, state)[1]
+    for frame in range(frames):
+        here = (frame < counts).astype(np.int64)
+        now = {name: values[name][:, frame : frame + 1] for name in outside}
+        # What comes out of a delay does not depend on what goes in, so zeros stand for it at first.
+        now |= {name: np.zeros((len(ends), 1, value.features)) for name, value in written.items()}
+        for node in nodes:
+            now[node.output], states = _run_node(graph, node, now, here, state)
+            if node not in fed_back:
+                state |= states
+        for node in fed_back:
+            state |= _run_node(graph, node, now, here, state)[1]
+        for name in written:
+            values[name][:, frame] = np.where(here[:, None] > 0, now[name][:, 0], 0.0)
+    own = {f"{node.name}{suffix}" for node in nodes for suffix in node.state_suffixes}
+    return {name: last for name, last in state.items() if name in own}
 
 
 def arrange(

@@ -30,7 +30,7 @@ from grucore.proof.evidence import Evidence
 from grucore.proof.proof import LOOSEST, prove
 from grucore.reference import run as reference
 from grucore.runtime.proof_record import Proof
-from models.layer_models import Chain, uniform
+from models.chain import Chain, uniform
 from oracle.oracles import oracle
 
 HIDDEN = 8

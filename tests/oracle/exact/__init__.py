@@ -9,18 +9,21 @@ what a model means, this says what the engine gives.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from grucore.graph.graph import Graph
-from grucore.graph.node import Rate, Value
+from grucore.graph.layers import Delay
+from grucore.graph.loops import is_fed_back, loops
+from grucore.graph.node import Node, Rate, Value
 from grucore.graph.tensors import Array, Dtype
 from grucore.reference.run import arrange
 from oracle.exact.call import Bools, Call
 from oracle.exact.functions import Floats, flush
-from oracle.exact.layers import FORMULAS
+from oracle.exact.layers import FORMULAS, past_of
 from oracle.exact.products import float_weights
 
 __all__ = ["run"]
@@ -84,25 +87,80 @@ def _run(
         port.name: flush(array) if port.dtype is Dtype.FLOAT32 else array
         for port, array in zip(ports, given, strict=True)
     }
+    before = {name: flush(np.array(array, np.float32)) for name, array in state.items()}
+    if single:
+        before = {name: array[None] for name, array in before.items()}
+    work = _Work(graph, values, valid & ~held, numerics)
     final: State = {}
-    for node in graph.nodes:
-        reads, output = graph.ports(node)
+    in_loops = {place: loop for loop in loops(graph.nodes) for place in loop}
+    for place, node in enumerate(graph.nodes):
+        loop = in_loops.get(place)
+        if loop is None:
+            values[node.output], states = work.node(node, values, slice(None), before)
+            final |= states
+        elif place == loop.start:
+            final |= work.loop(loop, before)
+    final = {name: last[0] if single else last for name, last in final.items() if last.size}
+    outputs = [_given_out(values[name], graph.value(name), valid, held) for name in graph.outputs]
+    return tuple(output[0] if single else output for output in outputs), final
+
+
+@dataclass
+class _Work:
+    graph: Graph
+    values: dict[str, Array]
+    taken: Bools  # (B, T)
+    numerics: str
+
+    def node(
+        self, node: Node, values: Mapping[str, Array], frames: slice, before: State
+    ) -> tuple[Array, State]:
+        """The output of a node over these frames, and its states after them."""
+        reads, output = self.graph.ports(node)
         names = [f"{node.name}{suffix}" for suffix in node.state_suffixes]
-        given = [flush(np.array(state[n], np.float32)) if n in state else None for n in names]
+        in_at, out_at = _places(reads[0], self.taken), _places(output, self.taken)
+        per_frame = output.rate is not Rate.SEQUENCE and reads[0].rate is not Rate.SEQUENCE
         call = Call(
             values=reads,
             sources=tuple(values[value.name] for value in reads),
-            at=_places(reads[0], valid & ~held),
-            out_at=_places(output, valid & ~held),
-            states=tuple(s if s is None or not single else s[None] for s in given),
-            numerics=numerics,
+            at=in_at[:, frames] if per_frame else in_at,
+            out_at=out_at[:, frames] if per_frame else out_at,
+            states=tuple(before.get(name) for name in names),
+            numerics=self.numerics,
         )
-        values[node.output], states = FORMULAS[type(node)](node, call)
-        for name, last in zip(names, states, strict=True):
-            if last.size:
-                final[name] = last[0] if single else last
-    outputs = [_given_out(values[name], graph.value(name), valid, held) for name in graph.outputs]
-    return tuple(output[0] if single else output for output in outputs), final
+        result, states = FORMULAS[type(node)](node, call)
+        return result, dict(zip(names, states, strict=True))
+
+    def loop(self, loop: range, before: State) -> State:
+        """The same for the nodes of a loop, frame by frame, into ``values``."""
+        nodes = [self.graph.nodes[place] for place in loop]
+        late = [self.graph.nodes[place] for place in loop if is_fed_back(self.graph.nodes, place)]
+        state, rows = dict(before), len(self.taken)
+        for node in nodes:
+            value = self.graph.value(node.output)
+            shape = (*self.taken.shape, value.features)
+            self.values[node.output] = np.zeros(shape, value.dtype.numpy)
+        nothing = {n: array[:, :0] for n, array in self.values.items() if array.ndim == 3}
+        for node in nodes:  # the states before the first frame
+            state |= self.node(node, nothing, slice(0, 0), state)[1]
+        for frame in range(self.taken.shape[1]):
+            here = slice(frame, frame + 1)
+            now = {n: array[:, here] for n, array in self.values.items() if array.ndim == 3}
+            for node in nodes:
+                if node in late:
+                    assert isinstance(node, Delay)
+                    now[node.output] = past_of(
+                        node, state.get(f"{node.name}.x"), rows, now[node.output].shape[2]
+                    )[:, :1]
+                    continue
+                now[node.output], states = self.node(node, now, here, state)
+                state |= states
+            for node in late:
+                state |= self.node(node, now, here, state)[1]
+            for node in nodes:
+                self.values[node.output][:, here] = now[node.output]
+        own = {f"{node.name}{suffix}" for node in nodes for suffix in node.state_suffixes}
+        return {name: last for name, last in state.items() if name in own}
 
 
 def _ticks(value: Value, frames: int) -> Bools:

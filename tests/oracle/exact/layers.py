@@ -19,6 +19,7 @@ from grucore.graph.layers import (
     Binary,
     Concat,
     Conv1d,
+    Delay,
     Dense,
     Embedding,
     Flip,
@@ -45,7 +46,28 @@ from oracle.exact.functions import Floats, flush
 from oracle.exact.products import multiply, stored, table_rows, tap_of
 from oracle.exact.recurrent import recurrent
 
-__all__ = ["FORMULAS"]
+__all__ = ["FORMULAS", "past_of"]
+
+
+def past_of(node: Delay, state: Floats | None, rows: int, features: int) -> Floats:
+    """The frames that a delay holds, oldest first: (rows, frames, features)."""
+    shape = (rows, node.frames, features)
+    if state is not None:
+        return state.reshape(shape)
+    if node.initial_state is None:
+        return np.zeros(shape, np.float32)
+    return np.broadcast_to(flush(node.initial_state), shape)
+
+
+def _delay(node: Delay, call: Call) -> Result:
+    (x,) = call.sources
+    past = past_of(node, call.states[0], len(x), x.shape[2])
+    result, last = np.zeros_like(x), np.zeros_like(past)
+    for row, at in enumerate(call.at):
+        heard = np.concatenate([past[row], x[row, at]])
+        result[row, at] = heard[: at.sum()]
+        last[row] = heard[at.sum() :]
+    return result, (last[:, 0] if node.frames == 1 else last,)
 
 
 def _dense(node: Dense, call: Call) -> Result:
@@ -219,4 +241,5 @@ FORMULAS: dict[type[Node], Callable[[Any, Call], Result]] = {
     Flip: _flip,
     Conv1d: _conv1d,
     Pool1d: _pool1d,
+    Delay: _delay,
 }

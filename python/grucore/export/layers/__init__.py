@@ -14,6 +14,7 @@ from grucore.graph.layers import (
     Binary,
     Concat,
     Conv1d,
+    Delay,
     Dense,
     Embedding,
     Flip,
@@ -51,6 +52,7 @@ WRITERS: dict[type[Node], Callable[[Call], None]] = {
     Mask: time.write_mask,
     Conv1d: dense.write_conv1d,
     Pool1d: time.write_pool1d,
+    Delay: time.write_delay,
 }
 MAX_OUTPUTS = 32  # bits of what a step returns
 

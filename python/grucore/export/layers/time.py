@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Layers over time without weights as functions of C: take, pool, pool1d, mask."""
+"""Layers over time without weights as functions of C: take, pool, pool1d, mask, delay."""
 
 from __future__ import annotations
 
@@ -8,11 +8,11 @@ from typing import cast
 from grucore.export.layers.windows import Window
 from grucore.export.literals import float_text
 from grucore.export.unit import Call, lines
-from grucore.graph.layers import Mask, Pool, Pool1d, Pooling, Position, Take
+from grucore.graph.layers import Delay, Mask, Pool, Pool1d, Pooling, Position, Take
 from grucore.graph.node import float32_of
 from grucore.graph.tensors import Dtype
 
-__all__ = ["write_mask", "write_pool", "write_pool1d", "write_take"]
+__all__ = ["write_delay", "write_mask", "write_pool", "write_pool1d", "write_take"]
 
 
 def _c_type(dtype: Dtype) -> str:
@@ -89,6 +89,24 @@ def write_pool1d(call: Call) -> None:
         divide if is_mean else "",
     )
     window.step(name)
+
+
+def write_delay(call: Call) -> None:
+    """A ring of frames: the oldest one goes out, and the newest one comes to its place.
+
+    It comes in after all nodes: some of them may write it.
+    """
+    node, count = cast(Delay, call.node), call.writes.features
+    start = node.initial_state
+    initial = "" if start is None else call.unit.constant(f"{call.name}.initial", start.ravel())
+    slot = call.unit.state(f"{call.name}.x", node.frames * count, initial=initial)
+    if node.frames > 1:
+        place = call.unit.state(f"{call.name}.place", 0, "uint32_t")
+        slot = f"{slot} + {count} * {place}"
+    call.step(f"GC_COPY({call.target}, {slot}, {4 * count});")
+    call.last_step(f"GC_COPY({slot}, {call.sources[0]}, {4 * count});")
+    if node.frames > 1:
+        call.last_step(f"if (++{place} == {node.frames}) {place} = 0;")
 
 
 def write_mask(call: Call) -> None:

@@ -30,6 +30,7 @@ Dense and Conv1d then take input_range=None as well, a float.
     Pool1d(taps, stride=1, pooling=Pooling.MEAN); over a window of frames
     Mask(bits=0); bits=float32_bits(number) where it reads float32
     Flip()
+    Delay(frames=1, initial_state=None (frames, features)); may read what a later layer writes
 
 `Node.written` gives the value that a layer writes: ``node.written(*inputs)``.
 """
@@ -38,6 +39,7 @@ from __future__ import annotations
 
 from grucore.graph.layers.activations import Activation, ActivationCode
 from grucore.graph.layers.combine import Binary, Concat, Embedding, Operation, Select
+from grucore.graph.layers.delay import Delay
 from grucore.graph.layers.dense import Conv1d, Dense
 from grucore.graph.layers.features import Activate, Affine, LayerNorm, Softmax
 from grucore.graph.layers.gru import Cell, Gru
@@ -57,6 +59,7 @@ __all__ = [
     "Cell",
     "Concat",
     "Conv1d",
+    "Delay",
     "Dense",
     "Direction",
     "Embedding",
@@ -98,5 +101,6 @@ _CLASSES: tuple[type[Node], ...] = (
     Pool1d,
     Lstm,
     Rnn,
+    Delay,
 )
 KINDS: dict[int, type[Node]] = {cls.kind: cls for cls in _CLASSES}
