@@ -1,9 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Arrays from .npy, .npz and .csv files and back; a file that is written is whole or not there."""
+"""Arrays from .npy, .npz, .csv and .raw files and back; what is written is whole or not there."""
 
 from __future__ import annotations
 
 import io
+import re
 import stat
 import struct
 import sys
@@ -22,8 +23,10 @@ if TYPE_CHECKING:
     Array = npt.NDArray[Any]
 
 __all__ = [
+    "FORMATS",
     "STANDARD",
     "by_input",
+    "output_form",
     "read_array",
     "read_arrays",
     "stripped",
@@ -37,24 +40,31 @@ DAMAGED = (
     *(NotImplementedError, RuntimeError, OverflowError),
 )
 STANDARD = "-"  # standard input or output
+FORMATS = ("npy", "npz", "csv", "raw")  # raw: float32 in the byte order of little-endian machines
 NPY_MAGIC = b"\x93NUMPY"
 ZIP_MAGIC = b"PK"
+NUMBER = re.compile(rb"\s*[+-]?(\d|\.\d|nan|inf)[\d.eE+,\s-]", re.IGNORECASE)
 
 
-def read_arrays(path: str) -> Array | dict[str, Array]:
-    """The array of a .npy or .csv file (or of standard input), or all arrays of a .npz by name.
+def read_arrays(
+    path: str, form: str | None = None, features: int | None = None
+) -> Array | dict[str, Array]:
+    """The array of a file (or of standard input), or all arrays of a .npz by name.
+
+    `form` is one of `FORMATS`; None: by the suffix, or else by the first bytes. A raw file has
+    float32 numbers, `features` of them in each frame.
 
     Raises ValueError for anything else, and never runs what a file says.
     """
-    import numpy as np
-
-    if path.lower().endswith(".csv"):
-        return _read_csv(path)
     where = "standard input" if path == STANDARD else path
     data = sys.stdin.buffer.read() if path == STANDARD else _content(path)
-    if not data.startswith((NPY_MAGIC, ZIP_MAGIC)):
-        found = f"starts with {data[:6]!r}" if data else "is empty"
-        raise ValueError(f"{where}: {found}, expected a .npy, .npz or .csv file")
+    form = form or _form_of(path, data, where)
+    if form == "csv":
+        return _read_csv(data, where)
+    if form == "raw":
+        return _read_raw(data, where, features)
+    import numpy as np
+
     try:
         loaded = np.load(io.BytesIO(data), allow_pickle=False)
         if isinstance(loaded, np.ndarray):
@@ -63,6 +73,34 @@ def read_arrays(path: str) -> Array | dict[str, Array]:
             return {name: _checked(loaded[name], f"{where}: {name}") for name in loaded.files}
     except (ValueError, EOFError, OSError, *DAMAGED) as error:
         raise ValueError(f"{where}: {error}") from None
+
+
+def _form_of(path: str, data: bytes, where: str) -> str:
+    """What the bytes are, where nobody said it."""
+    if data.startswith((NPY_MAGIC, ZIP_MAGIC)):
+        return "npy"
+    suffix = Path(path).suffix.lower()
+    if suffix in (".csv", ".raw"):
+        return suffix[1:]
+    if path == STANDARD and NUMBER.match(data):
+        return "csv"
+    found = f"starts with {data[:6]!r}" if data else "is empty"
+    raise ValueError(
+        f"{where}: {found}, expected a .npy, .npz, .csv or .raw file (--input-format says which)"
+    )
+
+
+def _read_raw(data: bytes, where: str, features: int | None) -> Array:
+    import numpy as np
+
+    if features is None:
+        raise ValueError(f"{where}: raw numbers have no shape, expected a .npy or .csv file")
+    if len(data) % (4 * features):
+        raise ValueError(
+            f"{where}: {len(data)} bytes, expected whole frames of {features} float32 numbers "
+            f"({4 * features} bytes)"
+        )
+    return np.frombuffer(data, "<f4").reshape(-1, features)
 
 
 def _content(path: str) -> bytes:
@@ -90,15 +128,33 @@ def _checked(array: Any, where: str) -> Array:
     return checked
 
 
-def _read_csv(path: str) -> Array:
+def _read_csv(data: bytes, where: str) -> Array:
+    """Numbers with commas between them; a first line of names is passed over."""
     import numpy as np
 
+    try:
+        text = data.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise ValueError(f"{where}: {error}, expected text") from None
+    first = text.partition("\n")[0]
+    header = bool(first.strip()) and not first.lstrip().startswith("#") and not _numbers(first)
     with warnings.catch_warnings():
         warnings.simplefilter("error")  # "input contained no data"
         try:
-            return np.loadtxt(path, delimiter=",", ndmin=2, encoding="utf-8")
+            return np.loadtxt(io.StringIO(text), delimiter=",", ndmin=2, skiprows=int(header))
         except (ValueError, UserWarning) as error:
-            raise ValueError(f"{path}: {error}") from None
+            raise ValueError(f"{where}: {error}") from None
+
+
+def _numbers(line: str) -> bool:
+    """True if any cell of the line is a number: then the line is not one of names."""
+    for cell in line.split(","):
+        try:
+            float(cell)
+        except ValueError:
+            continue
+        return True
+    return False
 
 
 def by_input(model: Model, found: Any, path: str) -> dict[str, Any]:
@@ -111,26 +167,44 @@ def by_input(model: Model, found: Any, path: str) -> dict[str, Any]:
     return {model.inputs[0].name: found}
 
 
-def write_arrays(path: str, arrays: Mapping[str, Array]) -> None:
-    """Write one array as .npy (also to standard output) or .csv, or any number by name as .npz."""
+def output_form(path: str, form: str | None, count: int) -> str:
+    """The format to write `count` outputs in; ValueError where the suffix names none."""
+    if form is None:
+        suffix = Path(path).suffix.lower()[1:]
+        form = "npy" if path == STANDARD or not Path(path).suffix else suffix
+        if _is_device(path):
+            form = "npy"
+    if form not in FORMATS:
+        raise ValueError(
+            f"{path}: expected a file that ends in .npy, .npz, .csv or .raw, or --output-format"
+        )
+    if count != 1 and form != "npz":
+        raise ValueError(f"{path}: {count} outputs need a .npz file")
+    return form
+
+
+def _is_device(path: str) -> bool:
+    return Path(path).exists() and not Path(path).is_file()
+
+
+def write_arrays(path: str, arrays: Mapping[str, Array], form: str | None = None) -> None:
+    """Write arrays to a file or to standard output, in the format of `output_form`."""
     import numpy as np
 
+    form = output_form(path, form, len(arrays))
     buffer = io.BytesIO()
-    suffix = Path(path).suffix.lower()
-    if suffix == ".npz":
+    array = next(iter(arrays.values()))
+    if form == "npz":
         np.savez(buffer, allow_pickle=False, **dict(arrays))
-    elif len(arrays) != 1:
-        names = ", ".join(arrays)
-        raise ValueError(f"{path}: {len(arrays)} outputs ({names}) need a .npz file")
+    elif form == "npy":
+        np.save(buffer, array, allow_pickle=False)
+    elif form == "raw":
+        buffer.write(array.astype(array.dtype.newbyteorder("<")).tobytes())
+    elif array.ndim > 2:
+        raise ValueError(f"{path}: a .csv file has no room for shape {array.shape}, .npy has")
     else:
-        (array,) = arrays.values()
-        if suffix != ".csv":
-            np.save(buffer, array, allow_pickle=False)
-        elif array.ndim > 2:
-            raise ValueError(f"{path}: a .csv file has no room for shape {array.shape}, .npy has")
-        else:
-            # Nine digits bring a float32 back to the bit.
-            np.savetxt(buffer, np.atleast_2d(array), fmt="%.9g", delimiter=",")
+        # Nine digits bring a float32 back to the bit.
+        np.savetxt(buffer, np.atleast_2d(array), fmt="%.9g", delimiter=",")
     if path == STANDARD:
         sys.stdout.buffer.write(buffer.getvalue())
         sys.stdout.buffer.flush()

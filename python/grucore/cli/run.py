@@ -8,6 +8,8 @@ import sys
 import time
 from typing import TYPE_CHECKING, Any
 
+from grucore.cli._files import FORMATS
+
 if TYPE_CHECKING:
     from grucore.cli.console import Console
     from grucore.model import Model, Nonfinite
@@ -15,15 +17,17 @@ if TYPE_CHECKING:
 HELP = "run a model over the sequences in a file"
 DESCRIPTION = """\
 Run a model over whole sequences: an array (frames, features), or (batch, frames, features), from a
-.npy or .csv file or from standard input (-, as .npy). The result is float32 in the same layout, in
-a .npy or .csv file or on standard output (-, as .npy). A model of several inputs takes a .npz file
-with an array for each, by name; several outputs give one.
+.npy, .csv or .raw file or from standard input (-). The result is float32 in the same layout, in
+such a file or on standard output (-, as .npy). A model of several inputs takes a .npz file with an
+array for each, by name; several outputs give one. A .csv file may begin with a line of names; a
+.raw file has little-endian float32 numbers and nothing else.
 """
 EPILOG = """\
 examples:
   grucore run kws.gru -i frames.npy -o scores.npy
   grucore run kws.gru -i batch.npy --lengths lengths.npy -o scores.npy --threads 2
   grucore run kws.gru -i - -o - <frames.npy >scores.npy
+  sensor | grucore run net.gru -i - --input-format raw -o - --output-format csv
 
 --stream and its absence give the same bits.
 """
@@ -32,8 +36,14 @@ examples:
 def configure(parser: argparse.ArgumentParser) -> None:
     """Add the arguments."""
     parser.add_argument("model", metavar="MODEL", help="a .gru file")
-    parser.add_argument("-i", "--input", metavar="IN", required=True)
-    parser.add_argument("-o", "--output", metavar="OUT", required=True)
+    parser.add_argument("-i", "--input", metavar="IN", required=True, help="a file, or -")
+    parser.add_argument("-o", "--output", metavar="OUT", required=True, help="a file, or -")
+    parser.add_argument(
+        "--input-format", choices=FORMATS, help="of IN (default: by its suffix or first bytes)"
+    )
+    parser.add_argument(
+        "--output-format", choices=FORMATS, help="of OUT (default: by its suffix; npy for -)"
+    )
     parser.add_argument(
         "--lengths", metavar="FILE", help="valid frames of each row of a batch: (batch,) integers"
     )
@@ -53,12 +63,19 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace, console: Console) -> None:
     """Read, run, write."""
-    from grucore.cli._files import STANDARD, by_input, read_array, read_arrays, write_arrays
+    from grucore.cli._files import (
+        STANDARD,
+        by_input,
+        output_form,
+        read_array,
+        read_arrays,
+        write_arrays,
+    )
 
     if arguments.json and arguments.output == STANDARD:
         arguments.parser.error("--json and -o - would both write to standard output")
-    if arguments.output == STANDARD and sys.stdout.isatty():
-        arguments.parser.error("-o - would write a .npy file to the terminal")
+    if arguments.output == STANDARD and sys.stdout.isatty() and arguments.output_format != "csv":
+        arguments.parser.error("-o - would write a .npy file to the terminal: --output-format csv")
     if arguments.input == STANDARD and arguments.lengths == STANDARD:
         arguments.parser.error("-i - and --lengths - would both read standard input")
     if arguments.threads < 1:
@@ -70,7 +87,10 @@ def run(arguments: argparse.Namespace, console: Console) -> None:
     from grucore.runtime.arrays import as_tuple
 
     model = grucore.load(arguments.model, isa=arguments.isa)
-    inputs = by_input(model, read_arrays(arguments.input), arguments.input)
+    output_form(arguments.output, arguments.output_format, len(model.outputs))
+    features = model.inputs[0].features if len(model.inputs) == 1 else None
+    found = read_arrays(arguments.input, arguments.input_format, features)
+    inputs = by_input(model, found, arguments.input)
     lengths = read_array(arguments.lengths) if arguments.lengths else None
     if lengths is not None and lengths.dtype.kind not in "iu":
         raise ValueError(f"{arguments.lengths}: dtype {lengths.dtype}, expected integers")
@@ -83,7 +103,7 @@ def run(arguments: argparse.Namespace, console: Console) -> None:
             outputs = as_tuple(model.run(inputs, threads=arguments.threads, **options))
     seconds = time.perf_counter() - started
     named = dict(zip((port.name for port in model.outputs), outputs, strict=True))
-    write_arrays(arguments.output, named)
+    write_arrays(arguments.output, named, arguments.output_format)
     port = model.inputs[0]
     report = {
         "output": arguments.output,

@@ -10,6 +10,7 @@ from grucore.text import Page
 __all__ = ["number", "show", "value_text"]
 
 GRAPH = ("node", "kind", "shape", "reads", "writes", "attributes")
+USUAL = ("forward", "repeat")  # settings that nearly every layer has
 COST = ("node", "parameters", "weights", "bytes", "multiply-adds", "streams")
 
 
@@ -55,7 +56,16 @@ def show(description: dict[str, Any], page: Page) -> None:
 
 
 def _settings(attributes: dict[str, Any]) -> str:
-    """Names of enum members speak for themselves, numbers do not."""
-    return ", ".join(
-        value if isinstance(value, str) else f"{name}={value}" for name, value in attributes.items()
-    )
+    """Settings in words: names of enum members and flags speak for themselves, numbers do not."""
+    words = []
+    for name, value in attributes.items():
+        spoken = name.replace("_", " ")
+        if isinstance(value, str):
+            words.append(value.replace("_", " ") if value not in USUAL else "")
+        elif isinstance(value, bool):
+            words.append(spoken if value else "")
+        else:
+            words.append(
+                f"{spoken} {value:.6g}" if isinstance(value, float) else f"{spoken} {value}"
+            )
+    return ", ".join(filter(None, words))
