@@ -64,6 +64,7 @@ ROWS: dict[str, Rules] = {
         selftest="unit ports literals",
         header="unit memory ports",
         source="layers header selftest unit memory ports pieces packing",
+        c99="source layers names",
     ),
     "converters": rules(
         containers="",

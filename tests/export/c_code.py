@@ -14,7 +14,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from grucore.export import Export
+from grucore.export.c99 import Export
 from grucore.graph.graph import Graph
 
 __all__ = ["COMPILERS", "FLAGS", "compiler", "frames_of", "shared_library", "write_files"]

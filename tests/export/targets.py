@@ -18,7 +18,7 @@ import numpy as np
 
 import grucore
 from grucore import fileformat
-from grucore.export import export_c99
+from grucore.export.c99 import export_c99
 from grucore.export.compilers import FLAGS, compile_line
 from grucore.export.literals import array_text
 from grucore.graph.graph import Graph, TestVector

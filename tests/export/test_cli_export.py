@@ -15,8 +15,9 @@ from cli.cli_calls import as_json, save_models
 from export.c_code import COMPILERS, compiler, shared_library, write_files
 from export.targets import with_frames
 from grucore.cli import main
-from grucore.export import export_c99, prefix_of
+from grucore.export.c99 import export_c99
 from grucore.export.compilers import CPUS, compile_line
+from grucore.export.names import prefix_of
 from grucore.export.pieces import own_names
 from grucore.graph.graph import Graph
 from grucore.graph.layers import Activate, Activation, Binary, Operation

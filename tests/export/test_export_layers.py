@@ -11,7 +11,7 @@ import pytest
 import grucore
 from export.c_code import COMPILERS, frames_of, shared_library
 from grucore import fileformat
-from grucore.export import Export, export_c99
+from grucore.export.c99 import Export, export_c99
 from grucore.export.layers import WRITERS
 from grucore.graph.graph import Graph
 from grucore.graph.layers import KINDS, Flip

@@ -16,7 +16,7 @@ from export.c_code import FLAGS, compiler, write_files
 from export.targets import BOARDS, TARGETS, WARNINGS, with_frames
 from export.test_export_targets import SMALL, need, of_kind, recurrent
 from grucore import fileformat
-from grucore.export import export_c99
+from grucore.export.c99 import export_c99
 from grucore.graph.graph import Graph
 
 pytestmark = pytest.mark.slow

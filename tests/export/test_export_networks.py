@@ -12,7 +12,7 @@ import pytest
 
 from export.c_code import COMPILERS, shared_library
 from export.test_export_layers import compare
-from grucore.export import export_c99
+from grucore.export.c99 import export_c99
 from grucore.graph.graph import Graph
 from grucore.graph.layers import (
     Activate,

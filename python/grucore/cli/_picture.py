@@ -87,11 +87,14 @@ def _boxes(description: dict[str, Any]) -> list[_Box]:
     for node in description["nodes"]:
         box = _layer(node)
         for name in dict.fromkeys(node["inputs"]):
-            _join(writers[name], box)
+            if name in writers:
+                _join(writers[name], box)
+            else:  # a value of the frame before: a line back to its writer would cross all others
+                box.text = f"{box.text}, of {_short(name)} before"
         box.row = 1 + max((above.row for above in box.above), default=0)
         writers[node["output"]] = box
         boxes.append(box)
-    for box in inputs:  # next to what reads them first
+    for box in [box for box in boxes if not box.above]:  # next to what reads them first
         box.row = min((below.row for below in box.below), default=1) - 1
     for value in description["outputs"]:
         box = _port("output", value)
@@ -158,7 +161,7 @@ def _rows(boxes: Sequence[_Box]) -> list[list[_Box]]:
         found = _crossings(rows)
         if found < fewest:
             best, fewest = [list(row) for row in rows], found
-    return best
+    return [row for row in best if row]
 
 
 def _crossings(rows: Sequence[Sequence[_Box]]) -> int:

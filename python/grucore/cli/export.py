@@ -102,7 +102,8 @@ def run(arguments: argparse.Namespace, console: Console) -> None:
 def _c99(arguments: argparse.Namespace) -> tuple[dict[str, Any], Mapping[str, str]]:
     """The report and the files of the model as code."""
     import grucore
-    from grucore.export import export_c99, prefix_of
+    from grucore.export.c99 import export_c99
+    from grucore.export.names import prefix_of
 
     model = grucore.load(arguments.model)
     graph = _graph(bytes(model), arguments.numerics, strip=arguments.strip)
@@ -135,8 +136,8 @@ def _engine(arguments: argparse.Namespace) -> tuple[dict[str, Any], Mapping[str,
     import grucore
     from grucore import fileformat
     from grucore.cli._files import stripped
-    from grucore.export import prefix_of
     from grucore.export.engine import export_engine
+    from grucore.export.names import prefix_of
 
     data = bytes(grucore.load(arguments.model))
     if arguments.strip:
