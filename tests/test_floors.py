@@ -74,7 +74,8 @@ ROWS: dict[str, Rules] = {
         torch="containers build conversion source",
         keras="containers build conversion source",
         onnx="containers build conversion source",
-        convert="conversion source torch keras onnx",
+        plugin="build conversion source",
+        convert="conversion source torch keras onnx plugin",
     ),
     "converters/torch": rules(
         aten="",
@@ -95,6 +96,12 @@ ROWS: dict[str, Rules] = {
         graph="ops context read",
         witness="graph ops context read",
         convert="witness graph ops context read",
+    ),
+    "converters/plugin": rules(
+        text="",
+        rtneural="text",
+        guitarml="text",
+        convert="rtneural guitarml text",
     ),
     "converters/onnx": rules(
         read="",

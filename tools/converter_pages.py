@@ -120,6 +120,12 @@ WAYS = (
         "cut the graph before this node (`onnx.utils.extract_model`), or write it with the "
         "operators of docs/operators.md",
     ),
+    (
+        "plugin",
+        r"",
+        "write the JSON again with the exporter of RTNeural or GuitarML, or convert the trained "
+        "model itself",
+    ),
     ("build", r"", "keep sizes within the limits of docs/format.md"),
     (
         "",

@@ -6,10 +6,16 @@ from __future__ import annotations
 import os
 from typing import Any
 
-from grucore.converters.convert import convert_keras, convert_onnx, convert_path, convert_torch
+from grucore.converters.convert import (
+    convert_keras,
+    convert_onnx,
+    convert_path,
+    convert_torch,
+    describe_path,
+)
 from grucore.model import Model, load
 
-__all__ = ["convert", "convert_path", "from_keras", "from_onnx", "from_torch"]
+__all__ = ["convert", "convert_path", "describe_path", "from_keras", "from_onnx", "from_torch"]
 
 
 def convert(

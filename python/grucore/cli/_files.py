@@ -26,6 +26,7 @@ __all__ = [
     "FORMATS",
     "STANDARD",
     "by_input",
+    "load_model",
     "output_form",
     "read_array",
     "read_arrays",
@@ -44,6 +45,32 @@ FORMATS = ("npy", "npz", "csv", "raw")  # raw: float32 in the byte order of litt
 NPY_MAGIC = b"\x93NUMPY"
 ZIP_MAGIC = b"PK"
 NUMBER = re.compile(rb"\s*[+-]?(\d|\.\d|nan|inf)[\d.eE+,\s-]", re.IGNORECASE)
+
+
+def load_model(path: str, isa: str | None = None) -> Model:
+    """`grucore.load`; of a file of another kind the error says what it is and how to convert it."""
+    import grucore
+
+    try:
+        return grucore.load(path, isa=isa)
+    except grucore.FormatError as error:
+        found = _foreign(path) if error.status == "kBadMagic" else None
+        if found is None:
+            raise
+        raise grucore.FormatError(
+            f"{path} is no .gru file but {found}: `grucore convert {path} -o OUT.gru` makes one"
+        ) from None
+
+
+def _foreign(path: str) -> str | None:
+    """What another program's model is, None if it is none."""
+    from grucore import ConversionError
+    from grucore.conversion import describe_path
+
+    try:
+        return describe_path(path)
+    except (ConversionError, OSError):
+        return None
 
 
 def read_arrays(

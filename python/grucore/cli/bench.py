@@ -70,12 +70,12 @@ def run(arguments: argparse.Namespace, console: Console) -> None:
     if arguments.plot and not arguments.plot.endswith(SUFFIXES):
         arguments.parser.error(f"--plot {arguments.plot}: expected {', '.join(SUFFIXES)}")
 
-    import grucore
     from grucore import fileformat
+    from grucore.cli._files import load_model
     from grucore.runtime.timing import measure
     from grucore.summary import describe
 
-    model = grucore.load(arguments.model, isa=arguments.isa)
+    model = load_model(arguments.model, isa=arguments.isa)
     content = fileformat.read(bytes(model))
     graph = describe.describe(content)
     contenders: list[Any] = []

@@ -26,6 +26,7 @@ Kinds of FILE, told by its content (safetensors and ONNX also by the name):
   .keras .h5    a whole model of Keras
   .weights.h5   weights of Keras alone (so is many an old .h5): needs --config
   .onnx         ONNX
+  .json         weights of RTNeural, AIDA-X or GuitarML
 safetensors and onnx files need the packages of these names: pip install "grucore[convert]".
 """
 EPILOG = """\

@@ -101,11 +101,11 @@ def run(arguments: argparse.Namespace, console: Console) -> None:
 
 def _c99(arguments: argparse.Namespace) -> tuple[dict[str, Any], Mapping[str, str]]:
     """The report and the files of the model as code."""
-    import grucore
+    from grucore.cli._files import load_model
     from grucore.export.c99 import export_c99
     from grucore.export.names import prefix_of
 
-    model = grucore.load(arguments.model)
+    model = load_model(arguments.model)
     graph = _graph(bytes(model), arguments.numerics, strip=arguments.strip)
     name = arguments.prefix or prefix_of(Path(arguments.model).stem)
     export = export_c99(graph, name, numerics=arguments.numerics)
@@ -135,11 +135,11 @@ def _engine(arguments: argparse.Namespace) -> tuple[dict[str, Any], Mapping[str,
     """The same of the engine and the model's file."""
     import grucore
     from grucore import fileformat
-    from grucore.cli._files import stripped
+    from grucore.cli._files import load_model, stripped
     from grucore.export.engine import export_engine
     from grucore.export.names import prefix_of
 
-    data = bytes(grucore.load(arguments.model))
+    data = bytes(load_model(arguments.model))
     if arguments.strip:
         data = stripped(data)
     model = grucore.load(data, isa="scalar")

@@ -43,9 +43,8 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace, console: Console) -> None:
     """Load, describe and, if asked for, test the model."""
-    import grucore
     from grucore import fileformat
-    from grucore.cli._files import write_bytes
+    from grucore.cli._files import load_model, write_bytes
     from grucore.cli._picture import SUFFIXES, picture
     from grucore.summary import describe
 
@@ -53,7 +52,7 @@ def run(arguments: argparse.Namespace, console: Console) -> None:
     if arguments.plot is not None and suffix not in SUFFIXES:
         arguments.parser.error(f"--plot {arguments.plot}: expected a .png, .svg or .pdf file")
     with console.progress(f"reading {arguments.model}"):
-        model = grucore.load(arguments.model, isa=arguments.isa)
+        model = load_model(arguments.model, isa=arguments.isa)
         data = bytes(model)
         graph = fileformat.read(data)
         report: dict[str, Any] = {

@@ -80,11 +80,11 @@ def run(arguments: argparse.Namespace, console: Console) -> None:
     Path(arguments.model).open("rb").close()
     import grucore
     from grucore import fileformat
-    from grucore.cli._files import stripped, write_bytes
+    from grucore.cli._files import load_model, stripped, write_bytes
     from grucore.quantize.quantize import quantize
     from grucore.quantize.report import compare
 
-    model = grucore.load(arguments.model, isa=arguments.isa)
+    model = load_model(arguments.model, isa=arguments.isa)
     frames = None if arguments.calibration is None else _calibration(model, arguments.calibration)
     started = time.perf_counter()
     # How long weights take to become wider, nobody knows before.

@@ -66,6 +66,7 @@ def run(arguments: argparse.Namespace, console: Console) -> None:
     from grucore.cli._files import (
         STANDARD,
         by_input,
+        load_model,
         output_form,
         read_array,
         read_arrays,
@@ -83,10 +84,9 @@ def run(arguments: argparse.Namespace, console: Console) -> None:
     if arguments.stream and arguments.threads > 1:
         arguments.parser.error("--stream steps in one thread: leave out --threads")
 
-    import grucore
     from grucore.runtime.arrays import as_tuple
 
-    model = grucore.load(arguments.model, isa=arguments.isa)
+    model = load_model(arguments.model, isa=arguments.isa)
     output_form(arguments.output, arguments.output_format, len(model.outputs))
     features = model.inputs[0].features if len(model.inputs) == 1 else None
     found = read_arrays(arguments.input, arguments.input_format, features)

@@ -18,7 +18,14 @@ from grucore.proof.proof import Finished, finish, prove
 from grucore.proof.recorded import Recorded
 from grucore.version import __version__
 
-__all__ = ["convert_keras", "convert_onnx", "convert_path", "convert_torch", "finished"]
+__all__ = [
+    "convert_keras",
+    "convert_onnx",
+    "convert_path",
+    "convert_torch",
+    "describe_path",
+    "finished",
+]
 
 TYPED = (
     "it covers the weights, not the order of the layers, which was typed by hand: "
@@ -57,9 +64,23 @@ def _read(given: Given, architecture: str | None, config: Any, pytorch_lbr_fix: 
         from grucore.converters.onnx import convert as onnx
 
         return onnx.of_file(given, pytorch_lbr_fix=pytorch_lbr_fix)
+    if given.kind is Kind.JSON:
+        from grucore.converters.plugin import convert as plugin
+
+        return plugin.of_file(given)
     from grucore.converters.torch import convert as torch
 
     return torch.of_file(given, architecture)
+
+
+def describe_path(path: str | os.PathLike[str]) -> str:
+    """What the file is, in a few words; raises `ConversionError` or OSError."""
+    given = sniff(read_file(path), path)
+    if given.kind is not Kind.JSON:
+        return str(given.kind.value)
+    from grucore.converters.plugin import convert as plugin
+
+    return plugin.describe(given)
 
 
 def convert_torch(obj: Any, *, example_inputs: Any, architecture: str | None) -> Finished:

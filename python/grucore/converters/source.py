@@ -18,7 +18,9 @@ from grucore.fileformat.layout import MAGIC
 __all__ = ["Given", "Kind", "read_file", "sniff"]
 
 MAX_BYTES = 1 << 32  # of a checkpoint
-SUFFIXES = (".pt", ".pth", ".ckpt", ".pt2", ".safetensors", ".keras", ".h5", ".hdf5", ".onnx")
+SUFFIXES = (
+    *(".pt", ".pth", ".ckpt", ".pt2", ".safetensors", ".keras", ".h5", ".hdf5", ".onnx", ".json"),
+)
 ZIP_START = b"PK\x03\x04"
 HDF5_START = b"\x89HDF\r\n\x1a\n"
 # torch.save before 1.6: a pickle of protocol 2 with a magic number as a LONG1 of ten bytes, which
@@ -28,8 +30,9 @@ LEGACY = re.compile(
     rb"\x80(?:[\x02\x03]|[\x04\x05]\x95.{8})" + re.escape(LEGACY_START[2:]), re.DOTALL
 )
 READABLE = (
-    "PyTorch (.pt, .pth, .ckpt, .pt2), safetensors, Keras (.keras, .h5) or ONNX; a module or a "
-    "model in memory is for grucore.from_torch, from_keras and from_onnx"
+    "PyTorch (.pt, .pth, .ckpt, .pt2), safetensors, Keras (.keras, .h5), ONNX or JSON weights of "
+    "RTNeural, AIDA-X or GuitarML; a module or a model in memory is for grucore.from_torch, "
+    "from_keras and from_onnx"
 )
 
 
@@ -42,6 +45,7 @@ class Kind(Enum):
     TORCH = "a file of torch.save or TorchScript"
     SAFETENSORS = "safetensors"
     ONNX = "ONNX"
+    JSON = "weights in JSON"
 
 
 @dataclass(frozen=True)
@@ -77,6 +81,9 @@ def sniff(data: bytes, path: str | os.PathLike[str]) -> Given:
         raise ConversionError("a .gru file already: open it with grucore.load")
     if LEGACY.match(data):
         return Given(path, data, Kind.TORCH)
+    # The eight bytes of a length, with which safetensors begins, have zeros among them.
+    if data[:256].lstrip().startswith(b"{") and b"\0" not in data[:8]:
+        return Given(path, data, Kind.JSON)
     if path.name.endswith(".safetensors") or data[8:9] == b"{":
         return Given(path, data, Kind.SAFETENSORS)
     raise ConversionError(f"the file starts with {data[:8]!r}: expected {READABLE}")

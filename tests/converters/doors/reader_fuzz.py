@@ -35,6 +35,7 @@ READERS = {
     "keras": ("keras/*.keras",),
     "hdf5": ("keras/*.h5",),
     "onnx": ("onnx/*.onnx",),
+    "plugin": ("plugin/*.json",),
 }
 LARGEST_FILE = 200_000
 SECONDS, MEMORY, FACTOR = 10.0, 1 << 30, 50

@@ -30,6 +30,7 @@ FILES = {
     "keras/keras3.keras": ("keras", Kind.KERAS),
     "keras/keras2_layout.h5": ("keras", Kind.HDF5),
     "onnx/opset_7.onnx": ("onnx", Kind.ONNX),
+    "plugin/amp.json": ("plugin", Kind.JSON),
 }
 
 
@@ -43,7 +44,7 @@ print(*sorted({{module.split(".")[2] for module in sys.modules
 """
     found = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True)
     loaded = set(found.stdout.split())
-    assert loaded & {"torch", "keras", "onnx"} == {FILES[name][0]}
+    assert loaded & {"torch", "keras", "onnx", "plugin"} == {FILES[name][0]}
 
 
 @pytest.mark.parametrize("name", FILES)
