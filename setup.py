@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Builds grucore._core from src/grucore/_core.pyx and cpp/src; all else is in pyproject.toml."""
 
+import platform
 import sys
 from pathlib import Path
 
@@ -30,9 +31,14 @@ UNIX_FLAGS = [
 MSVC_FLAGS = ["/std:c++17", "/O2", "/fp:precise", "/GR-", "/EHs-c-", "/D_HAS_EXCEPTIONS=0"]
 
 # Single files with a flag of their own. What Cython writes is long, and its short way stays short
-# at -Os; SSE4.1 alone is what machines from before 2013 have. MSVC alone has no target regions:
-# there these tables, and no other file, get their flag.
-UNIX_FILES = {"_core.cpp": "-Os", "tables/sse41.cpp": "-Os"}
+# at -Os; SSE4.1 alone is what machines from before 2013 have; loading is done once. The plain
+# tables are what is compared with where there are others. MSVC alone has no target regions: there
+# these tables, and no other file, get their flag.
+UNIX_FILES = dict.fromkeys(
+    ["_core.cpp", "tables/sse41.cpp", "/load.cpp", "/parse_graph.cpp", "/parse_tensors.cpp"], "-Os"
+)
+if platform.machine().lower() in ("x86_64", "amd64", "aarch64", "arm64"):
+    UNIX_FILES |= dict.fromkeys(["tables/scalar.cpp", "tables/scalar_muladd.cpp"], "-Os")
 MSVC_FILES = {
     "tables/avx2.cpp": "/arch:AVX2",
     "tables/avxvnni.cpp": "/arch:AVX2",
