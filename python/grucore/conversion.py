@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterable
 from typing import Any
 
 from grucore.converters.convert import (
@@ -26,6 +27,7 @@ def convert(
     pytorch_lbr_fix: bool = False,
     verify: bool = True,
     check: tuple[Any, Any] | None = None,
+    ignore: str | Iterable[str] = (),
 ) -> Model:
     """Convert a checkpoint; its kind is told by content and extension.
 
@@ -50,11 +52,16 @@ def convert(
         Inputs as `Model.run` takes them, and the outputs that the trained model gave for them: the
         result must agree within 1e-5 of the output's scale. Where `architecture` says how layers
         follow each other, nothing else proves that they do.
+    ignore : str or iterable of str, optional
+        Tensors of the file that play no part in the model, as patterns ("aux.*"); the name of a
+        layer or of a state dict means all that is in it. A state dict or weights of Keras with
+        tensors that nothing reads and nobody ignores are refused.
 
     Raises
     ------
     ConversionError
-        The file holds something that cannot be expressed, or has more than one reading.
+        The file holds something that cannot be expressed, or has more than one reading; or
+        `ignore` has a pattern that matches nothing.
     """
     found = convert_path(
         path,
@@ -63,23 +70,32 @@ def convert(
         pytorch_lbr_fix=pytorch_lbr_fix,
         verify=verify,
         check=check,
+        ignore=ignore,
     )
     return load(found.data)
 
 
 def from_torch(
-    module_or_state_dict: Any, *, example_inputs: Any = None, architecture: str | None = None
+    module_or_state_dict: Any,
+    *,
+    example_inputs: Any = None,
+    architecture: str | None = None,
+    ignore: str | Iterable[str] = (),
 ) -> Model:
     """Convert a live torch module, or a state dict with its `architecture`.
 
     `example_inputs` are the arguments of one call of the module: a tensor, or a tuple of them. A
     bare nn.GRU or nn.GRUCell does without; any other module is exported with them, at two lengths,
-    so that its graph says which axes are batch and time.
+    so that its graph says which axes are batch and time. `ignore`: tensors of a state dict that
+    play no part in the model, as `convert` has them.
 
     Raises ConversionError for anything that cannot be expressed or has more than one reading.
     """
     found = convert_torch(
-        module_or_state_dict, example_inputs=example_inputs, architecture=architecture
+        module_or_state_dict,
+        example_inputs=example_inputs,
+        architecture=architecture,
+        ignore=ignore,
     )
     return load(found.data)
 

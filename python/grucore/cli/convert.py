@@ -22,6 +22,7 @@ Kinds of FILE, told by its content (safetensors and ONNX also by the name):
   .pt .pth      torch.save of a state dict or of a module, torch.jit.save
   .ckpt         a checkpoint of Lightning
   .safetensors  tensors by name, read as a state dict
+  .npz          numpy arrays by name, read as a state dict
   .pt2          torch.export.save
   .keras .h5    a whole model of Keras
   .weights.h5   weights of Keras alone (so is many an old .h5): needs --config
@@ -48,6 +49,14 @@ def configure(parser: argparse.ArgumentParser) -> None:
         "--architecture",
         metavar="TEXT",
         help='how the layers follow each other, such as "gru > last > linear"',
+    )
+    parser.add_argument(
+        "--ignore",
+        action="append",
+        default=[],
+        metavar="NAME",
+        help="tensors or layers of the file that play no part in the model, such as 'aux.*'; may "
+        "stand several times",
     )
     parser.add_argument(
         "--config", metavar="FILE", help="model.to_json() of Keras, for a .weights.h5"
@@ -103,6 +112,7 @@ def run(arguments: argparse.Namespace, console: Console) -> None:
             pytorch_lbr_fix=arguments.pytorch_lbr_fix,
             verify=not arguments.no_verify,
             check=check,
+            ignore=arguments.ignore,
         )
         if arguments.quantize is not None:
             from grucore.quantize.quantize import quantize

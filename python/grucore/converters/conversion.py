@@ -21,12 +21,14 @@ class Conversion:
 
     The graph's metadata says under "source" where it comes from. ``evidence`` is made when it is
     asked for, since that may import the framework. ``is_typed``: a user wrote down how the layers
-    follow each other, which the source does not say.
+    follow each other, which the source does not say. ``left``: tensors of the source that are not
+    in the graph, as its user wants it.
     """
 
     graph: Graph
     evidence: Callable[[], Evidence]
     is_typed: bool = False
+    left: tuple[str, ...] = ()
 
 
 def ambiguous(meanings: Iterable[str]) -> ConversionError:

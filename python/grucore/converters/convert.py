@@ -7,12 +7,14 @@ A frontend is imported when a source is known to be its own, and no other is.
 from __future__ import annotations
 
 import os
+from collections.abc import Iterable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from grucore._core import ConversionError
 from grucore.converters.conversion import Conversion
+from grucore.converters.ignored import Ignored
 from grucore.converters.source import Given, Kind, read_file, sniff
 from grucore.proof.proof import Finished, finish, prove
 from grucore.proof.recorded import Recorded
@@ -27,6 +29,7 @@ __all__ = [
     "finished",
 ]
 
+MOST_LISTED = 8  # tensors in a note
 TYPED = (
     "it covers the weights, not the order of the layers, which was typed by hand: "
     "check=(x, y) (--check x.npy y.npy) compares with outputs that you recorded"
@@ -41,6 +44,7 @@ def convert_path(
     pytorch_lbr_fix: bool = False,
     verify: bool = True,
     check: Recorded | None = None,
+    ignore: str | Iterable[str] = (),
 ) -> Finished:
     """The `.gru` file of a checkpoint, its graph, and the proof (None without ``verify``).
 
@@ -48,18 +52,26 @@ def convert_path(
     """
     try:
         given = sniff(read_file(path), path)
-        conversion = _read(given, architecture, config, pytorch_lbr_fix)
+        ignored = Ignored(ignore)
+        conversion = _read(given, architecture, config, pytorch_lbr_fix, ignored)
+        ignored.check()
         return finished(conversion, verify=verify, check=check)
     except ConversionError as error:
         name = Path(path).name or os.fspath(path)
         raise ConversionError(f"{name}: {error}") from None
 
 
-def _read(given: Given, architecture: str | None, config: Any, pytorch_lbr_fix: bool) -> Conversion:
+def _read(
+    given: Given,
+    architecture: str | None,
+    config: Any,
+    pytorch_lbr_fix: bool,
+    ignored: Ignored,
+) -> Conversion:
     if given.kind in (Kind.KERAS, Kind.HDF5):
         from grucore.converters.keras import convert as keras
 
-        return keras.of_file(given, config)
+        return keras.of_file(given, config, ignored)
     if given.kind is Kind.ONNX:
         from grucore.converters.onnx import convert as onnx
 
@@ -70,7 +82,7 @@ def _read(given: Given, architecture: str | None, config: Any, pytorch_lbr_fix: 
         return plugin.of_file(given)
     from grucore.converters.torch import convert as torch
 
-    return torch.of_file(given, architecture)
+    return torch.of_file(given, architecture, ignored)
 
 
 def describe_path(path: str | os.PathLike[str]) -> str:
@@ -83,11 +95,20 @@ def describe_path(path: str | os.PathLike[str]) -> str:
     return plugin.describe(given)
 
 
-def convert_torch(obj: Any, *, example_inputs: Any, architecture: str | None) -> Finished:
+def convert_torch(
+    obj: Any,
+    *,
+    example_inputs: Any,
+    architecture: str | None,
+    ignore: str | Iterable[str] = (),
+) -> Finished:
     """The same of a state dict or a module of torch; TypeError for objects of no such kind."""
     from grucore.converters.torch import convert as torch
 
-    return finished(torch.of_object(obj, example_inputs, architecture))
+    ignored = Ignored(ignore)
+    conversion = torch.of_object(obj, example_inputs, architecture, ignored)
+    ignored.check()
+    return finished(conversion)
 
 
 def convert_keras(model: Any) -> Finished:
@@ -112,5 +133,11 @@ def finished(
     graph = replace(conversion.graph, metadata=entries)
     if not verify:
         return finish(graph, check)
-    note = TYPED if conversion.is_typed and check is None else ""
-    return prove(graph, conversion.evidence(), check, note)
+    notes = [TYPED] if conversion.is_typed and check is None else []
+    if conversion.left:
+        listed = ", ".join(conversion.left[:MOST_LISTED])
+        more = f" and {len(conversion.left) - MOST_LISTED} more"
+        notes.append(
+            f"left out on purpose: {listed}{more if len(conversion.left) > MOST_LISTED else ''}"
+        )
+    return prove(graph, conversion.evidence(), check, "; ".join(notes))

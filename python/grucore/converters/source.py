@@ -12,6 +12,7 @@ from enum import Enum
 from pathlib import Path
 
 from grucore._core import ConversionError
+from grucore.converters.containers.npz import NPY_START
 from grucore.converters.containers.zip import DAMAGED, open_archive
 from grucore.fileformat.layout import MAGIC
 
@@ -19,7 +20,8 @@ __all__ = ["Given", "Kind", "read_file", "sniff"]
 
 MAX_BYTES = 1 << 32  # of a checkpoint
 SUFFIXES = (
-    *(".pt", ".pth", ".ckpt", ".pt2", ".safetensors", ".keras", ".h5", ".hdf5", ".onnx", ".json"),
+    *(".pt", ".pth", ".ckpt", ".pt2", ".safetensors", ".npz", ".keras", ".h5", ".hdf5", ".onnx"),
+    ".json",
 )
 ZIP_START = b"PK\x03\x04"
 HDF5_START = b"\x89HDF\r\n\x1a\n"
@@ -30,9 +32,9 @@ LEGACY = re.compile(
     rb"\x80(?:[\x02\x03]|[\x04\x05]\x95.{8})" + re.escape(LEGACY_START[2:]), re.DOTALL
 )
 READABLE = (
-    "PyTorch (.pt, .pth, .ckpt, .pt2), safetensors, Keras (.keras, .h5), ONNX or JSON weights of "
-    "RTNeural, AIDA-X or GuitarML; a module or a model in memory is for grucore.from_torch, "
-    "from_keras and from_onnx"
+    "PyTorch (.pt, .pth, .ckpt, .pt2), safetensors, numpy (.npz), Keras (.keras, .h5), ONNX or "
+    "JSON weights of RTNeural, AIDA-X or GuitarML; a module or a model in memory is for "
+    "grucore.from_torch, from_keras and from_onnx"
 )
 
 
@@ -44,6 +46,8 @@ class Kind(Enum):
     PT2 = "an archive of torch.export"
     TORCH = "a file of torch.save or TorchScript"
     SAFETENSORS = "safetensors"
+    NPZ = "an archive of numpy arrays"
+    NPY = "a numpy array"
     ONNX = "ONNX"
     JSON = "weights in JSON"
 
@@ -77,6 +81,8 @@ def sniff(data: bytes, path: str | os.PathLike[str]) -> Given:
         return Given(path, data, Kind.HDF5)
     if path.name.endswith(".onnx") or _begins_as_onnx(data):
         return Given(path, data, Kind.ONNX)
+    if data.startswith(NPY_START):
+        return Given(path, data, Kind.NPY)
     if data.startswith(MAGIC):
         raise ConversionError("a .gru file already: open it with grucore.load")
     if LEGACY.match(data):
@@ -102,6 +108,8 @@ def _kind_of_archive(archive: zipfile.ZipFile) -> Kind:
     names = archive.namelist()
     if {"config.json", "metadata.json"} <= set(names):
         return Kind.KERAS
+    if names and all(name.endswith(".npy") for name in names):
+        return Kind.NPZ
     program = ("/archive_format", "serialized_exported_program.json")
     return Kind.PT2 if any(name.endswith(program) for name in names) else Kind.TORCH
 

@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from grucore import ConversionError
+from grucore import ConversionError, convert
 from grucore.converters.keras import convert as converter
 from grucore.fileformat import write
 from grucore.graph.graph import Graph
@@ -157,3 +157,33 @@ def test_a_model_inside_a_model_of_tf_keras_2_13() -> None:
     graph = converter.graph_of_source(keras_source(target.getvalue(), name))
     shapes = [node.layer for node in graph.nodes]
     assert shapes == [node.layer for node in golden(name).nodes]
+
+
+@pytest.mark.parametrize("name", [LEGACY[2], "keras3.weights.h5"])
+def test_weights_that_no_layer_reads(name: str, tmp_path: Path) -> None:
+    if name in LEGACY:
+        data, config = legacy_weights(name)
+    else:
+        data, config = (
+            (GOLDEN / name).read_bytes(),
+            json.loads((GOLDEN / "keras3.json").read_text()),
+        )
+    path = tmp_path / "more.weights.h5"
+    path.write_bytes(data)
+    convert(path, config=config, verify=False)
+    with h5py.File(path, "r+") as file:
+        if name in LEGACY:
+            old = file.attrs["layer_names"]
+            names = [name.encode() if isinstance(name, str) else name for name in old]
+            del file.attrs["layer_names"]
+            file.attrs["layer_names"] = [*names, b"aux"]
+            file["aux/w"] = [1.0, 2.0]
+            file["aux"].attrs["weight_names"] = [b"w"]
+        else:
+            file["layers/aux/vars/0"] = [1.0, 2.0]
+    with pytest.raises(ConversionError, match=r"aux.*--ignore (layers/)?aux"):
+        convert(path, config=config, verify=False)
+    model = convert(path, config=config, verify=False, ignore="aux")
+    assert model.metadata["source"]["ignored"][0].endswith("aux")
+    with pytest.raises(ConversionError, match="ignore='more' matches nothing; the file has"):
+        convert(path, config=config, verify=False, ignore=["aux", "more"])

@@ -18,9 +18,10 @@ import pytest
 import grucore
 from converters.torch.pickles import archive, zipped
 from grucore.converters import convert as files
+from grucore.converters.ignored import Ignored
 from grucore.converters.source import LEGACY_START, ZIP_START, read_file
-from grucore.converters.torch import convert as torch_convert
 from grucore.converters.torch.sources import state_dict
+from grucore.converters.torch.sources.checkpoint import state_dict_in
 from grucore.fileformat import read
 from grucore.proof.evidence import Evidence
 from grucore.reference import run as reference
@@ -242,7 +243,7 @@ def test_deep_and_shared_containers_end() -> None:
     )
     assert isinstance(checkpoint_in(zipped(double + b".")), list)
     with pytest.raises(grucore.ConversionError, match="no state dict"):
-        torch_convert._only_state_dict(checkpoint_in(zipped(double + b".")))
+        state_dict_in(checkpoint_in(zipped(double + b".")), Ignored())
 
 
 @pytest.mark.parametrize("data", [b"", b"GGUF", b"\x89HDF"])

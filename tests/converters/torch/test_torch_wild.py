@@ -129,9 +129,13 @@ def test_a_batch_norm_of_the_last_frame(tmp_path: Path) -> None:
     assert np.abs(model.run(X.numpy()) - wanted).max() < BOUND
 
 
-def test_no_line_is_offered_that_drops_a_tensor(tmp_path: Path) -> None:
+def test_no_line_is_offered_that_drops_a_tensor_in_silence(tmp_path: Path) -> None:
     module = nn.ModuleDict({"gru": nn.GRU(3, 4), "fc": nn.Linear(4, 2)})
-    torch.save({**module.state_dict(), "h0": torch.ones(1, 1, 4)}, tmp_path / "s.pt")
-    with pytest.raises(grucore.ConversionError, match="where h0 goes") as caught:
+    torch.save({**module.state_dict(), "q": torch.ones(7, 7)}, tmp_path / "s.pt")
+    with pytest.raises(grucore.ConversionError) as caught:
         grucore.convert(tmp_path / "s.pt")
-    assert "--architecture" not in str(caught.value)
+    lines = [line for line in str(caught.value).splitlines() if "--architecture" in line]
+    assert len(lines) == 2
+    assert all("--ignore q" in line and "without q" in line for line in lines)
+    with pytest.raises(grucore.ConversionError, match="leaves out q"):
+        grucore.convert(tmp_path / "s.pt", architecture="gru > linear")

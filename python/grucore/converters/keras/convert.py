@@ -10,6 +10,7 @@ import json
 import re
 import sys
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,7 @@ from grucore.converters.containers.budget import Budget
 from grucore.converters.containers.hdf5.file import open_hdf5
 from grucore.converters.containers.zip import DAMAGED, checked_entries, read_entry
 from grucore.converters.conversion import Conversion
+from grucore.converters.ignored import Ignored
 from grucore.converters.keras.graph import check_kinds, graph_of
 from grucore.converters.keras.read.config import Layer, parse_json, parse_model
 from grucore.converters.keras.read.names import from_layer_groups, from_tree
@@ -45,11 +47,16 @@ def graph_of_source(source: Source) -> Graph:
         raise ConversionError(f"the config does not fit together: {error!r}") from error
 
 
-def of_file(given: Given, config: Any = None) -> Conversion:
-    """The conversion of a `.keras` or an HDF5 file; ``config`` goes with weights alone."""
-    source = read_source(given, config)
+def of_file(given: Given, config: Any = None, ignored: Ignored | None = None) -> Conversion:
+    """The conversion of a `.keras` or an HDF5 file; ``config`` goes with weights alone.
+
+    ``ignored``: weights of the file that no layer of the config reads, and that may be there.
+    """
+    ignored = ignored or Ignored()
+    source = read_source(given, config, ignored)
     graph = graph_of_source(source)
-    return Conversion(graph, lambda: rebuilt_evidence(source, graph))
+    left = tuple(ignored.names)
+    return Conversion(graph, lambda: rebuilt_evidence(source, graph), left=left)
 
 
 def of_model(model: Any) -> Conversion:
@@ -59,17 +66,22 @@ def of_model(model: Any) -> Conversion:
     return Conversion(graph, lambda: live_evidence(model, source, graph))
 
 
-def read_source(given: Given, config: Any = None) -> Source:
+def read_source(given: Given, config: Any = None, ignored: Ignored | None = None) -> Source:
     """The layers and weights in a file; raises `ConversionError` for whatever cannot be read."""
     source = {"framework": "keras", "file": given.name}
+    ignored = ignored or Ignored()
     if given.kind is Kind.HDF5:
-        return _read_hdf5(given.data, config, source)
-    if config is not None:
+        found = _read_hdf5(given.data, config, source, ignored)
+    elif config is not None:
         raise ConversionError("the file has a config of its own: config= is for .weights.h5")
-    return _read_archive(given, source)
+    else:
+        found = _read_archive(given, source, ignored)
+    if not ignored.names:
+        return found
+    return replace(found, entries={**found.entries, "ignored": ignored.names})
 
 
-def _read_archive(given: Given, source: dict[str, Any]) -> Source:
+def _read_archive(given: Given, source: dict[str, Any], ignored: Ignored) -> Source:
     archive = given.archive
     assert archive is not None  # which is how its kind was told
     budget = Budget(len(given.data))
@@ -93,11 +105,12 @@ def _read_archive(given: Given, source: dict[str, Any]) -> Source:
     version, text = _version(about.get("keras_version"))
     model = _parsed(config)
     entries_of = {**source, "container": ".keras"} | ({"version": text} if text else {})
-    weights = from_tree(model, Hdf5Tree(open_hdf5(content, budget)), names_must_match=True)
+    tree = Hdf5Tree(open_hdf5(content, budget))
+    weights = from_tree(model, tree, names_must_match=True, ignored=ignored)
     return Source(config, model, weights, version, entries_of)
 
 
-def _read_hdf5(data: bytes, given: Any, source: dict[str, Any]) -> Source:
+def _read_hdf5(data: bytes, given: Any, source: dict[str, Any], ignored: Ignored) -> Source:
     file = open_hdf5(data)
     text = file.text("", "model_config")
     root = "model_weights" if file.has("model_weights") else ""
@@ -119,10 +132,10 @@ def _read_hdf5(data: bytes, given: Any, source: dict[str, Any]) -> Source:
         version = (1, 0)  # the first versions wrote none
     if legacy:
         container = "legacy .h5" if text is not None else "legacy weights .h5"
-        weights = from_layer_groups(model, file, root)
+        weights = from_layer_groups(model, file, root, ignored)
     else:
         container = ".weights.h5"
-        weights = from_tree(model, Hdf5Tree(file), names_must_match=False)
+        weights = from_tree(model, Hdf5Tree(file), names_must_match=False, ignored=ignored)
     entries = {**source, "container": container} | ({"version": shown} if shown else {})
     return Source(config, model, weights, version, entries)
 
@@ -170,7 +183,8 @@ def read_model(model: Any) -> Source:
     source["container"] = type(model).__name__
     parsed = _parsed(config)
     with _saved(model) as content:
-        weights = from_tree(parsed, Hdf5Tree(open_hdf5(content)), names_must_match=True)
+        tree = Hdf5Tree(open_hdf5(content))
+        weights = from_tree(parsed, tree, names_must_match=True, ignored=Ignored())
     version, _ = _version(keras.__version__)
     return Source(config, parsed, weights, version, source)
 

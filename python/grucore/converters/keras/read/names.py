@@ -13,6 +13,7 @@ from typing import Protocol, TypeAlias
 
 from grucore._core import ConversionError
 from grucore.converters.containers.hdf5.file import Hdf5
+from grucore.converters.ignored import Ignored
 from grucore.converters.keras.read.config import MODELS, Layer
 from grucore.converters.keras.read.variables import RENORM, variables
 from grucore.graph.tensors import Array
@@ -22,6 +23,7 @@ __all__ = ["Tree", "Weights", "from_layer_groups", "from_tree"]
 Weights: TypeAlias = dict[Layer, dict[str, Array]]
 
 COUNTED = re.compile(r"(_\d+)?(:\d+)?$")
+LEAVE_OUT = "if they play no part in the model, --ignore"
 IGNORED = ("optimizer", "seed_generator", "metrics", "_metrics", "compile_metrics")
 
 
@@ -46,7 +48,7 @@ class Tree(Protocol):
         """Every path that has variables."""
 
 
-def from_tree(model: Layer, tree: Tree, *, names_must_match: bool) -> Weights:
+def from_tree(model: Layer, tree: Tree, *, names_must_match: bool, ignored: Ignored) -> Weights:
     """The weights of every layer by class-and-counter paths, each path read once."""
     found: Weights = {}
     read: set[str] = set()
@@ -84,8 +86,12 @@ def from_tree(model: Layer, tree: Tree, *, names_must_match: bool) -> Weights:
 
     visit(model, "")
     for path in tree.paths():
-        if path not in read and not any(part.startswith(IGNORED) for part in path.split("/")):
-            raise ConversionError(f"the file has weights at {path!r}, which no layer reads")
+        if path in read or any(part.startswith(IGNORED) for part in path.split("/")):
+            continue
+        if not ignored.takes(path, path.rpartition("/")[2]):
+            raise ConversionError(
+                f"the file has weights at {path!r}, which no layer reads: {LEAVE_OUT} {path}"
+            )
     return found
 
 
@@ -126,7 +132,7 @@ def backward_of(layer: Layer) -> Layer:
     return derived
 
 
-def from_layer_groups(model: Layer, file: Hdf5, root: str) -> Weights:
+def from_layer_groups(model: Layer, file: Hdf5, root: str, ignored: Ignored) -> Weights:
     """The weights of a legacy file: a group for each layer of the model, in its order."""
     groups = {
         name: file.texts(f"{root}/{name}", "weight_names")
@@ -141,9 +147,11 @@ def from_layer_groups(model: Layer, file: Hdf5, root: str) -> Weights:
         names = groups.pop(layer.name)
         arrays = [file.array(f"{root}/{layer.name}/{name}") for name in names]
         found |= _distributed(layer, names, arrays)
-    left = [name for name, names in groups.items() if names]
+    left = [name for name, names in groups.items() if names and not ignored.takes(name)]
     if left:
-        raise ConversionError(f"the file has weights of {left[0]!r}, which the config has not")
+        raise ConversionError(
+            f"the file has weights of {left[0]!r}, which the config has not: {LEAVE_OUT} {left[0]}"
+        )
     return found
 
 

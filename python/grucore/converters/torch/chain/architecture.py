@@ -11,6 +11,10 @@ must say what no state dict holds: ``eps`` of a norm, padding, stride and dilati
 of the sequence; ``final``, right after a gru, lstm or rnn, its states at the end, h_n[-1], those of
 both directions joined. The rest are functions of a
 frame. Nothing has a default.
+
+Tensors of the file that belong to no layer: ``subtract``, ``divide``, ``multiply`` and ``add`` one
+to each frame (``subtract(mean) > divide(std, eps=0.01)`` in front normalizes the input), and
+``h_0=`` of a gru, lstm or rnn, ``c_0=`` of an lstm, is its learned initial state.
 """
 
 from __future__ import annotations
@@ -22,7 +26,17 @@ from typing import Any
 
 from grucore._core import ConversionError
 
-__all__ = ["DEFAULTS", "NAMED", "ONE_FRAME", "Step", "describe", "option_text", "parse"]
+__all__ = [
+    "DEFAULTS",
+    "LOOSE",
+    "NAMED",
+    "ONE_FRAME",
+    "STARTS",
+    "Step",
+    "describe",
+    "option_text",
+    "parse",
+]
 
 
 def _whole(text: str) -> int:
@@ -55,6 +69,12 @@ def _approximation(text: str) -> str:
     return text
 
 
+def _tensor(text: str) -> str:
+    if not text:
+        raise ValueError
+    return text
+
+
 Options = Mapping[str, Callable[[str], Any]]
 
 _EPS: Options = {"eps": float}
@@ -69,6 +89,15 @@ NAMED: dict[str, Options] = {
     "layer_norm": _EPS,
     "batch_norm": _EPS,
     "prelu": {},
+}
+# Steps with a tensor of the file that belongs to no layer.
+LOOSE = ("add", "subtract", "multiply", "divide")
+STARTS = ("h_0", "c_0")  # options that name such a tensor
+# What a step may say, and does not have to.
+_OPTIONAL: dict[str, Options] = {
+    **{kind: {"h_0": _tensor} for kind in ("gru", "rnn")},
+    "lstm": dict.fromkeys(STARTS, _tensor),
+    "divide": {"eps": float},
 }
 # Defaults of PyTorch's layers: for messages and candidates, never assumed.
 DEFAULTS: dict[str, Any] = {
@@ -86,7 +115,11 @@ _FUNCTIONS: dict[str, Options] = {
     **{name: {} for name in ("glu", "softmax", "log_softmax")},
 }
 _NOTHING: Options = {}
-STEPS: dict[str, Options] = {**NAMED, **dict.fromkeys(ONE_FRAME, _NOTHING), **_FUNCTIONS}
+STEPS: dict[str, Options] = {
+    **NAMED,
+    **dict.fromkeys((*ONE_FRAME, *LOOSE), _NOTHING),
+    **_FUNCTIONS,
+}
 STEP = re.compile(r"(?P<kind>[A-Za-z_0-9]*)\s*(?:\((?P<inner>[^()]*)\))?")
 
 
@@ -135,7 +168,7 @@ def parse(text: str) -> tuple[Step, ...]:
         if step.kind in ONE_FRAME:
             reduced = step.kind
         steps.append(step)
-    names = [step.name for step in steps if step.name is not None]
+    names = [step.name for step in steps if step.kind in NAMED and step.name is not None]
     for name in names:
         if names.count(name) > 1:
             raise ConversionError(f"architecture {text!r} uses {name!r} twice")
@@ -143,12 +176,12 @@ def parse(text: str) -> tuple[Step, ...]:
 
 
 def _step(kind: str, inner: str | None, where: str) -> Step:
-    known, name = STEPS[kind], None
+    known, name = {**STEPS[kind], **_OPTIONAL.get(kind, _NOTHING)}, None
     options: dict[str, Any] = {}
     for place, part in enumerate([] if inner is None else inner.split(",")):
         key, equals, value = (piece.strip() for piece in part.partition("="))
         if not equals:
-            if kind not in NAMED and key:
+            if kind not in (*NAMED, *LOOSE) and key:
                 raise ConversionError(f"{where}: {kind} has no weights to name")
             if not key or place:
                 raise ConversionError(f"{where}: {'an empty name' if not key else 'two names'}")
@@ -161,7 +194,9 @@ def _step(kind: str, inner: str | None, where: str) -> Step:
             options[key] = known[key](value)
         except ValueError:
             raise ConversionError(f"{where}: {key} of {kind} cannot be {value!r}") from None
-    missing = [key for key in known if key not in options]
+    missing = [key for key in STEPS[kind] if key not in options]
     if missing and kind not in NAMED:
         raise ConversionError(f"{where}: {kind} needs {', '.join(missing)}")
+    if kind in LOOSE and name is None:
+        raise ConversionError(f"{where}: {kind} needs the name of a tensor, as in {kind}(scale)")
     return Step(kind, name, options)

@@ -11,7 +11,8 @@ import numpy as np
 from grucore._core import ConversionError
 from grucore.converters.torch.aten import AtenGraph, AtenNode, InputSpec, Ref
 from grucore.converters.torch.chain.architecture import ONE_FRAME
-from grucore.converters.torch.chain.layers import LinearLayer, PlainLayer, RecurrentLayer
+from grucore.converters.torch.chain.kinds import LinearLayer, PlainLayer, RecurrentLayer
+from grucore.converters.torch.chain.loose import LooseTensor
 from grucore.graph.tensors import Array
 
 __all__ = ["FRAMES", "Chain"]
@@ -32,6 +33,11 @@ FUNCTIONS: dict[str, tuple[str, dict[str, Any]]] = {
     "first": ("select.int", {"dim": 1, "index": 0}),
     "mean": ("mean.dim", {"dim": [1]}),
     "max": ("amax.default", {"dim": [1]}),
+}
+
+ARITHMETIC = {
+    **{"add": "add.Tensor", "subtract": "sub.Tensor"},
+    **{"multiply": "mul.Tensor", "divide": "div.Tensor"},
 }
 
 
@@ -111,12 +117,15 @@ class Chain:
             names = ("weight_ih", "weight_hh", "bias_ih", "bias_hh")[: 4 if biased else 2]
             for name, array in zip(names, part, strict=False):
                 params.append(self._constant(f"{layer.name}.{name}{end}", array))
-        rows = layer.layer_count * (2 if layer.bidirectional else 1)
+        rows = layer.rows
         zeros = np.zeros((rows, 1, layer.hidden_size), np.float32)
-        hx = self._constant(f"{layer.name}.h_0", zeros)
+        states = [
+            self._constant(f"{layer.name}.{name}", layer.starts.get(name, zeros))
+            for name in ("h_0", "c_0")
+        ]
         given = {
             "input": self.at,
-            "hx": [hx, hx] if layer.kind == "lstm" else hx,
+            "hx": states if layer.kind == "lstm" else states[0],
             "params": params,
             "has_biases": biased,
             "num_layers": layer.layer_count,
@@ -129,6 +138,11 @@ class Chain:
         self.call(f"{kind}.input", given, layer.name, layer.kind.upper())
         self._states = Ref(f"{self.at.name}.h_n")
         self._final_rows = (rows - 2, rows - 1) if layer.bidirectional else (rows - 1,)
+
+    def loose(self, step: LooseTensor) -> None:
+        """One number, or one for each feature, and each frame."""
+        other = self._constant(f"{step.name}.{len(self.nodes)}", step.operand)
+        self.call(ARITHMETIC[step.kind], {"self": self.at, "other": other})
 
     def plain(self, layer: PlainLayer) -> None:
         """Any other layer with weights; its options must be complete."""

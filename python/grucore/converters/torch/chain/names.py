@@ -10,9 +10,10 @@ import numpy as np
 
 from grucore._core import ConversionError
 from grucore.converters.containers.pickle import Inert
+from grucore.converters.ignored import Ignored
 from grucore.graph.tensors import Array
 
-__all__ = ["HABITS", "QUANTIZED", "Tensors", "effective_tensors", "plain_name"]
+__all__ = ["HABITS", "QUANTIZED", "Tensors", "effective_tensors", "kept", "plain_name"]
 
 Tensors = dict[str, Array]
 
@@ -28,6 +29,20 @@ def plain_name(name: str) -> str:
     for wrapper in WRAPPERS:
         name = re.sub(rf"(^|(?<=\.)){re.escape(wrapper)}", "", name)
     return name
+
+
+def kept(state: Mapping[str, object], ignored: Ignored) -> dict[str, object]:
+    """The state dict without the tensors to ignore, by any spelling of their names."""
+    if not ignored:
+        return dict(state)
+    left: dict[str, object] = {}
+    for name, content in state.items():
+        spellings = [plain_name(name)]
+        for habit in HABITS:
+            spellings.append(spellings[-1].removeprefix(habit))
+        if not ignored.takes(name, *spellings):
+            left[name] = content
+    return left
 
 
 def effective_tensors(state: Mapping[str, object]) -> tuple[Tensors, dict[str, str]]:

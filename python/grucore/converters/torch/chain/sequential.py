@@ -10,12 +10,8 @@ from typing import Any
 from grucore._core import ConversionError
 from grucore.converters.torch.aten import AtenGraph
 from grucore.converters.torch.chain.chain import FRAMES, Chain
-from grucore.converters.torch.chain.layers import (
-    LinearLayer,
-    PlainLayer,
-    RecurrentLayer,
-    read_layers,
-)
+from grucore.converters.torch.chain.kinds import LinearLayer, PlainLayer, RecurrentLayer
+from grucore.converters.torch.chain.layers import read_layers
 from grucore.converters.torch.read.modules import Tree, convolution, options_of
 
 __all__ = ["is_plain", "sequential_graph"]

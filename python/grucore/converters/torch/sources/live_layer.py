@@ -15,11 +15,17 @@ import numpy as np
 from grucore._core import ConversionError
 from grucore.converters.conversion import Conversion
 from grucore.converters.source import sniff
+from grucore.converters.torch.chain.choose import choose
 from grucore.converters.torch.chain.layers import read_layers
-from grucore.converters.torch.chain.stages import choose
 from grucore.converters.torch.read.live_tensors import _qualified, at_inference, to_array
 from grucore.converters.torch.sources.exported import of_program
-from grucore.converters.torch.sources.state_dict import is_wide, of_layers, reading_of, source_of
+from grucore.converters.torch.sources.state_dict import (
+    Wanted,
+    is_wide,
+    of_state,
+    reading_of,
+    source_of,
+)
 from grucore.converters.torch.witness.witness import program_evidence
 from grucore.graph.tensors import Array
 from grucore.proof.evidence import Evidence, Witness
@@ -35,7 +41,7 @@ FLOATS = ("torch.float32", "torch.float64")
 KNOWN_HOOKS = ("torch.nn.utils.weight_norm.", "torch.nn.utils.prune.")
 
 
-def of_live(obj: Any, *, example_inputs: Any = None, architecture: str | None = None) -> Conversion:
+def of_live(obj: Any, *, example_inputs: Any = None, wanted: Wanted | None = None) -> Conversion:
     """The conversion of a module or a state dict.
 
     ``example_inputs``: sequences to prove it on as well, in the layout of the module itself, or
@@ -46,12 +52,13 @@ def of_live(obj: Any, *, example_inputs: Any = None, architecture: str | None = 
     Raises `ConversionError` for whatever cannot be expressed, by name; TypeError for objects of no
     such kind.
     """
+    wanted = wanted or Wanted()
+    architecture = wanted.architecture
     if isinstance(obj, Mapping):
         state = {str(name): to_array(str(name), content) for name, content in obj.items()}
         source = {"framework": "torch", "container": "state dict"}
         examples = _sequences(example_inputs, batch_first=True)
-        layers = read_layers(state)
-        return of_layers(layers, architecture, source, examples=examples)
+        return of_state(state, wanted, source, examples=examples)
     if _qualified(type(obj)) == EXPORTED:
         return _of_exported(obj)
     kind = _kind(obj, with_examples=example_inputs is not None)
@@ -70,9 +77,10 @@ def of_live(obj: Any, *, example_inputs: Any = None, architecture: str | None = 
         _check_layer(obj, kind)
     known = {"nonlinearity": getattr(obj, "nonlinearity", "tanh")}
     layers = read_layers(_effective_state(obj), options={"": known})
-    stages = choose(layers, None)
+    chosen = choose(layers, None)
+    stages = chosen.stages
     reading = reading_of(stages)
-    source = source_of(stages, layers, None, _source(obj, kind))
+    source = source_of(chosen, layers, Wanted(), _source(obj, kind))
     batch_first = bool(getattr(obj, "batch_first", False))
     if is_cell:
         # A cell's example is one frame for each row.

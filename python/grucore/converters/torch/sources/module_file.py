@@ -10,11 +10,10 @@ from typing import Any
 from grucore._core import ConversionError
 from grucore.converters.containers.pickle import Inert
 from grucore.converters.conversion import Conversion
-from grucore.converters.torch.chain.layers import read_layers
 from grucore.converters.torch.chain.sequential import is_plain, sequential_graph
 from grucore.converters.torch.read.modules import Tree, flattened, foreign_of, options_of, tree_of
 from grucore.converters.torch.readings import only, readings, source_entries
-from grucore.converters.torch.sources.state_dict import of_layers
+from grucore.converters.torch.sources.state_dict import Wanted, of_state
 from grucore.converters.torch.witness.witness import program_evidence
 
 __all__ = ["lightning", "of_tree", "tree_in"]
@@ -39,21 +38,19 @@ def _is_module(found: Any) -> bool:
     return isinstance(state, dict) and "_modules" in state and "_parameters" in state
 
 
-def lightning(checkpoint: Any) -> tuple[Mapping[str, Any], dict[str, Any]] | None:
-    """State dict and settings of a Lightning checkpoint, or None for anything else."""
+def lightning(checkpoint: Any) -> dict[str, Any] | None:
+    """The settings of a Lightning checkpoint, or None for anything else."""
     if not isinstance(checkpoint, dict) or "pytorch-lightning_version" not in checkpoint:
         return None
-    state = checkpoint.get("state_dict")
-    if not isinstance(state, dict):
+    if not isinstance(checkpoint.get("state_dict"), dict):
         raise ConversionError("a Lightning checkpoint without a state_dict")
     given = checkpoint.get("hyper_parameters")
     plain = given if isinstance(given, dict) else {}
-    settings = {
+    return {
         name[:80]: value if _fits_json(value) else str(value)[:200]
         for name, value in list(plain.items())[:MAX_SETTINGS]
         if isinstance(name, str) and isinstance(value, int | float | str) and _is_short(value)
     }
-    return state, settings
 
 
 def _is_short(value: float | str) -> bool:
@@ -65,22 +62,22 @@ def _fits_json(value: float | str) -> bool:
     return len(value) <= 200 if isinstance(value, str) else math.isfinite(value)
 
 
-def of_tree(tree: Tree, architecture: str | None, source: Mapping[str, Any]) -> Conversion:
+def of_tree(tree: Tree, wanted: Wanted, source: Mapping[str, Any]) -> Conversion:
     """The conversion of a module.
 
     Where its class is somebody's own, an architecture says how its layers follow each other;
     without one, `ConversionError` lists those that fit.
     """
     entries = {**source, "module": tree.kind}
-    if architecture is None and is_plain(tree):
+    if wanted.architecture is None and is_plain(tree):
         reading = only(readings(sequential_graph(tree)))
         graph = reading.graph.with_metadata(source={**entries, **source_entries(reading)})
         return Conversion(graph, lambda: program_evidence(reading))
     try:
-        layers = read_layers(flattened(tree), options=options_of(tree), foreign=foreign_of(tree))
-        return of_layers(layers, architecture, entries)
+        options, foreign = options_of(tree), foreign_of(tree)
+        return of_state(flattened(tree), wanted, entries, options=options, foreign=foreign)
     except ConversionError as error:
-        if architecture is not None:
+        if wanted.architecture is not None:
             raise
         message = f"a module of class {tree.kind}, whose code is not in the file or is not read"
         raise ConversionError(f"{message}: {error}") from None
