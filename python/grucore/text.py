@@ -41,6 +41,10 @@ class Page:
         text = printable(text).encode(encoding, "backslashreplace").decode(encoding)
         self.output.write(text + "\n")
 
+    def sentence(self, text: str) -> None:
+        """A line that goes on in a second one where the terminal ends."""
+        self._folded("", text)
+
     def fields(self, rows: Sequence[tuple[str, str]]) -> None:
         """Names and what they are, side by side, or below each other where that is too narrow."""
         names = max((len(name) for name, _ in rows), default=0)

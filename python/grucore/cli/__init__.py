@@ -9,12 +9,12 @@ import sys
 from collections.abc import Sequence
 
 from grucore import GrucoreError, __version__
-from grucore.cli import bench, convert, demo, doctor, export, inspect, quantize, run
+from grucore.cli import bench, completion, convert, demo, doctor, export, inspect, quantize, run
 from grucore.cli.console import Console
 
 __all__ = ["build_parser", "main"]
 
-COMMANDS = (convert, inspect, run, quantize, bench, export, demo, doctor)
+COMMANDS = (convert, inspect, run, quantize, bench, export, demo, doctor, completion)
 
 DESCRIPTION = "Trained recurrent networks: convert a checkpoint, look at a model, run and time it."
 EPILOG = """\
@@ -50,14 +50,15 @@ def build_parser() -> argparse.ArgumentParser:
             formatter_class=argparse.RawDescriptionHelpFormatter,
         )
         command.configure(subparser)
-        subparser.set_defaults(command=command, name=name, parser=subparser)
+        subparser.set_defaults(command=command, name=name, parser=subparser, all=parser)
     return parser
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command and return its exit code: 0 done, 1 failed, 2 wrong usage."""
+    given = list(sys.argv[1:] if argv is None else argv)
     try:
-        arguments = build_parser().parse_args(argv)
+        arguments = build_parser().parse_args(["--version"] if given == ["version"] else given)
         arguments.command.run(arguments, Console())
         sys.stdout.flush()
     except SystemExit as stop:  # argparse has said what it had to say

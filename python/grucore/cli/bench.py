@@ -28,6 +28,7 @@ example:
   grucore bench kws.gru --weights float32,int8 --compare onnxruntime,torch --plot steps.png
 """
 BAR_WIDTH = 40
+BEFORE_BAR = 34  # columns of a line of the histogram
 KINDS = ("float32", "float16", "int8", "int8/16", "int8/8", "int4", "int4/16", "int4/8")
 PEERS = ("onnxruntime", "torch")
 SUFFIXES = (".png", ".svg", ".pdf")
@@ -128,9 +129,7 @@ def run(arguments: argparse.Namespace, console: Console) -> None:
         _show(report, console)
         if contenders:
             console.line()
-            from grucore.cli._bench_text import show
-
-            show(report["compared"], console)
+            _show_compared(report["compared"], console)
 
 
 def _names(arguments: argparse.Namespace, option: str, known: Sequence[str]) -> list[str]:
@@ -147,15 +146,15 @@ def _rate(count: int, microseconds: float) -> float:
 
 
 def _show(report: dict[str, Any], console: Console) -> None:
-    console.line(f"{report['file']} on {report['isa']}, numerics {report['numerics']}")
-    console.line(
+    console.sentence(f"{report['file']} on {report['isa']}, numerics {report['numerics']}")
+    console.sentence(
         f"{report['weight_bytes']:,} bytes of weights, "
         f"{report['multiply_adds_per_step']:,} multiply-adds a step"
     )
     console.line()
     step = report["step"]
     if step is None:
-        console.line(f"no steps: layer {report['unstreamable_layer']!r} reads the future")
+        console.sentence(f"no steps: layer {report['unstreamable_layer']!r} reads the future")
     else:
         _show_step(step, report["clock_ns"], console)
     rows = [
@@ -169,13 +168,13 @@ def _show(report: dict[str, Any], console: Console) -> None:
         for run in report["run"]
     ]
     console.line()
-    console.line("run(x), microseconds a frame")
+    console.sentence("run(x), microseconds a frame")
     console.table(("batch x frames", "threads", "min", "median", "frames/s"), rows)
 
 
 def _show_step(step: dict[str, Any], clock: float, console: Console) -> None:
     latency = step["latency_us"]
-    console.line("step(x, out=), microseconds")
+    console.sentence("step(x, out=), microseconds")
     console.fields(
         [
             ("  min", f"{step['us_min']:.3f}   (chunks of {step['chunk_steps']:,} steps)"),
@@ -185,12 +184,33 @@ def _show_step(step: dict[str, Any], clock: float, console: Console) -> None:
         ]
     )
     console.line()
-    console.line(
+    console.sentence(
         f"single steps, microseconds ({step['steps']:,} calls, less {clock:.0f} ns of the clock)"
     )
     console.table(tuple(latency), [[f"{value:.3f}" for value in latency.values()]])
     console.line()
     most = max(entry["steps"] for entry in step["histogram"])
+    room = BAR_WIDTH if console.width is None else min(BAR_WIDTH, console.width - BEFORE_BAR)
     for entry in step["histogram"]:
-        bar = "#" * -(-BAR_WIDTH * entry["steps"] // most)
+        bar = "#" * -(-room * entry["steps"] // most)
         console.line(f"  up to {entry['up_to_us']:10.3f} us  {entry['steps']:9,}  {bar}".rstrip())
+
+
+def _show_compared(compared: Sequence[dict[str, Any]], console: Console) -> None:
+    """A table of everything, a row for each."""
+    columns = ["", "weights", "from float64"]
+    steps = compared[0]["step"] is not None
+    if steps:
+        columns += ["step min", "median", "p50", "p99", "p99.9", "max"]
+    columns += [f"run {run['batch']} x {run['frames']}" for run in compared[0]["run"]]
+    rows = []
+    for one in compared:
+        row = [one["name"], one["weights"], f"{one['largest_difference']:.1e}"]
+        if steps:
+            latency = one["step"]["latency_us"]
+            figures = [one["step"]["us_min"], one["step"]["us_median"]]
+            figures += [latency[name] for name in ("p50", "p99", "p99.9", "max")]
+            row += [f"{figure:.3f}" for figure in figures]
+        rows.append(row + [f"{run['us_per_frame_min']:.3f}" for run in one["run"]])
+    console.sentence("side by side, microseconds a step, and a frame of run(x)")
+    console.table(columns, rows)

@@ -33,7 +33,7 @@ safetensors and onnx files need the packages of these names: pip install "grucor
 EPILOG = """\
 examples:
   grucore convert kws.pt -o kws.gru --architecture "gru > last > linear"
-  grucore convert model.pt2 -o model.gru --quantize int8
+  grucore convert model.pt2 model.gru --quantize int8
   grucore convert model.weights.h5 --config model.json -o model.gru
 
 Without --architecture, a checkpoint whose layers can follow each other in several ways is refused
@@ -44,7 +44,8 @@ with the list of architectures that fit.
 def configure(parser: argparse.ArgumentParser) -> None:
     """Add the arguments."""
     parser.add_argument("file", metavar="FILE", help="the checkpoint: see above")
-    parser.add_argument("-o", "--output", metavar="OUT.gru", required=True)
+    parser.add_argument("target", nargs="?", metavar="OUT.gru", help="where the model goes")
+    parser.add_argument("-o", "--output", metavar="OUT.gru", help="the same as an option")
     parser.add_argument(
         "--architecture",
         metavar="TEXT",
@@ -89,7 +90,9 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace, console: Console) -> None:
     """Convert, save, and say what was read and how it was proved."""
-    source, output = arguments.file, arguments.output
+    source, output = arguments.file, arguments.output or arguments.target
+    if output is None or (arguments.output and arguments.target):
+        arguments.parser.error("expected one OUT.gru: grucore convert FILE OUT.gru")
     if Path(source).exists() and Path(output).exists() and Path(source).samefile(output):
         arguments.parser.error(f"-o {output} is the checkpoint itself")
 

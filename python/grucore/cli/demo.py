@@ -48,8 +48,8 @@ def run(arguments: argparse.Namespace, console: Console) -> None:
     with console.progress("converting the checkpoint"):
         model = load_model(arguments.isa)
     if not arguments.json:
-        console.line(f"{model!r}")
-        console.line(f"converted from PyTorch: {getattr(model, 'proof', None)}")
+        console.sentence(f"{model!r}")
+        console.sentence(f"converted from PyTorch: {getattr(model, 'proof', None)}")
         console.line()
     if arguments.quantize is not None:
         from grucore.demo.comparison import run_comparison

@@ -120,7 +120,7 @@ def run(arguments: argparse.Namespace, console: Console) -> None:
 
 def _show(report: dict[str, Any], console: Console) -> None:
     shapes = ", ".join(f"{name} {tuple(shape)}" for name, shape in report["shapes"].items())
-    console.line(
+    console.sentence(
         f"{report['output']}: {shapes}, {report['frames']:,} frames in "
         f"{report['seconds']:.3f} s on {report['isa']}"
     )

@@ -87,15 +87,20 @@ def as_input(value: Any, port: Port, ids: int | None, rank: int | None) -> Array
     return array if array.dtype == np.int32 else array.astype(np.int32)
 
 
-def check_shape(found: tuple[int, ...], expected: tuple[int | str, ...], what: str) -> None:
-    """ValueError where shapes differ; a string in `expected` stands for any size."""
+def check_shape(
+    found: tuple[int, ...], expected: tuple[int | str, ...], what: str, also: str = ""
+) -> None:
+    """ValueError where shapes differ; a string in `expected` stands for any size.
+
+    `also`: another shape that would do, for the message.
+    """
     if found == expected:
         return
     if len(found) != len(expected) or any(
         isinstance(size, int) and size != have for have, size in zip(found, expected, strict=True)
     ):
         wanted = ", ".join(map(str, expected)) + ("," if len(expected) == 1 else "")
-        raise ValueError(f"{what} has shape {found}, expected ({wanted})")
+        raise ValueError(f"{what} has shape {found}, expected ({wanted}){also}")
 
 
 def plain(array: Array) -> Array:

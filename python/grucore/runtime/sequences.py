@@ -85,12 +85,15 @@ class Sequences:
         for value, port, ids in zip(values, model.inputs, model._id_counts, strict=True):
             what = f"input {port.name!r}"
             rank = None if batched is None else 2 + batched
+            either = batched is None
             array = as_input(value, port, ids, rank)
             if batched is None:
                 batched = array.ndim == 3
             lead = ("frames", "batch") if time_first else ("batch", "frames")
             wanted = (*lead, port.features) if batched else ("frames", port.features)
-            check_shape(array.shape, wanted, what)
+            other = ("frames", port.features) if batched else (*lead, port.features)
+            also = f", or ({', '.join(map(str, other))})" if either else ""
+            check_shape(array.shape, wanted, what, also)
             if not batched:
                 array = array[None]
             elif time_first:
