@@ -80,6 +80,12 @@ WAYS = (
         r"",
         "the file is damaged, or another program's: save it again, or convert the live model",
     ),
+    (
+        "boundary.py",
+        r"",
+        "save the file again, or convert the live model; if that does not help, report it with the "
+        "file, or with what `GRUCORE_TRACEBACK=1` prints",
+    ),
     ("source.py", r"", "give one regular file of a kind that docs/converting.md lists"),
     (
         "torch/read",

@@ -6,6 +6,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+from grucore.converters.boundary import boundary
 from grucore.converters.convert import finished
 from grucore.converters.keras.convert import graph_of_source, read_source
 from grucore.converters.keras.read.source import Source
@@ -19,33 +20,42 @@ from grucore.proof.proof import Finished
 
 def keras_graph(path: Path, *, config: Any = None) -> Graph:
     """``config`` goes with `.weights.h5`: a path, a JSON text or a dict."""
-    return graph_of_source(keras_source(path.read_bytes(), path.name, config=config))
+    with boundary():
+        return graph_of_source(keras_source(path.read_bytes(), path.name, config=config))
 
 
 def keras_source(data: bytes, name: str, *, config: Any = None) -> Source:
     """The layers and weights in the bytes of a file."""
-    return read_source(sniff(data, name), config)
+    with boundary():
+        return read_source(sniff(data, name), config)
 
 
 def checkpoint_in(data: bytes) -> Any:
     """The object that torch.save wrote."""
-    return load_checkpoint(sniff(data, "checkpoint.pt"))
+    with boundary():
+        return load_checkpoint(sniff(data, "checkpoint.pt"))
 
 
 def program_in(data: bytes) -> Finished:
     """The file made of a `.pt2` archive, proved."""
-    return finished(torch.of_file(sniff(data, "model.pt2")))
+    with boundary():
+        conversion = torch.of_file(sniff(data, "model.pt2"))
+    return finished(conversion)
 
 
 def torch_object(obj: Any, **options: Any) -> Finished:
     """The file made of a live module or a state dict, proved."""
-    return finished(torch.of_object(obj, **options))
+    with boundary():
+        conversion = torch.of_object(obj, **options)
+    return finished(conversion)
 
 
 def onnx_graph(path: Path) -> Graph:
-    return onnx.of_file(sniff(read_file(path), path)).graph
+    with boundary():
+        return onnx.of_file(sniff(read_file(path), path)).graph
 
 
 def proto_graph(model: Any) -> Graph:
     """The graph of an ``onnx.ModelProto`` that has its numbers in it."""
-    return onnx.of_proto(model).graph
+    with boundary():
+        return onnx.of_proto(model).graph

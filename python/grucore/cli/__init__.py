@@ -17,6 +17,12 @@ __all__ = ["build_parser", "main"]
 COMMANDS = (convert, inspect, run, quantize, bench, export, demo, doctor, completion)
 
 DESCRIPTION = "Trained recurrent networks: convert a checkpoint, look at a model, run and time it."
+TRACEBACK = "GRUCORE_TRACEBACK"  # the variable that asks for tracebacks
+LONGEST = 500  # characters of an unknown error
+REPORT = (
+    "Please report it, with the command, the output of `grucore doctor`, and what the same command "
+    f"prints with {TRACEBACK}=1."
+)
 EPILOG = """\
 examples:
   grucore demo
@@ -27,6 +33,7 @@ examples:
   grucore export kws-int8.gru -o firmware --cpu cortex-m4
 
 exit codes: 0 done, 1 the operation failed (standard error says why), 2 wrong usage
+`grucore --traceback COMMAND ...` shows where in the code it failed, for a report of a mistake.
 """
 
 
@@ -37,6 +44,11 @@ def build_parser() -> argparse.ArgumentParser:
         description=DESCRIPTION,
         epilog=EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument(
+        "--traceback",
+        action="store_true",
+        help="show where in the code a command failed; so does the variable GRUCORE_TRACEBACK=1",
     )
     parser.add_argument("-V", "--version", action="version", version=f"grucore {__version__}")
     subparsers = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
@@ -56,9 +68,11 @@ def build_parser() -> argparse.ArgumentParser:
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command and return its exit code: 0 done, 1 failed, 2 wrong usage."""
+    name, is_traced = "grucore", bool(os.environ.get(TRACEBACK))
     given = list(sys.argv[1:] if argv is None else argv)
     try:
         arguments = build_parser().parse_args(["--version"] if given == ["version"] else given)
+        name, is_traced = f"grucore {arguments.name}", is_traced or arguments.traceback
         arguments.command.run(arguments, Console())
         sys.stdout.flush()
     except SystemExit as stop:  # argparse has said what it had to say
@@ -69,9 +83,23 @@ def main(argv: Sequence[str] | None = None) -> int:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 1
     except (GrucoreError, OSError, ValueError, MemoryError) as error:
-        print(f"grucore {arguments.name}: {_reason(error)}", file=sys.stderr)
+        _tell(f"{name}: {_reason(error)}", error if is_traced else None)
+        return 1
+    except Exception as error:  # what no command should raise
+        what = " ".join(f"{type(error).__name__}: {error}".split())
+        text = f"{name}: a mistake of grucore's own: {what[:LONGEST]}\n{REPORT}"
+        _tell(text, error if is_traced else None)
         return 1
     return 0
+
+
+def _tell(text: str, traced: Exception | None) -> None:
+    """The text on standard error, below where it comes from if somebody asked for that."""
+    if traced is not None:
+        import traceback
+
+        traceback.print_exception(traced)
+    print(text, file=sys.stderr)
 
 
 def _reason(error: Exception) -> str:

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from grucore._core import ConversionError
+from grucore.converters.boundary import boundary
 from grucore.converters.conversion import Conversion
 from grucore.converters.ignored import Ignored
 from grucore.converters.source import Given, Kind, read_file, sniff
@@ -50,11 +51,12 @@ def convert_path(
 
     Raises `ConversionError` that names the file and what in it cannot be converted, or OSError.
     """
+    ignored = Ignored(ignore)
     try:
-        given = sniff(read_file(path), path)
-        ignored = Ignored(ignore)
-        conversion = _read(given, architecture, config, pytorch_lbr_fix, ignored)
-        ignored.check()
+        with boundary():
+            given = sniff(read_file(path), path)
+            conversion = _read(given, architecture, config, pytorch_lbr_fix, ignored)
+            ignored.check()
         return finished(conversion, verify=verify, check=check)
     except ConversionError as error:
         name = Path(path).name or os.fspath(path)
@@ -87,12 +89,13 @@ def _read(
 
 def describe_path(path: str | os.PathLike[str]) -> str:
     """What the file is, in a few words; raises `ConversionError` or OSError."""
-    given = sniff(read_file(path), path)
-    if given.kind is not Kind.JSON:
-        return str(given.kind.value)
-    from grucore.converters.plugin import convert as plugin
+    with boundary():
+        given = sniff(read_file(path), path)
+        if given.kind is not Kind.JSON:
+            return str(given.kind.value)
+        from grucore.converters.plugin import convert as plugin
 
-    return plugin.describe(given)
+        return plugin.describe(given)
 
 
 def convert_torch(
@@ -106,8 +109,9 @@ def convert_torch(
     from grucore.converters.torch import convert as torch
 
     ignored = Ignored(ignore)
-    conversion = torch.of_object(obj, example_inputs, architecture, ignored)
-    ignored.check()
+    with boundary():
+        conversion = torch.of_object(obj, example_inputs, architecture, ignored)
+        ignored.check()
     return finished(conversion)
 
 
@@ -115,14 +119,18 @@ def convert_keras(model: Any) -> Finished:
     """The same of a keras.Model; TypeError for anything else."""
     from grucore.converters.keras import convert as keras
 
-    return finished(keras.of_model(model))
+    with boundary():
+        conversion = keras.of_model(model)
+    return finished(conversion)
 
 
 def convert_onnx(model: Any, *, pytorch_lbr_fix: bool, verify: bool) -> Finished:
     """The same of an ``onnx.ModelProto``; TypeError for anything else."""
     from grucore.converters.onnx import convert as onnx
 
-    return finished(onnx.of_proto(model, pytorch_lbr_fix=pytorch_lbr_fix), verify=verify)
+    with boundary():
+        conversion = onnx.of_proto(model, pytorch_lbr_fix=pytorch_lbr_fix)
+    return finished(conversion, verify=verify)
 
 
 def finished(
@@ -140,4 +148,6 @@ def finished(
         notes.append(
             f"left out on purpose: {listed}{more if len(conversion.left) > MOST_LISTED else ''}"
         )
-    return prove(graph, conversion.evidence(), check, "; ".join(notes))
+    with boundary():
+        evidence = conversion.evidence()
+    return prove(graph, evidence, check, "; ".join(notes))

@@ -194,7 +194,7 @@ HOSTILE: dict[str, tuple[Change, str]] = {
         edit(MODEL, lambda c: c.update(schema_version={"major": 99, "minor": 0})),
         "schema version 99.0",
     ),
-    "no graph": (edit(MODEL, lambda c: c.update(graph_module=[])), "another structure"),
+    "no graph": (edit(MODEL, lambda c: c.update(graph_module=[])), "it cannot be read"),
     "not json": (lambda e: e.update({ROOT + MODEL: b"\xff{"}), "is damaged"),
     "deep json": (
         lambda e: e.update({ROOT + MODEL: b"[" * 200_000}),

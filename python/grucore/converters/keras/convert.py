@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from grucore._core import ConversionError
+from grucore.converters.boundary import WrongKind, at
 from grucore.converters.containers.budget import Budget
 from grucore.converters.containers.hdf5.file import open_hdf5
 from grucore.converters.containers.zip import DAMAGED, checked_entries, read_entry
@@ -38,13 +39,9 @@ WEIGHTS = "model.weights.h5"
 def graph_of_source(source: Source) -> Graph:
     """The graph, whose metadata says where it comes from."""
     metadata = {"source": {"axes": "(batch, time, features)", **source.entries}}
-    try:
+    # Each part is possible, but they may speak of layers and tensors that are not there.
+    with at("the config does not fit together"):
         return graph_of(source.model, source.weights, source.version, metadata)
-    except ConversionError:
-        raise
-    except (LookupError, TypeError, ValueError, AttributeError, ArithmeticError) as error:
-        # Each part is possible, but they speak of layers and tensors that are not there.
-        raise ConversionError(f"the config does not fit together: {error!r}") from error
 
 
 def of_file(given: Given, config: Any = None, ignored: Ignored | None = None) -> Conversion:
@@ -168,7 +165,7 @@ def read_model(model: Any) -> Source:
     keras = sys.modules.get("keras")
     kinds = {f"{base.__module__}.{base.__qualname__}" for base in type(model).__mro__}
     if keras is None or "keras.src.models.model.Model" not in kinds:
-        raise TypeError(
+        raise WrongKind(
             f"a {type(model).__module__}.{type(model).__qualname__} is not a keras.Model"
         )
     if type(model).__module__.split(".")[0] != "keras":

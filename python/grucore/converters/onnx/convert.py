@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 
 from grucore._core import ConversionError
+from grucore.converters.boundary import WrongKind
 from grucore.converters.build.folding import fold
 from grucore.converters.conversion import Conversion
 from grucore.converters.onnx.carried import feedback_of
@@ -46,7 +47,7 @@ def of_file(given: Given, *, pytorch_lbr_fix: bool = False) -> Conversion:
 def of_proto(model: Any, *, pytorch_lbr_fix: bool = False) -> Conversion:
     """The conversion of an ``onnx.ModelProto`` that has its numbers in it."""
     if not hasattr(model, "graph") or not hasattr(model, "opset_import"):
-        raise TypeError(f"expected a path or an onnx.ModelProto, not {type(model).__name__}")
+        raise WrongKind(f"expected a path or an onnx.ModelProto, not {type(model).__name__}")
     return _conversion(read(model, pytorch_lbr_fix=pytorch_lbr_fix))
 
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 
 from typing import Any
 
-from grucore._core import ConversionError
 from grucore.converters.containers.npz import load_npy, load_npz
 from grucore.converters.containers.safetensors import load_safetensors
 from grucore.converters.conversion import Conversion
@@ -29,7 +28,7 @@ def of_file(
 
         return of_program(given)
     wanted = Wanted(architecture, ignored or Ignored())
-    held, ordered, container = _structured(given, wanted.ignored)
+    held, ordered, container = _held(given, wanted.ignored)
     source = {"framework": "torch", "file": given.name, **container}
     if isinstance(held, Tree):
         return of_tree(held, wanted, source)
@@ -47,17 +46,6 @@ def of_object(
 
     wanted = Wanted(architecture, ignored or Ignored())
     return of_live(obj, example_inputs=example_inputs, wanted=wanted)
-
-
-def _structured(given: Given, ignored: Ignored) -> tuple[Held | Tree, bool, dict[str, Any]]:
-    """As `_held`; what is no structure of torch's may be of any type anywhere."""
-    try:
-        return _held(given, ignored)
-    except (AttributeError, TypeError, LookupError, ValueError, RecursionError) as error:
-        if isinstance(error, ConversionError):
-            raise
-        found = f"{type(error).__name__}: {error}"
-        raise ConversionError(f"another structure than a checkpoint has ({found:.200})") from None
 
 
 def _held(given: Given, ignored: Ignored) -> tuple[Held | Tree, bool, dict[str, Any]]:

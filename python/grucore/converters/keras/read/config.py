@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 from grucore._core import ConversionError
+from grucore.converters.boundary import at
 
 __all__ = ["MODELS", "Call", "Layer", "Ref", "parse_json", "parse_model", "references"]
 
@@ -79,13 +80,8 @@ def parse_json(text: str | bytes) -> dict[str, Any]:
 
 def parse_model(config: Mapping[str, Any]) -> Layer:
     """The model of a config such as config.json of a `.keras` file has it."""
-    try:
+    with at("the config is not one that Keras writes"):
         model = _layer(config, "", 0)
-    except (KeyError, IndexError, TypeError, ValueError, AttributeError) as error:
-        if isinstance(error, ConversionError):
-            raise
-        what = f"{type(error).__name__}: {error}"
-        raise ConversionError(f"the config is not one that Keras writes ({what})") from None
     if model.kind not in MODELS:
         raise ConversionError(f"the config is of a {model.kind}, expected {', '.join(MODELS)}")
     return model
@@ -154,7 +150,7 @@ def _model(kind: str, config: Mapping[str, Any], settings: Any, where: str, dept
         raise ConversionError(
             f"the config of {name!r} ({known}) lists no layers: a subclassed model is Python code"
         )
-    layers = tuple(_layer(layer, inner, depth + 1) for layer in found)
+    layers = tuple(_at(inner, number, layer, depth) for number, layer in enumerate(found))
     path = f"{where}{name}"
     if kind == "Sequential":
         return Layer(kind, name, path, settings, layers=layers)
@@ -175,6 +171,11 @@ def _model(kind: str, config: Mapping[str, Any], settings: Any, where: str, dept
         inputs=tuple(_ends(settings["input_layers"]).values()),
         outputs=_outputs(settings["output_layers"], found),
     )
+
+
+def _at(where: str, number: int, config: Any, depth: int) -> Layer:
+    with at(f"layer {number} of {where or 'the model'}"):
+        return _layer(config, where, depth + 1)
 
 
 def _ends(found: Any) -> dict[str, Ref]:

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from grucore._core import ConversionError
+from grucore.converters.boundary import at
 from grucore.converters.onnx.read.source import OnnxNode, Port, Source
 from grucore.converters.onnx.read.tensors import DTYPES, External, array_of, external_folder
 from grucore.graph.tensors import Array
@@ -76,7 +77,8 @@ def source_of(model: Any, folder: Path | None = None, *, pytorch_lbr_fix: bool =
     for tensor in graph.initializer:
         if tensor.name in constants or not tensor.name:
             raise ConversionError(f"two initializers are called {tensor.name!r}")
-        constants[tensor.name] = array_of(tensor, tensor.name, external)
+        with at(f"initializer {tensor.name!r}"):
+            constants[tensor.name] = array_of(tensor, tensor.name, external)
     # Files before IR version 4 list their initializers among the inputs.
     inputs = tuple(_port(value) for value in graph.input if value.name not in constants)
     outputs = tuple(value.name for value in graph.output)
@@ -90,7 +92,8 @@ def source_of(model: Any, folder: Path | None = None, *, pytorch_lbr_fix: bool =
     nodes: list[OnnxNode] = []
     fixed = 0
     for proto in graph.node:
-        node = _node(proto, external)
+        with at(f"{proto.op_type} {proto.name!r}"):
+            node = _node(proto, external)
         resets_before = node.op == "GRU" and node.get("linear_before_reset", 0) == 0
         if resets_before and from_pytorch and not pytorch_lbr_fix:
             raise node.refuse(LBR_TEXT)

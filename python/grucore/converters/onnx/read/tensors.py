@@ -115,6 +115,8 @@ def _external(tensor: Any, external: External, what: str, size: int) -> bytes:
             raise ConversionError(f"{what} has external data with an unknown key {entry.key!r}")
         if entry.key in entries:
             raise ConversionError(f"{what} has external data with {entry.key!r} twice")
+        if not isinstance(entry.value, str):  # bytes that are no UTF-8
+            raise ConversionError(f"{what} has external data whose {entry.key} is no text")
         entries[entry.key] = entry.value
     numbers = {}
     for key in ("offset", "length"):

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from grucore._core import ConversionError
+from grucore.converters.boundary import at
 from grucore.converters.torch.chain.architecture import NAMED
 from grucore.converters.torch.chain.kinds import (
     Layer,
@@ -108,12 +109,13 @@ def read_layers(
     used: set[str] = set()
     for prefix, kind in prefixes.items():
         own = (options or {}).get(prefix, {})
-        if kind == "recurrent":
-            found.append(_recurrent(prefix, tensors, used, own))
-        elif kind == "linear":
-            found.append(_linear(prefix, tensors, used))
-        else:
-            found.append(_plain(kind, prefix, tensors, used, own))
+        with at(f"layer {prefix!r}"):
+            if kind == "recurrent":
+                found.append(_recurrent(prefix, tensors, used, own))
+            elif kind == "linear":
+                found.append(_linear(prefix, tensors, used))
+            else:
+                found.append(_plain(kind, prefix, tensors, used, own))
     for name, array in tensors.items():
         if name not in used:
             strangers[name], loose[name] = str(array.shape), array

@@ -8,10 +8,11 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from grucore._core import ConversionError
+from grucore.converters.boundary import at
 from grucore.converters.torch.aten import AtenGraph
 from grucore.converters.torch.chain.chain import FRAMES, Chain
 from grucore.converters.torch.chain.kinds import LinearLayer, PlainLayer, RecurrentLayer
-from grucore.converters.torch.chain.layers import read_layers
+from grucore.converters.torch.chain.layers import Layers, read_layers
 from grucore.converters.torch.read.modules import Tree, convolution, options_of
 
 __all__ = ["is_plain", "sequential_graph"]
@@ -127,16 +128,33 @@ def _append(chain: Chain, path: str, module: Tree) -> None:
     prefix = path or name.rpartition(".")[2].lower()
     state = {f"{prefix}.{key}": tensor for key, tensor in module.tensors.items()}
     layers = read_layers(state, options={prefix: options_of(module).get("", {})})
-    _WRITERS[name](chain, prefix, module, layers)
+    _check_tensors(prefix, module, layers)
+    with at(f"{name} {prefix!r}"):
+        _WRITERS[name](chain, prefix, module, layers)
 
 
-def _linear(chain: Chain, prefix: str, module: Tree, layers: Any) -> None:
+_WHOLE = {"linear.Linear": LinearLayer, **dict.fromkeys(RECURRENT, RecurrentLayer)}
+_WHOLE |= {"conv.Conv1d": PlainLayer}
+
+
+def _check_tensors(prefix: str, module: Tree, layers: Layers) -> None:
+    """Raise `ConversionError` for a layer that has other tensors than its class."""
+    name = _name(module)
+    kind = _WHOLE.get(name)
+    found = [type(layer) for layer in layers.found]
+    is_bare = kind is None and name != "normalization.LayerNorm" and "batchnorm" not in name
+    if (kind is not None and found != [kind]) or (is_bare and "weight" not in module.tensors):
+        tensors = ", ".join(f"{key} {each.shape}" for key, each in module.tensors.items())
+        raise ConversionError(f"{prefix} is a {name} with the tensors {tensors or 'none'}")
+
+
+def _linear(chain: Chain, prefix: str, module: Tree, layers: Layers) -> None:
     (layer,) = layers.found
-    assert isinstance(layer, LinearLayer)
+    assert isinstance(layer, LinearLayer)  # as _check_tensors found
     chain.linear(layer)
 
 
-def _recurrent(chain: Chain, prefix: str, module: Tree, layers: Any) -> None:
+def _recurrent(chain: Chain, prefix: str, module: Tree, layers: Layers) -> None:
     (layer,) = layers.found
     assert isinstance(layer, RecurrentLayer)
     if module.settings.get("proj_size", 0):
@@ -146,21 +164,22 @@ def _recurrent(chain: Chain, prefix: str, module: Tree, layers: Any) -> None:
     chain.recurrent(layer, batch_first=bool(module.setting("batch_first")))
 
 
-def _embedding(chain: Chain, prefix: str, module: Tree, layers: Any) -> None:
+def _embedding(chain: Chain, prefix: str, module: Tree, layers: Layers) -> None:
     if module.settings.get("max_norm") is not None:
         raise ConversionError(f"{prefix} has max_norm, expected none")
     tensors = {"weight": module.tensors["weight"]}
     chain.plain(PlainLayer(kind="embedding", prefix=prefix, tensors=tensors))
 
 
-def _conv1d(chain: Chain, prefix: str, module: Tree, layers: Any) -> None:
+def _conv1d(chain: Chain, prefix: str, module: Tree, layers: Layers) -> None:
     (layer,) = layers.found
+    assert isinstance(layer, PlainLayer)
     chain.plain(
         PlainLayer(kind="conv1d", prefix=prefix, tensors=layer.tensors, options=convolution(module))
     )
 
 
-def _norm(chain: Chain, prefix: str, module: Tree, layers: Any) -> None:
+def _norm(chain: Chain, prefix: str, module: Tree, layers: Layers) -> None:
     kind = "layer_norm" if "Layer" in module.kind else "batch_norm"
     options = {"eps": float(module.setting("eps"))}
     if not layers.found and kind == "layer_norm":
@@ -173,12 +192,12 @@ def _norm(chain: Chain, prefix: str, module: Tree, layers: Any) -> None:
     chain.plain(PlainLayer(kind=kind, prefix=prefix, tensors=tensors, options=options))
 
 
-def _prelu(chain: Chain, prefix: str, module: Tree, layers: Any) -> None:
+def _prelu(chain: Chain, prefix: str, module: Tree, layers: Layers) -> None:
     tensors = {"weight": module.tensors["weight"]}
     chain.plain(PlainLayer(kind="prelu", prefix=prefix, tensors=tensors))
 
 
-_Writer = Callable[[Chain, str, Tree, Any], None]
+_Writer = Callable[[Chain, str, Tree, Layers], None]
 _WRITERS: Mapping[str, _Writer] = {
     "linear.Linear": _linear,
     **dict.fromkeys(RECURRENT, _recurrent),

@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from grucore._core import ConversionError
+from grucore.converters.boundary import at
 from grucore.converters.containers.budget import Budget
 from grucore.converters.containers.zip import DAMAGED, checked_entries, read_entry
 from grucore.converters.source import Given
@@ -44,9 +45,6 @@ def load_pt2(given: Given) -> tuple[AtenGraph, dict[str, Any]]:
         raise
     except DAMAGED as error:
         raise ConversionError(f"the torch.export archive is damaged: {error}") from None
-    except (TypeError, AttributeError, RecursionError) as error:
-        message = f"the torch.export archive has another structure than torch writes: {error}"
-        raise ConversionError(message) from None
 
 
 class _Archive:
@@ -122,8 +120,11 @@ class _Archive:
             if kind != "user_output":
                 raise ConversionError(f"the graph has an output of kind {kind!r}")
             outputs.append(_argument(content["arg"]))
-        nodes = tuple(_node(node, tensors) for node in graph["nodes"])
-        return AtenGraph(tuple(inputs), tuple(outputs), nodes, constants, parameters)
+        nodes = []
+        for node in graph["nodes"]:
+            with at(f"operation {str(node)[:80]}"):
+                nodes.append(_node(node, tensors))
+        return AtenGraph(tuple(inputs), tuple(outputs), tuple(nodes), constants, parameters)
 
     def _tensor(self, name: str, config: Any, folder: str) -> Array:
         """A weight, as a view of the bytes of its entry."""

@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 
 from grucore._core import ConversionError
+from grucore.converters.boundary import WrongExample, WrongKind
 from grucore.converters.conversion import Conversion
 from grucore.converters.source import sniff
 from grucore.converters.torch.chain.choose import choose
@@ -142,7 +143,7 @@ def _kind(obj: Any, *, with_examples: bool) -> str | None:
             "the arguments of its forward, or its state_dict() and an architecture. "
             f"It holds {', '.join(inner[:12]) or 'no modules'}"
         )
-    raise TypeError(f"a {name} is not a torch module or a state dict")
+    raise WrongKind(f"a {name} is not a torch module or a state dict")
 
 
 def _check_hooks(obj: Any) -> None:
@@ -192,7 +193,7 @@ def _frames(example: Any) -> Sequence[Array]:
         return ()
     array = np.asarray(to_array("example_inputs", example), np.float32)
     if array.ndim not in (1, 2):
-        raise ValueError(f"example_inputs has shape {array.shape}, expected (B, features)")
+        raise WrongExample(f"example_inputs has shape {array.shape}, expected (B, features)")
     return tuple(np.atleast_2d(array))
 
 
@@ -202,14 +203,14 @@ def _sequences(example: Any, *, batch_first: bool) -> tuple[tuple[Array], ...]:
     if isinstance(example, tuple | list) and len(example) == 1:
         example = example[0]
     if isinstance(example, tuple | list):
-        raise ValueError(
+        raise WrongExample(
             f"example_inputs has {len(example)} arrays, expected one: no initial state"
         )
     array = np.asarray(to_array("example_inputs", example), np.float32)
     if array.ndim == 2:
         return ((array,),)
     if array.ndim != 3:
-        raise ValueError(f"example_inputs has shape {array.shape}, expected two or three axes")
+        raise WrongExample(f"example_inputs has shape {array.shape}, expected two or three axes")
     rows = array if batch_first else array.swapaxes(0, 1)
     return tuple((np.ascontiguousarray(row),) for row in rows)
 
