@@ -17,12 +17,15 @@ import pytest
 
 import grucore
 from grucore.cli import main
+from oracle.oracles import oracle
 
 ROOT = Path(__file__).parents[2]
 GOLDEN = ROOT / "tests" / "golden"
 PAGES = {
     "README.md": 5,
     "docs/quantization.md": 3,
+    "docs/tutorial.md": 7,
+    "docs/coming_from.md": 2,
 }
 
 pytestmark = [
@@ -49,6 +52,13 @@ def of_readme(folder: Path) -> dict[str, object]:
     return {}
 
 
+def of_nothing(folder: Path) -> dict[str, object]:
+    """A page that makes what it needs, in torch and Keras."""
+    oracle("torch")
+    oracle("keras")
+    return {"__name__": "page"}
+
+
 def of_quantization(folder: Path) -> dict[str, object]:
     data = ROOT / "python/grucore/demo/data/keywords.pt"
     model = grucore.convert(data, architecture="gru > linear")
@@ -60,6 +70,8 @@ def of_quantization(folder: Path) -> dict[str, object]:
 BEFORE: dict[str, Callable[[Path], dict[str, object]]] = {
     "README.md": of_readme,
     "docs/quantization.md": of_quantization,
+    "docs/tutorial.md": of_nothing,
+    "docs/coming_from.md": of_nothing,
 }
 
 
