@@ -10,7 +10,7 @@ import numpy as np
 from grucore.graph.graph import Graph
 from grucore.graph.layers import Activation, Cell, Concat, Dense, Gru
 from grucore.graph.node import Dtype, Value
-from models.layer_models import Chain, uniform
+from models.chain import Chain, uniform
 from models.quantized_models import Kind, requantized
 
 KINDS: dict[str, Kind] = {

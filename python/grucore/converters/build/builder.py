@@ -12,7 +12,8 @@ import numpy as np
 from grucore._core import ConversionError
 from grucore.graph.check import check
 from grucore.graph.graph import Graph
-from grucore.graph.layers import Select
+from grucore.graph.layers import Delay, Select
+from grucore.graph.loops import arranged
 from grucore.graph.node import MAX_FEATURES, Node, Rate, Value
 from grucore.graph.tensors import Dtype
 
@@ -70,6 +71,26 @@ class GraphBuilder:
         self.values.append(value)
         return value
 
+    def delay(self, name: str, features: int, initial: Any = None) -> Value:
+        """Add the value of the frame before of what `feed_back` will say.
+
+        ``initial`` (features,): the value before the first frame; None for zeros.
+        """
+        name = self.unique(name)
+        output = self.unique(f"{name}.out")
+        start = None if initial is None else np.asarray(initial, np.float32).reshape(1, features)
+        node = Delay(name=name, inputs=(output,), output=output, initial_state=start)
+        value = Value(output, features)
+        self.nodes.append(node)
+        self.values.append(value)
+        return value
+
+    def feed_back(self, delayed: Value, value: Value) -> None:
+        """Say what comes out of a delay one frame later."""
+        for place, node in enumerate(self.nodes):
+            if node.output == delayed.name:
+                self.nodes[place] = replace(node, inputs=(value.name,))
+
     def finish(self, outputs: Mapping[str, Value], metadata: Mapping[str, Any]) -> Graph:
         """Return the checked graph with these outputs, called as the keys say.
 
@@ -94,14 +115,16 @@ class GraphBuilder:
             ),
             inputs=tuple(self.inputs),
             outputs=tuple(renamed[old] for old in given),
-            nodes=tuple(
-                replace(
-                    node,
-                    inputs=tuple(renamed.get(name, name) for name in node.inputs),
-                    output=renamed.get(node.output, node.output),
-                )
-                for node in self.nodes
-                if node.output in needed
+            nodes=arranged(
+                [
+                    replace(
+                        node,
+                        inputs=tuple(renamed.get(name, name) for name in node.inputs),
+                        output=renamed.get(node.output, node.output),
+                    )
+                    for node in self.nodes
+                    if node.output in needed
+                ]
             ),
             metadata=dict(metadata),
         )
@@ -111,7 +134,10 @@ class GraphBuilder:
     def needed(self, outputs: Iterable[str]) -> set[str]:
         """The values that these outputs are made of, and the inputs."""
         needed = {*outputs, *self.inputs}
-        for node in reversed(self.nodes):
-            if node.output in needed:
-                needed.update(node.inputs)
+        count = 0
+        while len(needed) > count:  # again, since a delay reads what comes later
+            count = len(needed)
+            for node in reversed(self.nodes):
+                if node.output in needed:
+                    needed.update(node.inputs)
         return needed

@@ -7,17 +7,19 @@ they cannot mean. The rest is either one model, whose axes are then known, or a 
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+import contextlib
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import permutations
-from typing import Any
+from typing import Any, TypeAlias
 
 from grucore._core import ConversionError
 from grucore.converters.build.folding import fold
 from grucore.converters.conversion import ambiguous
 from grucore.converters.torch.aten import AtenGraph, InputSpec
+from grucore.converters.torch.carried import are_states, feed_back
 from grucore.converters.torch.ops import OPS
-from grucore.converters.torch.returned import check_order, check_returned
+from grucore.converters.torch.returned import check_order, check_returned, inputs_of, states_of
 from grucore.converters.torch.walk.axes import BATCH, TIME, Flow, Unfit
 from grucore.converters.torch.walk.walk import Meaning, Walk
 from grucore.graph.graph import Graph
@@ -26,6 +28,7 @@ from grucore.proof.signals import LENGTHS
 __all__ = ["Reading", "fingerprint", "only", "read", "readings", "source_entries"]
 
 MAX_ASSIGNMENTS = 4096
+Failure: TypeAlias = tuple[tuple[bool, int], ConversionError]  # how far it came, and why
 # Layers that tell time from batch and features.
 ALONG_TIME = ("gru", "lstm", "rnn", "conv1d", "take", "pool", "pool1d", "flip")
 IDS = ("int64", "int32")
@@ -68,22 +71,23 @@ def readings(graph: AtenGraph) -> list[Reading]:
     Raises `ConversionError` of the assignment that came furthest where there is none.
     """
     found: dict[Any, Reading] = {}
-    failure: tuple[tuple[bool, int], ConversionError] | None = None
+    failure: Failure | None = None
     for meanings, sizes in _assignments(graph.inputs):
-        walked = Walk(graph, tuple(meanings), dict(sizes), OPS)
-        try:
-            reading = finished(walked)
-        except ConversionError as error:
-            rank = (not walked.misread, walked.done)
-            if failure is None or rank > failure[0]:
-                failure = (rank, error)
-            continue
-        found.setdefault(fingerprint(reading), reading)
+        reading, failed = _understood(graph, meanings, sizes)
+        if reading is not None:
+            found.setdefault(fingerprint(reading), reading)
+        elif failed is not None and (failure is None or failed[0] > failure[0]):
+            failure = failed
     if not found:
         if failure is None:
             shapes = ", ".join(f"{spec.name} {spec.shape}" for spec in graph.inputs)
             raise ConversionError(f"no axes of the inputs ({shapes}) can be batch and time")
         raise failure[1]
+    # What is called a state, and can be one, is one.
+    states = {name for each in found.values() for name in each.walked.delays}
+    found = {key: each for key, each in found.items() if states <= _state_names(each)}
+    usual = {key: each for key, each in found.items() if each.walked.delays and _is_usual(each)}
+    found = usual or found
     # A rule for every row of a batch holds for rows that are called features as well.
     batched = [each for each in found.values() if BATCH in each.walked.sizes]
     return batched or list(found.values())
@@ -101,7 +105,53 @@ def read(graph: AtenGraph, meanings: Sequence[Meaning]) -> Reading:
     sizes = _sizes(graph.inputs, meanings)
     if sizes is None:
         raise ConversionError("the inputs disagree about batch or time")
-    return finished(Walk(graph, tuple(meanings), dict(sizes), OPS))
+    reading, failure = _understood(graph, meanings, sizes)
+    if reading is None:
+        assert failure is not None
+        raise failure[1]
+    return reading
+
+
+def _understood(
+    graph: AtenGraph, meanings: Sequence[Meaning], sizes: Mapping[str, int]
+) -> tuple[Reading | None, Failure | None]:
+    """The model with these meanings, or why there is none.
+
+    States of a step that no layer carries become delays: all of them at first, then as few as do.
+    """
+    failure: Failure | None = None
+    pairs = zip(graph.inputs, meanings, strict=True)
+    names = [spec.name for spec, meaning in pairs if meaning.is_state]
+    has_delays = bool(names) and TIME not in sizes and are_states(graph, names)
+    delayed: frozenset[str] | None = None
+    while True:
+        walked = Walk(graph, tuple(meanings), dict(sizes), OPS, delayed=delayed)
+        try:
+            found = finished(walked)
+            break
+        except ConversionError as error:
+            rank = (not walked.misread, walked.done)
+            if failure is None or rank > failure[0]:
+                failure = (rank, error)
+        if not has_delays or delayed is not None:
+            return None, failure
+        delayed = frozenset(names)
+    for name in names if delayed is not None else ():
+        fewer = (delayed or frozenset()) - {name}
+        walked = Walk(graph, tuple(meanings), dict(sizes), OPS, delayed=fewer)
+        with contextlib.suppress(ConversionError):
+            found, delayed = finished(walked), fewer
+    return found, None
+
+
+def _is_usual(reading: Reading) -> bool:
+    """True if the first axis of each frame is the batch."""
+    return all(meaning.is_state or meaning.axes[0] == (BATCH,) for meaning in reading.meanings)
+
+
+def _state_names(reading: Reading) -> set[str]:
+    pairs = zip(reading.walked.graph.inputs, reading.meanings, strict=True)
+    return {spec.name for spec, meaning in pairs if meaning.is_state}
 
 
 def finished(walked: Walk) -> Reading:
@@ -112,7 +162,15 @@ def finished(walked: Walk) -> Reading:
     kept: list[int] = []
     returned = set()
     back: list[tuple[str, int]] = []
+    paired = {} if walked.delayed is None else feed_back(walked, outputs)
+    for name, number in paired.items():
+        if name not in walked.delays:
+            walked.given_back[number] = states_of(walked, outputs[number])
+            returned.update(walked.given_back[number])
+    is_state_alone = len(paired) == len(outputs)
     for number, output in enumerate(outputs):
+        if number in paired.values() and (not is_state_alone or output.is_state):
+            continue
         if not isinstance(output, Flow):
             raise ConversionError(f"output {number} does not depend on the input")
         name = "y" if not given else f"y{len(given)}"
@@ -120,11 +178,11 @@ def finished(walked: Walk) -> Reading:
             flow = output if output.is_state else walked.whole(output)
             if any(TIME in axis and any(isinstance(a, int) for a in axis) for axis in flow.axes):
                 raise Unfit("it has frames and features on one axis, expected frames alone")
-            made_of = _states_of(walked, flow)
+            made_of = set() if paired else states_of(walked, flow)
             returned.update(made_of)
             if made_of:
                 walked.given_back[number] = made_of
-                back += [(name, number) for name in _inputs_of(walked, made_of)]
+                back += [(name, number) for name in inputs_of(walked, made_of)]
                 continue  # the state that a stream carries itself
             if flow.is_state:
                 raise Unfit("it is an initial state")
@@ -145,7 +203,8 @@ def finished(walked: Walk) -> Reading:
     unused = [
         spec.name
         for spec, m in zip(walked.graph.inputs, walked.meanings, strict=True)
-        if m.is_state and spec.name not in {name for name, _ in walked.states.values()}
+        if m.is_state
+        and spec.name not in {name for name, _ in walked.states.values()} | set(walked.delays)
     ]
     if unused:
         raise ConversionError(f"input {unused[0]!r} is no sequence, and starts no recurrent layer")
@@ -162,7 +221,11 @@ def _check_looks_along_time(walked: Walk) -> None:
     A loop over frames that is written out looks like that: each row of the batch is one frame of
     many features.
     """
-    if walked.states or any(node.layer in ALONG_TIME for node in walked.builder.nodes):
+    if (
+        walked.states
+        or walked.delays
+        or any(node.layer in ALONG_TIME for node in walked.builder.nodes)
+    ):
         return
     for meaning in walked.meanings:
         atoms = {atom for axis in meaning.axes for atom in axis if isinstance(atom, str)}
@@ -170,53 +233,6 @@ def _check_looks_along_time(walked: Walk) -> None:
         if len(meaning.axes) > 2 and not is_usual:
             walked.misread = True
             raise ConversionError("nothing in it looks along time, and an axis of it may be time")
-
-
-def _states_of(walked: Walk, flow: Flow) -> set[str]:
-    """The recurrent layers whose final states an output is, if it is nothing else."""
-    if flow.is_state:
-        return _cell_states_of(walked, flow)
-    if not walked.in_steps or not walked.states:
-        return set()
-    names = {f"{node.output}": node for node in walked.builder.nodes}
-    wanted = [names[flow.value.name]] if flow.value.name in names else []
-    found: set[str] = set()
-    while wanted:
-        node = wanted.pop()
-        if f"{node.name}.h" in walked.states:
-            found.add(f"{node.name}.h")
-        elif node.layer == "concat":
-            wanted += [names[name] for name in node.inputs if name in names]
-        else:
-            return set()
-    # A step's output and its state are one value; only what has the state's axes is the state.
-    shape = walked.shape(flow)
-    inputs = {
-        spec.shape
-        for spec in walked.graph.inputs
-        if spec.name in {walked.states[name][0] for name in found}
-    }
-    return found if shape in inputs else set()
-
-
-def _cell_states_of(walked: Walk, flow: Flow) -> set[str]:
-    """The cell states that an output is, where the model reads them as well."""
-    states = walked.cell_states.get(flow.value.name)
-    if states is None:
-        return set()
-    layer = states[0].removesuffix(".c")
-    if any(state not in walked.states for state in states) or not flow.in_order:
-        raise Unfit(
-            f"it is the cell state of {layer}, which is no value of a frame: leave it out of the "
-            f"outputs, and take {states[0]!r} from run(..., return_state=True)"
-        )
-    return set(states)
-
-
-def _inputs_of(walked: Walk, states: set[str]) -> list[str]:
-    """The inputs that start these states, each once, in the order of the arguments."""
-    used = {walked.states[name][0] for name in states}
-    return [spec.name for spec in walked.graph.inputs if spec.name in used]
 
 
 def _check_steps(walked: Walk, returned: set[str]) -> None:
@@ -331,8 +347,9 @@ def source_entries(reading: Reading) -> dict[str, Any]:
     }
     if len(entries["axes"]) == 1:
         entries["axes"] = next(iter(entries["axes"].values()))
-    if reading.walked.states:
-        entries["states"] = {
-            state: f"{name}[{row}]" for state, (name, row) in reading.walked.states.items()
-        }
+    states = {state: f"{name}[{row}]" for state, (name, row) in reading.walked.states.items()}
+    delays = {flow.value.name.removesuffix(".out"): n for n, flow in reading.walked.delays.items()}
+    states |= {f"{delay}.x": name for delay, name in delays.items()}
+    if states:
+        entries["states"] = states
     return entries

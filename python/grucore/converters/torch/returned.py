@@ -7,12 +7,12 @@ from collections.abc import Mapping, Sequence
 
 from grucore._core import ConversionError
 from grucore.converters.torch.aten import InputSpec
-from grucore.converters.torch.walk.axes import TIME, Flow
+from grucore.converters.torch.walk.axes import TIME, Flow, Unfit
 from grucore.converters.torch.walk.walk import Walk
 from grucore.graph.layers import Concat, Select
 from grucore.graph.node import Node
 
-__all__ = ["check_order", "check_returned"]
+__all__ = ["check_order", "check_returned", "inputs_of", "states_of"]
 
 CARRIED = "a stream carries the cell's own state, and nothing that was made of it"
 
@@ -71,6 +71,53 @@ def check_order(walked: Walk, back: Sequence[tuple[str, int]]) -> None:
             f"the states {', '.join(order)} go in, and come back as {', '.join(names)}: "
             "return them in the order of the arguments"
         )
+
+
+def states_of(walked: Walk, flow: Flow) -> set[str]:
+    """The recurrent layers whose final states an output is, if it is nothing else."""
+    if flow.is_state:
+        return _cell_states_of(walked, flow)
+    if not walked.in_steps or not walked.states:
+        return set()
+    names = {f"{node.output}": node for node in walked.builder.nodes}
+    wanted = [names[flow.value.name]] if flow.value.name in names else []
+    found: set[str] = set()
+    while wanted:
+        node = wanted.pop()
+        if f"{node.name}.h" in walked.states:
+            found.add(f"{node.name}.h")
+        elif node.layer == "concat":
+            wanted += [names[name] for name in node.inputs if name in names]
+        else:
+            return set()
+    # A step's output and its state are one value; only what has the state's axes is the state.
+    shape = walked.shape(flow)
+    inputs = {
+        spec.shape
+        for spec in walked.graph.inputs
+        if spec.name in {walked.states[name][0] for name in found}
+    }
+    return found if shape in inputs else set()
+
+
+def _cell_states_of(walked: Walk, flow: Flow) -> set[str]:
+    """The cell states that an output is, where the model reads them as well."""
+    states = walked.cell_states.get(flow.value.name)
+    if states is None:
+        return set()
+    layer = states[0].removesuffix(".c")
+    if any(state not in walked.states for state in states) or not flow.in_order:
+        raise Unfit(
+            f"it is the cell state of {layer}, which is no value of a frame: leave it out of the "
+            f"outputs, and take {states[0]!r} from run(..., return_state=True)"
+        )
+    return set(states)
+
+
+def inputs_of(walked: Walk, states: set[str]) -> list[str]:
+    """The inputs that start these states, each once, in the order of the arguments."""
+    used = {walked.states[name][0] for name in states}
+    return [spec.name for spec in walked.graph.inputs if spec.name in used]
 
 
 def _states(walked: Walk) -> list[InputSpec]:

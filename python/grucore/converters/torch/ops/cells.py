@@ -16,12 +16,14 @@ from grucore.converters.torch.ops.recurrent import (
     add_layer,
     cell_flow,
     one_row,
+    pieces_of,
     row_of_state,
     weights_of,
 )
 from grucore.converters.torch.walk.axes import BATCH, TIME, Flow, Unfit, WrongAxes, flow_of
 from grucore.converters.torch.walk.walk import Arguments, Walk, op, per_frame
 from grucore.graph.layers import Lstm
+from grucore.graph.node import Value
 
 __all__: list[str] = []
 
@@ -45,6 +47,10 @@ def _cell(walk: Walk, a: Arguments) -> Any:
     if walk.in_steps:
         given = [_cell_state(walk, state) for state in states]
         value = walk.ordered(flow)
+        if any(isinstance(each, Value) for each in given):
+            new = pieces_of(walk, cell, value, parts, given, name)
+            flows = [flow_of(each, [flow.axes[0], (each.features,)]) for each in new]
+            return flows[0] if len(flows) == 1 else flows
         out = add_layer(walk, cell, value, parts, given, reverse=False, name=f"{name}.l0")
         walk.finals[out.name] = out.name
         h = flow_of(out, [flow.axes[0], (out.features,)])
@@ -91,11 +97,13 @@ def _frame_of_loop(
 
 
 def _cell_state(walk: Walk, hx: Any) -> Any:
-    """None (zeros), an array (H,), or (input, row)."""
+    """None (zeros), an array (H,), (input, row), or a value of the frame before."""
     if hx is None:
         return None
     if isinstance(hx, np.ndarray):
         return one_row(hx)
+    if walk.delayed and not hx.is_state:
+        return walk.ordered(hx)
     if not hx.is_state or hx.value.name in walk.cell_states:
         raise Unfit(MIXED)
     flow = hx.simple()

@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from grucore.converters.torch.ops.cached import conv_in_frame
 from grucore.converters.torch.walk.axes import BATCH, TIME, Flow, Unfit, WrongAxes
 from grucore.converters.torch.walk.walk import Arguments, Walk, op, rounded
 from grucore.graph.layers import Concat, Conv1d, Dense, Embedding
@@ -99,6 +100,8 @@ def _conv1d(walk: Walk, a: Arguments) -> Any:
         raise Unfit(f"its weight has shape {weight.shape}, expected three axes")
     if flow.rank == 2:  # without a batch
         flow = replace(flow, axes=((1,), *flow.axes), index=flow.index[None])
+    if walk.delayed and flow.rank == 3 and flow.feature_axis(1) and flow.feature_axis(2):
+        return _in_frame(walk, a, flow, weight)
     if flow.rank != 3 or flow.axes[2] != (TIME,) or not flow.feature_axis(1):
         raise WrongAxes(f"its axes are {flow.axes}, expected (batch, channels, time)")
     if flow.axes[0] not in ((BATCH,), (1,)):
@@ -137,6 +140,16 @@ def _conv1d(walk: Walk, a: Arguments) -> Any:
         index = index[None]
     flow = Flow(out, axes, index, tail=tail)
     return flow if a["input"].rank == 3 else replace(flow, axes=axes[1:], index=flow.index[0])
+
+
+def _in_frame(walk: Walk, a: Arguments, flow: Flow, weight: Array) -> Flow:
+    if a["input"].rank != 3:
+        raise WrongAxes("it has no batch")
+    stride, dilation = _one(a, "stride", 1), _one(a, "dilation", 1)
+    reach = dilation * (weight.shape[2] - 1)
+    settings = {"stride": stride, "dilation": dilation, "groups": a.get("groups", 1)}
+    padding = _padding(a, flow, reach, stride)
+    return conv_in_frame(walk, flow, weight, a.get("bias"), padding=padding, **settings)
 
 
 def _one(a: Arguments, name: str, default: int) -> int:

@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from grucore.converters.build.cells import cell_in_pieces
 from grucore.converters.torch.walk.axes import BATCH, TIME, Axis, Flow, Unfit, WrongAxes, flow_of
 from grucore.converters.torch.walk.walk import Arguments, Walk, op, per_frame
 from grucore.graph import gates
@@ -27,7 +28,16 @@ from grucore.graph.layers import (
 from grucore.graph.node import Rate, Value
 from grucore.graph.tensors import Array
 
-__all__ = ["CELLS", "Cell", "add_layer", "cell_flow", "one_row", "row_of_state", "weights_of"]
+__all__ = [
+    "CELLS",
+    "Cell",
+    "add_layer",
+    "cell_flow",
+    "one_row",
+    "pieces_of",
+    "row_of_state",
+    "weights_of",
+]
 
 PACKED = (
     "a packed sequence: convert the module without pack_padded_sequence, "
@@ -99,6 +109,7 @@ def _layers(walk: Walk, a: Arguments) -> Any:
     finals: list[Value] = []
     base = walk.node.path or cell.word
     names: list[str] = []
+    new_cells: list[Value] = []
     for layer in range(layers):
         written = []
         for turn in range(directions):
@@ -106,10 +117,17 @@ def _layers(walk: Walk, a: Arguments) -> Any:
             part = params[each * place : each * (place + 1)]
             parts = part if biased else [*part, None, None]
             name = f"{base}.l{layer}{'_reverse' if turn else ''}"
-            out = add_layer(walk, cell, value, parts, states[place], reverse=bool(turn), name=name)
-            names.append(walk.layer_of(out))
+            if any(isinstance(state, Value) for state in states[place]):
+                out, *cells = pieces_of(walk, cell, value, parts, states[place], name)
+                new_cells += cells
+                finals.append(out)
+            else:
+                out = add_layer(
+                    walk, cell, value, parts, states[place], reverse=bool(turn), name=name
+                )
+                names.append(walk.layer_of(out))
+                finals.append(_final(walk, out, name, reverse=bool(turn)))
             written.append(out)
-            finals.append(_final(walk, out, name, reverse=bool(turn)))
         value = written[0]
         if directions > 1:
             value = walk.add(Concat, written, name=f"{base}.l{layer}.both")
@@ -123,7 +141,12 @@ def _layers(walk: Walk, a: Arguments) -> Any:
     h_n = flow_of(last, state_axes)
     if cell.kind is not Lstm:
         return y, h_n
-    return y, h_n, cell_flow(walk, names, state_axes)
+    if not new_cells:
+        return y, h_n, cell_flow(walk, names, state_axes)
+    if names:
+        raise Unfit("the states of some of its layers are fed back and those of others are not")
+    c_n = new_cells[0] if rows == 1 else walk.add(Concat, new_cells, name=f"{base}.c_n")
+    return y, h_n, flow_of(c_n, state_axes)
 
 
 def cell_flow(walk: Walk, layers: Sequence[str], axes: Sequence[Axis]) -> Flow:
@@ -190,6 +213,20 @@ def add_layer(
     return out
 
 
+def pieces_of(
+    walk: Walk, cell: Cell, value: Value, part: Sequence[Any], states: Sequence[Any], name: str
+) -> tuple[Value, ...]:
+    """The new states of one layer and one frame, from values that are its states before."""
+    if not all(isinstance(state, Value) for state in states):
+        raise Unfit("one of its states is fed back and another one is not")
+    fold = gates.from_torch if cell.kind is Gru else gates.summed
+    weight_ih, weight_hh, bias = fold(part[0], part[1], part[2], part[3])
+    weights = {"weight_ih": weight_ih, "weight_hh": weight_hh, "bias": bias}
+    if [state.features for state in states] != [weight_hh.shape[1]] * len(states):
+        raise WrongAxes(f"its states have other sizes than {weight_hh.shape[1]}")
+    return cell_in_pieces(walk.add, cell.kind, name, value, states, **weights, **cell.settings)
+
+
 def _final(walk: Walk, value: Value, name: str, *, reverse: bool) -> Value:
     if walk.in_steps:
         walk.finals[value.name] = value.name
@@ -206,12 +243,15 @@ def _initial(walk: Walk, hx: Any, rows: int) -> list[Any]:
         if len(hx) != rows or hx.ndim != 3:
             raise Unfit(f"an initial state of shape {hx.shape}, expected {rows} rows")
         return [one_row(hx[row]) for row in range(rows)]
-    if not hx.is_state or hx.value.name in walk.cell_states:
+    if not (walk.delayed or hx.is_state) or hx.value.name in walk.cell_states:
         raise Unfit(MIXED)
     flow = hx.simple()
     if flow.rank != 3 or flow.extent(0) != rows or flow.axes[1] not in ((BATCH,), (1,)):
         raise Unfit("an initial state with other axes than (layers, batch, features)")
     index = flow.index.reshape(rows, -1)
+    if not flow.is_state:
+        axes, places = flow.axes[1:], flow.index
+        return [walk.ordered(replace(flow, axes=axes, index=places[row])) for row in range(rows)]
     return [row_of_state(flow, index[row]) for row in range(rows)]
 
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 
 import dataclasses
 import inspect
+import keyword
+import re
 from collections.abc import Mapping
 from typing import Any
 
@@ -38,6 +40,7 @@ def adapted(torch: Any, module: Any, example: Any, *, unpack: bool = False) -> t
         result = getattr(self, WRAPPED)(*_rebuilt(given[0], found), **_rebuilt(given[1], found))
         return _unpacked(result)
 
+    _name_arguments(forward, _names(module, given))
     adapter = type("Adapter", (torch.nn.Module,), {"forward": forward})()
     setattr(adapter, WRAPPED, module)
     adapter.training = module.training
@@ -59,6 +62,39 @@ def _call(module: Any, example: Any) -> tuple[Any, Mapping[str, Any]]:
         return (), example
     is_row = isinstance(example, tuple | list) and not _is_numbers(example)
     return (example, {}) if is_row else ((example,), {})
+
+
+def _names(module: Any, given: tuple[Any, Any]) -> list[str]:
+    """What the tensors are called: the argument, and the way to the tensor in it."""
+    try:
+        own = [
+            each.name
+            for each in inspect.signature(module.forward).parameters.values()
+            if each.kind in (each.POSITIONAL_ONLY, each.POSITIONAL_OR_KEYWORD)
+        ]
+    except (TypeError, ValueError):
+        own = []
+    own += [f"found_{number}" for number in range(len(own), len(given[0]))]
+    named = [*zip(own, given[0], strict=False), *given[1].items()]
+    found: dict[int, str] = {}
+    while named:
+        name, each = named.pop()
+        if isinstance(each, _Place):
+            found[each.number] = re.sub(r"\W", "_", name)
+        elif isinstance(each, dict | list):
+            inside = each.items() if isinstance(each, dict) else enumerate(each)
+            named += [(f"{name}_{key}", value) for key, value in inside]
+    names = [found[number] for number in sorted(found)]
+    usable = all(name.isidentifier() and not keyword.iskeyword(name) for name in names)
+    is_usable = usable and len({*names, "self"}) == len(names) + 1
+    return names if is_usable else [f"found_{number}" for number in range(len(names))]
+
+
+def _name_arguments(forward: Any, names: list[str]) -> None:
+    """Let the export call them so."""
+    kind = inspect.Parameter.POSITIONAL_OR_KEYWORD
+    parameters = [inspect.Parameter(name, kind) for name in ("self", *names)]
+    forward.__signature__ = inspect.Signature(parameters)
 
 
 @dataclasses.dataclass(frozen=True)

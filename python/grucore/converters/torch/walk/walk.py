@@ -91,7 +91,10 @@ class Walk:
 
     ``states``: the input and its row that start a state of the model. ``cell_states``: for the
     names of values that stand for cell states at the end, these. ``given_back``: the states that an
-    output is, which no value of the model has to give.
+    output is, which no value of the model has to give. ``delayed``: the states that are values of
+    the frame before and no layer's own, or None where every state is some layer's and its output
+    is found by what it is; ``delays``: these values; ``fed_back``: the outputs that
+    are theirs of the next frame.
     """
 
     graph: AtenGraph
@@ -110,6 +113,9 @@ class Walk:
     finals: dict[str, str] = field(default_factory=dict)
     cell_states: dict[str, tuple[str, ...]] = field(default_factory=dict)
     given_back: dict[int, set[str]] = field(default_factory=dict)
+    delayed: frozenset[str] | None = None
+    delays: dict[str, Flow] = field(default_factory=dict)
+    fed_back: dict[str, int] = field(default_factory=dict)
     _made: dict[Any, Value] = field(default_factory=dict)
 
     @property
@@ -216,6 +222,9 @@ class Walk:
 
     def _input(self, name: str, shape: tuple[int, ...], dtype: str, meaning: Meaning) -> Flow:
         extents = [atom for axis in meaning.axes for atom in axis if isinstance(atom, int)]
+        if meaning.is_state and name in (self.delayed or ()):
+            self.delays[name] = flow_of(self.builder.delay(name, math.prod(extents)), meaning.axes)
+            return self.delays[name]
         if meaning.is_state:
             value = Value(name, math.prod(extents), rate=Rate.SEQUENCE)
             return replace(flow_of(value, meaning.axes), is_state=True)

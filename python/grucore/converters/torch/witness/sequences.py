@@ -109,9 +109,10 @@ def _returned(reading: Reading) -> dict[str, int]:
         for state in states
     }
     names = {name for name, _ in walked.states.values()}
-    if set(back) != names or len(walked.given_back) != len(names):
+    known = set(walked.delays)
+    if set(back) != names or len(walked.given_back) != len(names) or known & names:
         raise ConversionError(f"{len(names)} states go in, {len(walked.given_back)} come back")
-    return back
+    return back | walked.fed_back
 
 
 def flat(outputs: Any) -> list[Any]:
