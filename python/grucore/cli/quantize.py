@@ -24,7 +24,7 @@ not at all; one that is there is replaced.
 kinds:
   int8      a quarter of the size, integer products: the same bits on every machine
   float16   half of the size, float32 arithmetic
-  int4      an eighth, in groups of 32 weights: for flash, and models larger than the caches
+  int4      a sixth, in groups of 32 weights: for flash, and models larger than the caches
 """
 EPILOG = """\
 examples:
