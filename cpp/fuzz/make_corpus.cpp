@@ -5,6 +5,7 @@
 
 #include "portable.h"
 #include "small_file.h"
+#include "sound_file.h"
 #include "textbook_gates.h"
 
 using namespace grucore_test;
@@ -102,6 +103,8 @@ int main(int argc, char** argv) {
   good = good && write(folder + "wide_before.gru", one_layer(2, 18, true));
   good = good && write(folder + "bidirectional.gru", bidirectional(2, 3));
   good = good && write(folder + "windows.gru", windows(3)) && write(folder + "loop.gru", loop(3));
+  good = good && write(folder + "sound.gru", sound_file({7, 18, 20, 3, 0.97f, 0, 6})) &&
+         write(folder + "spectrum.gru", sound_file({16, 8, 15, 0, 0.0f, 2, 0}));
   const textbook::WeightKind int8 = {textbook::Kind::kInt8, 16, "int8"}, int4 = {textbook::Kind::kInt4, 8, "int4"},
                              half = {textbook::Kind::kFloat16, 0, "float16"};
   good = good && write(folder + "int8_before.gru", quantized(int8, int8, true));

@@ -4,6 +4,7 @@
 
 #include "harness.h"
 #include "small_file.h"
+#include "sound_file.h"
 #include "textbook_gates.h"
 
 using namespace grucore_test;
@@ -251,13 +252,31 @@ void check_gates() {
       Bytes other = file;
       const SmallSections at = sections_of(file);
       const uint32_t code = is_lstm ? 8 : 2;  // where the last activation's attributes start
-      set32(&other, at.words + 4 * (3 + code), 15);
+      set32(&other, at.words + 4 * (3 + code), 17);
       sign(&other);
       CHECK(load_of(other) == Status::kBadAttribute);
       other = file;
       set32(&other, at.nodes, is_lstm ? 18 : 17);  // the other kind
       sign(&other);
       CHECK(load_of(other) == Status::kBadAttribute);
+    }
+  }
+}
+
+// Every word of a front end's records and indices, changed.
+void check_sound() {
+  for (const SoundShape& shape : {SoundShape{7, 18, 20, 3, 0.5f, 0, 6}, SoundShape{4, 8, 15, 0, 0.0f, 2, 0}}) {
+    const Bytes file = sound_file(shape);
+    use(file);
+    check_flips(file);
+    for (size_t at = 16; at < file.size(); at += 4) {
+      if (at >= sections_of(file).names && get32(file, at) > 64) continue;  // no index
+      for (const uint32_t number : {0u, 1u, 2u, 7u, 14u, 20u, 22u, 65536u, 65537u, 0x7fc00000u, 0xffffffffu}) {
+        Bytes changed = file;
+        set32(&changed, at, number);
+        sign(&changed);
+        if (load_of(changed) == Status::kOk) use(changed);
+      }
     }
   }
 }
@@ -347,6 +366,7 @@ int main() {
   check_forgeries();
   check_reports();
   check_gates();
+  check_sound();
   check_callers();
   check_coverage();
   return finish("hostile_test");

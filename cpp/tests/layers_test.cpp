@@ -83,15 +83,17 @@ double activation(uint32_t code, double x, double alpha, double beta) {
     case 12: return x * clip(x / 6 + 0.5, 0, 1);
     case 13: return clip(x, alpha, beta);
     case 14: return exp(x);
+    case 15: return beta * log(x < alpha ? alpha : x);
+    case 16: return beta * log1p(x < alpha ? alpha : x);
   }
   return x;
 }
 
-bool has_alpha(uint32_t code) { return code == 4 || code == 5 || code == 6 || code == 13; }
-bool has_beta(uint32_t code) { return code == 6 || code == 13; }
+bool has_beta(uint32_t code) { return code == 6 || code == 13 || code == 15 || code == 16; }
+bool has_alpha(uint32_t code) { return code == 4 || code == 5 || code == 6 || has_beta(code); }
 
 void check_activations() {
-  for (uint32_t code = 0; code < 15; ++code) {
+  for (uint32_t code = 0; code < 17; ++code) {
     const float alpha = code == 13 ? -1.5f : has_alpha(code) ? 0.3f : 0.0f, beta = has_beta(code) ? 0.7f : 0.0f;
     for (const uint32_t features : {1u, 16u, 21u}) {
       check_frame_layer(

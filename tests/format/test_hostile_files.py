@@ -167,7 +167,7 @@ HOSTILE: dict[str, tuple[Callable[[bytearray], None], str, int | None]] = {
         WORDS + 28,
     ),
     "activation of n": (u32(WORDS + 36, 9), "kBadAttribute", WORDS + 36),
-    "activation of dense": (u32(WORDS + 52, 15), "kBadAttribute", WORDS + 52),
+    "activation of dense": (u32(WORDS + 52, 17), "kBadAttribute", WORDS + 52),
     "role": (u32(TENSORS, 77), "kUnknownRole", TENSORS),
     "a role twice": (u32(SECOND, 1), "kMissingTensor", SECOND),
     "next tensor dtype": (u32(TENSORS + 4, 5), "kUnknownDtype", TENSORS + 4),

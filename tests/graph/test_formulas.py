@@ -23,6 +23,7 @@ from grucore.graph.layers import (
     Dense,
     Direction,
     Embedding,
+    Filterbank,
     Flip,
     Gru,
     LayerNorm,
@@ -34,10 +35,13 @@ from grucore.graph.layers import (
     Pooling,
     Position,
     Recurrent,
+    Rfft,
     Rnn,
     Select,
     Softmax,
+    Spectrum,
     Take,
+    Window,
 )
 from grucore.graph.node import Node, Rate, Value
 from grucore.graph.tensors import Dtype
@@ -172,11 +176,30 @@ def layer(node: Node, sources: list[np.ndarray]) -> np.ndarray:
             start = np.zeros((node.frames, x.shape[1]))
             given = start if node.initial_state is None else node.initial_state.astype(float)
             return np.vstack([given, x])[: len(x)]
+        case Window():
+            emphasis = float(np.float32(node.emphasis))
+            return textbook.window(x, node.weight, node.delay, node.lost, emphasis)
+        case Rfft():
+            bins = textbook.dft(x, node.length)
+            if node.spectrum is Spectrum.COMPLEX:
+                return np.hstack([bins.real, bins.imag])
+            return abs(bins) ** 2 if node.spectrum is Spectrum.POWER else abs(bins)
+        case Filterbank():
+            return x @ dense_matrix(node, x.shape[-1]).T
         case Mask():
             is_float = node.inputs[0] != "ids"
             number = np.uint32(node.bits & 0xFFFFFFFF).view(np.float32 if is_float else np.int32)
             return np.array([[float(any(value != number for value in row))] for row in x])
     raise NotImplementedError(type(node))
+
+
+def dense_matrix(node: Filterbank, features: int) -> np.ndarray:
+    matrix = np.zeros((len(node.index), features))
+    weights = iter(node.weight.tolist())
+    for row, (first, count) in enumerate(node.index):
+        for column in range(first, first + count):
+            matrix[row, column] = next(weights)
+    return matrix
 
 
 def run_textbook(graph: Graph, inputs: tuple[np.ndarray, ...]) -> list[np.ndarray]:
@@ -234,6 +257,30 @@ def test_conv1d_continues_from_its_history(rng: np.random.Generator) -> None:
     assert np.array_equal(end["conv.history"], final["conv.history"])
 
 
+@pytest.mark.parametrize("length", [2, 3, 5, 8, 15, 30, 64, 75, 200, 512, 1000])
+def test_spectra_are_those_of_numpy(length: int, rng: np.random.Generator) -> None:
+    x = Value("x", max(1, length - length // 4))
+    frames = rng.normal(size=(5, x.features))
+    want = np.fft.rfft(frames, length)
+    parts = np.hstack([want.real, want.imag])
+    for kind, expected in zip(Spectrum, (abs(want) ** 2, abs(want), parts), strict=True):
+        node = Rfft(name="rfft", inputs=("x",), output="y", length=length, spectrum=kind)
+        graph = Graph(values=(x, node.written(x)), inputs=("x",), outputs=("y",), nodes=(node,))
+        check(graph)
+        (found,), _ = reference.run(graph, frames)
+        assert np.abs(found - expected).max() < 1e-6 * np.abs(expected).max()  # of 32-bit roots
+
+
+def test_a_filterbank_is_its_matrix(rng: np.random.Generator) -> None:
+    matrix = rng.normal(size=(5, 9)).astype(np.float32)
+    matrix[0, 3:] = matrix[1, :4] = matrix[2] = matrix[3, 8] = 0
+    node = Filterbank.of_matrix(matrix, name="bank", inputs=("x",), output="y")
+    assert node.index.tolist() == [[0, 3], [4, 5], [0, 0], [0, 8], [0, 9]]
+    assert np.array_equal(dense_matrix(node, 9), matrix)
+    with pytest.raises(ValueError, match=r"the matrix \(2, 3\) of a filterbank is zero everywhere"):
+        Filterbank.of_matrix(np.zeros((2, 3)), name="bank", inputs=("x",), output="y")
+
+
 def test_ids_may_come_without_their_axis(rng: np.random.Generator) -> None:
     table = rng.normal(size=(7, 3)).astype(np.float32)
     node = Embedding(name="table", inputs=("ids",), output="y", table=table)
@@ -265,6 +312,8 @@ def test_torch_activations(rng: np.random.Generator) -> None:
         Activation.HARD_SWISH: functional.hardswish,
         Activation.clip(-1, 2): partial(functional.hardtanh, min_val=-1.0, max_val=2.0),
         Activation.EXP: torch.exp,
+        Activation.log(0.0625, 1.5): lambda x: 1.5 * x.clamp(min=0.0625).log(),
+        Activation.log1p(-0.5, 0.75): lambda x: 0.75 * x.clamp(min=-0.5).log1p(),
     }
     x = rng.normal(0, 5, 1000)
     for activation, theirs in pairs.items():

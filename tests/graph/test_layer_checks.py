@@ -20,6 +20,7 @@ from grucore.graph.layers import (
     Concat,
     Conv1d,
     Embedding,
+    Filterbank,
     Flip,
     Gru,
     LayerNorm,
@@ -29,9 +30,11 @@ from grucore.graph.layers import (
     Operation,
     Pool,
     Pool1d,
+    Rfft,
     Rnn,
     Select,
     Take,
+    Window,
 )
 from grucore.graph.node import Node, Rate, Value
 from grucore.graph.tensors import Dtype
@@ -128,6 +131,30 @@ REFUSED: dict[str, tuple[Graph, str]] = {
         "reaches back over 32767 x 16384",
     ),
     "stride": (graph_of(Conv1d, X, writes=Y, **conv(stride=65537)), "stride 65537"),
+    "emphasis": (graph_of(Window, X, weight=ONES, emphasis=1.5), "emphasis is 1.5, expected 0 to"),
+    "delay": (graph_of(Window, X, weight=ONES, delay=65537), "delay 65537, expected 0 to 65536"),
+    "a length with 7": (graph_of(Rfft, X, length=28), "length 28, expected no factors but 2, 3"),
+    "a length below the features": (graph_of(Rfft, X, length=3), "expected at most the length 3"),
+    "no logarithm": (
+        graph_of(Activate, X, activation=Activation.log(np.nan)),
+        "log, has alpha nan",
+    ),
+    "an endless factor": (
+        graph_of(Activate, X, activation=Activation.log1p(0, np.inf)),
+        "log1p, has beta inf",
+    ),
+    "a band beyond": (
+        graph_of(Filterbank, X, weight=ONES, index=np.array([[1, 4]], np.int32)),
+        "reads features 1 to 5 of value 'x', which has 4",
+    ),
+    "a band before": (
+        graph_of(Filterbank, X, weight=ONES, index=np.array([[-1, 4]], np.int32)),
+        "reads features 4294967295 to",
+    ),
+    "numbers of bands": (
+        graph_of(Filterbank, X, weight=ONES, index=np.array([[0, 2], [1, 1]], np.int32)),
+        "has 4 numbers, expected 3 of all bands",
+    ),
 }
 
 

@@ -25,7 +25,7 @@ pytestmark = pytest.mark.skipif(
 )
 
 FUNCTIONS = ("exp", "sigmoid", "tanh", "expm1", "log", "log1p", "erf")
-ALPHA = 0.7
+ALPHA, BETA = 0.7, 1.3
 ACTIVATIONS = {
     "elu": Activation.elu(ALPHA),
     "softplus": Activation.SOFTPLUS,
@@ -33,6 +33,8 @@ ACTIVATIONS = {
     "gelu_tanh": Activation.GELU_TANH,
     "silu": Activation.SILU,
     "hard_swish": Activation.HARD_SWISH,
+    "log": Activation.log(ALPHA, BETA),
+    "log1p": Activation.log1p(ALPHA, BETA),
 }
 NUMBER = re.compile(r"(?<![\w.])(0x[0-9a-f.]+p[+-]?\d+|0x[0-9a-f]+|\d+\.\d+|\d+)(?![\w.])")
 
@@ -94,12 +96,13 @@ class Formulas:
     def __init__(self) -> None:
         self.names = dict(NAMES)
         self.blocks: dict[str, list[str]] = {}
+        self.activations: dict[str, list[str]] = {}  # which share names with the functions
         text = PAGE.read_text(encoding="utf-8")
         for section in text.split("### Operation by operation\n")[1:]:
             self._read(section.partition("\n#")[0])
         rows = text.partition("### Activations\n")[2].partition("\n#")[0]
         for name, formula in re.findall(r"^    (\w+) +(.*)$", rows, re.MULTILINE):
-            self.blocks[name] = [formula]
+            self.activations[name] = [formula]
 
     def _read(self, section: str) -> None:
         block = ""
@@ -124,10 +127,10 @@ class Formulas:
             code = f"def {name}: return {python(expression)}"
         exec(code, names)
 
-    def evaluate(self, name: str, x: Any) -> Any:
+    def evaluate(self, block: list[str], x: Any) -> Any:
         """A block at x."""
-        names = {**self.names, "x": x, "alpha": np.float32(ALPHA)}
-        *definitions, result = self.blocks[name]
+        names = {**self.names, "x": x, "alpha": np.float32(ALPHA), "beta": np.float32(BETA)}
+        *definitions, result = block
         for definition in definitions:
             self.define(definition, names)
         return eval(python(result), names)
@@ -154,7 +157,8 @@ def same(found: Any, expected: Any) -> bool:
 def test_functions_are_as_the_page_says(name: str) -> None:
     x = sample()
     with np.errstate(all="ignore"):
-        assert same(getattr(functions, name)(x), Formulas().evaluate(name, x))
+        page = Formulas()
+        assert same(getattr(functions, name)(x), page.evaluate(page.blocks[name], x))
 
 
 @pytest.mark.parametrize("name", ACTIVATIONS)
@@ -166,13 +170,13 @@ def test_activations_are_as_the_page_says(name: str) -> None:
         np.where(y < least, least, y) > most, most, np.where(y < least, least, y)
     )
     with np.errstate(all="ignore"):
-        assert same(activate(ACTIVATIONS[name], x), page.evaluate(name, x))
+        assert same(activate(ACTIVATIONS[name], x), page.evaluate(page.activations[name], x))
 
 
 def test_the_headers_have_the_constants_of_the_page() -> None:
     pattern = r"(-?0x1\.[0-9a-f]{4,}p[+-]\d+)"
     page = set(re.findall(pattern, PAGE.read_text(encoding="utf-8")))
-    headers = [KERNELS / f"{name}-inl.h" for name in ("activations", "functions", "apply")]
+    headers = [KERNELS / f"{name}-inl.h" for name in ("activations", "functions", "apply", "rfft")]
     found = {word for header in headers for word in re.findall(pattern, header.read_text("utf-8"))}
     assert len(found) > 40
     assert found == page

@@ -39,6 +39,8 @@ def activation(rng: np.random.Generator, codes: int = len(ActivationCode)) -> Ac
         return Activation(code, alpha)
     if code is ActivationCode.HARD_SIGMOID:
         return Activation(code, alpha, beta)
+    if code in (ActivationCode.LOG, ActivationCode.LOG1P):
+        return Activation(code, alpha, beta)
     if code is ActivationCode.CLIP:
         return Activation.clip(-alpha, float(rng.choice([beta, np.inf])))
     return Activation(code)

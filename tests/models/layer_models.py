@@ -23,6 +23,7 @@ from grucore.graph.layers import (
     Dense,
     Direction,
     Embedding,
+    Filterbank,
     Flip,
     Gru,
     LayerNorm,
@@ -35,10 +36,13 @@ from grucore.graph.layers import (
     Pooling,
     Position,
     Recurrent,
+    Rfft,
     Rnn,
     Select,
     Softmax,
+    Spectrum,
     Take,
+    Window,
 )
 from grucore.graph.node import Value, float32_bits
 from grucore.graph.tensors import Dtype
@@ -47,6 +51,8 @@ from models.chain import SIZES, Chain, activation, add_conv1d, add_dense, add_gr
 __all__ = ["KIND_NAMES", "frames_for", "inputs_for", "make"]
 
 KIND_NAMES = tuple(cls.layer for cls in KINDS.values())
+# Of spectra: one radix each, several, odd ones, more rows than columns.
+LENGTHS = [*map(int, "2 3 4 5 6 8 10 12 15 16 20 25 27 32 36 45 50 64 100 120 150 256 400".split())]
 
 
 def _source(rng: np.random.Generator) -> Chain:
@@ -256,6 +262,45 @@ def _delay(rng: np.random.Generator) -> Graph:
     return chain.graph(outside, looped) if rng.random() < 0.5 else chain.graph()
 
 
+def add_window(rng: np.random.Generator, chain: Chain, samples: int) -> Value:
+    """A window of random numbers."""
+    delay, lost = (int(n) for n in rng.integers(0, (2 * chain.at.features, 4)))
+    return chain.add(
+        Window,
+        weight=uniform(rng, samples),
+        delay=int(rng.choice([0, delay])),
+        lost=int(rng.choice([0, lost])),
+        emphasis=float(rng.choice([0, 0.97, 1])),
+    )
+
+
+def _window(rng: np.random.Generator) -> Graph:
+    chain = _source(rng)
+    add_window(rng, chain, int(rng.choice([*SIZES, 64, 100])))
+    return chain.graph()
+
+
+def _rfft(rng: np.random.Generator) -> Graph:
+    chain = _source(rng)
+    if rng.integers(2):
+        add_window(rng, chain, int(rng.choice([*SIZES, 50, 64, 100, 200])))
+    fast = [n for n in LENGTHS if n >= chain.at.features]
+    chain.add(Rfft, length=int(rng.choice(fast)), spectrum=Spectrum(int(rng.integers(3))))
+    return chain.graph()
+
+
+def _filterbank(rng: np.random.Generator) -> Graph:
+    chain = _source(rng)
+    matrix = uniform(rng, int(rng.choice(SIZES)), chain.at.features)
+    for row in matrix:
+        first, last = np.sort(rng.integers(0, len(row) + 1, 2))
+        row[:first] = row[last:] = 0
+    matrix[0, 0] = 1
+    bank = Filterbank.of_matrix(matrix, name="", inputs=(), output="")
+    chain.add(Filterbank, weight=bank.weight, index=bank.index)
+    return chain.graph()
+
+
 MAKERS: dict[str, Callable[[np.random.Generator], Graph]] = {
     "gru": _recurrent,
     "lstm": partial(_recurrent, kind=Lstm),
@@ -276,6 +321,9 @@ MAKERS: dict[str, Callable[[np.random.Generator], Graph]] = {
     "mask": _masked,
     "flip": _flip,
     "delay": _delay,
+    "window": _window,
+    "rfft": _rfft,
+    "filterbank": _filterbank,
 }
 
 

@@ -12,6 +12,7 @@ __all__ = [
     "FUNCTIONS",
     "OPERATIONS",
     "conv1d",
+    "dft",
     "gru",
     "layer_norm",
     "lstm",
@@ -20,6 +21,7 @@ __all__ = [
     "rnn",
     "sigmoid",
     "softmax",
+    "window",
 ]
 
 Frames = list[list[float]]
@@ -59,6 +61,8 @@ FUNCTIONS = {
     "hard_swish": lambda x, a, b: x * _clip(x + 3, 0, 6) / 6,
     "clip": lambda x, a, b: _clip(x, a, b),
     "exp": lambda x, a, b: math.exp(x),
+    "log": lambda x, a, b: b * math.log2(max(x, a)) / math.log2(math.e),
+    "log1p": lambda x, a, b: b * math.log1p(max(x, a)),
 }
 
 
@@ -109,6 +113,30 @@ def pool1d(frames: np.ndarray, taps: int, stride: int, maximum: bool) -> np.ndar
         return np.array(rows, float).reshape(-1, frames.shape[1])
     totals = np.vstack([np.zeros(frames.shape[1]), np.cumsum(frames.astype(np.float64), axis=0)])
     return (totals[taps:] - totals[: max(0, len(totals) - taps)])[::stride] / taps
+
+
+def window(
+    frames: np.ndarray, weight: np.ndarray, delay: int, lost: int, emphasis: float
+) -> np.ndarray:
+    """Each frame of samples: those of the window that ends ``delay`` samples before its end."""
+    hop = frames.shape[1]
+    samples = [0.0] * (len(weight) + delay + 1) + list(frames.reshape(-1))
+    start = len(weight) + delay + 1
+    rows = []
+    for frame in range(lost, len(frames)):
+        end = start + (frame + 1) * hop - delay
+        places = range(end - len(weight), end)
+        heard = [samples[n] - emphasis * samples[n - 1] for n in places]
+        rows.append([x * float(w) for x, w in zip(heard, weight, strict=True)])
+    return np.array(rows, float).reshape(len(rows), len(weight))
+
+
+def dft(x: np.ndarray, length: int) -> np.ndarray:
+    """The spectrum of each row by its definition, with cosines and sines of 32 bits."""
+    turns = np.outer(np.arange(x.shape[-1]), np.arange(length // 2 + 1)) % length / length
+    cosine = np.cos(2 * np.pi * turns).astype(np.float32).astype(float)
+    sine = np.sin(2 * np.pi * turns).astype(np.float32).astype(float)
+    return x @ (np.where(abs(cosine) < 1e-9, 0, cosine) - 1j * np.where(abs(sine) < 1e-9, 0, sine))
 
 
 def softmax(row: Sequence[float]) -> list[float]:

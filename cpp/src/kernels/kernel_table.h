@@ -194,6 +194,22 @@ struct GateStepArgs {
   bool backwards;   // last panel first
 };
 
+enum class Spectrum : uint32_t { kPower = 0, kMagnitude = 1, kComplex = 2 };
+
+// The spectrum of `count` samples with zeros after them, by docs/numerics.md. A transform of so many complex numbers
+// (the length, half of it where it is even) is one of `rows` for each of the columns, then one of as many as there are
+// columns for each of the rows.
+struct RfftArgs {
+  uint32_t length;
+  uint32_t rows, columns;
+  Spectrum form;
+  const float* roots;  // cosines, then negative sines, of 2 pi k / length
+  const float* x;
+  uint32_t count;
+  float* y;
+  float* scratch;  // rfft_scratch(rows, columns) floats
+};
+
 // Firmware steps panel by panel in memory for one of them.
 #if defined(GRUCORE_ONLY_SCALAR)
 constexpr bool kStepsOnePanel = true;
@@ -281,6 +297,14 @@ static constexpr bool is_integer(WeightKind kind) {
 static constexpr bool takes_integers(WeightKind kind) {
   return is_integer(kind) || (!has_weights(WeightKind::kFloat32) && !has_weights(WeightKind::kFloat16));
 }
+// Floats of a plane of its numbers, with one more and with the padding of rows, whichever way the matrix lies.
+static constexpr uint32_t rfft_plane(uint32_t rows, uint32_t columns) {
+  const uint32_t wide = rows * round_up(columns, kPanel), high = columns * round_up(rows, kPanel);
+  return round_up(wide > high ? wide : high, kPanel) + kPanel;
+}
+// Real and imaginary parts: before a pass, after it, mirrored.
+static constexpr uint32_t rfft_scratch(uint32_t rows, uint32_t columns) { return 6 * rfft_plane(rows, columns); }
+
 // Inputs of a tap with their padding.
 static constexpr uint32_t padded_inputs(WeightKind kind, uint32_t inputs) {
   return kind == WeightKind::kInt8 ? round_up(inputs, 4) : kind == WeightKind::kInt4 ? round_up(inputs, 8) : inputs;

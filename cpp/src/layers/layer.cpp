@@ -70,7 +70,9 @@ Status NodeSource::activation(uint32_t first, uint32_t codes, Activation* out) c
     const uint32_t word = attributes[first + i];
     const bool is_used = i <= parameters_of(out->code);
     const bool is_finite = (word & 0x7f800000u) != 0x7f800000u;
-    const bool may_be_infinite = out->code == ActivationCode::kClip && (word & 0x007fffffu) == 0;
+    const bool has_floor = i == 1 && (out->code == ActivationCode::kLog || out->code == ActivationCode::kLog1p);
+    const bool is_nan = !is_finite && (word & 0x007fffffu) != 0;
+    const bool may_be_infinite = !is_nan && (out->code == ActivationCode::kClip || has_floor);
     if (is_used ? !is_finite && !may_be_infinite : word != 0) {
       return reader.refuse(Status::kBadAttribute, attribute_offset + 4 * uint64_t{first + i}, word, 0);
     }

@@ -191,6 +191,8 @@ class TorchTwin(Twin):
             ActivationCode.HARD_SWISH: functional.hardswish,
             ActivationCode.CLIP: lambda x: torch.clamp(x, a, b),
             ActivationCode.EXP: torch.exp,
+            ActivationCode.LOG: lambda x: b * torch.log(torch.clamp(x, min=a)),
+            ActivationCode.LOG1P: lambda x: b * torch.log1p(torch.clamp(x, min=a)),
         }
         if activation.code not in functions:
             raise self.refuse(node, f" with {activation}")

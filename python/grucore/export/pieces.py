@@ -29,6 +29,7 @@ FILES = (
     "float_products",
     "quantized",
     "integer_products",
+    "spectrum",
 )
 _MARK = re.compile(r"^//! (\S+)(?: (\S+))?\n", re.MULTILINE)
 _NAME = re.compile(r"\b(?:gc|GC)_\w+")

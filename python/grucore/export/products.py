@@ -20,7 +20,12 @@ _PARAMETERS = {
     ActivationCode.ELU: 1,
     ActivationCode.HARD_SIGMOID: 2,
     ActivationCode.CLIP: 2,
+    ActivationCode.LOG: 2,
+    ActivationCode.LOG1P: 2,
 }
+
+# Whose name is that of the function without parameters.
+_NAMES = {ActivationCode.LOG: "scaled_log", ActivationCode.LOG1P: "scaled_log1p"}
 
 
 def activated(activation: Activation, x: str) -> str:
@@ -28,7 +33,8 @@ def activated(activation: Activation, x: str) -> str:
     if activation.code is ActivationCode.LINEAR:
         return x
     numbers = (activation.alpha, activation.beta)[: _PARAMETERS.get(activation.code, 0)]
-    return f"gc_{activation.name}({', '.join([x, *map(float_text, numbers)])})"
+    name = _NAMES.get(activation.code, activation.name)
+    return f"gc_{name}({', '.join([x, *map(float_text, numbers)])})"
 
 
 def quantized(

@@ -10,7 +10,7 @@ from collections.abc import Callable
 import numpy as np
 
 from grucore.graph.layers import Activation, ActivationCode
-from oracle.exact.functions import Floats, erf, exp, expm1, log1p, number, sigmoid, tanh
+from oracle.exact.functions import Floats, erf, exp, expm1, log, log1p, number, sigmoid, tanh
 
 __all__ = ["activate", "leaky"]
 
@@ -73,6 +73,8 @@ _FUNCTIONS: dict[ActivationCode, Function] = {
     ActivationCode.HARD_SWISH: lambda x, alpha, beta: x * _clip(x * _SIXTH + _HALF, _ZERO, _ONE),
     ActivationCode.CLIP: _clip,
     ActivationCode.EXP: lambda x, alpha, beta: exp(x),
+    ActivationCode.LOG: lambda x, alpha, beta: beta * log(np.where(x < alpha, alpha, x)),
+    ActivationCode.LOG1P: lambda x, alpha, beta: beta * log1p(np.where(x < alpha, alpha, x)),
 }
 
 

@@ -22,6 +22,7 @@ from grucore.graph.layers import (
     Delay,
     Dense,
     Embedding,
+    Filterbank,
     Flip,
     Gru,
     LayerNorm,
@@ -32,10 +33,12 @@ from grucore.graph.layers import (
     Pool1d,
     Pooling,
     Position,
+    Rfft,
     Rnn,
     Select,
     Softmax,
     Take,
+    Window,
 )
 from grucore.graph.node import Node
 from grucore.graph.tensors import Dtype
@@ -45,6 +48,7 @@ from oracle.exact.features import layer_norm, softmax
 from oracle.exact.functions import Floats, flush
 from oracle.exact.products import multiply, stored, table_rows, tap_of
 from oracle.exact.recurrent import recurrent
+from oracle.exact.sound import filterbank, rfft, window
 
 __all__ = ["FORMULAS", "past_of"]
 
@@ -242,4 +246,7 @@ FORMULAS: dict[type[Node], Callable[[Any, Call], Result]] = {
     Conv1d: _conv1d,
     Pool1d: _pool1d,
     Delay: _delay,
+    Window: window,
+    Rfft: rfft,
+    Filterbank: filterbank,
 }

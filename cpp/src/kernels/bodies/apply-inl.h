@@ -7,8 +7,10 @@ namespace detail {
 namespace GRUCORE_ISA {
 namespace {
 
+GRUCORE_INLINE F32 at_least(float least, F32 x) { return select(lt(x, broadcast(least)), broadcast(least), x); }
+
 GRUCORE_INLINE F32 clip(F32 x, float least, float most) {
-  const F32 low = select(lt(x, broadcast(least)), broadcast(least), x);
+  const F32 low = at_least(least, x);
   return select(gt(low, broadcast(most)), broadcast(most), low);
 }
 
@@ -50,6 +52,8 @@ GRUCORE_NOINLINE F32 apply(const Activation& activation, F32 x) {
       GRUCORE_CASE(kHardSwish, mul(x, clip(add(mul(x, broadcast(1.0f / 6.0f)), broadcast(0.5f)), 0.0f, 1.0f)))
       GRUCORE_CASE(kClip, clip(x, activation.alpha, activation.beta))
       GRUCORE_CASE(kExp, exp_f32(x))
+      GRUCORE_CASE(kLog, mul(broadcast(activation.beta), log_f32(at_least(activation.alpha, x))))
+      GRUCORE_CASE(kLog1p, mul(broadcast(activation.beta), log1p_f32(at_least(activation.alpha, x))))
   }
 #undef GRUCORE_CASE
   return x;

@@ -14,4 +14,5 @@
 #endif
 #include "kernels/bodies/features-inl.h"
 #include "kernels/bodies/float_product-inl.h"
+#include "kernels/bodies/rfft-inl.h"
 #include "kernels/bodies/rows-inl.h"

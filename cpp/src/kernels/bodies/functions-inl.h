@@ -69,7 +69,7 @@ GRUCORE_INLINE F32 log_edges(F32 x, F32 y) {
 }
 
 // log(x), of denormals too; of both zeros -infinity, of less NaN.
-GRUCORE_INLINE F32 log_f32(F32 x) {
+GRUCORE_OUTLINE F32 log_f32(F32 x) {
   const Mask denormal = lt(x, broadcast(0x1p-126f));
   const I32 split = log_split(select(denormal, mul(x, broadcast(0x1p24f)), x));
   const F32 n = sub(log_exponent(split), select(denormal, broadcast(kLogBias + 24.0f), broadcast(kLogBias)));
@@ -78,7 +78,7 @@ GRUCORE_INLINE F32 log_f32(F32 x) {
 }
 
 // log(1 + x); of -1 -infinity, of less NaN. A denormal x, and -0, give +0.
-GRUCORE_INLINE F32 log1p_f32(F32 x) {
+GRUCORE_OUTLINE F32 log1p_f32(F32 x) {
   const F32 one = broadcast(1.0f);
   const F32 larger = max(one, x);
   const F32 smaller = min(one, x);

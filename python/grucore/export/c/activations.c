@@ -41,3 +41,11 @@ GC_STATIC float gc_silu(float x) { return x * gc_sigmoid(x); }
 
 //! gc_hard_swish
 GC_STATIC float gc_hard_swish(float x) { return x * gc_clip(x * (1.0f / 6.0f) + 0.5f, 0.0f, 1.0f); }
+
+//! gc_scaled_log
+GC_STATIC float gc_scaled_log(float x, float least, float factor) { return factor * gc_log(x < least ? least : x); }
+
+//! gc_scaled_log1p
+GC_STATIC float gc_scaled_log1p(float x, float least, float factor) {
+  return factor * gc_log1p(x < least ? least : x);
+}

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from grucore.export.layers import combine, dense, features, gru, lstm, rnn, time
+from grucore.export.layers import combine, dense, features, gru, lstm, rnn, sound, time
 from grucore.export.unit import Call
 from grucore.graph.graph import Graph
 from grucore.graph.layers import (
@@ -17,6 +17,7 @@ from grucore.graph.layers import (
     Delay,
     Dense,
     Embedding,
+    Filterbank,
     Flip,
     Gru,
     LayerNorm,
@@ -25,10 +26,12 @@ from grucore.graph.layers import (
     Pool,
     Pool1d,
     Recurrent,
+    Rfft,
     Rnn,
     Select,
     Softmax,
     Take,
+    Window,
 )
 from grucore.graph.node import Node
 
@@ -53,6 +56,9 @@ WRITERS: dict[type[Node], Callable[[Call], None]] = {
     Conv1d: dense.write_conv1d,
     Pool1d: time.write_pool1d,
     Delay: time.write_delay,
+    Window: sound.write_window,
+    Rfft: sound.write_rfft,
+    Filterbank: sound.write_filterbank,
 }
 MAX_OUTPUTS = 32  # bits of what a step returns
 

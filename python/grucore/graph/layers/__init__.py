@@ -31,6 +31,9 @@ Dense and Conv1d then take input_range=None as well, a float.
     Mask(bits=0); bits=float32_bits(number) where it reads float32
     Flip()
     Delay(frames=1, initial_state=None (frames, features)); may read what a later layer writes
+    Window(weight (samples,), delay=0, lost=0, emphasis=0.0); a frame is a hop of samples
+    Rfft(length, spectrum=Spectrum.POWER, MAGNITUDE or COMPLEX)
+    Filterbank(weight (count,), index (features, 2) int32), or Filterbank.of_matrix
 
 `Node.written` gives the value that a layer writes: ``node.written(*inputs)``.
 """
@@ -46,6 +49,7 @@ from grucore.graph.layers.gru import Cell, Gru
 from grucore.graph.layers.lstm import Lstm
 from grucore.graph.layers.recurrent import Direction, MaskedOutput, Recurrent
 from grucore.graph.layers.rnn import Rnn
+from grucore.graph.layers.sound import Filterbank, Rfft, Spectrum, Window
 from grucore.graph.layers.time import Flip, Mask, Pool, Pool1d, Pooling, Position, Take
 from grucore.graph.node import Node
 
@@ -63,6 +67,7 @@ __all__ = [
     "Dense",
     "Direction",
     "Embedding",
+    "Filterbank",
     "Flip",
     "Gru",
     "LayerNorm",
@@ -75,10 +80,13 @@ __all__ = [
     "Pooling",
     "Position",
     "Recurrent",
+    "Rfft",
     "Rnn",
     "Select",
     "Softmax",
+    "Spectrum",
     "Take",
+    "Window",
 ]
 
 # The one list of layer kinds: the reader, the writer and the reference go by it.
@@ -102,5 +110,8 @@ _CLASSES: tuple[type[Node], ...] = (
     Lstm,
     Rnn,
     Delay,
+    Window,
+    Rfft,
+    Filterbank,
 )
 KINDS: dict[int, type[Node]] = {cls.kind: cls for cls in _CLASSES}

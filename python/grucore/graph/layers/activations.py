@@ -36,6 +36,8 @@ class ActivationCode(IntEnum):
     HARD_SWISH = 12
     CLIP = 13
     EXP = 14
+    LOG = 15
+    LOG1P = 16
 
 
 _PARAMETERS = {
@@ -43,6 +45,8 @@ _PARAMETERS = {
     ActivationCode.ELU: 1,
     ActivationCode.HARD_SIGMOID: 2,
     ActivationCode.CLIP: 2,
+    ActivationCode.LOG: 2,
+    ActivationCode.LOG1P: 2,
 }
 
 
@@ -50,6 +54,12 @@ def _sigmoid(x: Float) -> Float:
     # exp of a negative number only: no overflow on either side.
     small = np.exp(-np.abs(x))
     return np.where(x >= 0, 1.0 / (1.0 + small), small / (1.0 + small))
+
+
+def _log(x: Float, alpha: float, beta: float, function: Callable[[Float], Float]) -> Float:
+    # Of zero -infinity, of less NaN, as the engine has it.
+    with np.errstate(divide="ignore", invalid="ignore"):
+        return beta * function(np.where(x < alpha, alpha, x))
 
 
 def _gelu(x: Float) -> Float:
@@ -81,6 +91,8 @@ _FORMULAS: dict[ActivationCode, Callable[[Float, float, float], Float]] = {
     ActivationCode.HARD_SWISH: lambda x, alpha, beta: x * np.clip(x / 6 + 0.5, 0, 1),
     ActivationCode.CLIP: lambda x, alpha, beta: np.clip(x, alpha, beta),
     ActivationCode.EXP: lambda x, alpha, beta: np.exp(x),
+    ActivationCode.LOG: lambda x, alpha, beta: _log(x, alpha, beta, np.log),
+    ActivationCode.LOG1P: lambda x, alpha, beta: _log(x, alpha, beta, np.log1p),
 }
 
 
@@ -89,7 +101,8 @@ class Activation:
     """A function of one number; ``alpha`` and ``beta`` are rounded to float32.
 
     Those without parameters are constants (`Activation.TANH`), the others functions, without
-    defaults since no two frameworks agree on one: `leaky_relu`, `elu`, `hard_sigmoid`, `clip`.
+    defaults since no two frameworks agree on one: `leaky_relu`, `elu`, `hard_sigmoid`, `clip`,
+    `log`, `log1p`.
     """
 
     code: ActivationCode
@@ -133,6 +146,19 @@ class Activation:
     def clip(cls, least: float, most: float) -> Activation:
         """``x`` within [least, most]; either may be infinite."""
         return cls(ActivationCode.CLIP, least, most)
+
+    @classmethod
+    def log(cls, least: float, factor: float = 1.0) -> Activation:
+        """``factor log(x)``, of ``least`` where x is below it: 0 or more, or -infinity for none.
+
+        The factor is 1 / ln(10) for the decimal logarithm, 10 / ln(10) for decibels of a power.
+        """
+        return cls(ActivationCode.LOG, least, factor)
+
+    @classmethod
+    def log1p(cls, least: float, factor: float = 1.0) -> Activation:
+        """``factor log(1 + x)``, of ``least`` where x is below it."""
+        return cls(ActivationCode.LOG1P, least, factor)
 
     def __call__(self, x: Float) -> Float:
         """The function of every element, in float64."""
@@ -179,6 +205,8 @@ def check_activation(
         if place >= used and words[index] != 0:
             message = f"{what}, {code.name.lower()}, has {name} {number}, expected none"
             raise Defect("kBadAttribute", message, index)
-        if not math.isfinite(number) and (code is not ActivationCode.CLIP or math.isnan(number)):
+        has_floor = place == 0 and code in (ActivationCode.LOG, ActivationCode.LOG1P)
+        may_be_infinite = code is ActivationCode.CLIP or has_floor
+        if math.isnan(number) or (math.isinf(number) and not may_be_infinite):
             message = f"{what}, {code.name.lower()}, has {name} {number}, expected a number"
             raise Defect("kBadAttribute", message, index)
