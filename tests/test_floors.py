@@ -41,11 +41,12 @@ ROWS: dict[str, Rules] = {
         converters="graph fileformat reference runtime proof version",
         summary="graph fileformat text",
         model="graph runtime fileformat proof quantize summary",
+        audio="model graph fileformat",
         conversion="model converters",
         bench="model graph fileformat reference runtime",
         demo="model conversion",
         export="graph fileformat version",
-        cli="model conversion graph runtime fileformat reference proof quantize bench demo "
+        cli="model conversion graph runtime fileformat reference proof quantize bench demo audio "
         "export version text summary",
     ),
     "export": rules(

@@ -24,6 +24,7 @@ TYPE_CHECKING = False  # typing's own costs more to import than all the rest
 if TYPE_CHECKING:
     from typing import Any
 
+    from grucore import audio
     from grucore.conversion import convert, from_keras, from_onnx, from_torch
     from grucore.model import Model, load
     from grucore.places import get_cmake_dir, get_include
@@ -44,6 +45,7 @@ __all__ = [
     "StreamPool",
     "UnsupportedError",
     "__version__",
+    "audio",
     "convert",
     "from_keras",
     "from_onnx",
@@ -61,6 +63,7 @@ _LAZY = {
     "SelftestResult": "grucore.model",
     "Stream": "grucore.runtime.stream",
     "StreamPool": "grucore.runtime.pool",
+    "audio": "grucore.audio",
     "convert": "grucore.conversion",
     "from_keras": "grucore.conversion",
     "from_onnx": "grucore.conversion",
@@ -76,7 +79,8 @@ def __getattr__(name: str) -> Any:
         raise AttributeError(f"module 'grucore' has no attribute {name!r}")
     from importlib import import_module
 
-    value = getattr(import_module(_LAZY[name]), name)
+    module = import_module(_LAZY[name])
+    value = module if name == "audio" else getattr(module, name)
     globals()[name] = value
     return value
 

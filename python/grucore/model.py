@@ -6,7 +6,7 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any, Literal, Self, TypeAlias, overload
+from typing import TYPE_CHECKING, Any, Literal, Protocol, Self, TypeAlias, overload
 
 from grucore._core import FormatError, UnsupportedError
 from grucore.runtime.loaded import Loaded
@@ -19,6 +19,11 @@ if TYPE_CHECKING:
     from grucore.runtime.proof_record import Proof
     from grucore.runtime.stream import Stream
     from grucore.summary.describe import LayerInfo, Streamable
+
+    class _FrontEnd(Protocol):
+        @property
+        def graph(self) -> Any: ...
+
 
 __all__ = ["Model", "load"]
 
@@ -307,6 +312,32 @@ class Model(Loaded):
             max_error=max_error,
         )
         return load(found.data, isa=self.isa)
+
+    def with_front_end(self, front: _FrontEnd) -> Model:
+        """Make a model that reads samples: the layers of a front end, then those of this model.
+
+        Parameters
+        ----------
+        front : grucore.audio.FrontEnd
+            Its features are the model's input; a frame of the result is ``front.hop_length``
+            samples, and the outputs come with the hop that completes their window.
+
+        Returns
+        -------
+        Model
+            With the names, the states, the metadata and the proof of this one, which is of the
+            network alone, and a test vector of its own; `metadata["front_end"]` has the settings.
+
+        Raises
+        ------
+        ValueError
+            Another number of features, more than one input, or a model with a front end.
+        """
+        from grucore.fileformat import read
+        from grucore.graph.join import join
+        from grucore.proof.proof import finish
+
+        return load(finish(join(front.graph, read(bytes(self)))).data, isa=self.isa)
 
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write the file: completely, or not at all (a temporary file beside it, then a rename)."""

@@ -52,7 +52,7 @@ __all__ = ["KIND_NAMES", "frames_for", "inputs_for", "make"]
 
 KIND_NAMES = tuple(cls.layer for cls in KINDS.values())
 # Of spectra: one radix each, several, odd ones, more rows than columns.
-LENGTHS = [*map(int, "2 3 4 5 6 8 10 12 15 16 20 25 27 32 36 45 50 64 100 120 150 256 400".split())]
+LENGTHS = (2, 3, 4, 5, 6, 8, 10, 12, 15, 16, 20, 25, 27, 32, 36, 45, 50, 64, 100, 120, 256, 400)
 
 
 def _source(rng: np.random.Generator) -> Chain:

@@ -34,6 +34,8 @@ EPILOG = """\
 examples:
   grucore convert kws.pt -o kws.gru --architecture "gru > last > linear"
   grucore convert model.pt2 model.gru --quantize int8
+  grucore convert model.pt2 -o model.gru --quantize int8
+  grucore convert kws.pt -o kws.gru --front-end librosa.melspectrogram:n_mels=40
   grucore convert model.weights.h5 --config model.json -o model.gru
 
 Without --architecture, a checkpoint whose layers can follow each other in several ways is refused
@@ -66,6 +68,12 @@ def configure(parser: argparse.ArgumentParser) -> None:
         "--pytorch-lbr-fix",
         action="store_true",
         help="ONNX of PyTorch: read linear_before_reset=1 where an exporter wrote 0 by mistake",
+    )
+    parser.add_argument(
+        "--front-end",
+        metavar="TEXT",
+        help="put features before the model, which then reads samples: name and settings, such as "
+        "log_mel:sample_rate=16000,n_fft=400,hop_length=160,n_mels=40",
     )
     parser.add_argument(
         "--quantize",
@@ -102,6 +110,11 @@ def run(arguments: argparse.Namespace, console: Console) -> None:
     from grucore.conversion import convert_path
     from grucore.summary import describe
 
+    front = None
+    if arguments.front_end is not None:
+        from grucore.audio import parse
+
+        front = parse(arguments.front_end)
     check = None
     if arguments.check is not None:
         x, y = (read_arrays(path) for path in arguments.check)
@@ -121,6 +134,11 @@ def run(arguments: argparse.Namespace, console: Console) -> None:
             from grucore.quantize.quantize import quantize
 
             found = quantize(found.graph, arguments.quantize)
+        if front is not None:
+            from grucore.graph.join import join
+            from grucore.proof.proof import finish
+
+            found = finish(join(front.graph, found.graph))
     data, graph, _ = found
     seconds = time.perf_counter() - started
     if arguments.strip:
