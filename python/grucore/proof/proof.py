@@ -179,8 +179,9 @@ def _comparisons(graph: Graph, trials: Sequence[_Trial], exact: float) -> list[_
                     bound = max(bound, ABSOLUTE_FLOAT32 / scale)
                 one = _Comparison(name, difference, bound, len(trial.xs[0]))
                 if not difference <= bound:
-                    one.own = own
-                    one.rounding = max(rounding(trial.xs)[place] / scale, own)
+                    # Two runs of a source that differ by more are not two roundings of one.
+                    one.own = own if own <= LOOSEST_OF_OWN else 0.0
+                    one.rounding = max(rounding(trial.xs)[place] / scale, one.own)
                     one.bound = max(bound, ROUNDINGS * one.rounding)
                 found.append(one)
     return found

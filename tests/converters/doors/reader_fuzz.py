@@ -25,6 +25,7 @@ import warnings
 import zipfile
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 GOLDEN = Path(__file__).parents[2] / "golden"
 READERS = {
@@ -32,6 +33,7 @@ READERS = {
     "torchscript": ("torch_models/*_script.pt",),
     "pt2": ("torch_models/*.pt2",),
     "safetensors": ("torch/gru.pt", "torch/net.pt"),  # written anew from these
+    "npz": ("torch/gru.pt", "torch/net.pt"),  # also
     "keras": ("keras/*.keras",),
     "hdf5": ("keras/*.h5",),
     "onnx": ("onnx/*.onnx",),
@@ -46,17 +48,27 @@ def sources(reader: str) -> list[tuple[str, bytes]]:
     """Names and bytes of the files that a reader is tried on."""
     paths = sorted(path for pattern in READERS[reader] for path in GOLDEN.glob(pattern))
     paths = [path for path in paths if path.stat().st_size < LARGEST_FILE]
-    if reader != "safetensors":
+    if reader not in ("safetensors", "npz"):
         return [(path.name, path.read_bytes()) for path in paths]
-    from safetensors.numpy import save
-
     from models.readers import checkpoint_in
 
-    states = [(path.stem, checkpoint_in(path.read_bytes())) for path in paths]
-    return [
-        (f"{name}.safetensors", save({key: array.copy() for key, array in state.items()}))
-        for name, state in states
-    ]
+    found = []
+    for path in paths:
+        state = {key: array.copy() for key, array in checkpoint_in(path.read_bytes()).items()}
+        found.append((f"{path.stem}.{reader}", _written(reader, state)))
+    return found
+
+
+def _written(reader: str, state: dict[str, Any]) -> bytes:
+    if reader == "safetensors":
+        from safetensors.numpy import save
+
+        return save(state)
+    import numpy as np
+
+    buffer = io.BytesIO()
+    np.savez_compressed(buffer, **state)
+    return buffer.getvalue()
 
 
 def damaged(data: bytes, generator: random.Random) -> bytes:
@@ -126,7 +138,7 @@ def work(reader: str, first: int, count: int, seed: int, folder: Path) -> None:
         path = folder / name
         path.write_bytes(damaged(data, generator))
         print(json.dumps({"number": number}), flush=True)
-        started, outcome = time.perf_counter(), "converted"
+        started, outcome = time.process_time(), "converted"
         try:
             convert_path(path, verify=False)
         except (ConversionError, FormatError, UnsupportedError):
@@ -136,7 +148,7 @@ def work(reader: str, first: int, count: int, seed: int, folder: Path) -> None:
         except Exception as error:
             outcome = f"{type(error).__name__}: {error!s:.150} {_place(error)}"
         peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss << 10
-        found = {"outcome": outcome, "seconds": time.perf_counter() - started, "peak": peak}
+        found = {"outcome": outcome, "seconds": time.process_time() - started, "peak": peak}
         print(json.dumps({**found, "bytes": path.stat().st_size}), flush=True)
 
 

@@ -28,10 +28,29 @@ def export(module: Any, arguments: Sequence[Any]) -> AtenGraph:
     try:
         with torch.no_grad(), warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            program = exporter.export(module, tuple(arguments))
+            is_script = isinstance(module, torch.jit.ScriptModule)
+            plain = _of_script(module, arguments) if is_script else module
+            program = exporter.export(plain, tuple(arguments))
+            if is_script:  # whose checks of ranks and sizes nobody reads any more
+                program.graph.eliminate_dead_code()
+    except ConversionError:
+        raise
     except Exception as error:  # whatever the module's own code raises
         raise ConversionError(_why(error, arguments)) from error
     return evaluated(torch, neutral(torch, program))
+
+
+def _of_script(module: Any, arguments: Sequence[Any]) -> Any:
+    """A module that torch.export takes, with the code of a scripted or traced one."""
+    try:
+        converter = importlib.import_module("torch._export.converter").TS2EPConverter
+    except (ImportError, AttributeError):
+        raise ConversionError(
+            "this torch has no way from a ScriptModule to torch.export: convert the module that it "
+            "was made from, or torch.jit.save it and name an architecture"
+        ) from None
+    # To be traced once more, with which sizes become numbers.
+    return converter(module, tuple(arguments), {}).convert().module()
 
 
 def _why(error: Exception, arguments: Sequence[Any]) -> str:

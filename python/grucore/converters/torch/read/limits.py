@@ -27,6 +27,11 @@ def telling_length(module: Any, numbers: Iterable[int]) -> int:
 
 def _numbers(module: Any) -> Iterator[int]:
     seen: set[int] = set()
+    graph = getattr(module, "inlined_graph", None)
+    if graph is not None:  # of torch.jit, whose code is no Python
+        for node in graph.findAllNodes("prim::Constant", recurse=True):
+            if "value" in node.attributeNames() and node.kindOf("value") == "i":
+                yield node.i("value")
     for each in module.modules():
         yield from (value for value in vars(each).values() if _is_number(value))
         for kind in type(each).__mro__:

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Any
 
 import numpy as np
@@ -49,9 +49,12 @@ def to_array(name: str, content: Any) -> Any:
 def at_inference(module: Any) -> Iterator[Any]:
     """The module in eval mode and without gradients, then as it was."""
     torch = sys.modules["torch"]
-    modes = [(each, each.training) for each in module.modules()]
+    # Exported programs and frozen scripts have one mode only.
+    modes = [(each, each.training) for each in module.modules() if hasattr(each, "training")]
     try:
-        module.eval()
+        if any(training for _, training in modes):
+            with suppress(NotImplementedError):
+                module.eval()
         with torch.no_grad():
             yield torch
     finally:

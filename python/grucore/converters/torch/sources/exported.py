@@ -3,18 +3,24 @@
 
 from __future__ import annotations
 
+import sys
+from collections.abc import Mapping
+from typing import Any
+
 import numpy as np
 
 from grucore._core import ConversionError
 from grucore.converters.conversion import Conversion
 from grucore.converters.source import Given
 from grucore.converters.torch.aten import AtenGraph
+from grucore.converters.torch.chain.export import neutral
 from grucore.converters.torch.read.pt2 import load_pt2
 from grucore.converters.torch.readings import Reading, only, readings, source_entries
 from grucore.converters.torch.walk.axes import TIME
+from grucore.converters.torch.walk.constants import evaluated
 from grucore.converters.torch.witness.witness import program_evidence
 
-__all__ = ["of_program"]
+__all__ = ["of_exported", "of_program"]
 
 ADVICE = "export it again with more frames, or convert the live module with grucore.from_torch"
 
@@ -22,14 +28,20 @@ ADVICE = "export it again with more frames, or convert the live module with gruc
 def of_program(given: Given) -> Conversion:
     """The conversion of the model in an archive."""
     graph, entries = load_pt2(given)
+    return _conversion(graph, {"file": given.name, "container": "torch.export", **entries})
+
+
+def of_exported(program: Any) -> Conversion:
+    """The conversion of an ExportedProgram in memory; torch computes what no input reaches."""
+    torch = sys.modules["torch"]
+    graph = evaluated(torch, neutral(torch, program))
+    about = {"container": "ExportedProgram", "version": torch.__version__}
+    return _conversion(graph, about)
+
+
+def _conversion(graph: AtenGraph, about: Mapping[str, Any]) -> Conversion:
     reading = _understood(graph)
-    source = {
-        "framework": "torch",
-        "file": given.name,
-        "container": "torch.export",
-        **entries,
-        **source_entries(reading),
-    }
+    source = {"framework": "torch", **about, **source_entries(reading)}
     wide = any(array.dtype == np.float64 for array in graph.constants.values())
     return Conversion(
         reading.graph.with_metadata(source=source),

@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import importlib
 import io
 import sys
 from collections.abc import Mapping, Sequence
@@ -18,8 +17,10 @@ from grucore.converters.conversion import Conversion
 from grucore.converters.source import sniff
 from grucore.converters.torch.chain.choose import choose
 from grucore.converters.torch.chain.layers import read_layers
+from grucore.converters.torch.read.checkpoint import load_checkpoint
 from grucore.converters.torch.read.live_tensors import _qualified, at_inference, to_array
-from grucore.converters.torch.sources.exported import of_program
+from grucore.converters.torch.sources.exported import of_exported
+from grucore.converters.torch.sources.module_file import of_tree
 from grucore.converters.torch.sources.state_dict import (
     Wanted,
     is_wide,
@@ -61,7 +62,13 @@ def of_live(obj: Any, *, example_inputs: Any = None, wanted: Wanted | None = Non
         examples = _sequences(example_inputs, batch_first=True)
         return of_state(state, wanted, source, examples=examples)
     if _qualified(type(obj)) == EXPORTED:
-        return _of_exported(obj)
+        if architecture is not None:
+            raise ConversionError(
+                "architecture= is for state dicts, a program has only one reading"
+            )
+        return of_exported(obj)
+    if isinstance(obj, _script_module()) and example_inputs is None:
+        return _of_script(obj, wanted)
     kind = _kind(obj, with_examples=example_inputs is not None)
     if kind is None:
         if architecture is not None:
@@ -103,11 +110,27 @@ def of_live(obj: Any, *, example_inputs: Any = None, wanted: Wanted | None = Non
     return Conversion(reading.graph.with_metadata(source=source), evidence)
 
 
-def _of_exported(program: Any) -> Conversion:
-    """An ExportedProgram, by way of the archive that torch.export.save makes of it."""
+def _script_module() -> Any:
+    """The class of modules that torch.jit made, or nothing's class where torch is not loaded."""
+    torch = sys.modules.get("torch")
+    return () if torch is None else torch.jit.ScriptModule
+
+
+def _of_script(module: Any, wanted: Wanted) -> Conversion:
+    """A scripted or traced module, by way of the archive that torch.jit.save makes of it."""
     archive = io.BytesIO()
-    importlib.import_module("torch.export").save(program, archive)
-    return of_program(sniff(archive.getvalue(), "ExportedProgram"))
+    sys.modules["torch"].jit.save(module, archive)
+    tree = load_checkpoint(sniff(archive.getvalue(), "ScriptModule"))
+    source = {"framework": "torch", "container": "ScriptModule"}
+    source["version"] = sys.modules["torch"].__version__
+    try:
+        return of_tree(tree, wanted, source)
+    except ConversionError as error:
+        if wanted.architecture is not None:
+            raise
+        raise ConversionError(
+            f"{error}\nOr give example_inputs, the arguments of its forward: its code is then read"
+        ) from None
 
 
 def _kind(obj: Any, *, with_examples: bool) -> str | None:
@@ -131,7 +154,7 @@ def _kind(obj: Any, *, with_examples: bool) -> str | None:
             what = f"a subclass of nn.{base_name.rpartition('.')[2]}"
             raise ConversionError(f"{name} is {what}, which may compute something else")
     if "torch.nn.modules.module.Module" in bases:
-        if with_examples and not name.startswith("torch.jit."):
+        if with_examples:
             return None
         inner = [
             f"{path}: {type(child).__name__}"
@@ -147,6 +170,10 @@ def _kind(obj: Any, *, with_examples: bool) -> str | None:
 
 
 def _check_hooks(obj: Any) -> None:
+    everywhere = sys.modules["torch.nn.modules.module"]
+    for kind in ("_global_forward_pre_hooks", "_global_forward_hooks"):
+        if getattr(everywhere, kind, None):
+            raise ConversionError(f"torch has hooks of all modules in {kind}: remove them first")
     for kind in ("_forward_pre_hooks", "_forward_hooks"):
         for hook in getattr(obj, kind, {}).values():
             name = f"{_qualified(type(hook))}."
