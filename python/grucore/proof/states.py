@@ -23,6 +23,10 @@ __all__ = ["check_from_states"]
 SEED = 20240302
 FRAMES = 16
 CALLS = 3  # of the caller's own loop
+LOOP = (
+    "over a loop of calls that hand the states on: a stream goes on where a call begins anew, with "
+    "what it reduces, skips or reverses"
+)
 
 
 def check_from_states(graph: Graph, model: Loaded, evidence: Evidence, bound: float) -> None:
@@ -54,13 +58,14 @@ def check_from_states(graph: Graph, model: Loaded, evidence: Evidence, bound: fl
         calls.append(evidence.from_states(state_now, xs))
         state_now = {name: calls[-1][place] for name, place in returned.items()}
     several = tuple(np.concatenate([x] * CALLS) for x in xs)
-    ours, looped = run(model, several, state=given), []
-    for place, name in enumerate(graph.outputs):
-        if graph.value(name).rate is Rate.FRAME:
-            looped.append(np.concatenate([call[place] for call in calls]))
-        else:  # another value of a sequence is one of a call
-            looped.append(calls[-1][place] if place in returned.values() else ours[place])
-    _compare(graph, ours, tuple(looped), bound, "over a loop of calls")
+    ours = run(model, several, state=given)
+    looped = tuple(
+        np.concatenate([call[place] for call in calls])
+        if graph.value(name).rate is Rate.FRAME
+        else calls[-1][place]
+        for place, name in enumerate(graph.outputs)
+    )
+    _compare(graph, ours, looped, bound, LOOP)
 
 
 def _compare(

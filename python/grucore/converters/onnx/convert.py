@@ -27,7 +27,7 @@ from grucore.converters.onnx.read.source import OnnxNode, Source
 from grucore.converters.onnx.reading import Reading
 from grucore.converters.onnx.search import Found, decided, is_timed
 from grucore.converters.onnx.state.axes import Data, Ended
-from grucore.converters.onnx.witness import evidence_of
+from grucore.converters.onnx.witness import drops_any_axis, evidence_of
 from grucore.converters.source import Given
 from grucore.proof.signals import LENGTHS
 
@@ -61,6 +61,7 @@ def _lengths(reading: Reading) -> tuple[int, ...]:
         return (reading.frames * (CALLS if reading.in_chunks else 1),)
     # Shorter than its windows, onnxruntime refuses a sequence.
     least = 1 + max(value.skip for value in reading.graph.values)
+    least += drops_any_axis(reading.source) and not reading.steps  # a time of one frame too
     several = (least, least + 1, *(length for length in LENGTHS if length > least + 1))
     if reading.steps:  # a call sees one frame only
         return several

@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 
+from grucore._core import ConversionError
 from grucore.converters.onnx.evaluate import made_node
 from grucore.converters.onnx.float64 import evaluator, is_known
 from grucore.converters.onnx.read.source import RECURRENT, OnnxNode, Port, Source
@@ -22,7 +23,7 @@ from grucore.graph.node import Rate
 from grucore.graph.tensors import Array
 from grucore.proof.evidence import Evidence, Witness, reference_evidence
 
-__all__ = ["evidence_of", "rebuilt_model"]
+__all__ = ["drops_any_axis", "evidence_of", "rebuilt_model"]
 
 # As wide in float64 as in float32: graphs of exporters add more roundings than a module does.
 BOUND = 1e-5
@@ -45,6 +46,14 @@ def evidence_of(reading: Reading, lengths: Sequence[int]) -> Evidence:
         what = f"the file's own operators in float64 ({why})"
         return Evidence(exact, what, lengths=lengths, bound=BOUND)
     return reference_evidence(reading.graph, why, lengths=lengths)
+
+
+def drops_any_axis(source: Source) -> bool:
+    """True if a Squeeze takes away whatever has the size 1, which a batch or a time may have."""
+    return any(
+        node.op == "Squeeze" and len(node.inputs) < 2 and not node.get("axes", ())
+        for node in source.nodes
+    )
 
 
 def _session(reading: Reading) -> tuple[Any, str]:
@@ -199,7 +208,8 @@ def _answer(
     dtype: str,
 ) -> tuple[Array, ...]:
     """The outputs of row 0; ``states`` is what goes into the state inputs, and then what came."""
-    batch = reading.batch or 1
+    # A Squeeze that names no axes would take away a batch of one as well.
+    batch = reading.batch or (2 if drops_any_axis(reading.source) else 1)
     frames = len(next(iter(given.values())))
     feeds: dict[str, Array] = {}
     for port in reading.source.inputs:
@@ -220,9 +230,14 @@ def _answer(
         kind = port.dtype if port.is_integer else dtype
         feeds[port.name] = np.ascontiguousarray(array, kind)
     outputs = reading.source.outputs
+    try:
+        found = session.run(list(outputs), feeds)
+    except Exception as error:  # its errors share no class of their own
+        said = f"{type(error).__name__}: {str(error).splitlines()[0]:.200}"
+        raise ConversionError(f"the file's own operators fail on {frames} frames: {said}") from None
     results = {
         name: _outward(_whole(reading, name, raw, frames, batch), reading.outputs[name], batch)
-        for name, raw in zip(outputs, session.run(list(outputs), feeds), strict=True)
+        for name, raw in zip(outputs, found, strict=True)
     }
     for name, output in reading.feedback.items():
         states[name] = results[output].reshape(-1)

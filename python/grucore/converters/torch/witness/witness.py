@@ -18,7 +18,7 @@ from grucore.converters.torch.readings import Reading
 from grucore.converters.torch.walk.axes import TIME
 from grucore.converters.torch.witness.sequences import examples_of, from_states, witness
 from grucore.graph.tensors import Array
-from grucore.proof.evidence import Evidence, Witness, reference_evidence
+from grucore.proof.evidence import Evidence, FromStates, Witness, reference_evidence
 from grucore.proof.signals import LENGTHS
 
 __all__ = ["module_evidence", "program_evidence"]
@@ -44,13 +44,15 @@ def program_evidence(
         lengths = LENGTHS if fixed else reading.lengths
         why = "torch is not installed"
         return reference_evidence(reading.graph, why, lengths=lengths, examples=examples)
-    exact = _program(torch, graph, reading, torch.float64)
+    exact, stated = _program(torch, graph, reading, torch.float64)
     return Evidence(
-        exact if wide else _program(torch, graph, reading, torch.float32),
+        exact if wide else _program(torch, graph, reading, torch.float32)[0],
         f"{what} {torch.__version__}",
         exact=None if wide else exact,
         lengths=(reading.walked.sizes[TIME],) if fixed else reading.lengths,
         examples=examples,
+        states=_given(reading),
+        from_states=stated,
     )
 
 
@@ -69,7 +71,6 @@ def module_evidence(
             exact(*examples[0])
     except Exception:  # somebody's code, which may insist on float32 in any way
         exact = None
-    takes_states = bool(reading.walked.states) and not reading.in_steps
 
     def stated(state: Mapping[str, Array], xs: tuple[Array, ...]) -> tuple[Array, ...]:
         with at_inference(module):
@@ -81,9 +82,14 @@ def module_evidence(
         exact=None if exact is None else _undisturbed(module, exact),
         lengths=lengths,
         examples=examples,
-        states=tuple(reading.walked.states) if takes_states else (),
+        states=_given(reading),
         from_states=stated,
     )
+
+
+def _given(reading: Reading) -> tuple[str, ...]:
+    """The states that a caller may give, of a module that reads whole sequences."""
+    return () if reading.in_steps else tuple(reading.walked.states)
 
 
 def _undisturbed(module: Any, run: Witness) -> Witness:
@@ -96,11 +102,19 @@ def _undisturbed(module: Any, run: Witness) -> Witness:
     return quietly
 
 
-def _program(torch: Any, graph: AtenGraph, reading: Reading, dtype: Any) -> Witness:
+def _program(
+    torch: Any, graph: AtenGraph, reading: Reading, dtype: Any
+) -> tuple[Witness, FromStates]:
+    """The graph from its own initial states, and from others."""
     from grucore.converters.torch.witness.program import Program
 
     kinds = {"int64": torch.int64, "int32": torch.int32}
     examples = [
         torch.zeros(spec.shape, dtype=kinds.get(spec.dtype, dtype)) for spec in graph.inputs
     ]
-    return witness(torch, Program(torch, graph, dtype), reading, examples)
+    program = Program(torch, graph, dtype)
+
+    def stated(state: Mapping[str, Array], xs: tuple[Array, ...]) -> tuple[Array, ...]:
+        return from_states(torch, program, reading, examples, state, xs)
+
+    return witness(torch, program, reading, examples), stated
