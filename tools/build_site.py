@@ -17,6 +17,7 @@ import shutil
 import subprocess
 import sys
 from pathlib import Path
+from types import ModuleType
 
 import yaml
 
@@ -101,10 +102,16 @@ def write_python() -> None:
     sys.path.insert(0, str(ROOT / "python"))
     import grucore
 
-    groups: dict[str, list[str]] = {"Functions": [], "Classes": [], "Errors": []}
+    groups: dict[str, list[str]] = {"Functions": [], "Classes": [], "Errors": [], "Audio": []}
     for name in grucore.__all__:
         found = getattr(grucore, name)
         if isinstance(found, str):
+            continue
+        if isinstance(found, ModuleType):
+            public = {inner: getattr(found, inner) for inner in found.__all__}
+            groups[name.capitalize()] += [
+                f"{one.__module__}.{inner}" for inner, one in public.items() if callable(one)
+            ]
             continue
         kind = "Functions" if not isinstance(found, type) else "Classes"
         if isinstance(found, type) and issubclass(found, Exception):

@@ -123,8 +123,12 @@ def spectrogram(
     emphasis : float
         So many times the sample before is taken away from each sample.
 
-    Raises ValueError for settings that make no front end, ConversionError for a length that has
-    other factors.
+    Raises
+    ------
+    ValueError
+        The settings make no front end.
+    ConversionError
+        A length has other factors than 2, 3 and 5.
     """
     frames = _frames(locals())
     kinds = {2: Spectrum.POWER, 1: Spectrum.MAGNITUDE, None: Spectrum.COMPLEX}
@@ -167,6 +171,8 @@ def log_mel(
 ) -> FrontEnd:
     """The logarithm of the energy in mel bands.
 
+    Parameters that are not listed are those of `spectrogram`, and so are the errors.
+
     Parameters
     ----------
     n_mels, fmin, fmax, mel_scale, norm, triangles
@@ -177,8 +183,6 @@ def log_mel(
         Each band of the result has its mean taken away, and is divided by its deviation.
     window_at : {"center", "start"}
         Where a window shorter than n_fft lies within it.
-
-    The other parameters are those of `spectrogram`, and so are the errors.
     """
     frames = _frames(locals())
     settings = _settings("log_mel", locals())
@@ -221,6 +225,8 @@ def mfcc(
 ) -> FrontEnd:
     """Mel-frequency cepstral coefficients: the cosine transform of `log_mel`.
 
+    Parameters that are not listed are those of `log_mel`, and so are the errors.
+
     Parameters
     ----------
     n_mfcc : int
@@ -231,8 +237,6 @@ def mfcc(
         Coefficient 0 is the logarithm of the sum of all bins instead.
     mean, std : array_like, (n_mfcc,) or a number, optional
         Of the coefficients.
-
-    The other parameters are those of `log_mel`, and so are the errors.
     """
     frames = _frames(locals())
     settings = _settings("mfcc", locals())
