@@ -114,12 +114,13 @@ ROWS: dict[str, Rules] = {
         state="evaluate read",
         patterns="state read",
         carried="state read",
+        feedback="carried state read",
         ops="patterns evaluate state read",
         walk="ops patterns evaluate state read",
         search="walk evaluate state read",
         reading="search walk ops patterns state read",
         witness="evaluate float64 reading search walk ops patterns state read",
-        convert="carried evaluate witness reading search walk ops patterns state read",
+        convert="carried feedback evaluate witness reading search walk ops patterns state read",
     ),
 }
 ENGINE_ROWS = rules(

@@ -9,7 +9,7 @@ and if no other layer of the file remembers anything, since a file starts anew i
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import TypeAlias
 
 from grucore._core import ConversionError
@@ -30,7 +30,7 @@ from grucore.graph.layers import (
 )
 from grucore.graph.node import Node
 
-__all__ = ["feedback_of"]
+__all__ = ["WAY_OUT", "check_memory", "feedback_of", "is_own", "paired_by_name"]
 
 Outputs: TypeAlias = Mapping[str, Operand]
 Origin: TypeAlias = tuple[str, int, Position | None]
@@ -58,7 +58,7 @@ def feedback_of(source: Source, work: Work, outputs: Outputs, *, steps: bool) ->
             other
             for other, found in outputs.items()
             # A call for whole sequences takes back only what it gave in the same axes.
-            if _is_own(work, nodes, parts, found) and (steps or _rank(found) == ranks[name])
+            if is_own(work, nodes, parts, found) and (steps or _rank(found) == ranks[name])
         ]
         for name, parts in work.states.items()
     }
@@ -70,11 +70,11 @@ def feedback_of(source: Source, work: Work, outputs: Outputs, *, steps: bool) ->
     if not returns:
         return {}
     pairs = _pairs(work, own, outputs)
-    _check_memory(work, outputs)
+    check_memory(work, outputs)
     return pairs
 
 
-def _is_own(work: Work, nodes: Mapping[str, Node], parts: list[Part], found: Operand) -> bool:
+def is_own(work: Work, nodes: Mapping[str, Node], parts: list[Part], found: Operand) -> bool:
     """True if an output is the new state of these layers, in the order of the input."""
     parts = sorted(parts, key=lambda part: part.first)
     if isinstance(found, Ended):
@@ -155,7 +155,7 @@ def _missing(source: Source, work: Work, name: str, changed: str | None) -> str:
 
 def _pairs(work: Work, own: Mapping[str, list[str]], outputs: Outputs) -> dict[str, str]:
     """The outputs in the order of the inputs, unless names say which belongs to which."""
-    named = _by_name(own, outputs)
+    named = paired_by_name(own, outputs)
     if named is not None:
         for name, other in named.items():
             if other not in own[name]:
@@ -176,7 +176,8 @@ def _pairs(work: Work, own: Mapping[str, list[str]], outputs: Outputs) -> dict[s
     return pairs
 
 
-def _by_name(own: Mapping[str, list[str]], outputs: Outputs) -> dict[str, str] | None:
+def paired_by_name(own: Iterable[str], outputs: Iterable[str]) -> dict[str, str] | None:
+    """For each state the one output that is called as it is; None where there is no such."""
     stems: dict[str, list[str]] = {}
     for name in outputs:
         stems.setdefault(_stem(name), []).append(name)
@@ -193,7 +194,7 @@ def _stem(name: str) -> str:
     return "_".join(word for word in words if word and word not in SIDES)
 
 
-def _check_memory(work: Work, outputs: Outputs) -> None:
+def check_memory(work: Work, outputs: Outputs) -> None:
     """Refuse a layer that remembers in a stream what the file forgets between two calls."""
     needed = work.builder.needed(
         found.value.name for found in outputs.values() if isinstance(found, Data)

@@ -8,6 +8,7 @@ rest do not all give the same model, the file is refused.
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -19,11 +20,12 @@ from grucore._core import ConversionError
 from grucore.converters.boundary import WrongKind
 from grucore.converters.build.folding import fold
 from grucore.converters.conversion import Conversion
-from grucore.converters.onnx.carried import feedback_of
+from grucore.converters.onnx.carried import check_memory, feedback_of
 from grucore.converters.onnx.evaluate import Budget, folded
+from grucore.converters.onnx.feedback import connect, pairs_of
 from grucore.converters.onnx.patterns import fuse
-from grucore.converters.onnx.read.read import MAX_INPUTS, parse, source_of
-from grucore.converters.onnx.read.source import OnnxNode, Source
+from grucore.converters.onnx.read.read import MAX_INPUTS, MAX_NODES, parse, source_of
+from grucore.converters.onnx.read.source import CELL, RECURRENT, OnnxNode, Source
 from grucore.converters.onnx.reading import Reading
 from grucore.converters.onnx.search import Found, decided, is_timed
 from grucore.converters.onnx.state.axes import Data, Ended
@@ -86,14 +88,52 @@ def read(
     source = source_of(model, folder, pytorch_lbr_fix=pytorch_lbr_fix)
     budget = Budget.of(source.constants)
     fused = fuse(folded(source, budget))
-    found = decided(fused, budget)
-    return _finished(replace(source, inputs=found.ports), found, about or {})
+    pairs = pairs_of(fused)
+    called = pairs and not any(node.op in (*RECURRENT, CELL) for node in fused.nodes)
+    failure: ConversionError | None = None
+    for delayed in (frozenset(pairs), None) if called else (None, frozenset(pairs)):
+        if delayed is not None and not pairs:
+            continue
+        try:
+            if delayed is None:
+                found = decided(fused, budget.fork())
+                return _finished(replace(source, inputs=found.ports), found, about or {})
+            return _with_delays(source, fused, budget, pairs, about or {})
+        except ConversionError as error:
+            further = getattr(error, "reached", MAX_NODES) > getattr(failure, "reached", MAX_NODES)
+            if failure is None or further:
+                failure = error
+    assert failure is not None
+    raise failure
+
+
+def _with_delays(
+    source: Source,
+    fused: Source,
+    budget: Budget,
+    pairs: Mapping[str, str],
+    about: Mapping[str, Any],
+) -> Reading:
+    """A step whose states are values of the frame before: all of them, then as few as it takes."""
+
+    def tried(delayed: frozenset[str]) -> Reading:
+        found = decided(fused, budget.fork(), delayed)
+        ports = replace(source, inputs=found.ports)
+        return _finished(ports, found, about, pairs)
+
+    delayed = frozenset(pairs)
+    reading = tried(delayed)
+    for name in pairs:
+        with contextlib.suppress(ConversionError):
+            reading, delayed = tried(delayed - {name}), delayed - {name}
+    return reading
 
 
 def _finished(
     source: Source,
     found: Found,
     about: Mapping[str, Any],
+    pairs: Mapping[str, str] | None = None,
 ) -> Reading:
     work, operands = found.work, found.outputs
     ports = [port.name for port in source.inputs]
@@ -105,6 +145,10 @@ def _finished(
     builder.values[:] = [firsts[name] for name in builder.inputs] + [
         value for value in builder.values if value.name not in firsts
     ]
+    fed_back: dict[str, str] = {}
+    if pairs is not None:
+        connect(work, operands, pairs)
+        fed_back = {} if len(pairs) == len(operands) else dict(pairs)
     outputs = {}
     axes = {}
     ended: dict[str, Ended] = {}
@@ -115,13 +159,18 @@ def _finished(
             continue
         if not isinstance(operand, Data):
             raise ConversionError(f"output {name!r} is not computed by the model")
-        outputs[name] = work.features(OnnxNode("output", name, (), ()), operand)
         axes[name] = operand.axes
+        if name not in fed_back.values():
+            outputs[name] = work.features(OnnxNode("output", name, (), ()), operand)
     if not builder.inputs:
         raise ConversionError("no input of the file is a sequence that the model reads")
     # One frame each time: the file has no time axis, or one of size 1 and a state to feed back.
     steps = not is_timed(work, layouts) or (work.frames == 1 and bool(work.states))
-    feedback = feedback_of(source, work, operands, steps=steps)
+    if pairs is None:
+        feedback = feedback_of(source, work, operands, steps=steps)
+    else:
+        feedback = dict(pairs)
+        check_memory(work, operands)
     for name, cells in ended.items():
         if name not in feedback.values():
             raise ConversionError(
@@ -138,6 +187,9 @@ def _finished(
     for name, parts in work.states.items():
         note = ", ".join(part.state for part in sorted(parts, key=lambda part: part.first))
         entries.setdefault("states", {})[name] = f"the input is the state of {note}"
+    for name, delay in work.delays.items():
+        state = f"{delay.value.name.removesuffix('.out')}.x"
+        entries.setdefault("states", {})[name] = f"the input is the state of {state}"
     if work.lengths_input is not None:
         entries["lengths"] = f"input {work.lengths_input!r} is lengths= of run"
     unused = [port.name for port in source.inputs if port.name not in layouts]
@@ -147,4 +199,13 @@ def _finished(
         entries["frames"] = f"the file fixes {work.frames}: the model takes any number"
     graph = builder.finish(outputs, {"source": entries})
     sizes = work.frames, work.batch
-    return Reading(graph, source, layouts, axes, *sizes, feedback, steps, frozenset(ended))
+    return Reading(
+        graph,
+        source,
+        layouts,
+        axes,
+        *sizes,
+        feedback,
+        steps,
+        frozenset((*ended, *fed_back.values())),
+    )

@@ -25,7 +25,7 @@ class Reading:
     # The output that the caller hands back to each state input; empty if none comes back.
     feedback: Mapping[str, str]
     steps: bool
-    # Outputs that are cell states, which the model does not give.
+    # Outputs that are cell states or values of the next frame, which the model does not give.
     ended: frozenset[str] = frozenset()
 
     @property

@@ -59,15 +59,24 @@ class Found:
     ports: tuple[Port, ...]
 
 
-def decided(source: Source, budget: Budget) -> Found:
-    """The one reading of a graph; raises `ConversionError` if there is none, or several."""
+def decided(source: Source, budget: Budget, delayed: frozenset[str] | None = None) -> Found:
+    """The one reading of a graph; raises `ConversionError` if there is none, or several.
+
+    ``delayed``: the state inputs that are values of the frame before, of a file that takes one
+    frame a call; None where that is not known.
+    """
     check_operators(source)
-    purposes = {port.name: _purpose(source, port) for port in source.inputs}
+    purposes = {
+        port.name: Purpose.STATE if port.name in (delayed or ()) else _purpose(source, port)
+        for port in source.inputs
+    }
     best: ConversionError | None = None
     for ports in _sized(source):
         tried = replace(source, inputs=ports)
         try:
-            return _only(tried, _without_twins(_Search(tried, purposes, budget).readings({})))
+            readings = _Search(tried, purposes, budget, delayed).readings({})
+            readings = _without_twins(readings) if delayed is None else _usual(readings)
+            return _only(tried, readings)
         except ConversionError as error:
             if best is None or getattr(error, "reached", -1) > getattr(best, "reached", -1):
                 best = error
@@ -127,8 +136,13 @@ class _Search:
     """Tries axes for one input after the other, as the walk comes to need them."""
 
     def __init__(
-        self, source: Source, purposes: Mapping[str, Purpose | None], budget: Budget
+        self,
+        source: Source,
+        purposes: Mapping[str, Purpose | None],
+        budget: Budget,
+        delayed: frozenset[str] | None,
     ) -> None:
+        self.delayed = delayed
         self.budget = budget
         self.ports = {port.name: port for port in source.inputs}
         self.source = source
@@ -140,12 +154,16 @@ class _Search:
         if self.trials > MAX_TRIALS:
             raise ConversionError(f"{len(self.source.inputs)} inputs have too many readings")
         try:
-            work, outputs = walk(self.source, layouts, self.purposes, self.budget.fork())
+            work, outputs = walk(
+                self.source, layouts, self.purposes, self.budget.fork(), self.delayed or frozenset()
+            )
             _check_lengths(work)
             return [Found(work, outputs, layouts, self.source.inputs)]
         except Undecided as undecided:
             name = undecided.name
-            options = undecided.options or tuple(_candidates(self.ports[name], self.purposes))
+            options = undecided.options or tuple(
+                _candidates(self.ports[name], self.purposes, in_steps=self.delayed is not None)
+            )
         results: list[Found] = []
         best: tuple[int, bool, str] | None = None
         for axes in options:
@@ -173,13 +191,17 @@ class _Search:
         return results
 
 
-def _candidates(port: Port, purposes: Mapping[str, Purpose | None]) -> Iterator[Axes]:
+def _candidates(
+    port: Port, purposes: Mapping[str, Purpose | None], *, in_steps: bool = False
+) -> Iterator[Axes]:
     """The axes that an input may have; features need a size."""
     rank = len(port.dims)
     purpose = purposes[port.name]
     has_states = Purpose.STATE in purposes.values()
     kinds: list[tuple[Axis, ...]] = [(Axis.BATCH, Axis.TIME)]
-    if purpose is not None:
+    if in_steps:
+        kinds = [(Axis.BATCH,), ()]
+    elif purpose is not None:
         kinds = [(Axis.BATCH,)]
         if purpose is Purpose.STATE and rank in (1, 2):
             kinds.append(())
@@ -254,6 +276,18 @@ def _without_twins(found: list[Found]) -> list[Found]:
         return found
     timed = [each for each in found if is_timed(each.work, each.layouts)]
     return timed if timed and all(each.work.frames == 1 for each in timed) else found
+
+
+def _usual(found: list[Found]) -> list[Found]:
+    """Of the readings of one frame those with a batch in each input, first in those that are no
+    states, where there are any."""
+    batched = [each for each in found if all(Axis.BATCH in axes for axes in each.layouts.values())]
+    first = [
+        each
+        for each in batched
+        if all(each.layouts[name][0] is Axis.BATCH for name in each.work.builder.inputs)
+    ]
+    return first or batched or found
 
 
 def _signature(found: Found) -> tuple[Any, ...]:

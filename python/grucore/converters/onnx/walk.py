@@ -75,12 +75,15 @@ def walk(
     layouts: Mapping[str, Axes],
     purposes: Mapping[str, Purpose | None],
     budget: Budget,
+    delayed: frozenset[str] = frozenset(),
 ) -> tuple[Work, dict[str, Operand]]:
     """Convert with these axes of the inputs; raises `Undecided` when it needs those of another.
 
+    ``delayed``: the state inputs that are values of the frame before.
+
     A `ConversionError` has an attribute ``reached``: how many nodes went well.
     """
-    work = Work(source.opset, budget, choices=layouts)
+    work = Work(source.opset, budget, choices=layouts, delayed=delayed)
     work.has_states = Purpose.STATE in purposes.values()
     ports = {port.name: port for port in source.inputs}
     known: dict[str, Operand] = {}
@@ -218,6 +221,10 @@ def _input(work: Work, port: Port, layouts: Mapping[str, Axes], purpose: Purpose
         if isinstance(size, int):
             _fix(work, port, axis, size)
     index = arrange(axes, tuple(shape))
+    if port.name in work.delayed:
+        value = work.builder.delay(port.name, int(np.prod(shape)))
+        work.delays[port.name] = Data(axes, index, value)
+        return work.delays[port.name]
     if purpose is not None:
         return Held(axes, index, port.name, purpose)
     dtype = Dtype.INT32 if port.is_integer else Dtype.FLOAT32

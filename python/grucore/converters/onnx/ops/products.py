@@ -7,6 +7,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from grucore.converters.onnx.ops.cached import conv_in_frame
 from grucore.converters.onnx.ops.pieces import gather
 from grucore.converters.onnx.read.source import OnnxNode
 from grucore.converters.onnx.state.axes import Axis, Constant, Data, Operand
@@ -106,6 +107,8 @@ def _conv(work: Work, node: OnnxNode, operands: Operands) -> list[Operand]:
     data = work.data(node, operands[0])
     weight = work.weights(node, operands[1], "W")
     rank = len(data.axes)
+    if work.delayed and rank == 3 and data.axes[1:] == (Axis.FEATURES, Axis.FEATURES):
+        return [_in_frame(work, node, operands, data, weight)]
     if data.value.rate is Rate.SEQUENCE or data.axes.count(Axis.TIME) != 1:
         raise node.contradict(f"X is {data.text}, expected (batch, channels, time)")
     time = data.axes.index(Axis.TIME)
@@ -159,6 +162,18 @@ def _conv(work: Work, node: OnnxNode, operands: Operands) -> list[Operand]:
     shape = [1] * rank
     shape[1] = len(taps)
     return [Data(data.axes, arrange(data.axes, tuple(shape)), value)]
+
+
+def _in_frame(work: Work, node: OnnxNode, operands: Operands, data: Data, weight: Array) -> Data:
+    stride, dilation = int(node.get("strides", (1,))[0]), int(node.get("dilations", (1,))[0])
+    before, after = node.get("pads", (0, 0))
+    reach = dilation * (weight.shape[2] - 1)
+    padding = _automatic(node, int(before), int(after), reach, stride)
+    bias = np.zeros(len(weight))
+    if len(operands) > 2 and operands[2] is not None:
+        bias = work.weights(node, operands[2], "B")
+    settings = {"stride": stride, "dilation": dilation, "groups": int(node.get("group", 1))}
+    return conv_in_frame(work, node, data, weight, bias, padding=padding, **settings)
 
 
 def _automatic(node: OnnxNode, before: int, after: int, reach: int, stride: int) -> tuple[int, int]:

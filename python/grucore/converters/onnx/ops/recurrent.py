@@ -10,7 +10,8 @@ from typing import Any
 
 import numpy as np
 
-from grucore.converters.onnx.ops.starts import STATES, add_state, initial, note_state, writer
+from grucore.converters.onnx.ops.cells import cell, in_pieces
+from grucore.converters.onnx.ops.starts import STATES, initial, note_state
 from grucore.converters.onnx.read.source import CELL, OnnxNode
 from grucore.converters.onnx.state.axes import (
     Axes,
@@ -23,7 +24,7 @@ from grucore.converters.onnx.state.axes import (
     Purpose,
     Spread,
 )
-from grucore.converters.onnx.state.context import Part, Work, arrange
+from grucore.converters.onnx.state.context import Work, arrange
 from grucore.converters.onnx.state.sizes import integers
 from grucore.graph import gates
 from grucore.graph.layers import (
@@ -124,6 +125,7 @@ def _layer(work: Work, node: OnnxNode, operands: Operands) -> list[Operand]:
     base = _name(work, node)
     values: list[Value] = []
     names: list[str] = []
+    ends: list[tuple[Value, ...]] = []
     for turn, direction in enumerate(directions):
         settings = _weights(node, weight_ih[turn], weight_hh[turn], bias[turn])
         settings |= kinds[turn]
@@ -131,6 +133,14 @@ def _layer(work: Work, node: OnnxNode, operands: Operands) -> list[Operand]:
             if start is not None:
                 settings[STATES[suffix][2]] = gates.rounded(start[turn])
         name = f"{base}_reverse" if turn else base
+        before = [given[place] for place, _, _ in states.values()]
+        if work.delayed and any(isinstance(each, Data) for each in before):
+            new = in_pieces(
+                work, node, operator.kind, name, source, before, turn, batch_first, settings
+            )
+            values.append(new[0])
+            ends.append(new)
+            continue
         reads = [work.features(node, source)]
         values.append(work.builder.add(operator.kind, name, reads, direction=direction, **settings))
         names.append(work.builder.nodes[-1].name)
@@ -148,6 +158,11 @@ def _layer(work: Work, node: OnnxNode, operands: Operands) -> list[Operand]:
             outputs.append(outputs[0])
     if len(node.outputs) > 2 and operator.kind is Lstm:
         axes, sizes = _state_axes(source, batch_first, count, hidden)
+        if ends:
+            cells = [end[1] for end in ends]
+            joined = cells[0] if count == 1 else work.builder.add(Concat, f"{base}.c_n", cells)
+            outputs.append(Data(axes, arrange(axes, sizes), joined))
+            return outputs
         outputs.append(Ended(axes, arrange(axes, sizes), tuple(f"{name}.c" for name in names)))
     return outputs
 
@@ -338,40 +353,10 @@ def _name(work: Work, node: OnnxNode) -> str:
     return f"{unique}.l0"
 
 
-def _cell(work: Work, node: OnnxNode, operands: Operands) -> list[Operand]:
-    """Inputs x, h, weights and biases in PyTorch's order; one frame each time."""
-    x, h = operands[0], operands[1]
-    assert x is not None
-    data = work.data(node, x)
-    if data.has(Axis.TIME) or len(data.axes) != 2 or data.axes[1] is not Axis.FEATURES:
-        raise node.refuse(f"the cell reads {data.text}, expected (batch, features) of one frame")
-    if data.value.rate is Rate.SEQUENCE:
-        raise node.refuse("the cell reads a value per sequence, expected one per frame")
-    if not isinstance(h, Held) or len(h.axes) != 2 or h.axes[0] is Axis.TIME:
-        raise node.refuse(
-            "the state of the cell is not an input of the model: a loop over frames inside the "
-            "model is not supported, export the cell for one frame"
-        )
-    weights = [work.weights(node, operand, "a weight or bias") for operand in operands[2:]]
-    weight_ih, weight_hh, bias = gates.from_torch(weights[0], weights[1], weights[2], weights[3])
-    value = work.builder.add(
-        Gru,
-        node.name or "gru_cell",
-        [work.features(node, data)],
-        weight_ih=weight_ih,
-        weight_hh=weight_hh,
-        bias=bias,
-    )
-    index = h.index.reshape(-1)
-    part = Part(int(index[0]), len(index), f"{writer(work, value)}.h", value.name)
-    add_state(work, node, h, index, part)
-    return [Data(data.axes, arrange(data.axes, (1, value.features)), value)]
-
-
 _COMMON = ("activation_alpha", "activation_beta", "activations", "clip", "direction")
 RECURRENT = {
     "GRU": (_layer, (*_COMMON, "hidden_size", "layout", "linear_before_reset")),
     "LSTM": (_layer, (*_COMMON, "hidden_size", "input_forget", "layout")),
     "RNN": (_layer, (*_COMMON, "hidden_size", "layout")),
-    CELL: (_cell, ()),
+    CELL: (cell, ()),
 }

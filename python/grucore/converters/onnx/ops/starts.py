@@ -32,6 +32,8 @@ def initial(
     """A constant initial state, (directions, H); None: it is 0, or an input of the file."""
     if operand is None or isinstance(operand, Held):
         return None
+    if isinstance(operand, Data) and work.delayed:
+        return None
     if isinstance(operand, Data):
         raise node.refuse(f"{what} is computed by the model, expected an input or a constant")
     array = operand.array if isinstance(operand, Constant) else operand.index

@@ -53,6 +53,9 @@ class Work:
     # For each state input of the file: what its features are the state of.
     states: dict[str, list[Part]] = field(default_factory=dict)
     lengths_input: str | None = None
+    # State inputs that are values of the frame before, and no layer's own state.
+    delayed: frozenset[str] = frozenset()
+    delays: dict[str, Data] = field(default_factory=dict)
     # Nodes that end where the lengths say, and so are right with any.
     bounded: set[str] = field(default_factory=set)
     _picked: dict[tuple[str, bytes], Value] = field(default_factory=dict)
