@@ -10,12 +10,12 @@ namespace detail {
 
 namespace {
 
-constexpr uint64_t kVersionAt = 8;
-constexpr uint64_t kChecksumAt = 12;
-constexpr uint64_t kLengthAt = 16;
-constexpr uint64_t kReservedAt = 56;
+constexpr size_t kVersionAt = 8;
+constexpr size_t kChecksumAt = 12;
+constexpr size_t kLengthAt = 16;
+constexpr size_t kReservedAt = 56;
 
-Status count(const Reader& reader, uint64_t offset, uint32_t least, uint32_t most, uint32_t* out) {
+Status count(const Reader& reader, size_t offset, uint32_t least, uint32_t most, uint32_t* out) {
   const uint32_t found = reader.u32(offset);
   if (found < least) return reader.refuse(Status::kCountOutOfBounds, offset, found, least);
   if (found > most) return reader.refuse(Status::kCountOutOfBounds, offset, found, most);
@@ -26,20 +26,21 @@ Status count(const Reader& reader, uint64_t offset, uint32_t least, uint32_t mos
 }  // namespace
 
 Status read_header(const Reader& reader, Header* header) {
-  for (uint64_t i = 0; i < sizeof kMagic; ++i) {
+  for (size_t i = 0; i < sizeof kMagic; ++i) {
     if (i >= reader.bytes()) return reader.refuse(Status::kTruncated, i, reader.bytes(), kHeaderBytes);
     if (*reader.at(i) != kMagic[i]) return reader.refuse(Status::kBadMagic, i, *reader.at(i), kMagic[i]);
   }
   if (reader.bytes() < kHeaderBytes) {
     return reader.refuse(Status::kTruncated, reader.bytes(), reader.bytes(), kHeaderBytes);
   }
-  header->file_bytes = reader.u64(kLengthAt);
-  if (header->file_bytes > kMaxFileBytes || header->file_bytes % kSectionAlignment != 0) {
-    return reader.refuse(Status::kBadLength, kLengthAt, header->file_bytes, reader.bytes());
+  const uint64_t length = reader.u64(kLengthAt);
+  if (length > kMaxFileBytes || length % kSectionAlignment != 0) {
+    return reader.refuse_wide(Status::kBadLength, kLengthAt, length, reader.bytes());
   }
-  if (header->file_bytes > reader.bytes()) {
-    return reader.refuse(Status::kTruncated, reader.bytes(), reader.bytes(), header->file_bytes);
+  if (length > reader.bytes()) {
+    return reader.refuse_wide(Status::kTruncated, reader.bytes(), reader.bytes(), length);
   }
+  header->file_bytes = static_cast<size_t>(length);
   if (header->file_bytes < reader.bytes()) {
     return reader.refuse(Status::kBadLength, kLengthAt, reader.bytes(), header->file_bytes);
   }
@@ -60,8 +61,8 @@ Status check_sum(const Reader& reader) {
   constexpr unsigned char kZeros[4] = {0, 0, 0, 0};
   uint32_t crc = crc32c(0, reader.at(0), kChecksumAt);
   crc = crc32c(crc, kZeros, sizeof kZeros);
-  const uint64_t rest = kChecksumAt + sizeof kZeros;
-  crc = crc32c(crc, reader.at(rest), static_cast<size_t>(reader.bytes() - rest));
+  const size_t rest = kChecksumAt + sizeof kZeros;
+  crc = crc32c(crc, reader.at(rest), reader.bytes() - rest);
   const uint32_t stored = reader.u32(kChecksumAt);
   if (crc != stored) return reader.refuse(Status::kBadChecksum, kChecksumAt, crc, stored);
   const uint32_t version = reader.u32(kVersionAt);
@@ -72,10 +73,10 @@ Status check_sum(const Reader& reader) {
 Sections sections_of(const Header& header) {
   Sections at;
   at.values = kHeaderBytes;
-  at.nodes = align_up(at.values + uint64_t{header.value_count} * kValueBytes, kSectionAlignment);
-  at.tensors = align_up(at.nodes + uint64_t{header.node_count} * kNodeBytes, kSectionAlignment);
-  at.words = align_up(at.tensors + uint64_t{header.tensor_count} * kTensorBytes, kSectionAlignment);
-  at.names = align_up(at.words + uint64_t{header.word_count} * 4, kSectionAlignment);
+  at.nodes = align_up(at.values + size_t{header.value_count} * kValueBytes, kSectionAlignment);
+  at.tensors = align_up(at.nodes + size_t{header.node_count} * kNodeBytes, kSectionAlignment);
+  at.words = align_up(at.tensors + size_t{header.tensor_count} * kTensorBytes, kSectionAlignment);
+  at.names = align_up(at.words + size_t{header.word_count} * 4, kSectionAlignment);
   at.metadata = align_up(at.names + header.name_bytes, kSectionAlignment);
   at.data = align_up(at.metadata + header.metadata_bytes, kSectionAlignment);
   return at;

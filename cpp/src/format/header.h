@@ -9,13 +9,13 @@ namespace grucore {
 namespace detail {
 
 struct Header {  // copied out of the file, and checked
-  uint64_t file_bytes;
+  size_t file_bytes;
   uint32_t value_count, node_count, tensor_count, input_count, output_count;
   uint32_t word_count, name_bytes, metadata_bytes;
 };
 
-struct Sections {  // offsets
-  uint64_t values, nodes, tensors, words, names, metadata, data;
+struct Sections {  // offsets, which the limits of all counts keep below 2^27
+  size_t values, nodes, tensors, words, names, metadata, data;
 };
 
 Status read_header(const Reader& reader, Header* header);

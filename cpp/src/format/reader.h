@@ -21,24 +21,29 @@
 namespace grucore {
 namespace detail {
 
-// The bytes, and where to note a refusal. Offsets are validated by the caller's walk over the sections;
-// `at` is only ever called with offset + size <= bytes().
+// The bytes, and where to note a refusal. Offsets are as wide as memory, in which the whole file lies: numbers of 64
+// bits in it are checked as such and then copied out. They are validated by the caller's walk over the sections; `at`
+// is only ever called with offset + size <= bytes().
 class Reader {
  public:
-  Reader(const void* file, uint64_t file_bytes, LoadReport* report)
+  Reader(const void* file, size_t file_bytes, LoadReport* report)
       : file_(static_cast<const unsigned char*>(file)), bytes_(file_bytes), report_(report) {}
 
-  uint64_t bytes() const { return bytes_; }
-  const unsigned char* at(uint64_t offset) const { return file_ + offset; }
+  size_t bytes() const { return bytes_; }
+  const unsigned char* at(size_t offset) const { return file_ + offset; }
 
-  uint32_t u32(uint64_t offset) const {
+  uint32_t u32(size_t offset) const {
     const unsigned char* p = file_ + offset;
     return p[0] | static_cast<uint32_t>(p[1]) << 8 | static_cast<uint32_t>(p[2]) << 16 |
            static_cast<uint32_t>(p[3]) << 24;
   }
-  uint64_t u64(uint64_t offset) const { return u32(offset) | static_cast<uint64_t>(u32(offset + 4)) << 32; }
+  uint64_t u64(size_t offset) const { return u32(offset) | static_cast<uint64_t>(u32(offset + 4)) << 32; }
 
-  Status refuse(Status status, uint64_t offset, uint64_t found = 0, uint64_t expected = 0) const {
+  Status refuse(Status status, size_t offset, size_t found = 0, size_t expected = 0) const {
+    return refuse_wide(status, offset, found, expected);
+  }
+  // The same of numbers that may be larger than memory.
+  Status refuse_wide(Status status, size_t offset, uint64_t found, uint64_t expected) const {
     if (report_) {
       report_->status = status;
       report_->offset = offset;
@@ -60,8 +65,8 @@ class Reader {
   void blame_nobody() const { blame_node(kNone, {nullptr, 0}); }
 
   // Refuses the first byte of [from, to) that is not zero.
-  Status zeros(uint64_t from, uint64_t to) const {
-    for (uint64_t i = from; i < to; ++i) {
+  Status zeros(size_t from, size_t to) const {
+    for (size_t i = from; i < to; ++i) {
       if (file_[i] != 0) return refuse(Status::kReservedNotZero, i, file_[i], 0);
     }
     return Status::kOk;
@@ -69,11 +74,12 @@ class Reader {
 
  private:
   const unsigned char* file_;
-  uint64_t bytes_;
+  size_t bytes_;
   LoadReport* report_;
 };
 
-constexpr uint64_t align_up(uint64_t value, uint64_t alignment) {
+template <class Size>
+constexpr Size align_up(Size value, size_t alignment) {
   return (value + alignment - 1) / alignment * alignment;
 }
 

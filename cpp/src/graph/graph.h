@@ -51,7 +51,7 @@ struct Tensor {
   uint32_t shape[4];
   uint32_t params[4];
   const void* data;
-  uint64_t record_offset;  // for reports
+  size_t record_offset;  // for reports
 };
 
 // The memory that a node carries from frame to frame, for each row.

@@ -16,7 +16,8 @@ Status parse(const NodeSource& source, void*) {
     GRUCORE_TRY(source.expect_same_clock(i));
     features += source.input(i).features;
   }
-  if (features != source.result().features) return source.refuse(Status::kBadShape, source.result().features, features);
+  if (features != source.result().features)
+    return source.refuse_wide(Status::kBadShape, source.result().features, features);
   GRUCORE_TRY(source.expect_attributes(0));
   return source.expect_tensors(0);
 }

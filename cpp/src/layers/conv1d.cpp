@@ -38,12 +38,12 @@ Status parse(const NodeSource& source, void* out) {
   }
   GRUCORE_TRY(source.activation(6, kActivationCount, &params.activation));
   const uint64_t reach = uint64_t{fields[1]} * (fields[0] - 1);
-  if (reach > kMaxSkip) return source.refuse(Status::kBadAttribute, reach, kMaxSkip);
+  if (reach > kMaxSkip) return source.refuse_wide(Status::kBadAttribute, reach, kMaxSkip);
   const uint64_t history = reach * source.input(0).features;
-  if (history > kMaxHistory) return source.refuse(Status::kBadAttribute, history, kMaxHistory);
-  if (fields[4] > reach) return source.refuse(Status::kBadAttribute, fields[4], reach);
+  if (history > kMaxHistory) return source.refuse_wide(Status::kBadAttribute, history, kMaxHistory);
+  if (fields[4] > reach) return source.refuse_wide(Status::kBadAttribute, fields[4], reach);
   if (fields[5] > 0 && fields[4] + uint64_t{fields[5]} != reach) {
-    return source.refuse(Status::kBadAttribute, fields[4] + uint64_t{fields[5]}, reach);
+    return source.refuse_wide(Status::kBadAttribute, fields[4] + uint64_t{fields[5]}, reach);
   }
   params.taps = fields[0];
   params.dilation = fields[1];
@@ -57,7 +57,7 @@ Status parse(const NodeSource& source, void* out) {
   }
   GRUCORE_TRY(expect_window_clock(source, params.history - fields[4] - fields[5], fields[2]));
   const uint64_t columns = uint64_t{params.taps} * (params.channels_in / params.groups);
-  if (columns > kMaxFeatures) return source.refuse(Status::kBadShape, columns, kMaxFeatures);
+  if (columns > kMaxFeatures) return source.refuse_wide(Status::kBadShape, columns, kMaxFeatures);
   const uint32_t rows = params.channels_out / params.groups;
   PanelWeights bias;
   uint32_t tensors = 1;

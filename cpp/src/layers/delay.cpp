@@ -29,7 +29,7 @@ Status parse(const NodeSource& source, void* out) {
   GRUCORE_TRY(source.attribute(0, kMaxTaps, &params.frames));
   if (params.frames == 0) return source.reader.refuse(Status::kBadAttribute, source.attribute_offset, 0, 1);
   const uint64_t history = uint64_t{params.frames} * features;
-  if (history > kMaxHistory) return source.refuse(Status::kBadAttribute, history, kMaxHistory);
+  if (history > kMaxHistory) return source.refuse_wide(Status::kBadAttribute, history, kMaxHistory);
   params.features = features;
   if (source.tensor_count == 0) return Status::kOk;
   GRUCORE_TRY(source.expect_tensors(1));
@@ -40,7 +40,7 @@ Status parse(const NodeSource& source, void* out) {
   const uint32_t shape[2] = {params.frames, features};
   for (uint32_t i = 0; i < 2; ++i) {
     if (initial->shape[i] != shape[i]) {
-      return source.reader.refuse(Status::kBadShape, initial->record_offset + 16 + 4 * uint64_t{i}, initial->shape[i],
+      return source.reader.refuse(Status::kBadShape, initial->record_offset + 16 + 4 * size_t{i}, initial->shape[i],
                                   shape[i]);
     }
   }

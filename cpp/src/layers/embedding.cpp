@@ -23,7 +23,7 @@ Status parse(const NodeSource& source, void* out) {
   GRUCORE_TRY(source.expect_inputs(1));
   const Value& x = source.input(0);
   const Value& y = source.result();
-  if (x.dtype != Dtype::kInt32) return source.refuse(Status::kBadShape, static_cast<uint64_t>(x.dtype), 1);
+  if (x.dtype != Dtype::kInt32) return source.refuse(Status::kBadShape, static_cast<size_t>(x.dtype), 1);
   GRUCORE_TRY(source.expect_float32(y));
   if (x.rate != y.rate || x.period != y.period || x.skip != y.skip)
     return source.refuse(Status::kBadShape, y.skip, x.skip);
@@ -40,7 +40,7 @@ Status parse(const NodeSource& source, void* out) {
     GRUCORE_TRY(source.expect_not_negative(Role::kTableScale, table->shape[0]));
   }
   const uint64_t features = uint64_t{x.features} * table->shape[1];
-  if (features != y.features) return source.refuse(Status::kBadShape, y.features, features);
+  if (features != y.features) return source.refuse_wide(Status::kBadShape, y.features, features);
   *static_cast<EmbeddingParams*>(out) = {
       table->data, scale, table->dtype, round_up(table->shape[1], kPanel), table->shape[0], table->shape[1]};
   return Status::kOk;

@@ -19,10 +19,10 @@ Status parse_tensors(const NodeSource& source, bool reset_before, GruParams* par
     const PackedWeights &gates = params->weight_hh, &candidate = params->weight_hn;
     if (candidate.kind != gates.kind || candidate.activation_bits != gates.activation_bits) {
       source.blame(Role::kWeightHn);
-      const uint64_t record = source.find(Role::kWeightHn)->record_offset;
+      const size_t record = source.find(Role::kWeightHn)->record_offset;
       return candidate.kind != gates.kind
-                 ? source.reader.refuse(Status::kUnknownDtype, record + 4, static_cast<uint64_t>(candidate.kind),
-                                        static_cast<uint64_t>(gates.kind))
+                 ? source.reader.refuse(Status::kUnknownDtype, record + 4, static_cast<size_t>(candidate.kind),
+                                        static_cast<size_t>(gates.kind))
                  : source.reader.refuse(Status::kBadShape, record + 44, candidate.activation_bits,
                                         gates.activation_bits);
     }

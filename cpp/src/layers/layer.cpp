@@ -46,17 +46,15 @@ const LayerKind* find_layer_kind(uint32_t number) {
 Status NodeSource::expect_same_clock(uint32_t i) const {
   const Value& x = input(i);
   const Value& y = result();
-  if (x.dtype != y.dtype)
-    return refuse(Status::kBadShape, static_cast<uint64_t>(x.dtype), static_cast<uint64_t>(y.dtype));
-  if (x.rate != y.rate) return refuse(Status::kBadShape, static_cast<uint64_t>(x.rate), static_cast<uint64_t>(y.rate));
+  if (x.dtype != y.dtype) return refuse(Status::kBadShape, static_cast<size_t>(x.dtype), static_cast<size_t>(y.dtype));
+  if (x.rate != y.rate) return refuse(Status::kBadShape, static_cast<size_t>(x.rate), static_cast<size_t>(y.rate));
   if (x.period != y.period) return refuse(Status::kBadShape, x.period, y.period);
   if (x.skip != y.skip) return refuse(Status::kBadShape, x.skip, y.skip);
   return Status::kOk;
 }
 
 Status NodeSource::expect_float32(const Value& value) const {
-  return value.dtype == Dtype::kFloat32 ? Status::kOk
-                                        : refuse(Status::kBadShape, static_cast<uint64_t>(value.dtype), 0);
+  return value.dtype == Dtype::kFloat32 ? Status::kOk : refuse(Status::kBadShape, static_cast<size_t>(value.dtype), 0);
 }
 
 Status NodeSource::activation(uint32_t first, uint32_t codes, Activation* out) const {
@@ -74,7 +72,7 @@ Status NodeSource::activation(uint32_t first, uint32_t codes, Activation* out) c
     const bool is_nan = !is_finite && (word & 0x007fffffu) != 0;
     const bool may_be_infinite = !is_nan && (out->code == ActivationCode::kClip || has_floor);
     if (is_used ? !is_finite && !may_be_infinite : word != 0) {
-      return reader.refuse(Status::kBadAttribute, attribute_offset + 4 * uint64_t{first + i}, word, 0);
+      return reader.refuse(Status::kBadAttribute, attribute_offset + 4 * size_t{first + i}, word, 0);
     }
   }
   return Status::kOk;
@@ -106,11 +104,11 @@ Status NodeSource::panels(Role role, uint32_t gates, uint32_t rows, uint32_t inp
   blame(role);
   if (!tensor) return refuse(Status::kMissingTensor, 0, 1);
   GRUCORE_TRY(expect_tensor(*tensor, TensorDtype::kFloat32, Layout::kPanel16, inputs ? 2 : 1));
-  const uint64_t at = tensor->record_offset;
+  const size_t at = tensor->record_offset;
   if (tensor->params[0] != gates) return reader.refuse(Status::kBadShape, at + 32, tensor->params[0], gates);
   const uint32_t stored_groups = tensor->params[2] ? tensor->params[2] : 1;
   if (stored_groups != groups) return reader.refuse(Status::kBadShape, at + 40, stored_groups, groups);
-  const uint64_t outputs = uint64_t{gates} * rows * groups;
+  const size_t outputs = size_t{gates} * rows * groups;  // at most 4 times kMaxFeatures
   if (tensor->shape[0] != outputs) return reader.refuse(Status::kBadShape, at + 16, tensor->shape[0], outputs);
   if (inputs && tensor->shape[1] != inputs) return reader.refuse(Status::kBadShape, at + 20, tensor->shape[1], inputs);
   blame_no_tensor();
@@ -118,16 +116,16 @@ Status NodeSource::panels(Role role, uint32_t gates, uint32_t rows, uint32_t inp
   return Status::kOk;
 }
 
-Status NodeSource::refuse_number(const Tensor& tensor, uint64_t index) const {
+Status NodeSource::refuse_number(const Tensor& tensor, size_t index) const {
   const unsigned char* at = static_cast<const unsigned char*>(tensor.data) + 4 * index;
-  const uint64_t offset = static_cast<uint64_t>(at - reader.at(0));
+  const size_t offset = static_cast<size_t>(at - reader.at(0));
   return reader.refuse(Status::kNonfiniteWeight, offset, reader.u32(offset), 0);
 }
 
-Status NodeSource::expect_not_negative(Role role, uint64_t count) const {
+Status NodeSource::expect_not_negative(Role role, size_t count) const {
   const Tensor* tensor = find(role);
   const float* numbers = static_cast<const float*>(tensor->data);
-  for (uint64_t i = 0; i < count; ++i) {
+  for (size_t i = 0; i < count; ++i) {
     if (!(numbers[i] >= 0)) {
       blame(role);
       return refuse_number(*tensor, i);

@@ -24,14 +24,17 @@ struct NodeSource {
   uint32_t attribute_count;
   const Tensor* tensors;
   uint32_t tensor_count;
-  uint64_t record_offset;
-  uint64_t attribute_offset;
+  size_t record_offset;
+  size_t attribute_offset;
 
   const Value& input(uint32_t i) const { return values[inputs[i]]; }
   const Value& result() const { return values[output]; }
 
-  Status refuse(Status status, uint64_t found, uint64_t expected) const {
+  Status refuse(Status status, size_t found, size_t expected) const {
     return reader.refuse(status, record_offset, found, expected);
+  }
+  Status refuse_wide(Status status, uint64_t found, uint64_t expected) const {
+    return reader.refuse_wide(status, record_offset, found, expected);
   }
   // The tensor that the next refusals are about.
   void blame(Role role) const { reader.blame_tensor(static_cast<uint32_t>(role)); }
@@ -48,7 +51,7 @@ struct NodeSource {
   // attributes[i] in [0, most], as a member of an enum.
   Status attribute(uint32_t i, uint32_t most, uint32_t* out) const {
     if (attributes[i] > most) {
-      return reader.refuse(Status::kBadAttribute, attribute_offset + 4 * uint64_t{i}, attributes[i], most);
+      return reader.refuse(Status::kBadAttribute, attribute_offset + 4 * size_t{i}, attributes[i], most);
     }
     *out = attributes[i];
     return Status::kOk;
@@ -66,8 +69,8 @@ struct NodeSource {
   Status panels(Role role, uint32_t gates, uint32_t rows, uint32_t inputs, PanelWeights* out,
                 uint32_t groups = 1) const;
   // Stored float32 numbers of a tensor that is there; a report names the first one below 0.
-  Status expect_not_negative(Role role, uint64_t count) const;
-  Status refuse_number(const Tensor& tensor, uint64_t index) const;
+  Status expect_not_negative(Role role, size_t count) const;
+  Status refuse_number(const Tensor& tensor, size_t index) const;
   // float32 in rowmajor: (features,)
   Status vector(Role role, uint32_t features, const float** out) const;
 };

@@ -31,7 +31,7 @@ Status parse(const NodeSource& source, void* out) {
   }
   const uint32_t lost = fields[1] - 1;
   const uint64_t history = uint64_t{lost} * x.features;
-  if (history > kMaxHistory) return source.refuse(Status::kBadAttribute, history, kMaxHistory);
+  if (history > kMaxHistory) return source.refuse_wide(Status::kBadAttribute, history, kMaxHistory);
   GRUCORE_TRY(expect_window_clock(source, lost, fields[2]));
   GRUCORE_TRY(source.expect_tensors(0));
   params.taps = fields[1];

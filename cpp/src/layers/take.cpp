@@ -22,7 +22,7 @@ Status parse(const NodeSource& source, void* out) {
   const Value& x = source.input(0);
   const Value& y = source.result();
   if (x.rate == Rate::kSequence || y.rate != Rate::kSequence || x.dtype != y.dtype) {
-    return source.refuse(Status::kBadShape, static_cast<uint64_t>(y.rate), static_cast<uint64_t>(Rate::kSequence));
+    return source.refuse(Status::kBadShape, static_cast<size_t>(y.rate), static_cast<size_t>(Rate::kSequence));
   }
   if (x.features != y.features) return source.refuse(Status::kBadShape, y.features, x.features);
   uint32_t position = 0;

@@ -23,16 +23,18 @@ Status kind_of(const NodeSource& source, const Tensor& tensor, WeightKind* out) 
                               static_cast<uint32_t>(TensorDtype::kFloat32));
 }
 
-Status expect(const NodeSource& source, const Tensor& tensor, uint32_t offset, uint64_t found, uint64_t expected) {
+Status expect(const NodeSource& source, const Tensor& tensor, uint32_t offset, size_t found, size_t expected) {
   return found == expected ? Status::kOk
                            : source.reader.refuse(Status::kBadShape, tensor.record_offset + offset, found, expected);
 }
+
+// No product here overflows: rows of all groups are at most kMaxFeatures, and so are columns.
 
 // The numbers that tensors in panel16 share: gates, groups and rows.
 Status expect_panels(const NodeSource& source, const Tensor& tensor, const WeightShape& shape) {
   GRUCORE_TRY(expect(source, tensor, 32, tensor.params[0], shape.gates));
   GRUCORE_TRY(expect(source, tensor, 40, tensor.params[2] ? tensor.params[2] : 1, shape.groups));
-  return expect(source, tensor, 16, tensor.shape[0], uint64_t{shape.gates} * shape.rows * shape.groups);
+  return expect(source, tensor, 16, tensor.shape[0], size_t{shape.gates} * shape.rows * shape.groups);
 }
 
 uint32_t taps_of(const WeightShape& shape) { return shape.taps ? shape.taps : 1; }
@@ -40,7 +42,7 @@ uint32_t taps_of(const WeightShape& shape) { return shape.taps ? shape.taps : 1;
 Status expect_columns(const NodeSource& source, const Tensor& tensor, WeightKind kind, const WeightShape& shape) {
   if (!is_integer(kind) || !shape.taps) {
     GRUCORE_TRY(expect(source, tensor, 12, tensor.rank, 2));
-    return expect(source, tensor, 20, tensor.shape[1], uint64_t{shape.inputs} * taps_of(shape));
+    return expect(source, tensor, 20, tensor.shape[1], size_t{shape.inputs} * taps_of(shape));
   }
   GRUCORE_TRY(expect(source, tensor, 12, tensor.rank, 3));
   GRUCORE_TRY(expect(source, tensor, 20, tensor.shape[1], shape.taps));
@@ -56,11 +58,11 @@ Status parse_scale(const NodeSource& source, Role role, const WeightShape& shape
                                    is_int8 ? 1 : 2));
   GRUCORE_TRY(expect_panels(source, *tensor, shape));
   if (!is_int8) {
-    GRUCORE_TRY(expect(source, *tensor, 20, tensor->shape[1], uint64_t{out->sums} * taps_of(shape)));
+    GRUCORE_TRY(expect(source, *tensor, 20, tensor->shape[1], size_t{out->sums} * taps_of(shape)));
   }
   out->scale = tensor->data;
   if (is_int8) {
-    const uint64_t count = uint64_t{shape.gates} * padded_rows(shape.rows) * shape.groups;
+    const size_t count = size_t{shape.gates} * padded_rows(shape.rows) * shape.groups;
     GRUCORE_TRY(source.expect_not_negative(role, count));
   }
   source.blame_no_tensor();

@@ -19,9 +19,9 @@ inline Status expect_window_clock(const NodeSource& source, uint32_t lost, uint3
   const Value& y = source.result();
   if (x.rate == Rate::kSequence || y.rate == Rate::kSequence) return source.refuse(Status::kBadShape, 2, 0);
   const uint64_t period = uint64_t{x.period} * stride;
-  if (y.period != period) return source.refuse(Status::kBadShape, y.period, period);
+  if (y.period != period) return source.refuse_wide(Status::kBadShape, y.period, period);
   const uint64_t skip = x.skip + uint64_t{lost} * x.period;
-  return y.skip == skip ? Status::kOk : source.refuse(Status::kBadShape, y.skip, skip);
+  return y.skip == skip ? Status::kOk : source.refuse_wide(Status::kBadShape, y.skip, skip);
 }
 
 // The frames that a layer looks back over, as its state.

@@ -30,7 +30,7 @@ Status check_loop(const Reader& reader, const Sections& at, const ModelMemory& m
   const Value& clock = memory.values[memory.nodes[loop.first].output];
   for (uint32_t i = loop.first; i <= loop.last; ++i) {
     const Node& node = memory.nodes[i];
-    const uint64_t record = at.nodes + uint64_t{i} * kNodeBytes;
+    const size_t record = at.nodes + size_t{i} * kNodeBytes;
     reader.blame_node(i, node.name);
     if (node.kind->reads_future && node.kind->reads_future(node.params)) {
       return reader.refuse(Status::kBadOrder, record, node.kind->number, 0);

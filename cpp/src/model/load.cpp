@@ -25,8 +25,8 @@ ModelMemory carve_model(Arena* arena, const Header& header) {
 }
 
 Status check_paddings(const Reader& reader, const Header& header, const Sections& at) {
-  GRUCORE_TRY(reader.zeros(at.values + uint64_t{header.value_count} * kValueBytes, at.nodes));
-  GRUCORE_TRY(reader.zeros(at.words + uint64_t{header.word_count} * 4, at.names));
+  GRUCORE_TRY(reader.zeros(at.values + size_t{header.value_count} * kValueBytes, at.nodes));
+  GRUCORE_TRY(reader.zeros(at.words + size_t{header.word_count} * 4, at.names));
   GRUCORE_TRY(reader.zeros(at.names + header.name_bytes, at.metadata));
   return reader.zeros(at.metadata + header.metadata_bytes, at.data);
 }
@@ -133,7 +133,7 @@ Status load(const void* file, size_t file_bytes, Isa isa, void* arena_memory, si
     return reader.refuse(Status::kMisalignedMemory, 0);
   }
   const detail::KernelTable* table = detail::select_table(isa, detail::detect_cpu());
-  if (!table) return reader.refuse(Status::kUnsupportedIsa, 0, static_cast<uint64_t>(isa));
+  if (!table) return reader.refuse(Status::kUnsupportedIsa, 0, static_cast<size_t>(isa));
   detail::Header header;
   GRUCORE_TRY(detail::read_header(reader, &header));
   detail::Arena measured;

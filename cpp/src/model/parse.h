@@ -34,8 +34,8 @@ Status find_loops(const Reader& reader, const Header& header, const Sections& at
 constexpr bool is_control(unsigned char byte) { return byte < 0x20 || byte == 0x7f; }
 
 // The next name, from *offset on, checked for control characters.
-Status parse_name(const Reader& reader, const Sections& at, const Header& header, uint32_t length,
-                  uint64_t length_offset, uint64_t* offset, Text* out);
+Status parse_name(const Reader& reader, const Sections& at, const Header& header, uint32_t length, size_t length_offset,
+                  size_t* offset, Text* out);
 
 }  // namespace detail
 }  // namespace grucore

@@ -17,12 +17,12 @@ struct Cursor {
   const Sections& at;
   uint32_t* words;
   uint32_t word = 0;
-  uint64_t name;
+  size_t name;
 
-  uint64_t word_offset(uint32_t index) const { return at.words + uint64_t{index} * 4; }
+  size_t word_offset(uint32_t index) const { return at.words + size_t{index} * 4; }
 
   // The next `count` words, of which `list` is the copy; blamed on `offset` where there are not as many.
-  Status take(uint32_t count, uint64_t offset, const uint32_t** list) {
+  Status take(uint32_t count, size_t offset, const uint32_t** list) {
     if (count > header.word_count - word) {
       return reader.refuse(Status::kBadIndex, offset, count, header.word_count - word);
     }
@@ -32,7 +32,7 @@ struct Cursor {
     return Status::kOk;
   }
 
-  Status value_indices(uint32_t count, uint64_t offset, const uint32_t** list) {
+  Status value_indices(uint32_t count, size_t offset, const uint32_t** list) {
     const uint32_t first = word;
     GRUCORE_TRY(take(count, offset, list));
     for (uint32_t i = 0; i < count; ++i) {
@@ -80,7 +80,7 @@ Status parse_ports(Cursor* cursor, const ModelMemory& memory) {
 // Tensors of a node are in ascending order of role; those after the last node belong to the model.
 Status check_roles(const Reader& reader, const Tensor* tensors, uint32_t count) {
   for (uint32_t i = 0; i < count; ++i) {
-    const uint64_t offset = tensors[i].record_offset;
+    const size_t offset = tensors[i].record_offset;
     reader.blame_tensor(tensors[i].role);
     if (tensors[i].role < 1 || tensors[i].role > last_node_role()) {
       return reader.refuse(Status::kUnknownRole, offset, tensors[i].role, last_node_role());
@@ -96,7 +96,7 @@ Status check_roles(const Reader& reader, const Tensor* tensors, uint32_t count) 
 Status parse_node(Cursor* cursor, const ModelMemory& memory, uint32_t index, uint32_t* tensor) {
   const Reader& reader = cursor->reader;
   const Header& header = cursor->header;
-  const uint64_t record = cursor->at.nodes + uint64_t{index} * kNodeBytes;
+  const size_t record = cursor->at.nodes + size_t{index} * kNodeBytes;
   Node& node = memory.nodes[index];
   reader.blame_node(index, {nullptr, 0});
   GRUCORE_TRY(parse_name(reader, cursor->at, header, reader.u32(record + 4), record + 4, &cursor->name, &node.name));
@@ -139,7 +139,7 @@ Status parse_node(Cursor* cursor, const ModelMemory& memory, uint32_t index, uin
   }
   Value& written = memory.values[node.output];
   if (written.writer != kUnwritten) return reader.refuse(Status::kValueNotWritten, record + 12, node.output, 1);
-  const uint64_t attribute_offset = cursor->word_offset(cursor->word);
+  const size_t attribute_offset = cursor->word_offset(cursor->word);
   const uint32_t* attributes = nullptr;
   GRUCORE_TRY(cursor->take(attribute_count, record + 16, &attributes));
   const Tensor* tensors = memory.tensors + *tensor;
@@ -156,7 +156,7 @@ Status parse_node(Cursor* cursor, const ModelMemory& memory, uint32_t index, uin
 }
 
 Status parse_test_tensor(const Reader& reader, const Tensor& tensor, Role role, const Value& value, uint32_t* frames) {
-  const uint64_t record = tensor.record_offset;
+  const size_t record = tensor.record_offset;
   if (tensor.role != static_cast<uint32_t>(role)) {
     return reader.refuse(Status::kUnknownRole, record, tensor.role, static_cast<uint32_t>(role));
   }
@@ -171,12 +171,12 @@ Status parse_test_tensor(const Reader& reader, const Tensor& tensor, Role role, 
   const uint32_t rank = value.rate == Rate::kSequence ? 1 : 2;
   if (tensor.rank != rank) return reader.refuse(Status::kBadShape, record + 12, tensor.rank, rank);
   if (tensor.shape[rank - 1] != value.features) {
-    return reader.refuse(Status::kBadShape, record + 12 + 4 * uint64_t{rank}, tensor.shape[rank - 1], value.features);
+    return reader.refuse(Status::kBadShape, record + 12 + 4 * size_t{rank}, tensor.shape[rank - 1], value.features);
   }
   if (rank == 2) {
     if (*frames == 0) *frames = tensor.shape[0];
     const uint64_t values = Clock{value.skip, value.period}.count(*frames);
-    if (tensor.shape[0] != values) return reader.refuse(Status::kBadShape, record + 16, tensor.shape[0], values);
+    if (tensor.shape[0] != values) return reader.refuse_wide(Status::kBadShape, record + 16, tensor.shape[0], values);
   }
   reader.blame_tensor(kNone);
   return Status::kOk;
@@ -191,7 +191,7 @@ Status parse_test_vector(const Reader& reader, const Header& header, const Secti
   if (left == 0) return Status::kOk;
   const uint32_t needed = header.input_count + header.output_count;
   if (left != needed) {
-    return reader.refuse(Status::kMissingTensor, at.tensors + uint64_t{first} * kTensorBytes, left, needed);
+    return reader.refuse(Status::kMissingTensor, at.tensors + size_t{first} * kTensorBytes, left, needed);
   }
   for (uint32_t i = 0; i < needed; ++i) {
     const bool is_input = i < header.input_count;
@@ -205,7 +205,7 @@ Status parse_test_vector(const Reader& reader, const Header& header, const Secti
 }  // namespace
 
 Status parse_graph(const Reader& reader, const Header& header, const Sections& at, const ModelMemory& memory) {
-  uint64_t names = at.names;
+  size_t names = at.names;
   for (uint32_t i = 0; i < header.value_count; ++i) names += memory.values[i].name.length;
   Cursor cursor = {reader, header, at, memory.words, 0, names};
   GRUCORE_TRY(parse_ports(&cursor, memory));
@@ -214,11 +214,11 @@ Status parse_graph(const Reader& reader, const Header& header, const Sections& a
   if (cursor.word != header.word_count) {
     return reader.refuse(Status::kGap, cursor.word_offset(cursor.word), header.word_count, cursor.word);
   }
-  const uint64_t name_end = at.names + header.name_bytes;
+  const size_t name_end = at.names + header.name_bytes;
   if (cursor.name != name_end) return reader.refuse(Status::kGap, cursor.name, name_end, cursor.name);
   for (uint32_t i = 0; i < header.value_count; ++i) {
     if (memory.values[i].writer == kUnwritten) {
-      return reader.refuse(Status::kValueNotWritten, at.values + uint64_t{i} * kValueBytes, i, 1);
+      return reader.refuse(Status::kValueNotWritten, at.values + size_t{i} * kValueBytes, i, 1);
     }
   }
   return parse_test_vector(reader, header, at, memory, tensor);

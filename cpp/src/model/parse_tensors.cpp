@@ -11,7 +11,7 @@ bool is_integer_weight(const Tensor& tensor) {
   return tensor.dtype == TensorDtype::kInt8 || tensor.dtype == TensorDtype::kInt4;
 }
 
-Status check_panels(const Reader& reader, uint64_t record, const Tensor& tensor) {
+Status check_panels(const Reader& reader, size_t record, const Tensor& tensor) {
   const uint32_t gates = tensor.params[0];
   if (gates < 1 || gates > 4) return reader.refuse(Status::kBadShape, record + 32, gates, 4);
   const bool is_integer = is_integer_weight(tensor);
@@ -28,13 +28,12 @@ Status check_panels(const Reader& reader, uint64_t record, const Tensor& tensor)
     return reader.refuse(Status::kBadShape, record + 12, tensor.rank, is_integer ? 3 : 2);
   }
   if (is_integer && tensor.rank < 2) return reader.refuse(Status::kBadShape, record + 12, tensor.rank, 2);
-  const uint64_t matrices = uint64_t{gates} * (groups ? groups : 1);
-  if (remainder(tensor.shape[0], matrices) != 0)
-    return reader.refuse(Status::kBadShape, record + 16, tensor.shape[0], matrices);
+  const size_t matrices = size_t{gates} * (groups ? groups : 1);
+  if (tensor.shape[0] % matrices != 0) return reader.refuse(Status::kBadShape, record + 16, tensor.shape[0], matrices);
   return Status::kOk;
 }
 
-Status check_layout(const Reader& reader, uint64_t record, const Tensor& tensor) {
+Status check_layout(const Reader& reader, size_t record, const Tensor& tensor) {
   if (tensor.layout == Layout::kPanel16) return check_panels(reader, record, tensor);
   if (tensor.dtype == TensorDtype::kInt4) {
     return reader.refuse(Status::kUnknownLayout, record + 8, static_cast<uint32_t>(tensor.layout),
@@ -46,53 +45,62 @@ Status check_layout(const Reader& reader, uint64_t record, const Tensor& tensor)
   return reader.zeros(record + 32, record + 48);
 }
 
-// Elements with their padding. No product overflows: each is bounded by kMaxFileBytes before the next.
-Status stored_elements(const Reader& reader, uint64_t record, const Tensor& tensor, uint64_t* out) {
-  uint64_t elements = 1;
+// Of a tensor, whatever its dtype: so that no number of bytes overflows.
+constexpr size_t kMostElements = sizeof(size_t) > 4 ? static_cast<size_t>(kMaxFileBytes) : SIZE_MAX / 4;
+
+constexpr size_t bytes_of(TensorDtype dtype, size_t elements) {
+  return bits_of(dtype) == 4 ? elements / 2 : elements * (bits_of(dtype) / 8);
+}
+
+// Elements with their padding. No product overflows: each is bounded by kMostElements before the next.
+Status stored_elements(const Reader& reader, size_t record, const Tensor& tensor, size_t* out) {
+  size_t elements = 1;
   for (uint32_t i = 0; i < tensor.rank; ++i) {
-    uint64_t extent = tensor.shape[i];
+    size_t extent = tensor.shape[i];
+    if (extent > kMostElements) return reader.refuse(Status::kBadShape, record + 16 + 4 * i, extent, kMostElements);
     if (i == 0 && tensor.layout == Layout::kPanel16) {
-      const uint64_t matrices = uint64_t{tensor.params[0]} * (tensor.params[2] ? tensor.params[2] : 1);
-      extent = matrices * ((quotient(extent, matrices) + 3) / 4 * 4);
+      const size_t matrices = size_t{tensor.params[0]} * (tensor.params[2] ? tensor.params[2] : 1);
+      extent = matrices * ((extent / matrices + 3) / 4 * 4);
     }
     if (i == 1 && tensor.layout == Layout::kRows) extent = (extent + 15) / 16 * 16;
     if (i == tensor.rank - 1 && is_integer_weight(tensor) && tensor.layout == Layout::kPanel16) {
-      extent = quotient(extent + tensor.params[1] - 1, tensor.params[1]) * tensor.params[1];
+      extent = (extent + tensor.params[1] - 1) / tensor.params[1] * tensor.params[1];
     }
-    const uint64_t most = quotient(kMaxFileBytes, elements);
-    if (extent > most) return reader.refuse(Status::kBadShape, record + 16 + 4 * uint64_t{i}, tensor.shape[i], most);
+    const size_t most = kMostElements / elements;
+    if (extent > most) return reader.refuse(Status::kBadShape, record + 16 + 4 * size_t{i}, tensor.shape[i], most);
     elements *= extent;
   }
   *out = elements;
   return Status::kOk;
 }
 
-Status parse_shape(const Reader& reader, uint64_t record, Tensor* tensor) {
+Status parse_shape(const Reader& reader, size_t record, Tensor* tensor) {
   tensor->rank = reader.u32(record + 12);
   if (tensor->rank < 1 || tensor->rank > 4) return reader.refuse(Status::kBadShape, record + 12, tensor->rank, 4);
   for (uint32_t i = 0; i < 4; ++i) {
-    const uint64_t offset = record + 16 + 4 * uint64_t{i};
+    const size_t offset = record + 16 + 4 * size_t{i};
     tensor->shape[i] = reader.u32(offset);
     if (i < tensor->rank && tensor->shape[i] == 0) return reader.refuse(Status::kBadShape, offset, 0, 1);
     if (i >= tensor->rank && tensor->shape[i] != 0) {
       return reader.refuse(Status::kReservedNotZero, offset, tensor->shape[i], 0);
     }
-    tensor->params[i] = reader.u32(record + 32 + 4 * uint64_t{i});
+    tensor->params[i] = reader.u32(record + 32 + 4 * size_t{i});
   }
   return Status::kOk;
 }
 
 // [offset, offset + bytes) is where the tensor has to be, after `expected`, the end of the one before.
-Status check_place(const Reader& reader, uint64_t record, uint64_t offset, uint64_t bytes, uint64_t needed,
-                   uint64_t expected) {
+Status check_place(const Reader& reader, size_t record, uint64_t offset, uint64_t bytes, size_t needed,
+                   size_t expected) {
   if (offset % kSectionAlignment != 0) {
-    return reader.refuse(Status::kMisalignedTensor, record + 48, offset, align_up(offset, kSectionAlignment));
+    return reader.refuse_wide(Status::kMisalignedTensor, record + 48, offset, align_up(offset, kSectionAlignment));
   }
-  if (offset < expected) return reader.refuse(Status::kOverlappingTensor, record + 48, offset, expected);
-  if (offset > expected) return reader.refuse(Status::kGap, record + 48, offset, expected);
-  if (bytes != needed) return reader.refuse(Status::kBadShape, record + 56, bytes, needed);
+  if (offset < expected) return reader.refuse_wide(Status::kOverlappingTensor, record + 48, offset, expected);
+  if (offset > expected) return reader.refuse_wide(Status::kGap, record + 48, offset, expected);
+  if (bytes != needed) return reader.refuse_wide(Status::kBadShape, record + 56, bytes, needed);
   if (offset > reader.bytes() || bytes > reader.bytes() - offset) {
-    return reader.refuse(Status::kTruncated, record + 56, bytes, offset > reader.bytes() ? 0 : reader.bytes() - offset);
+    return reader.refuse_wide(Status::kTruncated, record + 56, bytes,
+                              offset > reader.bytes() ? 0 : reader.bytes() - offset);
   }
   return Status::kOk;
 }
@@ -123,12 +131,12 @@ class Owner {
   }
 
  private:
-  uint64_t record() const { return at_.nodes + uint64_t{node_} * kNodeBytes; }
+  size_t record() const { return at_.nodes + size_t{node_} * kNodeBytes; }
   Text name() const {
     const uint32_t length = reader_.u32(record() + 4);
-    const uint64_t end = at_.names + header_.name_bytes;
+    const size_t end = at_.names + header_.name_bytes;
     if (length > kMaxNameLength || name_ > end || length > end - name_) return {nullptr, 0};
-    for (uint64_t i = name_; i < name_ + length; ++i) {
+    for (size_t i = name_; i < name_ + length; ++i) {
       if (is_control(*reader_.at(i))) return {nullptr, 0};
     }
     return {reinterpret_cast<const char*>(reader_.at(name_)), length};
@@ -137,25 +145,25 @@ class Owner {
   const Reader& reader_;
   const Header& header_;
   const Sections& at_;
-  uint64_t name_;
+  size_t name_;
   uint64_t end_ = 0;
   uint32_t node_ = 0;
 };
 
-Status check_floats(const Reader& reader, uint64_t offset, uint64_t bytes, bool is_weight) {
+Status check_floats(const Reader& reader, size_t offset, size_t bytes, bool is_weight) {
   bool bad = false;
-  for (uint64_t i = 0; i < bytes; i += 4) bad |= !is_fit(reader.u32(offset + i), is_weight);
+  for (size_t i = 0; i < bytes; i += 4) bad |= !is_fit(reader.u32(offset + i), is_weight);
   if (!bad) return Status::kOk;
-  for (uint64_t i = 0; i < bytes; i += 4) {
+  for (size_t i = 0; i < bytes; i += 4) {
     const uint32_t word = reader.u32(offset + i);
     if (!is_fit(word, is_weight)) return reader.refuse(Status::kNonfiniteWeight, offset + i, word, 0);
   }
   return Status::kOk;
 }
 
-Status check_halves(const Reader& reader, uint64_t offset, uint64_t bytes) {
+Status check_halves(const Reader& reader, size_t offset, size_t bytes) {
   constexpr uint32_t kExponent = 0x7c00;
-  for (uint64_t i = 0; i < bytes; i += 4) {
+  for (size_t i = 0; i < bytes; i += 4) {
     const uint32_t both = reader.u32(offset + i);  // the file ends on a multiple of 64: a last half has zeros after it
     const bool is_low_bad = (both & kExponent) == kExponent, is_high_bad = (both >> 16 & kExponent) == kExponent;
     if (is_low_bad || is_high_bad) {
@@ -167,19 +175,19 @@ Status check_halves(const Reader& reader, uint64_t offset, uint64_t bytes) {
 }
 
 // Kernels negate int8 weights and add pairs of their products, so that -128 is none.
-Status check_bytes(const Reader& reader, uint64_t offset, uint64_t bytes) {
+Status check_bytes(const Reader& reader, size_t offset, size_t bytes) {
   constexpr unsigned char kLowest = 0x80;
   const unsigned char* at = static_cast<const unsigned char*>(reader.at(offset));
   bool bad = false;
-  for (uint64_t i = 0; i < bytes; ++i) bad |= at[i] == kLowest;
+  for (size_t i = 0; i < bytes; ++i) bad |= at[i] == kLowest;
   if (!bad) return Status::kOk;
-  for (uint64_t i = 0; i < bytes; ++i) {
+  for (size_t i = 0; i < bytes; ++i) {
     if (at[i] == kLowest) return reader.refuse(Status::kNonfiniteWeight, offset + i, kLowest, 0);
   }
   return Status::kOk;
 }
 
-Status check_numbers(const Reader& reader, const Tensor& tensor, uint64_t offset, uint64_t bytes) {
+Status check_numbers(const Reader& reader, const Tensor& tensor, size_t offset, size_t bytes) {
   switch (tensor.dtype) {
     case TensorDtype::kFloat32: return check_floats(reader, offset, bytes, tensor.role < kFirstModelRole);
     case TensorDtype::kFloat16: return check_halves(reader, offset, bytes);
@@ -193,10 +201,10 @@ Status check_numbers(const Reader& reader, const Tensor& tensor, uint64_t offset
 }  // namespace
 
 Status parse_tensors(const Reader& reader, const Header& header, const Sections& at, const ModelMemory& memory) {
-  uint64_t end = at.data;
+  size_t end = at.data;
   Owner owner(reader, header, at, memory.values);
   for (uint32_t i = 0; i < header.tensor_count; ++i) {
-    const uint64_t record = at.tensors + uint64_t{i} * kTensorBytes;
+    const size_t record = at.tensors + size_t{i} * kTensorBytes;
     Tensor& tensor = memory.tensors[i];
     tensor.record_offset = record;
     tensor.role = reader.u32(record);
@@ -212,12 +220,12 @@ Status parse_tensors(const Reader& reader, const Header& header, const Sections&
     tensor.layout = static_cast<Layout>(layout);
     GRUCORE_TRY(parse_shape(reader, record, &tensor));
     GRUCORE_TRY(check_layout(reader, record, tensor));
-    uint64_t elements = 0;
+    size_t elements = 0;
     GRUCORE_TRY(stored_elements(reader, record, tensor, &elements));
-    const uint64_t offset = reader.u64(record + 48);
-    const uint64_t bytes = reader.u64(record + 56);
-    GRUCORE_TRY(check_place(reader, record, offset, bytes, elements * bits_of(tensor.dtype) / 8, end));
-    const uint64_t next = align_up(offset + bytes, kSectionAlignment);
+    const size_t bytes = bytes_of(tensor.dtype, elements);
+    GRUCORE_TRY(check_place(reader, record, reader.u64(record + 48), reader.u64(record + 56), bytes, end));
+    const size_t offset = end;
+    const size_t next = align_up(offset + bytes, kSectionAlignment);
     if (next > reader.bytes()) return reader.refuse(Status::kTruncated, reader.bytes(), reader.bytes(), next);
     GRUCORE_TRY(reader.zeros(offset + bytes, next));
     GRUCORE_TRY(check_numbers(reader, tensor, offset, bytes));

@@ -7,14 +7,14 @@
 namespace grucore {
 namespace detail {
 
-Status parse_name(const Reader& reader, const Sections& at, const Header& header, uint32_t length,
-                  uint64_t length_offset, uint64_t* offset, Text* out) {
+Status parse_name(const Reader& reader, const Sections& at, const Header& header, uint32_t length, size_t length_offset,
+                  size_t* offset, Text* out) {
   if (length == 0 || length > kMaxNameLength) {
     return reader.refuse(Status::kBadName, length_offset, length, kMaxNameLength);
   }
-  const uint64_t end = at.names + header.name_bytes;
+  const size_t end = at.names + header.name_bytes;
   if (length > end - *offset) return reader.refuse(Status::kBadName, length_offset, length, end - *offset);
-  for (uint64_t i = *offset; i < *offset + length; ++i) {
+  for (size_t i = *offset; i < *offset + length; ++i) {
     const unsigned char byte = *reader.at(i);
     if (is_control(byte)) return reader.refuse(Status::kBadName, i, byte, 0x20);
   }
@@ -24,9 +24,9 @@ Status parse_name(const Reader& reader, const Sections& at, const Header& header
 }
 
 Status parse_values(const Reader& reader, const Header& header, const Sections& at, const ModelMemory& memory) {
-  uint64_t name_offset = at.names;
+  size_t name_offset = at.names;
   for (uint32_t i = 0; i < header.value_count; ++i) {
-    const uint64_t record = at.values + uint64_t{i} * kValueBytes;
+    const size_t record = at.values + size_t{i} * kValueBytes;
     Value& value = memory.values[i];
     GRUCORE_TRY(parse_name(reader, at, header, reader.u32(record), record, &name_offset, &value.name));
     for (uint32_t j = 0; j < i; ++j) {

@@ -8,10 +8,9 @@ __all__ = ["CPUS", "compile_line", "engine_line"]
 FLAGS = "-std=c99 -ffp-contract=off"
 ENGINE_FLAGS = (
     "-std=c++17 -ffp-contract=off -fno-exceptions -fno-rtti -fno-threadsafe-statics "
-    "-ffunction-sections -fdata-sections -include grucore_config.h "
-    "-I. -Iengine -Iengine/include -Iengine/src"
+    "-ffunction-sections -fdata-sections"
 )
-ENGINE_SOURCES = "main.cpp engine/src/*/*.cpp engine/src/kernels/tables/*.cpp"
+ENGINE_SOURCES = "main.cpp grucore.cpp"
 _PLUS = {"gcc": "g++", "cc": "c++", "clang": "clang++"}
 
 CPUS = {
@@ -42,8 +41,8 @@ def compile_line(cpu: str, source: str) -> str:
 
 
 def engine_line(cpu: str) -> str:
-    """The lines that compile engine, model and example; the engine's kernels want -O2."""
-    compiler, *flags = CPUS[cpu].replace("-Os", "-O2").split()
+    """The line that compiles engine, model and example."""
+    compiler, *flags = CPUS[cpu].split()
     stem, dash, last = compiler.rpartition("-")
     found = " ".join([f"{stem}{dash}{_PLUS[last]}", *flags])
     return f"{found} {ENGINE_FLAGS} {ENGINE_SOURCES}"

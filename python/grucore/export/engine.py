@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A model with the engine's own sources beside it: for what C99 alone does not do, such as whole
+"""A model with the engine as one source beside it: for what C99 alone does not do, such as whole
 sequences, blocks of frames, or several models that share one engine.
 """
 
@@ -11,6 +11,7 @@ from dataclasses import dataclass, fields
 from importlib import resources
 from pathlib import Path
 
+from grucore.export.amalgamate import folded_header, folded_source
 from grucore.export.names import checked_prefix
 from grucore.graph.graph import Graph
 from grucore.graph.layers import Activation, ActivationCode, Cell, Gru
@@ -23,7 +24,25 @@ __all__ = ["EngineExport", "export_engine"]
 _KIND = re.compile(r"[({](\d+), \"\w+\",")
 _OBJECT = re.compile(r"^const LayerKind (k\w+) = ", re.MULTILINE)
 # One instruction set's own: firmware has a plain one alone.
-_OTHER_TABLES = ("avx", "sse", "neon")
+_OTHER_TABLES = ("avx", "sse", "neon", "simd128")
+_MULADD = "scalar_muladd.cpp"
+_FLOORS = ("format", "isa", "kernels", "layers", "model")
+
+
+_HEADER = """\
+// The interfaces of grucore's engine, in C++ and in C, with what they include in one file.
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+"""
+_SOURCE = """\
+// grucore's engine in one file, with the layers, weights and functions of one model and the plain
+// table of kernels. A linker leaves out what is not called.
+// SPDX-License-Identifier: Apache-2.0
+#if defined(__clang__)  // which calls names of a source unused that it lets stand in a header
+#pragma clang diagnostic ignored "-Wunused"
+#pragma clang diagnostic ignored "-Wunneeded-internal-declaration"
+#endif
+"""
 
 
 @dataclass(frozen=True)
@@ -112,15 +131,18 @@ def export_engine(
     wanted = {node.kind: node.layer for node in graph.nodes}
     objects: list[str] = []
     files: dict[str, str] = {}
+    engine: dict[str, str] = {}
     for path, text in _sources(sources).items():
         kinds = list(_layer_objects(text)) if path.startswith("src/layers/") else []
         used = [name for number, name in kinds if number in wanted]
         objects += used
-        if used or not kinds:
-            files[f"engine/{path}"] = text
+        # With the emulation there, no processor takes the other table.
+        if (used or not kinds) and not (emulates_fused and path.endswith(_MULADD)):
+            engine[path] = text
     weights = _weights(graph)
-    files["engine/layers.inc"] = _layer_list(objects)
-    files["grucore_config.h"] = _config(graph, weights, emulates_fused)
+    files["grucore.h"] = _HEADER + folded_header(engine)
+    settings = _SOURCE + _config(graph, weights, emulates_fused)
+    files["grucore.cpp"] = settings + folded_source(engine, _layer_list(objects), _in_order(engine))
     files[f"{prefix}_model.h"] = _model(prefix, data, model_bytes, stream_bytes)
     files["main.cpp"] = _main(graph, prefix)
     return EngineExport(prefix, files, tuple(sorted(wanted.values())), tuple(weights))
@@ -128,7 +150,13 @@ def export_engine(
 
 def _layer_list(objects: list[str]) -> str:
     rows = "".join(f"GRUCORE_LAYER({name})\n" for name in sorted(objects))
-    return f"// The layer kinds of this model.\n{rows}"
+    return rows
+
+
+def _in_order(engine: Mapping[str, str]) -> list[str]:
+    """The sources, lower floors first."""
+    found = [path for path in engine if path.endswith(".cpp")]
+    return sorted(found, key=lambda path: (_FLOORS.index(path.split("/")[1]), path))
 
 
 def _config(graph: Graph, weights: list[str], emulates_fused: bool) -> str:
@@ -141,9 +169,8 @@ def _config(graph: Graph, weights: list[str], emulates_fused: bool) -> str:
     settings.append(used("WEIGHTS", weights))
     settings.append(used("ACTIVATIONS", _activations(graph)))
     settings.append(used("CELLS", _cells(graph)))
-    settings.append('#define GRUCORE_LAYER_LIST "layers.inc"')
-    text = "\n".join(settings)
-    return f"// Configuration of the engine: include it in every file (-include).\n{text}\n"
+    settings.append('#define GRUCORE_LAYER_LIST "the layers of this model"')
+    return "\n".join([*settings, '#include "grucore.h"', "", ""])
 
 
 def _model(prefix: str, data: bytes, model_bytes: int, stream_bytes: int) -> str:

@@ -4,7 +4,7 @@
 #include <string.h>
 
 #include "@PREFIX@_model.h"
-#include "grucore/grucore.h"
+#include "grucore.h"
 
 namespace {
 
