@@ -43,7 +43,7 @@ Status parse(const NodeSource& source, void* out) {
     const Band band = params.bands[i];
     if (band.count > features || band.first > features - band.count) {
       const uint64_t last = uint64_t{band.first} + band.count;
-      return source.reader.refuse(Status::kBadIndex, index->record_offset, last, features);
+      return source.reader.refuse_wide(Status::kBadIndex, index->record_offset, last, features);
     }
     count += band.count;
   }
@@ -52,7 +52,7 @@ Status parse(const NodeSource& source, void* out) {
   if (!weight) return source.refuse(Status::kMissingTensor, 0, 1);
   GRUCORE_TRY(source.expect_tensor(*weight, TensorDtype::kFloat32, Layout::kRowMajor, 1));
   if (weight->shape[0] != count) {
-    return source.reader.refuse(Status::kBadShape, weight->record_offset + 16, weight->shape[0], count);
+    return source.reader.refuse_wide(Status::kBadShape, weight->record_offset + 16, weight->shape[0], count);
   }
   source.blame_no_tensor();
   params.weight = static_cast<const float*>(weight->data);
