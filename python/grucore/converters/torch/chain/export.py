@@ -115,7 +115,8 @@ def _dtype(dtype: Any) -> str:
 def _call(torch: Any, node: Any) -> AtenNode:
     stack = list((node.meta.get("nn_module_stack") or {}).values())
     path, kind = stack[-1] if stack else ("", "")
-    path = path.removeprefix(WRAPPED).lstrip(".")
+    while path.startswith(WRAPPED):
+        path = path.removeprefix(WRAPPED).lstrip(".")
     kind = kind if isinstance(kind, str) else f"{kind.__module__}.{kind.__qualname__}"
     value = node.meta.get("val")
     values = value if isinstance(value, list | tuple) else [value]

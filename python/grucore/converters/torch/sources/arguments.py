@@ -49,7 +49,9 @@ def adapted(torch: Any, module: Any, example: Any, *, unpack: bool = False) -> t
 
 def inner(module: Any) -> Any:
     """The user's own module."""
-    return getattr(module, WRAPPED, module)
+    while hasattr(module, WRAPPED):
+        module = getattr(module, WRAPPED)
+    return module
 
 
 def _call(module: Any, example: Any) -> tuple[Any, Mapping[str, Any]]:

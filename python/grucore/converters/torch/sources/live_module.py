@@ -23,6 +23,7 @@ from grucore.converters.torch.readings import (
     source_entries,
 )
 from grucore.converters.torch.sources.arguments import adapted, inner
+from grucore.converters.torch.sources.packed import without_packing
 from grucore.converters.torch.walk.axes import TIME
 from grucore.converters.torch.witness.witness import module_evidence
 from grucore.proof.signals import LENGTHS
@@ -49,6 +50,7 @@ def of_module(module: Any, example_inputs: Any) -> Conversion:
 
 
 def _converted(module: Any, tensors: Sequence[Any]) -> Conversion:
+    module, tensors = without_packing(sys.modules["torch"], module, tensors)
     # Copies: of one tensor for two arguments, such as h and c, the export would make one input.
     copies = [each.detach().clone() for each in tensors]
     plain, arguments, note = _in_float(module, copies)
@@ -62,6 +64,8 @@ def _converted(module: Any, tensors: Sequence[Any]) -> Conversion:
         **source_entries(reading),
         **note,
     }
+    if hasattr(module, "lengths") and module is not inner(module):
+        source["lengths"] = module.lengths
     return Conversion(
         reading.graph.with_metadata(source=source),
         lambda: module_evidence(plain, reading, arguments, lengths),
