@@ -6,6 +6,7 @@ from __future__ import annotations
 import os
 import platform
 import shutil
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -46,7 +47,8 @@ import ctypes, sys
 import numpy as np
 import grucore
 
-name, path, checkpoint, many, steps = *sys.argv[1:4], int(sys.argv[4]), int(sys.argv[5])
+name, path, checkpoint = sys.argv[1:4]
+many, steps, begin = map(int, sys.argv[4:])
 model = grucore.load(path)
 x = np.zeros((8, model.inputs[0].features), np.float32)
 stream = model.stream()
@@ -69,8 +71,9 @@ before = count.value
 call()
 most = count.value - before
 assert most > 0
-raised = 0
-for at in range(-8, most + 1, max(1, most // steps)):
+raised, step = 0, max(1, most // steps)
+for at in range(begin, most + 1, step):
+    print("at", at, step, flush=True)
     try:
         start = count.value + at + 8
         last.value, first.value = start + many - 1, start
@@ -98,9 +101,52 @@ def allocator(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 CALLS = ("load", "mmap", "stream", "step", "run", "quantize", "convert")
 # Python's own interpreter unwinds large functions, such as those of a converter, for ever where
-# all allocations fail (it makes an int for that), and its context variables crash where some do.
-PYTHONS_OWN = {"quantize": ("once",), "convert": ("once",)}
+# all allocations fail: it makes an int for that.
+PYTHONS_OWN = {"quantize": ("some", "once"), "convert": ("some", "once")}
 MANY = {"from then on": 1 << 40, "some": 50, "once": 1}
+
+
+# A context variable that is set while memory is lost: no numpy, and nothing of ours.
+CONTEXT = """
+import contextvars, ctypes
+
+variable = contextvars.ContextVar("variable", default=0)
+library = ctypes.CDLL(None)
+count, first, last = (
+    ctypes.c_long.in_dll(library, each) for each in ("allocations", "first_lost", "last_lost")
+)
+for at in range(200):
+    try:
+        start = count.value + at
+        last.value, first.value = start + 49, start
+        variable.reset(variable.set(object()))
+        first.value = -1
+    except (MemoryError, SystemError):
+        first.value = -1
+"""
+
+
+def run(allocator: Path, script: str, *arguments: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-X", "faulthandler", "-c", script, *arguments],
+        env={
+            **os.environ,
+            "LD_PRELOAD": str(allocator),
+            "PYTHONMALLOC": "malloc",
+            "PYTHONPATH": os.pathsep.join(sys.path),
+        },
+        capture_output=True,
+        text=True,
+        timeout=300,
+        check=False,
+    )
+
+
+def is_of_context_variables(found: subprocess.CompletedProcess[str]) -> bool:
+    """True if it ended where numpy's errstate sets a context variable, which CPython
+    (seen in 3.11.7) does without looking for lost memory: `PyContextVar_Set`."""
+    _, _, trace = found.stderr.partition("(most recent call first):\n")
+    return found.returncode == -signal.SIGSEGV and "_ufunc_config.py" in trace.split("\n")[0]
 
 
 @pytest.mark.parametrize(
@@ -112,17 +158,16 @@ def test_lost_allocations_raise_memory_errors(
 ) -> None:
     (tmp_path / "model.gru").write_bytes(frames_file)
     files = [str(tmp_path / "model.gru"), str(GOLDEN / "torch" / "gru.pt")]
-    found = subprocess.run(
-        [sys.executable, "-c", SCRIPT, call, *files, str(MANY[many]), "150"],
-        env={
-            **os.environ,
-            "LD_PRELOAD": str(allocator),
-            "PYTHONMALLOC": "malloc",
-            "PYTHONPATH": os.pathsep.join(sys.path),
-        },
-        capture_output=True,
-        text=True,
-        timeout=300,
-    )
+    begin, crashes = -8, 0
+    while True:
+        found = run(allocator, SCRIPT, call, *files, str(MANY[many]), "150", str(begin))
+        if not is_of_context_variables(found):
+            break
+        crashes += 1
+        assert crashes < 10
+        _, at, step = found.stdout.split("\n")[-2].split()
+        begin = int(at) + int(step)
     assert found.returncode == 0, found.stderr
-    assert int(found.stdout.split()[0]) > 0
+    assert crashes or int(found.stdout.split("\n")[-2].split()[0]) > 0
+    if crashes:  # not a fault that a change of ours could mend
+        assert run(allocator, CONTEXT).returncode == -signal.SIGSEGV
