@@ -70,10 +70,9 @@ def without_packing(torch: Any, module: Any, tensors: Sequence[Any]) -> tuple[An
         return _run(torch, self, given, meant[0], axes)
 
     names = _names(module, len(tensors))
-    forward.__signature__ = inspect.Signature(  # type: ignore[attr-defined]
-        inspect.Parameter(name, inspect.Parameter.POSITIONAL_OR_KEYWORD)
-        for name in ["self", *(name for place, name in enumerate(names) if place != meant[0])]
-    )
+    kept = ["self", *(name for place, name in enumerate(names) if place != meant[0])]
+    parameters = [inspect.Parameter(name, inspect.Parameter.POSITIONAL_OR_KEYWORD) for name in kept]
+    forward.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
     adapter = type("WithoutPacking", (torch.nn.Module,), {"forward": forward})()
     setattr(adapter, WRAPPED, module)
     adapter.training = module.training
@@ -97,7 +96,7 @@ def _axes(tensor: Any, rows: int, frames: int) -> tuple[int | None, int | None]:
 
 
 def _is_state(tensor: Any) -> bool:
-    return tensor.is_floating_point() and tensor.ndim < 2
+    return bool(tensor.is_floating_point()) and tensor.ndim < 2
 
 
 def _run(torch: Any, adapter: Any, given: Sequence[Any], place: int, axes: Sequence[Any]) -> Any:
@@ -121,7 +120,10 @@ def _run(torch: Any, adapter: Any, given: Sequence[Any], place: int, axes: Seque
         return result
     # The same rows once more, behind longer ones, with frames that are no part of them.
     pad = next(pad for pad in PADS if frames + pad != 2 * rows)
-    longer = [_lengthened(torch, g, *where, pad) for g, where in zip(given, axes, strict=True)]
+    longer = [
+        _lengthened(torch, each, batch, time, pad)
+        for each, (batch, time) in zip(given, axes, strict=True)
+    ]
     padded = call(longer, [frames + pad] * rows + [frames] * rows)
     return _cut(padded, result, rows)
 

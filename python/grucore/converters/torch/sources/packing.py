@@ -64,7 +64,9 @@ def whole(torch: Any) -> Any:
 
         def _on_pad_packed_sequence(self, args: Any, _: Any) -> Any:
             data, sizes, batch_first, _, longest = args
-            rows, frames = self.shapes[_place(self.sizes, sizes)]
+            place = _place(self.sizes, sizes)
+            assert place is not None  # only what was packed is unpacked
+            rows, frames = self.shapes[place]
             y = data.reshape(rows, frames, *data.shape[1:])
             lengths = torch.full((rows,), frames, dtype=torch.int64)
             assert longest == frames
