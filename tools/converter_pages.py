@@ -51,6 +51,24 @@ WAYS = (
     ),
     (
         "",
+        r"ignore|leaves out|is there twice|several state dicts",
+        "name what plays no part in the model: `--ignore NAME` (`ignore=`), a layer, a tensor or a "
+        "pattern as the message lists them",
+    ),
+    (
+        "containers/npz.py",
+        r"objects|without a name|structured",
+        "write plain arrays by name: `np.savez(path, **{name: tensor.numpy() for name, tensor in "
+        "state_dict.items()})`",
+    ),
+    (
+        "torch/sources/packed",
+        r"",
+        "give an example with other lengths and sizes, or convert the module without "
+        "`pack_padded_sequence` and give `lengths=` to `run`",
+    ),
+    (
+        "",
         r"pickle|foreign|\bglobal\b",
         "save a plain state dict or safetensors, or convert the live module",
     ),
@@ -153,6 +171,8 @@ def template(node: ast.expr, names: dict[str, str]) -> str | None:
         return (left or "…") + (right or "…") if left or right else None
     if isinstance(node, ast.Name):
         return names.get(node.id)
+    if isinstance(node, ast.Call) and getattr(node.func, "id", "") == "with_findings":
+        return template(node.args[0], names)
     return None
 
 

@@ -280,3 +280,35 @@ def test_an_averaged_model_of_torch(x: np.ndarray, tmp_path: Path) -> None:
     model = grucore.convert(tmp_path / "swa.pt", architecture="gru > linear")
     assert model.metadata["source"]["averaged"] == "over 2 models, by AveragedModel"
     assert np.abs(model.run(x) - run(module, x)).max() < BOUND
+
+
+class Tied(nn.Module):  # type: ignore[misc]
+    """A table of an embedding that is the matrix of the last product as well."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        torch.manual_seed(5)
+        self.table = nn.Embedding(9, 4)
+        self.gru = nn.GRU(4, 4, batch_first=True)
+        self.out = nn.Linear(4, 9)
+        self.out.weight = self.table.weight
+
+    def forward(self, ids: Any) -> Any:
+        return self.out(self.gru(self.table(ids))[0])
+
+
+@pytest.mark.parametrize("container", ["memory", "pt", "safetensors"])
+def test_tied_weights(container: str, tmp_path: Path) -> None:
+    module, ids = Tied().eval(), torch.randint(0, 9, (2, 11))
+    line = "embedding(table) > gru(gru) > linear(out)"
+    path = tmp_path / f"tied.{container}"
+    if container == "safetensors":
+        oracle("safetensors.torch").save_model(module, str(path))
+    else:
+        torch.save(module.state_dict(), path)
+    if container == "memory":
+        model = grucore.from_torch(module.state_dict(), architecture=line)
+    else:
+        model = grucore.convert(path, architecture=line)
+    y = model.run(ids.numpy().astype(np.int32))
+    assert np.abs(y - module(ids).detach().numpy()).max() < BOUND

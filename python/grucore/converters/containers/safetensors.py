@@ -33,6 +33,9 @@ MAX_AXES = 8
 def load_safetensors(data: bytes) -> dict[str, Array | str]:
     """The tensors by name; one of a dtype that numpy lacks gives the dtype's name instead.
 
+    Of tensors that share their memory `save_model` writes one, and the others' names as metadata:
+    all are here.
+
     Raises `ConversionError` for a damaged file, and where the package is not installed.
     """
     try:
@@ -48,7 +51,7 @@ def load_safetensors(data: bytes) -> dict[str, Array | str]:
         entries: list[tuple[str, Any]] = deserialize(data)  # type: ignore[no-untyped-call]
     except SafetensorError as error:
         raise ConversionError(f"the safetensors file is damaged: {error}") from None
-    _check_header(data, len(entries))
+    header = _checked_header(data, len(entries))
     tensors: dict[str, Array | str] = {}
     for name, entry in entries:
         raw, shape, dtype = entry["data"], entry["shape"], entry["dtype"]
@@ -61,11 +64,15 @@ def load_safetensors(data: bytes) -> dict[str, Array | str]:
             tensors[name] = np.frombuffer(raw, DTYPES[dtype]).reshape(shape)
         else:
             tensors[name] = str(dtype)
+    shared = header.get("__metadata__") or {}
+    for name, kept in list(shared.items())[:MAX_TENSORS]:
+        if kept in tensors and name not in tensors:
+            tensors[name] = tensors[kept]
     return tensors
 
 
-def _check_header(data: bytes, count: int) -> None:
-    """Refuse faults that the package lets pass: a name twice, and endless lists of names."""
+def _checked_header(data: bytes, count: int) -> dict[str, Any]:
+    """The header, without faults that the package lets pass: a name twice, endless names."""
     if count > MAX_TENSORS:
         raise ConversionError(f"{count} tensors, expected at most {MAX_TENSORS}")
 
@@ -78,4 +85,5 @@ def _check_header(data: bytes, count: int) -> None:
         return content
 
     size = int.from_bytes(data[:8], "little")
-    json.loads(data[8 : 8 + size], object_pairs_hook=unique)
+    header: dict[str, Any] = json.loads(data[8 : 8 + size], object_pairs_hook=unique)
+    return header

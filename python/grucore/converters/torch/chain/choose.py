@@ -21,6 +21,7 @@ from grucore.converters.torch.chain.stages import (
 
 __all__ = ["Chosen", "choose"]
 
+UNSAID = "its weights alone do not say how these layers follow each other; name an architecture"
 NO_CHAIN = (
     "Where layers do not follow one another (skips, several inputs), the graph is needed: "
     "torch.export.save (.pt2), ONNX, or grucore.from_torch on the module."
@@ -45,11 +46,8 @@ def choose(layers: Layers, architecture: str | None) -> Chosen:
             alone = layers.recurrent[0]
             return Chosen((completed(alone, Step(alone.kind, alone.name), {}),))
         if not layers.recurrent:
-            message = "there is no GRU, LSTM or RNN in it"
-            raise ConversionError(with_findings(message, layers))
-        message = "its weights alone do not say how these layers follow each other; name an"
-        text = with_findings(f"{message} architecture", layers)
-        raise ConversionError(f"{text}\n{NO_CHAIN}")
+            raise ConversionError(with_findings("there is no GRU, LSTM or RNN in it", layers))
+        raise ConversionError(with_findings(UNSAID, layers) + f"\n{NO_CHAIN}")
     steps = parse(architecture)
     try:
         stages = bind(steps, layers)
@@ -62,9 +60,11 @@ def choose(layers: Layers, architecture: str | None) -> Chosen:
     left = unused(steps, stages, layers)
     if left and not _picks_a_network(steps, stages, layers):
         some = ", ".join(left[:MAX_LISTED]) + (" ..." if len(left) > MAX_LISTED else "")
-        message = f"architecture {architecture!r} leaves out {some}. What plays no part in the "
-        message += f"model must be named: {ignoring(left)}"
-        raise ConversionError(with_findings(message, layers))
+        left_over = (
+            f"architecture {architecture!r} leaves out {some}. What plays no part in the model "
+            f"must be named: {ignoring(left)}"
+        )
+        raise ConversionError(with_findings(left_over, layers))
     return Chosen(stages, tuple(left))
 
 
