@@ -11,7 +11,7 @@ import pytest
 
 import grucore
 from grucore.converters.onnx.convert import read
-from grucore.converters.onnx.float64 import is_known
+from grucore.converters.onnx.float64 import evaluator
 from grucore.converters.onnx.witness import evidence_of
 from grucore.proof.signals import LENGTHS
 from models.onnx_models import Maker, answer, gru, random_case
@@ -103,15 +103,12 @@ def test_probabilities_far_below_one_are_proved_in_float64(shift: float) -> None
     assert np.abs(found.run(x) - wanted).max() < 2e-6 * np.abs(wanted).max()
 
 
-def test_the_evaluator_knows_every_attribute_of_a_gru() -> None:
-    known = 0
-    for seed in range(160):
+def test_the_evaluator_knows_every_attribute_of_recurrent_operators() -> None:
+    known = set()
+    for seed in range(60):
         reading = read(random_case(seed).model)
         found = evidence_of(reading, LENGTHS)
-        if not is_known(reading.source):  # an LSTM or RNN, which only onnxruntime computes
-            assert found.exact is None
-            continue
-        known += 1
+        known |= {node.op for node in reading.source.nodes}
         by_onnxruntime, exact = found.witness, found.exact
         assert exact is not None
         inputs = [reading.graph.value(name) for name in reading.graph.inputs]
@@ -125,4 +122,53 @@ def test_the_evaluator_knows_every_attribute_of_a_gru() -> None:
         for one, other in zip(by_onnxruntime(*xs), exact(*xs), strict=True):
             assert other.dtype == np.float64
             assert np.abs(one - other).max() < 1e-5 * max(1.0, float(np.abs(other).max()))
-    assert known >= 15
+    assert known >= {"GRU", "LSTM", "RNN"}
+
+
+@pytest.mark.parametrize("direction", ["forward", "reverse", "bidirectional"])
+def test_peepholes_in_float64(direction: str, rng: np.random.Generator) -> None:
+    """No layer here has them, so the evaluator alone is compared."""
+    onnx, onnxruntime = oracle("onnx"), oracle("onnxruntime")
+    count, size, inputs, rows, frames = 2 if direction == "bidirectional" else 1, 4, 3, 2, 6
+    shapes = {
+        "W": (count, 4 * size, inputs),
+        "R": (count, 4 * size, size),
+        "B": (count, 8 * size),
+        "h": (count, rows, size),
+        "c": (count, rows, size),
+        "P": (count, 3 * size),
+    }
+    arrays = {name: rng.uniform(-1, 1, shape) for name, shape in shapes.items()}
+    helper = onnx.helper
+    node = helper.make_node(
+        "LSTM",
+        ["x", "W", "R", "B", "lengths", "h", "c", "P"],
+        ["y", "y_h", "y_c"],
+        hidden_size=size,
+        direction=direction,
+        activations=["HardSigmoid", "Softsign", "Tanh"] * count,
+    )
+
+    def model(kind: type) -> Any:
+        code = helper.np_dtype_to_tensor_dtype(np.dtype(kind))
+        constants = [
+            onnx.numpy_helper.from_array(array.astype(kind), name) for name, array in arrays.items()
+        ]
+        lengths = onnx.numpy_helper.from_array(np.array([frames, 3], np.int32), "lengths")
+        graph = helper.make_graph(
+            [node],
+            "peepholes",
+            [helper.make_tensor_value_info("x", code, [frames, rows, inputs])],
+            [helper.make_empty_tensor_value_info(name) for name in ("y", "y_h", "y_c")],
+            [*constants, lengths],
+        )
+        opsets = [helper.make_opsetid("", 17)]
+        return helper.make_model(graph, opset_imports=opsets, ir_version=8)
+
+    x = rng.normal(size=(frames, rows, inputs))
+    found = evaluator(model(np.float64)).run(None, {"x": x})
+    data = model(np.float32).SerializeToString()
+    session = onnxruntime.InferenceSession(data, providers=["CPUExecutionProvider"])
+    for one, other in zip(found, session.run(None, {"x": x.astype(np.float32)}), strict=True):
+        assert one.dtype == np.float64
+        assert np.abs(one - other).max() < 1e-6

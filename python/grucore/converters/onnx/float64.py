@@ -1,22 +1,21 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A file's graph in float64: onnx's reference evaluator, with a GRU that knows all attributes.
+"""A file's graph in float64: onnx's reference evaluator, with recurrent operators of our own.
 
-onnxruntime computes in float32, and its sigmoid is off by 6e-8 whatever the size of the result.
+onnx's own leave attributes out. onnxruntime computes in float32, and its sigmoid is off by 6e-8 whatever the size of the result.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any, TypeAlias
 
 import numpy as np
 
-from grucore.converters.onnx.read.source import Source
 from grucore.graph.tensors import Array
 
-__all__ = ["evaluator", "is_known"]
+__all__ = ["evaluator"]
 
-UNKNOWN = ("LSTM", "RNN")  # onnx's own leave attributes of these out
 Function: TypeAlias = Callable[..., Array]
 
 
@@ -24,12 +23,7 @@ def evaluator(model: Any) -> Any:
     """Something with ``run(outputs, feeds)`` for a ModelProto whose numbers are float64."""
     from onnx.reference import ReferenceEvaluator
 
-    return ReferenceEvaluator(model, new_ops=[_gru_operator()])
-
-
-def is_known(source: Source) -> bool:
-    """True if all of its operators are computed as ONNX says."""
-    return not any(node.op in UNKNOWN for node in source.nodes)
+    return ReferenceEvaluator(model, new_ops=[_operator(name) for name in OPERATORS])
 
 
 def _sigmoid(x: Array) -> Array:
@@ -49,11 +43,77 @@ FUNCTIONS: dict[str, tuple[Function, float | None, float | None]] = {
 }
 
 
-def _functions(names: Any, alphas: Any, betas: Any, count: int) -> list[Function]:
-    """Activations of gates and candidate of each direction, with their parameters."""
-    alphas, betas = list(alphas or ()), list(betas or ())
+@dataclass(frozen=True)
+class Direction:
+    """The numbers and functions of one direction, in ONNX's order of gates.
+
+    ``bias``: of the input side, then of the recurrent side. ``peepholes`` (3 H,): i, o, f.
+    """
+
+    weight: Array
+    recurrence: Array
+    bias: Array
+    peepholes: Array
+    functions: Sequence[Function]
+    attributes: Mapping[str, Any]
+
+    @property
+    def size(self) -> int:
+        """H."""
+        return int(self.recurrence.shape[-1])
+
+    def rows(self, gate: int) -> tuple[Array, Array]:
+        """The recurrent matrix and bias of a gate."""
+        rows = slice(gate * self.size, (gate + 1) * self.size)
+        return self.recurrence[rows].T, self.bias[len(self.bias) // 2 :][rows]
+
+
+States: TypeAlias = tuple[Array, ...]
+
+
+def _gru(d: Direction, parts: Sequence[Array], states: States) -> States:
+    (h,), (gate, candidate) = states, d.functions
+    (rz, bz), (rr, br), (rh, bh) = (d.rows(gate) for gate in range(3))
+    z = gate(parts[0] + h @ rz + bz)
+    r = gate(parts[1] + h @ rr + br)
+    before = d.attributes.get("linear_before_reset")
+    inside = r * (h @ rh + bh) if before else (r * h) @ rh + bh
+    return ((1 - z) * candidate(parts[2] + inside) + z * h,)
+
+
+def _lstm(d: Direction, parts: Sequence[Array], states: States) -> States:
+    (h, c), (gate, candidate, shown) = states, d.functions
+    sums = [
+        part + h @ matrix + bias
+        for part, (matrix, bias) in zip(parts, map(d.rows, range(4)), strict=True)
+    ]
+    of_i, of_o, of_f = np.split(d.peepholes, 3)
+    i = gate(sums[0] + of_i * c)
+    f = 1 - i if d.attributes.get("input_forget") else gate(sums[2] + of_f * c)
+    c = f * c + i * candidate(sums[3])
+    return gate(sums[1] + of_o * c) * shown(c), c
+
+
+def _rnn(d: Direction, parts: Sequence[Array], states: States) -> States:
+    (h,), (function,) = states, d.functions
+    matrix, bias = d.rows(0)
+    return (function(parts[0] + h @ matrix + bias),)
+
+
+# A frame of the operator, its gates, its states, the activations that it has by default.
+OPERATORS: dict[str, tuple[Callable[..., States], int, int, tuple[str, ...]]] = {
+    "GRU": (_gru, 3, 1, ("Sigmoid", "Tanh")),
+    "LSTM": (_lstm, 4, 2, ("Sigmoid", "Tanh", "Tanh")),
+    "RNN": (_rnn, 1, 1, ("Tanh",)),
+}
+
+
+def _functions(attributes: Mapping[str, Any], usual: Sequence[str]) -> list[Function]:
+    """The activations of each direction, with their parameters."""
+    alphas = list(attributes.get("activation_alpha") or ())
+    betas = list(attributes.get("activation_beta") or ())
     found: list[Function] = []
-    for name in names or ["Sigmoid", "Tanh"] * count:
+    for name in attributes.get("activations") or usual:
         function, alpha, beta = FUNCTIONS[name.lower()]
         if alpha is not None and alphas:
             alpha = alphas.pop(0)
@@ -63,31 +123,19 @@ def _functions(names: Any, alphas: Any, betas: Any, count: int) -> list[Function
     return found
 
 
-def _direction(
-    x: Array,
-    weights: tuple[Array, Array, Array],
-    start: Array,
-    lengths: Array,
-    lbr: int,
-    functions: list[Function],
-) -> tuple[Array, Array]:
-    """One direction over frames (T, N, I) in the order of processing: all states and the last."""
-    w, r, bias = weights
-    size = r.shape[-1]
-    inner, outer = bias[: 3 * size], bias[3 * size :]
-    gate, candidate = functions
-    states = np.zeros((len(x), x.shape[1], size))
-    h = start.astype(np.float64)
-    for frame, row in enumerate(x @ w.T + inner):
-        z = gate(row[:, :size] + h @ r[:size].T + outer[:size])
-        reset = gate(row[:, size : 2 * size] + h @ r[size : 2 * size].T + outer[size : 2 * size])
-        u, c = r[2 * size :].T, outer[2 * size :]
-        inside = reset * (h @ u + c) if lbr else (reset * h) @ u + c
-        new = (1 - z) * candidate(row[:, 2 * size :] + inside) + z * h
+def _frames(
+    frame_of: Callable[..., States], d: Direction, x: Array, starts: States, lengths: Array
+) -> tuple[Array, States]:
+    """All h over frames (T, N, I) in the order of processing, and the last states."""
+    gates = len(d.weight) // d.size
+    hidden = np.zeros((len(x), x.shape[1], d.size))
+    states = tuple(start.astype(np.float64) for start in starts)
+    for frame, row in enumerate(x @ d.weight.T + d.bias[: len(d.weight)]):
+        new = frame_of(d, np.split(row, gates, axis=-1), states)
         valid = (frame < lengths)[:, None]
-        h = np.where(valid, new, h)
-        states[frame] = np.where(valid, h, 0)
-    return states, h
+        states = tuple(np.where(valid, a, b) for a, b in zip(new, states, strict=True))
+        hidden[frame] = np.where(valid, states[0], 0)
+    return hidden, states
 
 
 def _turned(x: Array, lengths: Array) -> Array:
@@ -98,77 +146,38 @@ def _turned(x: Array, lengths: Array) -> Array:
     return result
 
 
-def _gru(
-    X: Array,
-    W: Array,
-    R: Array,
-    B: Array | None,
-    sequence_lens: Array | None,
-    initial_h: Array | None,
-    *,
-    direction: str,
-    lbr: int,
-    functions: list[Function],
-) -> tuple[Array, Array]:
-    """Y and Y_h of the operator GRU with layout 0."""
-    frames, rows, _ = X.shape
-    count, size = len(W), R.shape[-1]
-    bias = np.zeros((count, 6 * size)) if B is None else B
-    start = np.zeros((count, rows, size)) if initial_h is None else initial_h
+def _layer(
+    name: str, given: Sequence[Array | None], attributes: Mapping[str, Any]
+) -> tuple[Array, ...]:
+    """Y, Y_h, and of an LSTM Y_c, with layout 0."""
+    padded: list[Any] = [*given, *[None] * (8 - len(given))]
+    frame_of, gates, states, usual = OPERATORS[name]
+    x, weight, recurrence, bias, sequence_lens, *rest = padded
+    (frames, rows), count, size = x.shape[:2], len(weight), recurrence.shape[-1]
+    bias = np.zeros((count, 2 * gates * size)) if bias is None else bias
+    peepholes = np.zeros((count, 3 * size)) if rest[2] is None else rest[2]
+    starts = [np.zeros((count, rows, size)) if each is None else each for each in rest[:states]]
     lengths = np.full(rows, frames) if sequence_lens is None else sequence_lens
+    functions = _functions(attributes, usual * count)
     whole, finals = [], []
     for place in range(count):
-        reverse = direction == "reverse" or place == 1
-        x = _turned(X, lengths) if reverse else X
-        states, final = _direction(
-            x,
-            (W[place], R[place], bias[place]),
-            start[place],
-            lengths,
-            lbr,
-            functions[2 * place : 2 * place + 2],
-        )
-        whole.append(_turned(states, lengths) if reverse else states)
-        finals.append(final)
-    return np.stack(whole, 1), np.stack(finals)
+        some = functions[len(usual) * place : len(usual) * (place + 1)]
+        numbers = weight[place], recurrence[place], bias[place], peepholes[place]
+        d = Direction(*numbers, some, attributes)
+        reverse = attributes.get("direction") == "reverse" or place == 1
+        signal = _turned(x, lengths) if reverse else x
+        hidden, last = _frames(frame_of, d, signal, tuple(s[place] for s in starts), lengths)
+        whole.append(_turned(hidden, lengths) if reverse else hidden)
+        finals.append(last)
+    ends = [np.stack(each) for each in zip(*finals, strict=True)]
+    return (np.stack(whole, 1), *ends)
 
 
-def _gru_operator() -> Any:
+def _operator(name: str) -> Any:
+    """The class by whose name and `op_domain` the evaluator finds it."""
     from onnx.reference.op_run import OpRun
 
-    class GRU(OpRun):
-        """The operator; `op_domain` and its name are how the evaluator finds it."""
+    def run(self: Any, *given: Array | None, **attributes: Any) -> tuple[Array, ...]:
+        return _layer(name, given, attributes)[: len(self.onnx_node.output)]
 
-        op_domain = ""
-
-        def _run(
-            self: Any,
-            X: Array,
-            W: Array,
-            R: Array,
-            B: Array | None = None,
-            sequence_lens: Array | None = None,
-            initial_h: Array | None = None,
-            **attributes: Any,
-        ) -> tuple[Array, ...]:
-            names = attributes.get("activations")
-            functions = _functions(
-                names,
-                attributes.get("activation_alpha"),
-                attributes.get("activation_beta"),
-                len(W),
-            )
-            results = _gru(
-                X,
-                W,
-                R,
-                B,
-                sequence_lens,
-                initial_h,
-                direction=attributes.get("direction") or "forward",
-                lbr=attributes.get("linear_before_reset") or 0,
-                functions=functions,
-            )
-            return results[: len(self.onnx_node.output)]
-
-    return GRU
+    return type(name, (OpRun,), {"op_domain": "", "_run": run})

@@ -15,7 +15,7 @@ import numpy as np
 
 from grucore._core import ConversionError
 from grucore.converters.onnx.evaluate import made_node
-from grucore.converters.onnx.float64 import evaluator, is_known
+from grucore.converters.onnx.float64 import evaluator
 from grucore.converters.onnx.read.source import RECURRENT, OnnxNode, Port, Source
 from grucore.converters.onnx.reading import Reading
 from grucore.converters.onnx.state.axes import Axes, Axis
@@ -76,9 +76,7 @@ def _session(reading: Reading) -> tuple[Any, str]:
 
 
 def _in_float64(reading: Reading) -> Witness | None:
-    """The evaluator as a witness; None where it does not know an operator as ONNX defines it."""
-    if not is_known(reading.source):
-        return None
+    """The evaluator as a witness; None where it does not know an operator."""
     try:
         session = evaluator(rebuilt_model(reading.source, "float64"))
         _run(session, reading, _silence(reading), "float64")
