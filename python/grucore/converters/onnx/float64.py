@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """A file's graph in float64: onnx's reference evaluator, with recurrent operators of our own.
 
-onnx's own leave attributes out. onnxruntime computes in float32, and its sigmoid is off by 6e-8 whatever the size of the result.
+onnx's own leave attributes out. onnxruntime computes in float32, and its sigmoid is off by 6e-8
+whatever the size of the result.
 """
 
 from __future__ import annotations
