@@ -38,6 +38,19 @@ class Tensor:
         return FRAME.astype(dtype or np.float32)
 
 
+class Exchanged:
+    """Gives its numbers by DLPack and in no other way, as arrays of several libraries do."""
+
+    def __init__(self, values: np.ndarray) -> None:
+        self.values = values
+
+    def __dlpack__(self, **options: Any) -> Any:
+        return self.values.__dlpack__(**options)
+
+    def __dlpack_device__(self) -> Any:
+        return self.values.__dlpack_device__()
+
+
 class Subclass(np.ndarray):
     pass
 
@@ -75,6 +88,16 @@ def test_real_numbers_of_any_kind_run_like_float32(
     frame = np.asarray(make())
     expected = frames_model.run(np.stack([FRAME, FRAME]))
     assert np.array_equal(frames_model.run(np.stack([frame, frame])), expected)
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_dlpack(frames_model: grucore.Model, dtype: type) -> None:
+    block = np.stack([FRAME, FRAME]).astype(dtype)
+    given = Exchanged(block)
+    assert np.array_equal(frames_model.run(given), frames_model.run(block))
+    stream, other = frames_model.stream(), frames_model.stream()
+    assert np.array_equal(stream.step(Exchanged(block[0])), other.step(block[0]))
+    assert np.array_equal(np.from_dlpack(frames_model.run(given)), frames_model.run(block))
 
 
 @pytest.mark.parametrize("dtype", [np.int8, np.uint16, np.int64, np.bool_])

@@ -53,9 +53,16 @@ def check_names(found: Mapping[str, Any], expected: Sequence[str], what: str) ->
             raise ValueError(f"missing {what} {name!r}, expected {', '.join(expected)}")
 
 
+def as_array(value: Any) -> Array:
+    """An array of any array_like; of one that speaks DLPack alone without a copy."""
+    if hasattr(value, "__dlpack__") and not hasattr(value, "__array__"):
+        return np.from_dlpack(value)
+    return np.asarray(value)
+
+
 def as_float32(value: Any, what: str) -> Floats:
     """A float32 array of any real array_like; a copy only where the dtype differs."""
-    array = np.asarray(value)
+    array = as_array(value)
     if array.dtype.kind not in "biuf":
         raise TypeError(f"{what} has dtype {array.dtype}, expected real numbers")
     return array if array.dtype == np.float32 else array.astype(np.float32)
@@ -75,7 +82,7 @@ def as_input(value: Any, port: Port, ids: int | None, rank: int | None) -> Array
     what = f"input {port.name!r}"
     if port.dtype == "float32":
         return as_float32(value, what)
-    array = np.asarray(value)
+    array = as_array(value)
     if array.dtype.kind not in "biu":
         raise TypeError(f"{what} has dtype {array.dtype}, expected integers")
     least, most = (-(1 << 31), (1 << 31) - 1) if ids is None else (0, ids - 1)
