@@ -60,7 +60,7 @@ def convert_path(
         return finished(conversion, verify=verify, check=check)
     except ConversionError as error:
         name = Path(path).name or os.fspath(path)
-        raise ConversionError(f"{name}: {error}") from None
+        raise ConversionError(f"{name}: {error}") from error.__cause__
 
 
 def _read(

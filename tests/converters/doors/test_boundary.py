@@ -164,3 +164,16 @@ def test_a_command_line_as_a_process(tmp_path: Path) -> None:
     )
     assert found.returncode == 1
     assert "Traceback" not in found.stderr
+
+
+def test_an_open_size_and_no_weights(tmp_path: Path) -> None:
+    onnx = pytest.importorskip("onnx")
+    helper, kind = onnx.helper, onnx.TensorProto.FLOAT
+    node = helper.make_node("MatMul", ["x", "x"], ["y"])
+    x, y = (helper.make_tensor_value_info(name, kind, ["time", "batch", 3]) for name in "xy")
+    graph = helper.make_graph([node], "graph", [x], [y])
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)])
+    (tmp_path / "m.onnx").write_bytes(model.SerializeToString())
+    with pytest.raises(grucore.ConversionError) as caught:
+        grucore.convert(tmp_path / "m.onnx")
+    assert "cannot be read" not in str(caught.value)

@@ -106,7 +106,7 @@ def _sized(source: Source) -> Iterator[tuple[Port, ...]]:
     for port in source.inputs:
         left_open = [place for place, size in enumerate(port.dims) if not isinstance(size, int)]
         forms = [port]
-        if len(left_open) > 1:
+        if len(left_open) > 1 and sizes:
             forms = [
                 replace(port, dims=(*port.dims[:place], size, *port.dims[place + 1 :]))
                 for place in reversed(left_open)
