@@ -18,6 +18,22 @@ struct PanelProduct {
 };
 
 // Four rows from w on times the activations from `values` to `end`. A call of its own, with all in registers.
+#if GRUCORE_HELIUM
+template <int kBits>
+GRUCORE_OUTLINE void dot_four_rows(I32* sums, const unsigned char* w, size_t pitch, const unsigned char* values,
+                                   const unsigned char* end) {
+  static_assert(activation_bytes(kBits) == 2, "firmware has one width");
+  int32_t a = 0, b = 0, c = 0, d = 0;
+  for (; values != end; values += 8, w += pitch) {
+    const int32x4_t x = four_lanes(values);
+    a = add_row(a, w, x);
+    b = add_row(b, w + 4, x);
+    c = add_row(c, w + 8, x);
+    d = add_row(d, w + 12, x);
+  }
+  sums[0].v = a, sums[1].v = b, sums[2].v = c, sums[3].v = d;
+}
+#else
 template <int kBits>
 GRUCORE_OUTLINE void dot_four_rows(I32* sums, const unsigned char* w, size_t pitch, const unsigned char* values,
                                    const unsigned char* end) {
@@ -33,6 +49,7 @@ GRUCORE_OUTLINE void dot_four_rows(I32* sums, const unsigned char* w, size_t pit
   GRUCORE_UNROLL(4)
   for (int r = 0; r < kFourRows; ++r) sums[r] = total(dots[r]);
 }
+#endif
 
 GRUCORE_INLINE const unsigned char* left_of(const unsigned char* from, const unsigned char* end, size_t most) {
   return static_cast<size_t>(end - from) > most ? from + most : end;
