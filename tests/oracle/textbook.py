@@ -66,7 +66,7 @@ FUNCTIONS = {
 }
 
 
-# Of two numbers, or two arrays of them.
+# The function of two numbers, or of two arrays of them.
 OPERATIONS = {
     "add": lambda a, b: a + b,
     "subtract": lambda a, b: a - b,

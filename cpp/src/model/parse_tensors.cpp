@@ -45,7 +45,7 @@ Status check_layout(const Reader& reader, size_t record, const Tensor& tensor) {
   return reader.zeros(record + 32, record + 48);
 }
 
-// Of a tensor, whatever its dtype: so that no number of bytes overflows.
+// The bound of a tensor of any dtype, so that no number of bytes overflows.
 constexpr size_t kMostElements = sizeof(size_t) > 4 ? static_cast<size_t>(kMaxFileBytes) : SIZE_MAX / 4;
 
 constexpr size_t bytes_of(TensorDtype dtype, size_t elements) {

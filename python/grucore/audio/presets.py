@@ -86,7 +86,7 @@ PRESETS: dict[str, tuple[Callable[..., FrontEnd], dict[str, Any]]] = {
 
 
 def _scale(name: str, settings: Mapping[str, Any]) -> float:
-    """What a library multiplies the samples by."""
+    """The factor by which a library multiplies the samples."""
     if name.startswith("python_speech_features."):  # powers are divided by the length
         return 1 / math.sqrt(settings["n_fft"])
     if name == "keras.STFTSpectrogram":  # densities

@@ -19,7 +19,7 @@ def _cosines(*factors: float) -> Callable[[Float], Float]:
     )
 
 
-# Of a phase that goes once around.
+# Coefficients of a phase that goes once around.
 WINDOWS: dict[str, Callable[[Float], Float]] = {
     "hann": _cosines(0.5, -0.5),
     "hamming": _cosines(0.54, -0.46),

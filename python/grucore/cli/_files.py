@@ -63,7 +63,7 @@ def load_model(path: str, isa: str | None = None) -> Model:
 
 
 def _foreign(path: str) -> str | None:
-    """What another program's model is, None if it is none."""
+    """The name of another program's kind of model, None if it is none."""
     from grucore import ConversionError
     from grucore.conversion import describe_path
 
@@ -103,7 +103,7 @@ def read_arrays(
 
 
 def _form_of(path: str, data: bytes, where: str) -> str:
-    """What the bytes are, where nobody said it."""
+    """The format of the bytes, where nobody said it."""
     if data.startswith((NPY_MAGIC, ZIP_MAGIC)):
         return "npy"
     suffix = Path(path).suffix.lower()

@@ -88,7 +88,7 @@ def _read(
 
 
 def describe_path(path: str | os.PathLike[str]) -> str:
-    """What the file is, in a few words; raises `ConversionError` or OSError."""
+    """The kind of the file, in a few words; raises `ConversionError` or OSError."""
     with boundary():
         given = sniff(read_file(path), path)
         if given.kind is not Kind.JSON:

@@ -26,7 +26,7 @@ DECLARED = re.compile(
     re.MULTILINE,
 )
 STRING = re.compile(r'("(?:[^"\\]|\\.)*")')
-# What a frame takes is in the kernels: they are worth the flash of -O2 where the rest has -Os.
+# A frame's time goes into the kernels: they are worth the flash of -O2 where the rest has -Os.
 FAST = """\
 #if defined(__GNUC__) && !defined(__clang__)
 #pragma GCC push_options

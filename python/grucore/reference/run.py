@@ -64,7 +64,7 @@ def run(
 def _run_node(
     graph: Graph, node: Node, values: Mapping[str, Float], counts: npt.NDArray[Any], before: State
 ) -> tuple[Float, State]:
-    """What a node writes, and its states after the ``counts`` (B,) frames of each row."""
+    """A node's output, and its states after the ``counts`` (B,) frames of each row."""
     reads, _ = graph.ports(node)
     names = [f"{node.name}{suffix}" for suffix in node.state_suffixes]
     call = Call(
@@ -96,7 +96,7 @@ def _run_loop(
     for frame in range(frames):
         here = (frame < counts).astype(np.int64)
         now = {name: values[name][:, frame : frame + 1] for name in outside}
-        # What comes out of a delay does not depend on what goes in, so zeros stand for it at first.
+        # The output of a delay does not depend on its input, so zeros stand for it at first.
         now |= {name: np.zeros((len(ends), 1, value.features)) for name, value in written.items()}
         for node in nodes:
             now[node.output], states = _run_node(graph, node, now, here, state)

@@ -33,7 +33,7 @@ def of_file(given: Given) -> Conversion:
 
 
 def describe(given: Given) -> str:
-    """What the file is, in a few words; raises `ConversionError`."""
+    """The kind of the file, in a few words; raises `ConversionError`."""
     document = parse(given.data)
     return f"weights in JSON: {_layout(document).describe(document)}"
 

@@ -54,7 +54,7 @@ def _constant(name: str) -> Any:
 
 
 def entry(of: Mapping[str, Any], name: str, kind: type | tuple[type, ...], where: str) -> Any:
-    """What an object has under a name, if it is of this kind."""
+    """The value that an object has under a name, if it is of this kind."""
     if name not in of:
         raise ConversionError(f"{where} has no {name!r}")
     found = of[name]

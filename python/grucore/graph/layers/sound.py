@@ -107,7 +107,7 @@ class Window(Node):
 
 
 class Spectrum(IntEnum):
-    """What is made of each bin."""
+    """The number that is made of each bin."""
 
     POWER = 0
     MAGNITUDE = 1

@@ -93,7 +93,7 @@ NAMED: dict[str, Options] = {
 # Steps with a tensor of the file that belongs to no layer.
 LOOSE = ("add", "subtract", "multiply", "divide")
 STARTS = ("h_0", "c_0")  # options that name such a tensor
-# What a step may say, and does not have to.
+# Words that a step may have, and need not.
 _OPTIONAL: dict[str, Options] = {
     **{kind: {"h_0": _tensor} for kind in ("gru", "rnn")},
     "lstm": dict.fromkeys(STARTS, _tensor),

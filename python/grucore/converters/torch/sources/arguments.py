@@ -67,7 +67,7 @@ def _call(module: Any, example: Any) -> tuple[Any, Mapping[str, Any]]:
 
 
 def _names(module: Any, given: tuple[Any, Any]) -> list[str]:
-    """What the tensors are called: the argument, and the way to the tensor in it."""
+    """The names of the tensors: the argument, and the way to the tensor in it."""
     try:
         own = [
             each.name

@@ -2,7 +2,7 @@
 """Modules that pack their sequences: read as if all were whole, proved with shorter ones beside.
 
 `pack_padded_sequence` puts frames in an order that depends on the lengths, which no export keeps.
-What it means is simple: each row ends at its own length. That is what `lengths=` of `Model.run`
+Its meaning is simple: each row ends at its own length. That is what `lengths=` of `Model.run`
 means, so that the lengths are no input of the model. A module that reads the padding all the same
 (the mean of padded frames, `y[:, -1]`) gives other numbers, and its proof fails.
 """

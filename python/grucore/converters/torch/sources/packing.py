@@ -85,7 +85,7 @@ def whole(torch: Any) -> Any:
             return _place(self.orders, found) is not None
 
         def _onsort(self, args: Any, _: Any) -> Any:
-            """Of lengths that are all the same."""
+            """For lengths that are all the same."""
             if args[0].ndim != 1 or args[0].is_floating_point():
                 return None
             self.orders.append(torch.arange(args[0].shape[0]))
