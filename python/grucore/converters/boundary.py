@@ -2,7 +2,8 @@
 """The one border that no exception of a reader crosses: it becomes a `ConversionError`.
 
 Readers refuse by name what they know to be wrong. All that nobody thought of ends here: a damaged
-file that speaks of things that are not there, an exception of another package, a mistake of our own.
+file that speaks of things that are not there, an exception of another package, a mistake of our
+own.
 """
 
 from __future__ import annotations
