@@ -34,17 +34,19 @@ class Flow:
 
     ``dims`` stand after the axes of batch and, unless there is one value per sequence, time.
     ``padding``: frames of zeros before and after the value's own, which have no value of theirs.
+    ``is_row``: the one frame of a call, without a time axis.
     """
 
     value: Value
     dims: tuple[int, ...]
     mask: Value | None = None
     padding: tuple[int, int] = (0, 0)
+    is_row: bool = False
 
     @property
     def in_time(self) -> bool:
         """True if there is a time axis."""
-        return self.value.rate is not Rate.SEQUENCE
+        return self.value.rate is not Rate.SEQUENCE and not self.is_row
 
     def of(self, value: Value, dims: tuple[int, ...] | None = None) -> Flow:
         """Another value with the same mask; its features are one axis unless ``dims`` says more."""
@@ -95,6 +97,8 @@ class Context:
     states: dict[str, str] = field(default_factory=dict)  # by the input that they start from
     framewise: bool = False
     calls: int = 0
+    delayed: bool = False  # rows that go in are values of the frame before, and no layer's states
+    delays: dict[str, Value] = field(default_factory=dict)  # by the input
     frames: int | None = None  # that the model's inputs have, where it is a known number
 
     def count_call(self) -> None:

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
@@ -11,6 +12,7 @@ from grucore._core import ConversionError
 from grucore.converters.build.builder import GraphBuilder
 from grucore.converters.build.folding import fold
 from grucore.converters.keras.context import Bits, CellState, Context, Flow, Start, dtype_policy
+from grucore.converters.keras.ops.fed_back import feed_back, rows
 from grucore.converters.keras.ops.layers import LAYERS, VANISHING
 from grucore.converters.keras.ops.merge import MERGES, merge
 from grucore.converters.keras.ops.operations import OPERATIONS, mask_of, operation
@@ -57,13 +59,37 @@ def graph_of(
     version: tuple[int, ...] | None,
     metadata: Mapping[str, Any],
 ) -> Graph:
-    """The checked graph of a model; ``metadata``'s source gets what became of its options."""
+    """The checked graph of a model; ``metadata``'s source gets what became of its options.
+
+    States of one frame a call that are no layer's own are fed back.
+    """
+    try:
+        return _graph(model, weights, version, metadata, delayed=False)
+    except ConversionError as error:
+        ports = input_ports(model)
+        rows = [port for port in ports if _is_row(port, id_inputs(model, ports))]
+        steps = {port.shape[0] for port in ports if port not in rows}
+        if not rows or steps != {1}:
+            raise
+        with contextlib.suppress(ConversionError):
+            return _graph(model, weights, version, metadata, delayed=True)
+        raise error from None
+
+
+def _graph(
+    model: Layer,
+    weights: Weights,
+    version: tuple[int, ...] | None,
+    metadata: Mapping[str, Any],
+    *,
+    delayed: bool,
+) -> Graph:
     ports = input_ports(model)
     of_ids = id_inputs(model, ports)
     flat = flat_inputs(model, ports)
     of_ids |= flat
     lengths = {port.shape[0] for port in ports if not _is_row(port, of_ids)}
-    context = Context(GraphBuilder(), weights, version)
+    context = Context(GraphBuilder(), weights, version, delayed=delayed)
     context.frames = lengths.pop() if len(lengths) == 1 else None
     if flat:  # a Reshape says how many frames there are
         context.notes["frames"] = context.frames
@@ -88,13 +114,16 @@ def graph_of(
     if returned:
         context.notes["returned_states"] = returned
     called = dict(zip(found, _output_names(model, list(found)), strict=True))
-    check_returned(
-        context,
-        {
-            called[name]: flow if isinstance(flow, CellState) else named[name]
-            for name, flow in found.items()
-        },
-    )
+    if delayed:
+        feed_back(context, {called[name]: flow for name, flow in found.items()})
+    else:
+        check_returned(
+            context,
+            {
+                called[name]: flow if isinstance(flow, CellState) else named[name]
+                for name, flow in found.items()
+            },
+        )
     named = {called[name]: value for name, value in named.items()}
     fold(context.builder, [value.name for value in named.values()])
     if context.states:
@@ -130,6 +159,10 @@ def _is_row(port: Port, of_ids: set[str]) -> bool:
 def _input(
     context: Context, port: Port, ports: tuple[Port, ...], of_ids: set[str], flat: set[str]
 ) -> Flow | Start:
+    if _is_row(port, of_ids) and context.delayed:
+        size = port.shape[0] or 0
+        context.delays[port.name] = context.builder.delay(port.name, size)
+        return Flow(context.delays[port.name], (size,), is_row=True)
     if _is_row(port, of_ids):
         return Start(port.name, port.shape[0] or 0)
     ports = tuple(other for other in ports if not _is_row(other, of_ids))
@@ -223,7 +256,7 @@ def _call(context: Context, layer: Layer, call: Call, known: Mapping[Ref, Any]) 
             raise ConversionError(f"the operation {layer} cannot be expressed")
         context.count_call()
         _check_padding(layer, arguments)
-        return (operation(context, layer, arguments),)
+        return rows(context, layer, arguments, (operation(context, layer, arguments),))
     flows = arguments[0] if len(arguments) == 1 and isinstance(arguments[0], list) else arguments
     for flow in flows:
         if isinstance(flow, CellState):
@@ -237,6 +270,14 @@ def _apply(
     context: Context, layer: Layer, flows: list[Flow], keywords: Mapping[str, Any]
 ) -> tuple[Any, ...]:
     """The result of a layer for these tensors."""
+    if context.delayed and layer.kind not in (*MODELS, *RECURRENT):
+        return rows(context, layer, flows, _results(context, layer, flows, keywords))
+    return _results(context, layer, flows, keywords)
+
+
+def _results(
+    context: Context, layer: Layer, flows: list[Flow], keywords: Mapping[str, Any]
+) -> tuple[Any, ...]:
     context.count_call()
     starts: tuple[Start, ...] = ()
     if layer.kind in (*RECURRENT, "Bidirectional"):

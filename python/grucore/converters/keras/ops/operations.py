@@ -7,6 +7,7 @@ Functional models of Keras 3 have in their configs, as operations, how each mask
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -203,6 +204,8 @@ def _item(context: Context, layer: Layer, arguments: list[Any]) -> Flow:
 def _frames(context: Context, layer: Layer, flow: Flow, key: Any, shown: str) -> Flow:
     """The last or first frame, or those from one on, up to one from the end, by a stride."""
     add = context.builder.add
+    if context.delayed and isinstance(key, int) and key in (-1, 0):  # of one frame
+        return replace(flow, is_row=True)
     if isinstance(key, int) and key in (-1, 0):
         position = Position.LAST if key == -1 else Position.FIRST
         return flow.of(add(Take, f"{layer.path}.take", [flow.value], position=position), flow.dims)

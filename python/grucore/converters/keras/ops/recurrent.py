@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from grucore._core import ConversionError
+from grucore.converters.build.cells import cell_in_pieces
 from grucore.converters.keras.context import CellState, Context, Flow, Start
 from grucore.converters.keras.ops.activations import gate
 from grucore.converters.keras.ops.states import note_start
@@ -58,9 +59,11 @@ GATES = {**CELLS, **SINGLE}
 Result = tuple[Flow | CellState, ...]
 
 
-def recurrent(context: Context, layer: Layer, flow: Flow, starts: tuple[Start, ...]) -> Result:
+def recurrent(context: Context, layer: Layer, flow: Flow, starts: tuple[Any, ...]) -> Result:
     """A recurrent layer as Keras gives it: the sequence, or its last frame; then the states."""
     context.sequence(layer, flow)
+    if context.delayed:
+        return _fed_back(context, layer, flow, starts)
     settings = layer.settings
     values, backwards = _cells(context, layer, flow)
     if starts:
@@ -74,6 +77,38 @@ def recurrent(context: Context, layer: Layer, flow: Flow, starts: tuple[Start, .
     else:
         result = flow.of(_last(context, name, values[-1], backwards)).unmasked()
     return (result, *_states(context, layer, flow, values, backwards))
+
+
+def _fed_back(context: Context, layer: Layer, flow: Flow, starts: tuple[Any, ...]) -> Result:
+    """One frame of a layer whose states are values of the frame before."""
+    known = {*SEQUENCE, "cell"} if layer.kind == "RNN" else {*SEQUENCE, *CELL}
+    settings = context.settings(layer, known)
+    cell = layer.inside["cell"] if layer.kind == "RNN" else layer
+    if cell.kind not in GATES or settings.get("stateful") or flow.mask is not None:
+        raise ConversionError(
+            f"{layer} is a stack, stateful or masked, in a model whose caller carries states that "
+            "are not its own"
+        )
+    if layer.kind == "RNN":
+        context.settings(cell, CELL)
+    kind, given = _numbers(context, cell, flow.value.features)
+    if len(starts) != len(kind.state_suffixes):
+        raise ConversionError(
+            f"{layer} has {len(starts)} initial states, expected {len(kind.state_suffixes)}: it "
+            "starts anew in every call of a model whose caller carries other states"
+        )
+    size = given["weight_hh"].shape[1]
+    if any(start.value.features != size for start in starts):
+        raise ConversionError(f"{layer} has initial states of other sizes than {size}")
+
+    def add(kind: Any, inputs: list[Value], *, name: str, **arguments: Any) -> Value:
+        return context.builder.add(kind, name, inputs, **arguments)
+
+    before = [start.value for start in starts]
+    new = cell_in_pieces(add, kind, f"{layer.path}.l0", flow.value, before, **given)
+    rows = [replace(flow.of(value), is_row=True) for value in new]
+    y = flow.of(new[0]) if settings.get("return_sequences") else rows[0]
+    return (y, *(rows if settings.get("return_state") else []))
 
 
 def _states(
@@ -152,7 +187,23 @@ def _cell(
     context: Context, cell: Layer, flow: Flow, name: str, direction: Direction, *, zeroes: bool
 ) -> Value:
     """One cell over all frames."""
-    kernel, recurrent_kernel, bias = _arrays(context, cell, flow.value.features)
+    kind, given = _numbers(context, cell, flow.value.features)
+    masked = zeroes and flow.mask is not None
+    return context.builder.add(
+        kind,
+        name,
+        [flow.value, *([] if flow.mask is None else [flow.mask])],
+        direction=direction,
+        masked_output=MaskedOutput.ZERO if masked else MaskedOutput.REPEAT,
+        **given,
+    )
+
+
+def _numbers(
+    context: Context, cell: Layer, features: int
+) -> tuple[type[Recurrent], dict[str, Any]]:
+    """The layer that a cell is, its weights and activations."""
+    kernel, recurrent_kernel, bias = _arrays(context, cell, features)
     more: dict[str, Any] = {}
     kind: type[Recurrent]
     if GATES[cell.kind] == 3:
@@ -170,18 +221,7 @@ def _cell(
         more["activation"] = gate(context, cell, setting)
     if kind is Lstm:
         more["cell_activation"] = more["activation"]
-    masked = zeroes and flow.mask is not None
-    return context.builder.add(
-        kind,
-        name,
-        [flow.value, *([] if flow.mask is None else [flow.mask])],
-        weight_ih=found[0],
-        weight_hh=found[1],
-        bias=found[2],
-        direction=direction,
-        masked_output=MaskedOutput.ZERO if masked else MaskedOutput.REPEAT,
-        **more,
-    )
+    return kind, {"weight_ih": found[0], "weight_hh": found[1], "bias": found[2], **more}
 
 
 def _activations(context: Context, cell: Layer, settings: Mapping[str, Any]) -> tuple[Any, Any]:

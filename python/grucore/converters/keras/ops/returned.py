@@ -14,7 +14,7 @@ from grucore.converters.keras.context import CellState, Context
 from grucore.graph.layers import Conv1d, Direction, MaskedOutput, Pool1d, Position, Recurrent, Take
 from grucore.graph.node import Rate, Value
 
-__all__ = ["check_returned"]
+__all__ = ["check_returned", "check_windows"]
 
 
 def check_returned(context: Context, outputs: Mapping[str, Value | CellState]) -> None:
@@ -56,7 +56,7 @@ def check_returned(context: Context, outputs: Mapping[str, Value | CellState]) -
             f"{', '.join(names[place] for place in sorted(places))}: give them in the same order"
         )
     if context.states and step:
-        _check_windows(context)
+        check_windows(context)
 
 
 def _name(value: Value | CellState) -> str:
@@ -92,7 +92,7 @@ def _made_of(
     return None
 
 
-def _check_windows(context: Context) -> None:
+def check_windows(context: Context) -> None:
     """Raise for a window over frames in a model of one frame a call: nobody carries its history."""
     for node in context.builder.nodes:
         if isinstance(node, Conv1d | Pool1d) and node.reach:

@@ -7,17 +7,17 @@ from collections.abc import Mapping
 from typing import Any
 
 from grucore._core import ConversionError
-from grucore.converters.keras.context import Context, Start
+from grucore.converters.keras.context import Context, Flow, Start
 from grucore.converters.keras.read.config import Layer
 from grucore.graph.node import Value
 
 
 def take_start(
     layer: Layer, flows: list[Any], keywords: Mapping[str, Any]
-) -> tuple[list[Any], dict[str, Any], tuple[Start, ...]]:
+) -> tuple[list[Any], dict[str, Any], tuple[Any, ...]]:
     """The tensors and keywords of a recurrent layer's call without its initial states, and these.
 
-    A GRU has one state, an LSTM two, h and c.
+    A GRU has one state, an LSTM two, h and c. Rows of the one frame of a call stay flows.
     """
     rest = dict(keywords)
     given = rest.pop("initial_state", None)
@@ -26,7 +26,8 @@ def take_start(
     if given is None:
         return flows, rest, ()
     starts = given if isinstance(given, list | tuple) else [given]
-    if all(isinstance(start, Start) for start in starts):
+    is_fed_back = all(isinstance(start, Flow) and start.is_row for start in starts)
+    if is_fed_back or all(isinstance(start, Start) for start in starts):
         return flows, rest, tuple(starts)
     raise ConversionError(
         f"{layer} has an initial_state from another layer, which cannot be expressed: convert the "

@@ -5,8 +5,8 @@ from __future__ import annotations
 
 import importlib.util
 import sys
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, TypeAlias
 
 import numpy as np
 
@@ -42,8 +42,10 @@ def rebuilt_evidence(source: Source, graph: Graph) -> Evidence:
         return reference_evidence(graph, why, lengths=lengths, states=states)
     model = Rebuilt(source.model, source.weights, source.version)
 
-    def run(state: Mapping[str, Array], xs: tuple[Array, ...]) -> tuple[Array, ...]:
+    def call(state: Mapping[str, Array], xs: tuple[Array, ...]) -> tuple[Array, ...]:
         return _plain(graph, list(model(_batches(source, graph, xs, state, batch=1)).values()))
+
+    run = _carried(graph, call)
 
     return Evidence(
         lambda *xs: run({}, xs),
@@ -77,7 +79,7 @@ def live_evidence(model: Any, source: Source, graph: Graph) -> Evidence:
     if len(steps) > 1:
         raise ConversionError(f"the model's inputs have {sorted(steps)} frames, expected one")
 
-    def run(state: Mapping[str, Array], xs: tuple[Array, ...]) -> tuple[Array, ...]:
+    def call(state: Mapping[str, Array], xs: tuple[Array, ...]) -> tuple[Array, ...]:
         batches = _batches(source, graph, xs, state, batch)
         _reset(model)
         found = model(batches if inputs is None or len(inputs) > 1 else batches[0], training=False)
@@ -86,13 +88,37 @@ def live_evidence(model: Any, source: Source, graph: Graph) -> Evidence:
             found = [found[name] for name in names]
         return _plain(graph, found if isinstance(found, list | tuple) else [found])
 
+    run = _carried(graph, call)
+    fed_back = "fed_back" in graph.metadata["source"]
     return Evidence(
         lambda *xs: run({}, xs),
         f"{type(model).__name__} of keras {keras.__version__} ({keras.backend.backend()})",
-        lengths=list(steps) or _lengths(graph),
+        lengths=LENGTHS if fed_back else list(steps) or _lengths(graph),
         states=tuple(states.values()),
         from_states=run,
     )
+
+
+Stated: TypeAlias = Callable[[Mapping[str, Array], tuple[Array, ...]], tuple[Array, ...]]
+
+
+def _carried(graph: Graph, call: Stated) -> Stated:
+    """The caller's own loop, where states that are fed back go into the next call."""
+    fed_back = graph.metadata["source"].get("fed_back", {})
+    names = states_of(graph)
+    if not fed_back:
+        return call
+
+    def run(state: Mapping[str, Array], xs: tuple[Array, ...]) -> tuple[Array, ...]:
+        state, answers = dict(state), []
+        for frame in range(len(xs[0])):
+            found = call(state, tuple(x[frame : frame + 1] for x in xs))
+            answers.append(found)
+            for source, output in fed_back.items():
+                state[names[source]] = found[graph.outputs.index(output)].reshape(-1)
+        return tuple(np.concatenate(column) for column in zip(*answers, strict=True))
+
+    return run
 
 
 def _lengths(graph: Graph) -> list[int]:
@@ -136,5 +162,7 @@ def _plain(graph: Graph, found: Sequence[Any]) -> tuple[Array, ...]:
         array = np.asarray(convert(part))[0]
         array = array if array.dtype == np.float64 else array.astype(np.float32)
         per_sequence = graph.value(name).rate is Rate.SEQUENCE
+        if "fed_back" in graph.metadata["source"]:  # one frame, with a time axis or without
+            array = array.reshape(1, -1)
         results.append(array.reshape(-1) if per_sequence else array.reshape(len(array), -1))
     return tuple(results)
