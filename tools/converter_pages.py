@@ -14,7 +14,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).parents[1]
 CONVERTERS = ROOT / "python" / "grucore" / "converters"
-RAISED = {"ConversionError", "Unfit", "WrongAxes", "AxesError", "Unknown"}
+RAISED = {"ConversionError", "Unfit", "WrongAxes", "Unknown"}
 METHODS = {"refuse", "contradict"}
 
 # Families of operations, by the name of the file that handles them.
@@ -149,6 +149,12 @@ WAYS = (
         r"",
         "write the JSON again with the exporter of RTNeural or GuitarML, or convert the trained "
         "model itself",
+    ),
+    (
+        "trace",
+        r"",
+        "convert the part before this operation and do the rest outside, or write it with the "
+        "operations of docs/operators.md",
     ),
     ("build", r"", "keep sizes within the limits of docs/format.md"),
     (

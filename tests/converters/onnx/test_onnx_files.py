@@ -99,13 +99,13 @@ REFUSED: dict[str, tuple[Callable[[Any, str], str], str]] = {
     ),
     "mixing_reshape": (
         lambda m, y: m.add("Reshape", y, m.constant(np.array([0, -1]))),
-        r"Reshape .*: turns .* do not stay apart",
+        r"output .* is .* x .* features\): expected features on an axis of their own",
     ),
     "concat_of_time": (
         lambda m, y: m.add("Concat", y, y, axis=0),
         r"Concat .*: joins along axis 0",
     ),
-    "division": (lambda m, y: m.add("Div", y, y), r"Div .*: divides one value by another"),
+    "division": (lambda m, y: m.add("Div", y, y), r"Div .*: divides a value by a value"),
     "power": (
         lambda m, y: m.add("Pow", y, m.constant(np.float32(2.5))),
         r"the exponent is 2.5",
@@ -117,7 +117,7 @@ REFUSED: dict[str, tuple[Callable[[Any, str], str], str]] = {
     "cast": (lambda m, y: m.add("Cast", y, to=7), r"Cast .*: turns FLOAT32 into int64"),
     "pad": (
         lambda m, y: m.add("Relu", m.add("Pad", y, m.constant(np.array([2, 0, 0, 0, 0, 0])))),
-        r"reads a Pad of \(2, 0\) frames, which only Conv can",
+        r"reads a sequence padded by 2 and 0 frames, which only a window may",
     ),
     "computed_state": (
         lambda m, y: m.add(

@@ -13,9 +13,10 @@ from collections.abc import Iterable, Mapping
 from typing import TypeAlias
 
 from grucore._core import ConversionError
+from grucore.converters.onnx.context import Work
 from grucore.converters.onnx.read.source import Source
-from grucore.converters.onnx.state.axes import Axis, Data, Ended, Operand
-from grucore.converters.onnx.state.context import Part, Work
+from grucore.converters.trace.axes import TIME, Data, Ended, Operand
+from grucore.converters.trace.trace import Part
 from grucore.graph.layers import (
     Concat,
     Conv1d,
@@ -106,7 +107,7 @@ def _rank(found: Operand) -> int:
 
 
 def _is_one_frame(work: Work, found: Data) -> bool:
-    return work.frames == 1 or not found.has(Axis.TIME)
+    return work.frames == 1 or not found.has(TIME)
 
 
 def _origin(work: Work, nodes: Mapping[str, Node], value: str, feature: int) -> Origin:
@@ -137,7 +138,7 @@ def _changed(
     for other, found in outputs.items():
         if other in taken or not isinstance(found, Data) or found.index.size != sizes:
             continue
-        if len(found.axes) == len(port.dims) and not found.has(Axis.TIME):
+        if len(found.axes) == len(port.dims) and not found.has(TIME):
             return other
     return None
 

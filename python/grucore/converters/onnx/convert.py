@@ -25,12 +25,12 @@ from grucore.converters.onnx.evaluate import Budget, folded
 from grucore.converters.onnx.feedback import connect, pairs_of
 from grucore.converters.onnx.patterns import fuse
 from grucore.converters.onnx.read.read import MAX_INPUTS, MAX_NODES, parse, source_of
-from grucore.converters.onnx.read.source import CELL, RECURRENT, OnnxNode, Source
+from grucore.converters.onnx.read.source import CELL, RECURRENT, Source
 from grucore.converters.onnx.reading import Reading
 from grucore.converters.onnx.search import Found, decided, is_timed
-from grucore.converters.onnx.state.axes import Data, Ended
 from grucore.converters.onnx.witness import drops_any_axis, evidence_of
 from grucore.converters.source import Given
+from grucore.converters.trace.axes import Data, Ended, Tracked, Unfit, text_of
 from grucore.proof.signals import LENGTHS
 
 __all__ = ["of_file", "of_proto", "read"]
@@ -150,18 +150,27 @@ def _finished(
         connect(work, operands, pairs)
         fed_back = {} if len(pairs) == len(operands) else dict(pairs)
     outputs = {}
-    axes = {}
+    given: dict[str, Tracked] = {}
     ended: dict[str, Ended] = {}
     for name, operand in operands.items():
         if isinstance(operand, Ended):
             ended[name] = operand
-            axes[name] = operand.axes
+            given[name] = operand
             continue
         if not isinstance(operand, Data):
             raise ConversionError(f"output {name!r} is not computed by the model")
-        axes[name] = operand.axes
-        if name not in fed_back.values():
-            outputs[name] = work.features(OnnxNode("output", name, (), ()), operand)
+        if any(axis.is_mixed for axis in operand.axes):
+            raise ConversionError(
+                f"output {name!r} is {operand.text}: expected features on an axis of their own"
+            )
+        given[name] = operand
+        if name in fed_back.values():
+            continue
+        work.label = name
+        try:
+            outputs[name] = work.ordered(operand)
+        except Unfit as problem:
+            raise ConversionError(f"output {name!r}: {problem}") from None
     if not builder.inputs:
         raise ConversionError("no input of the file is a sequence that the model reads")
     # One frame each time: the file has no time axis, or one of size 1 and a state to feed back.
@@ -181,8 +190,8 @@ def _finished(
     fold(builder, [value.name for value in outputs.values()])
     entries: dict[str, Any] = {**about, **source.about}
     entries["axes"] = {
-        **{name: f"({', '.join(kinds)})" for name, kinds in layouts.items()},
-        **{name: f"({', '.join(kinds)})" for name, kinds in axes.items()},
+        **{name: text_of(kinds) for name, kinds in layouts.items()},
+        **{name: text_of(x.axes) for name, x in given.items()},
     }
     for name, parts in work.states.items():
         note = ", ".join(part.state for part in sorted(parts, key=lambda part: part.first))
@@ -203,7 +212,7 @@ def _finished(
         graph,
         source,
         layouts,
-        axes,
+        given,
         *sizes,
         feedback,
         steps,

@@ -8,9 +8,9 @@ from collections.abc import Mapping, Sequence
 
 from grucore._core import ConversionError
 from grucore.converters.onnx.carried import WAY_OUT, is_own, paired_by_name
-from grucore.converters.onnx.read.source import CELL, RECURRENT, OnnxNode, Source
-from grucore.converters.onnx.state.axes import Axis, Data, Operand
-from grucore.converters.onnx.state.context import Work
+from grucore.converters.onnx.context import Work
+from grucore.converters.onnx.read.source import CELL, RECURRENT, Source
+from grucore.converters.trace.axes import TIME, Data, Operand, Unfit
 
 __all__ = ["connect", "pairs_of"]
 
@@ -73,7 +73,11 @@ def connect(work: Work, outputs: Mapping[str, Operand], pairs: Mapping[str, str]
             text = found.text if isinstance(found, Data) else "no value of a frame"
             message = f"output {other!r} is {text}, expected {delay.text} as the state {name!r}"
             raise ConversionError(message)
-        work.builder.feed_back(delay.value, work.features(OnnxNode("output", other, (), ()), found))
+        work.label = other
+        try:
+            work.builder.feed_back(delay.value, work.ordered(found))
+        except Unfit as problem:
+            raise ConversionError(f"output {other!r}: {problem}") from None
 
 
 def _are_alike(found: Data, delay: Data) -> bool:
@@ -87,4 +91,4 @@ def _are_alike(found: Data, delay: Data) -> bool:
     sizes: Sequence[tuple[int, ...]] = [
         tuple(size for size in each.index.shape if size > 1) for each in (found, delay)
     ]
-    return lone[0] == lone[1] and sizes[0] == sizes[1] and not found.has(Axis.TIME)
+    return lone[0] == lone[1] and sizes[0] == sizes[1] and not found.has(TIME)

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from grucore.converters.onnx.read.source import Source
 from grucore.converters.onnx.search import Layouts
-from grucore.converters.onnx.state.axes import Axes
+from grucore.converters.trace.axes import Tracked
 from grucore.graph.graph import Graph
 
 
@@ -19,7 +19,7 @@ class Reading:
     graph: Graph
     source: Source
     layouts: Layouts
-    outputs: Mapping[str, Axes]
+    outputs: Mapping[str, Tracked]
     frames: int | None
     batch: int | None
     # The output that the caller hands back to each state input; empty if none comes back.

@@ -14,12 +14,22 @@ from typing import Any, TypeAlias
 
 from grucore._core import ConversionError
 from grucore.converters.conversion import ambiguous
+from grucore.converters.onnx.context import Work
 from grucore.converters.onnx.evaluate import Budget
 from grucore.converters.onnx.read.read import MAX_NODES
-from grucore.converters.onnx.read.source import CELL, RECURRENT, AxesError, OnnxNode, Port, Source
-from grucore.converters.onnx.state.axes import Axes, Axis, Data, Operand, Purpose, Undecided
-from grucore.converters.onnx.state.context import Work
+from grucore.converters.onnx.read.source import CELL, RECURRENT, OnnxNode, Port, Source
 from grucore.converters.onnx.walk import check_operators, walk
+from grucore.converters.trace.axes import (
+    BATCH,
+    FEATURES,
+    TIME,
+    Axes,
+    Data,
+    Operand,
+    Purpose,
+    text_of,
+)
+from grucore.converters.trace.search import Search, far, marked
 from grucore.graph.layers import Conv1d, Direction, Flip, Pool, Recurrent, Take
 
 __all__ = ["Found", "Layouts", "decided", "is_timed"]
@@ -74,11 +84,11 @@ def decided(source: Source, budget: Budget, delayed: frozenset[str] | None = Non
     for ports in _sized(source):
         tried = replace(source, inputs=ports)
         try:
-            readings = _Search(tried, purposes, budget, delayed).readings({})
+            readings = _search(tried, purposes, budget, delayed).readings({})
             readings = _without_twins(readings) if delayed is None else _usual(readings)
             return _only(tried, readings)
         except ConversionError as error:
-            if best is None or getattr(error, "reached", -1) > getattr(best, "reached", -1):
+            if best is None or far(error) > far(best):
                 best = error
     assert best is not None
     raise best
@@ -91,9 +101,7 @@ def _only(source: Source, found: list[Found]) -> Found:
             texts = sorted({_layouts_text(source, each.layouts) for each in (first, other)})
             if len(texts) == 1:
                 texts = sorted({_choices_text(source, each.layouts) for each in (first, other)})
-            error = ambiguous(texts)
-            error.reached = MAX_NODES  # type: ignore[attr-defined]
-            raise error
+            raise marked(ambiguous(texts), MAX_NODES)
     return first
 
 
@@ -132,63 +140,29 @@ def _sizes(source: Source) -> set[int]:
     return found
 
 
-class _Search:
-    """Tries axes for one input after the other, as the walk comes to need them."""
+def _search(
+    source: Source,
+    purposes: Mapping[str, Purpose | None],
+    budget: Budget,
+    delayed: frozenset[str] | None,
+) -> Search[Found]:
+    ports = {port.name: port for port in source.inputs}
 
-    def __init__(
-        self,
-        source: Source,
-        purposes: Mapping[str, Purpose | None],
-        budget: Budget,
-        delayed: frozenset[str] | None,
-    ) -> None:
-        self.delayed = delayed
-        self.budget = budget
-        self.ports = {port.name: port for port in source.inputs}
-        self.source = source
-        self.purposes = purposes
-        self.trials = 0
+    def one(layouts: Layouts) -> Found:
+        work, outputs = walk(source, layouts, purposes, budget.fork(), delayed)
+        _check_lengths(work)
+        return Found(work, outputs, layouts, source.inputs)
 
-    def readings(self, layouts: Layouts) -> list[Found]:
-        self.trials += 1
-        if self.trials > MAX_TRIALS:
-            raise ConversionError(f"{len(self.source.inputs)} inputs have too many readings")
-        try:
-            work, outputs = walk(
-                self.source, layouts, self.purposes, self.budget.fork(), self.delayed or frozenset()
+    def options(name: str, _: Layouts) -> list[Axes]:
+        found = list(_candidates(ports[name], purposes, in_steps=delayed is not None))
+        if not found:
+            dims = ", ".join("?" if size is None else str(size) for size in ports[name].dims)
+            raise ConversionError(
+                f"input {name!r} of shape ({dims}) has no reading with batch and time"
             )
-            _check_lengths(work)
-            return [Found(work, outputs, layouts, self.source.inputs)]
-        except Undecided as undecided:
-            name = undecided.name
-            options = undecided.options or tuple(
-                _candidates(self.ports[name], self.purposes, in_steps=self.delayed is not None)
-            )
-        results: list[Found] = []
-        best: tuple[int, bool, str] | None = None
-        for axes in options:
-            tried = {**layouts, name: axes}
-            try:
-                results += self.readings(tried)
-            except ConversionError as error:
-                reached = getattr(error, "reached", -1)
-                sound = not isinstance(error, AxesError)
-                if best is None or (reached, sound) > best[:2]:
-                    text = str(error)
-                    if reached >= 0 and " read as " not in text:
-                        text = f"{text} (with {_layouts_text(self.source, tried)})"
-                    best = reached, sound, text
-        if not results:
-            what = f"the axes of {name!r} have no reading"
-            if name in self.ports:
-                sizes = self.ports[name].dims
-                dims = ", ".join("?" if size is None else str(size) for size in sizes)
-                what = f"input {name!r} of shape ({dims}) has no reading with batch and time"
-            sort = ConversionError if best is None or best[1] else AxesError
-            failure = sort(best[2] if best else what)
-            failure.reached = best[0] if best else -1  # type: ignore[attr-defined]
-            raise failure
-        return results
+        return found
+
+    return Search(one, options, lambda layouts: _layouts_text(source, layouts), MAX_TRIALS)
 
 
 def _candidates(
@@ -198,26 +172,26 @@ def _candidates(
     rank = len(port.dims)
     purpose = purposes[port.name]
     has_states = Purpose.STATE in purposes.values()
-    kinds: list[tuple[Axis, ...]] = [(Axis.BATCH, Axis.TIME)]
+    kinds: list[Axes] = [(BATCH, TIME)]
     if in_steps:
-        kinds = [(Axis.BATCH,), ()]
+        kinds = [(BATCH,), ()]
     elif purpose is not None:
-        kinds = [(Axis.BATCH,)]
+        kinds = [(BATCH,)]
         if purpose is Purpose.STATE and rank in (1, 2):
             kinds.append(())
     elif rank < 3:
-        kinds.append((Axis.TIME,))
+        kinds.append((TIME,))
         if has_states:
-            kinds.append((Axis.BATCH,))
+            kinds.append((BATCH,))
     for outer in kinds:
         for places in permutations(range(rank), len(outer)):
-            axes = [Axis.FEATURES] * rank
+            axes = [FEATURES] * rank
             for place, axis in zip(places, outer, strict=True):
                 axes[place] = axis
             if all(
                 isinstance(size, int)
                 for axis, size in zip(axes, port.dims, strict=True)
-                if axis is Axis.FEATURES
+                if axis == FEATURES
             ):
                 yield tuple(axes)
 
@@ -254,17 +228,27 @@ def _check_lengths(work: Work) -> None:
         is_reverse = isinstance(node, Recurrent) and node.direction is Direction.REVERSE
         looks_ahead = isinstance(node, Conv1d) and not node.streamable
         if is_reverse or looks_ahead or isinstance(node, Take | Pool | Flip):
-            late = ConversionError(
-                f"{node.layer} {node.name!r} also reads what lies past the lengths that input "
-                f"{work.lengths_input!r} gives: the file means the padding there"
+            raise marked(
+                ConversionError(
+                    f"{node.layer} {node.name!r} also reads what lies past the lengths that input "
+                    f"{work.lengths_input!r} gives: the file means the padding there"
+                ),
+                MAX_NODES,
             )
-            late.reached = MAX_NODES  # type: ignore[attr-defined]
-            raise late
+    for value in work.builder.values:
+        if value.skip or value.period != 1:
+            raise marked(
+                ConversionError(
+                    f"{value.name!r} has fewer frames than its input, and the lengths that input "
+                    f"{work.lengths_input!r} gives count those of the padded sequence"
+                ),
+                MAX_NODES,
+            )
 
 
 def is_timed(work: Work, layouts: Layouts) -> bool:
     """True if an input has frames along an axis."""
-    return any(Axis.TIME in layouts[name] for name in work.builder.inputs)
+    return any(TIME in layouts[name] for name in work.builder.inputs)
 
 
 def _without_twins(found: list[Found]) -> list[Found]:
@@ -281,11 +265,11 @@ def _without_twins(found: list[Found]) -> list[Found]:
 def _usual(found: list[Found]) -> list[Found]:
     """Of the readings of one frame those with a batch in each input, first in those that are no
     states, where there are any."""
-    batched = [each for each in found if all(Axis.BATCH in axes for axes in each.layouts.values())]
+    batched = [each for each in found if all(BATCH in axes for axes in each.layouts.values())]
     first = [
         each
         for each in batched
-        if all(each.layouts[name][0] is Axis.BATCH for name in each.work.builder.inputs)
+        if all(each.layouts[name][0] == BATCH for name in each.work.builder.inputs)
     ]
     return first or batched or found
 
@@ -294,7 +278,7 @@ def _signature(found: Found) -> tuple[Any, ...]:
     work, outputs, layouts = found.work, found.outputs, found.layouts
     # Batch and time may change places where a model takes row after row; features may not.
     places = {
-        name: tuple(axis is Axis.FEATURES for axis in axes)
+        name: tuple(axis == FEATURES for axis in axes)
         for name, axes in layouts.items()
         if name in work.builder.inputs
     }
@@ -323,7 +307,7 @@ def _bytes(node: Any) -> tuple[Any, ...]:
 
 def _layouts_text(source: Source, layouts: Layouts) -> str:
     return ", ".join(
-        f"input {port.name!r} read as ({', '.join(layouts[port.name])})"
+        f"input {port.name!r} read as {text_of(layouts[port.name])}"
         for port in source.inputs
         if port.name in layouts
     )
@@ -332,5 +316,5 @@ def _layouts_text(source: Source, layouts: Layouts) -> str:
 def _choices_text(source: Source, layouts: Layouts) -> str:
     """The choice for each Reshape that leaves more than one possible."""
     makers = {name: node.label for node in source.nodes for name in node.outputs}
-    found = [f"{makers[n]} giving ({', '.join(a)})" for n, a in layouts.items() if n in makers]
+    found = [f"{makers[n]} giving {text_of(a)}" for n, a in layouts.items() if n in makers]
     return f"{', '.join(found)} (export with dynamic sizes)"

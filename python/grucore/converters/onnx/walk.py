@@ -3,46 +3,47 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from typing import TypeAlias
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 
 from grucore._core import ConversionError
+from grucore.converters.onnx.context import Operands, Table, Work
 from grucore.converters.onnx.evaluate import Budget, evaluate
 from grucore.converters.onnx.ops.elementwise import ELEMENTWISE
 from grucore.converters.onnx.ops.fold import FOLDS, fold
 from grucore.converters.onnx.ops.norms import NORMS
-from grucore.converters.onnx.ops.pieces import RELABELLING, normal
 from grucore.converters.onnx.ops.products import PRODUCTS
 from grucore.converters.onnx.ops.recurrent import RECURRENT
 from grucore.converters.onnx.ops.reductions import REDUCTIONS
 from grucore.converters.onnx.ops.shapes import SHAPES
 from grucore.converters.onnx.ops.windows import WINDOWS
 from grucore.converters.onnx.read.source import CELL, OnnxNode, Port, Source
-from grucore.converters.onnx.state.axes import (
+from grucore.converters.trace.axes import (
+    BATCH,
+    FEATURES,
     Axes,
     Axis,
-    Constant,
     Data,
-    Ended,
     Held,
     Operand,
     Purpose,
     Spread,
+    Tracked,
     Undecided,
+    Unfit,
+    WrongAxes,
+    arrange,
+    spread,
 )
-from grucore.converters.onnx.state.context import Work, arrange
-from grucore.converters.onnx.state.sizes import Unknown
-from grucore.graph.tensors import Dtype
+from grucore.converters.trace.elementwise import broadcast
+from grucore.converters.trace.search import marked
+from grucore.converters.trace.sizes import Unknown
+from grucore.graph.tensors import Array, Dtype
 
 __all__ = ["OPERATORS", "check_operators", "walk"]
 
-Handler: TypeAlias = Callable[[Work, OnnxNode, Sequence[Operand | None]], list[Operand]]
-Table: TypeAlias = Mapping[str, tuple[Handler, tuple[str, ...]]]
-
 OPERATORS: Table = {
-    **RELABELLING,
     **SHAPES,
     **ELEMENTWISE,
     **RECURRENT,
@@ -75,7 +76,7 @@ def walk(
     layouts: Mapping[str, Axes],
     purposes: Mapping[str, Purpose | None],
     budget: Budget,
-    delayed: frozenset[str] = frozenset(),
+    delayed: frozenset[str] | None = None,
 ) -> tuple[Work, dict[str, Operand]]:
     """Convert with these axes of the inputs; raises `Undecided` when it needs those of another.
 
@@ -83,7 +84,7 @@ def walk(
 
     A `ConversionError` has an attribute ``reached``: how many nodes went well.
     """
-    work = Work(source.opset, budget, choices=layouts, delayed=delayed)
+    work = Work(choices=layouts, opset=source.opset, budget=budget, delayed=delayed)
     work.has_states = Purpose.STATE in purposes.values()
     ports = {port.name: port for port in source.inputs}
     known: dict[str, Operand] = {}
@@ -95,7 +96,7 @@ def walk(
             if name in ports:
                 known[name] = _input(work, ports[name], layouts, purposes[name])
             else:
-                known[name] = Constant(source.constants[name])
+                known[name] = source.constants[name]
         return known[name]
 
     for place, node in enumerate(source.nodes):
@@ -103,8 +104,7 @@ def walk(
             results = _run(work, node, [read(name) for name in node.inputs])
             budget.spend(node, sum(map(_owned, results)))
         except ConversionError as error:
-            error.reached = place  # type: ignore[attr-defined]
-            raise
+            raise marked(error, place, misread=getattr(error, "misread", False)) from None
         for name, result in zip(node.outputs, results, strict=False):
             if name:
                 known[name] = result
@@ -121,27 +121,31 @@ def walk(
 
 def _owned(operand: Operand) -> int:
     """Bytes that an operand takes beyond what it is a view of."""
-    array = operand.array if isinstance(operand, Constant) else operand.index
+    array = operand.index if isinstance(operand, Tracked) else operand
     return int(array.nbytes) if array.base is None else 0
 
 
-def _run(work: Work, node: OnnxNode, operands: list[Operand | None]) -> Sequence[Operand]:
-    if any(isinstance(operand, Ended) for operand in operands):
-        return _ended(work, node, operands)
+def _run(work: Work, node: OnnxNode, operands: list[Operand | None]) -> list[Operand]:
+    work.label, work.result = node.name or node.op.lower(), node.outputs[0]
     try:
         results = _folded(work, node, operands)
         if results is not None:
             return results
         if node.op not in OPERATORS:
-            raise node.refuse("this operator is supported on constants only")
+            raise Unfit("this operator is supported on constants only")
         # A constant spread over the rows stays one under arithmetic with other constants.
-        spread = [o for o in operands if isinstance(o, Spread)]
-        if spread and node.op in FOLDS and not any(isinstance(o, Data) for o in operands):
-            return _fold_spread(work, node, operands)
+        is_spread = any(isinstance(operand, Spread) for operand in operands)
+        if is_spread and node.op in FOLDS and not any(isinstance(o, Data) for o in operands):
+            return _fold_spread(work, node, [o for o in operands if o is not None])
         handler, _ = OPERATORS[node.op]
-        return handler(work, node, operands)
+        found = handler(work, node, operands)
+        return [_plain(x) for x in (found if isinstance(found, list) else [found])]
     except Unknown as error:
         raise node.refuse(f"depends on sizes that the file leaves open: {error}") from None
+    except WrongAxes as problem:
+        raise marked(node.refuse(str(problem)), 0, misread=True) from None
+    except Unfit as problem:
+        raise node.refuse(str(problem)) from None
     except (IndexError, KeyError, ValueError, TypeError, AssertionError) as error:
         if isinstance(error, ConversionError):
             raise
@@ -149,62 +153,38 @@ def _run(work: Work, node: OnnxNode, operands: list[Operand | None]) -> Sequence
         raise node.refuse(f"its inputs or attributes do not fit together ({what})") from error
 
 
-def _ended(work: Work, node: OnnxNode, operands: list[Operand | None]) -> Sequence[Operand]:
-    """The result of an operator on cell states: these at other places."""
-    if node.op == "Concat" and all(isinstance(operand, Ended) for operand in operands):
-        return [_joined(node, [operand for operand in operands if isinstance(operand, Ended)])]
-    if node.op in RELABELLING and node.op != "Concat":
-        return RELABELLING[node.op][0](work, node, operands)
-    states = [o.states for o in operands if isinstance(o, Ended)]
-    text = ", ".join(name for each in states for name in each)
-    raise node.refuse(f"reads the cell state {text}, which only its LSTM may")
+def _plain(operand: Operand) -> Operand:
+    """A constant without batch or time is an array."""
+    lone = isinstance(operand, Spread) and set(operand.axes) <= {FEATURES}
+    return operand.index if lone and isinstance(operand, Tracked) else operand
 
 
-def _joined(node: OnnxNode, parts: Sequence[Ended]) -> Ended:
-    """Cell states side by side, along an axis of features."""
-    first = parts[0]
-    axis = normal(node, node.get("axis", 0), len(first.axes))
-    if any(part.axes != first.axes for part in parts) or first.axes[axis] is not Axis.FEATURES:
-        raise node.refuse("joins cell states of different axes, or not along features")
-    total, indices = 0, []
-    for part in parts:
-        indices.append(part.index + total)
-        total += int(part.index.max()) + 1
-    states = tuple(name for part in parts for name in part.states)
-    return Ended(first.axes, np.concatenate(indices, axis), states)
-
-
-def _folded(
-    work: Work, node: OnnxNode, operands: Sequence[Operand | None]
-) -> Sequence[Operand] | None:
+def _folded(work: Work, node: OnnxNode, operands: Operands) -> list[Operand] | None:
     """The results if all inputs are constants; None where one is not, or is a size left open."""
-    arrays = [operand.array for operand in operands if isinstance(operand, Constant)]
-    if len(arrays) < sum(operand is not None for operand in operands) or not arrays:
+    given: list[Array | None] = []
+    for operand in operands:
+        if isinstance(operand, Tracked):
+            return None
+        given.append(operand)
+    arrays = [array for array in given if array is not None]
+    if not arrays:
         return None
     found = fold(node, operands, work.budget)
     if found is not None or any(array.dtype == object for array in arrays):
         return found
-    given = [operand.array if isinstance(operand, Constant) else None for operand in operands]
     results = evaluate(node, given, work.opset, work.budget)
-    return None if results is None else [Constant(array) for array in results]
+    return None if results is None else list(results)
 
 
-def _fold_spread(
-    work: Work, node: OnnxNode, operands: Sequence[Operand | None]
-) -> Sequence[Operand]:
-    from grucore.converters.onnx.ops.elementwise import broadcast
-
-    tracked = [
-        Spread((Axis.FEATURES,) * o.array.ndim, o.array) if isinstance(o, Constant) else o
-        for o in operands
-    ]
+def _fold_spread(work: Work, node: OnnxNode, operands: Sequence[Operand]) -> list[Operand]:
+    tracked = [spread(operand) for operand in operands]
     if not all(isinstance(operand, Spread) for operand in tracked):
-        raise node.refuse("computes with a state or lengths, which is not supported")
-    axes, arrays = broadcast(node, tracked)  # type: ignore[arg-type]
-    result = _folded(work, node, [Constant(array) for array in arrays])
-    if result is None or not isinstance(result[0], Constant):
-        raise node.refuse("this operator is not supported on constants for each row")
-    return [Spread(axes, result[0].array)]
+        raise Unfit("computes with a state or lengths, which is not supported")
+    axes, arrays = broadcast(tracked)
+    result = _folded(work, node, arrays)
+    if result is None or isinstance(result[0], Tracked):
+        raise Unfit("this operator is not supported on constants for each row")
+    return [Spread(axes, result[0])]
 
 
 def _input(work: Work, port: Port, layouts: Mapping[str, Axes], purpose: Purpose | None) -> Operand:
@@ -213,18 +193,16 @@ def _input(work: Work, port: Port, layouts: Mapping[str, Axes], purpose: Purpose
     axes = layouts[port.name]
     shape = []
     for axis, size in zip(axes, port.dims, strict=True):
-        if axis is Axis.FEATURES:
+        if axis == FEATURES:
             assert isinstance(size, int)
             shape.append(size)
             continue
         shape.append(1)
         if isinstance(size, int):
             _fix(work, port, axis, size)
-    index = arrange(axes, tuple(shape))
-    if port.name in work.delayed:
-        value = work.builder.delay(port.name, int(np.prod(shape)))
-        work.delays[port.name] = Data(axes, index, value)
-        return work.delays[port.name]
+    index = arrange(shape)
+    if port.name in (work.delayed or ()):
+        return work.delay(port.name, axes, index)
     if purpose is not None:
         return Held(axes, index, port.name, purpose)
     dtype = Dtype.INT32 if port.is_integer else Dtype.FLOAT32
@@ -235,7 +213,7 @@ def _input(work: Work, port: Port, layouts: Mapping[str, Axes], purpose: Purpose
 
 def _fix(work: Work, port: Port, axis: Axis, size: int) -> None:
     """Remember a size that the file fixes."""
-    attribute = "batch" if axis is Axis.BATCH else "frames"
+    attribute = "batch" if axis == BATCH else "frames"
     known = getattr(work, attribute)
     if known not in (None, size):
         message = f"input {port.name!r} has {size} as its {axis}"

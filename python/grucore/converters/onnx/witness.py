@@ -18,7 +18,8 @@ from grucore.converters.onnx.evaluate import made_node
 from grucore.converters.onnx.float64 import evaluator
 from grucore.converters.onnx.read.source import RECURRENT, OnnxNode, Port, Source
 from grucore.converters.onnx.reading import Reading
-from grucore.converters.onnx.state.axes import Axes, Axis
+from grucore.converters.trace.arrangement import inward, outward
+from grucore.converters.trace.axes import BATCH, FEATURES, Data
 from grucore.graph.node import Rate
 from grucore.graph.tensors import Array
 from grucore.proof.evidence import Evidence, Witness, reference_evidence
@@ -215,16 +216,16 @@ def _answer(
         if axes is None:
             array = np.zeros([size if isinstance(size, int) else 1 for size in port.dims])
         elif port.name in given:
-            array = _inward(given[port.name], axes, port, batch)
-        elif axes == (Axis.BATCH,) and port.is_integer:
+            array = inward(given[port.name], axes, port.dims, batch)
+        elif axes == (BATCH,) and port.is_integer:
             array = np.full(batch, frames)
         else:
             sizes = [
-                size if axis is Axis.FEATURES and isinstance(size, int) else 1
+                size if axis == FEATURES and isinstance(size, int) else 1
                 for axis, size in zip(axes, port.dims, strict=True)
             ]
             array = states.get(port.name, np.zeros(sizes)).reshape(sizes)
-            array = np.repeat(array, batch, axes.index(Axis.BATCH)) if Axis.BATCH in axes else array
+            array = np.repeat(array, batch, axes.index(BATCH)) if BATCH in axes else array
         kind = port.dtype if port.is_integer else dtype
         feeds[port.name] = np.ascontiguousarray(array, kind)
     outputs = reading.source.outputs
@@ -233,63 +234,11 @@ def _answer(
     except Exception as error:  # its errors share no class of their own
         said = f"{type(error).__name__}: {str(error).splitlines()[0]:.200}"
         raise ConversionError(f"the file's own operators fail on {frames} frames: {said}") from None
-    results = {
-        name: _outward(_whole(reading, name, raw, frames, batch), reading.outputs[name], batch)
-        for name, raw in zip(outputs, found, strict=True)
-    }
+    results = {}
+    for name, raw in zip(outputs, found, strict=True):
+        x = reading.outputs[name]
+        count = x.value.count(frames) if isinstance(x, Data) else frames
+        results[name] = outward(raw, x.axes, x.index.shape, count, batch)
     for name, output in reading.feedback.items():
         states[name] = results[output].reshape(-1)
     return tuple(results[name] for name in outputs if name not in reading.ended)
-
-
-def _inward(x: Array, axes: Axes, port: Port, batch: int) -> Array:
-    """(frames, features) as the file wants it."""
-    sizes = [
-        size
-        for axis, size in zip(axes, port.dims, strict=True)
-        if axis is Axis.FEATURES and isinstance(size, int)
-    ]
-    array = x.reshape(len(x), *sizes)
-    features = iter(range(1, array.ndim))
-    order = [
-        array.ndim if axis is Axis.BATCH else 0 if axis is Axis.TIME else next(features)
-        for axis in axes
-    ]
-    array = np.repeat(array[..., None], batch, -1)
-    if Axis.TIME not in axes:  # one frame at a time
-        array = array[0]
-        order = [place - 1 for place in order]
-    if Axis.BATCH not in axes:
-        array = array[..., 0]
-    return array.transpose(order)
-
-
-def _whole(reading: Reading, name: str, raw: Array, frames: int, batch: int) -> Array:
-    """With the axes of size 1 that a Squeeze of no axes took away from this one call."""
-    axes = reading.outputs[name]
-    if raw.ndim == len(axes):
-        return raw
-    sizes = [
-        batch if axis is Axis.BATCH else reading.graph.value(name).count(frames) for axis in axes
-    ]
-    for place, axis in enumerate(axes):
-        if axis is Axis.FEATURES:
-            sizes[place] = 1 if Axis.FEATURES in axes[:place] else -1
-    return raw.reshape(sizes)
-
-
-def _outward(raw: Array, axes: Axes, batch: int) -> Array:
-    """(frames, features) or (features,) of row 0."""
-    array = raw
-    for place, axis in reversed(list(enumerate(axes))):
-        if len(axis.parts) > 1:
-            parts = (batch, -1) if axis.parts[0] is Axis.BATCH else (-1, batch)
-            array = array.reshape(*array.shape[:place], *parts, *array.shape[place + 1 :])
-    flat = [part for axis in axes for part in axis.parts]
-    if Axis.BATCH in flat:
-        array = array.take(0, flat.index(Axis.BATCH))
-        flat.remove(Axis.BATCH)
-    if Axis.TIME not in flat:
-        return array.reshape(-1)
-    array = np.moveaxis(array, flat.index(Axis.TIME), 0)
-    return array.reshape(len(array), -1)

@@ -10,9 +10,9 @@ import numpy as np
 
 from grucore.converters.onnx.evaluate import Budget
 from grucore.converters.onnx.read.source import OnnxNode
-from grucore.converters.onnx.state.axes import Constant, Operand
-from grucore.converters.onnx.state.context import MAX_FOLDED
-from grucore.converters.onnx.state.sizes import Size, Unit, Unknown, divide, integers, is_symbolic
+from grucore.converters.trace.axes import Operand, Tracked
+from grucore.converters.trace.sizes import Size, Unit, Unknown, divide, integers, is_symbolic
+from grucore.converters.trace.trace import MAX_FOLDED
 from grucore.graph.tensors import Array
 
 __all__ = ["fold"]
@@ -122,7 +122,7 @@ def fold(
     node: OnnxNode, operands: Sequence[Operand | None], budget: Budget
 ) -> list[Operand] | None:
     """The result if all inputs are constants and it is arithmetic; otherwise None."""
-    arrays = [operand.array for operand in operands if isinstance(operand, Constant)]
+    arrays = [x for x in operands if x is not None and not isinstance(x, Tracked)]
     if len(arrays) < len(operands) or not arrays:
         return None
     function = FOLDS.get(node.op)
@@ -143,4 +143,4 @@ def fold(
         result = result.astype(np.int64)
     elif arrays[0].dtype.kind == "f" and result.dtype.kind == "f":
         result = result.astype(arrays[0].dtype)
-    return [Constant(result)]
+    return [result]

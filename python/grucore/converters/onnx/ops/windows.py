@@ -1,96 +1,93 @@
 # SPDX-License-Identifier: Apache-2.0
-"""AveragePool and MaxPool: windows that move along time."""
+"""Windows that move along time: Conv, pools, and the padding before them."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 import numpy as np
 
+from grucore.converters.onnx.context import Operands, Table, Work, number_of
 from grucore.converters.onnx.read.source import OnnxNode
-from grucore.converters.onnx.state.axes import Axis, Data, Operand
-from grucore.converters.onnx.state.context import Work, arrange
-from grucore.graph.layers import Conv1d, Pool1d, Pooling
-from grucore.graph.node import Rate
-from grucore.graph.tensors import Array
+from grucore.converters.trace.axes import FEATURES, Operand, Unfit
+from grucore.converters.trace.products import padded
+from grucore.converters.trace.views import axis_of
+from grucore.converters.trace.windows import Window, convolved, convolved_in_frame, windowed
+from grucore.graph.layers import Pooling
 
 __all__ = ["WINDOWS"]
 
-Operands = Sequence[Operand | None]
+SAME = {"SAME_UPPER": "upper", "SAME_LOWER": "lower"}
 
 
-def _pool(work: Work, node: OnnxNode, operands: Operands) -> list[Operand]:
-    assert operands[0] is not None
-    data = work.data(node, operands[0])
-    spatial = len(data.axes) - 2
-    if data.value.rate is Rate.SEQUENCE or data.axes.count(Axis.TIME) != 1:
-        raise node.contradict(f"X is {data.text}, expected (batch, channels, time)")
-    at = data.axes.index(Axis.TIME) - 2
-    if at < 0 or data.axes[1] is not Axis.FEATURES:
-        raise node.contradict(f"X is {data.text}, expected (batch, channels, time)")
-    taps = node.get("kernel_shape", ())
+def _window(node: OnnxNode, taps: tuple[int, ...]) -> Window:
+    spatial = len(taps)
+    pads = node.get("pads", (0,) * 2 * spatial)
     strides = node.get("strides", (1,) * spatial)
     dilations = node.get("dilations", (1,) * spatial)
-    pads = node.get("pads", (0,) * 2 * spatial)
-    if not len(taps) == len(strides) == len(dilations) == spatial or len(pads) != 2 * spatial:
-        raise node.refuse(
-            f"kernel_shape {taps}, strides {strides}, pads {pads}: not {spatial} axes"
+    kind = node.get("auto_pad", "NOTSET")
+    if kind == "VALID":
+        pads = (0,) * 2 * spatial
+    # With a stride the padding depends on the length, except of one tap, which needs none.
+    strided = max(strides, default=1) != 1 and max(taps, default=1) != 1
+    if kind not in ("NOTSET", "", "VALID", *SAME) or (kind in SAME and strided):
+        raise Unfit(
+            f"attribute auto_pad is {kind!r} with stride {max(strides, default=1)}: expected pads, "
+            "which do not depend on the length"
         )
-    for place in range(spatial):
-        if place != at and (taps[place], strides[place], pads[place::spatial]) != (1, 1, (0, 0)):
-            raise node.refuse(f"goes over more axes of {data.text} than time")
-    if node.get("auto_pad", "NOTSET") not in ("NOTSET", "", "VALID") or dilations[at] != 1:
-        raise node.refuse("attribute auto_pad or dilations is set, expected neither")
+    half = len(pads) // 2
+    return Window(taps, strides, dilations, pads[:half], pads[half:], SAME.get(kind, ""))
+
+
+def _conv(work: Work, node: OnnxNode, operands: Operands) -> Operand:
+    data, weight = work.data(operands[0]), work.weights(operands[1], "W")
+    taps = weight.shape[2:]
+    if list(node.get("kernel_shape", taps)) != list(taps):
+        raise Unfit(f"attribute kernel_shape is {node.get('kernel_shape', ())}")
+    has_bias = len(operands) > 2 and operands[2] is not None
+    bias = work.weights(operands[2], "B") if has_bias else None
+    window = _window(node, taps)
+    if work.delayed and data.rank == 3 and data.axes[1:] == (FEATURES, FEATURES):
+        return convolved_in_frame(work, data, weight, bias, window, int(node.get("group", 1)))
+    return convolved(work, data, weight, bias, window, int(node.get("group", 1)))
+
+
+def _pool(work: Work, node: OnnxNode, operands: Operands) -> Operand:
+    data = work.data(operands[0])
     if node.written > 1:
-        raise node.refuse("gives the places of the maxima, which is not supported")
-    if node.get("ceil_mode", 0) and strides[at] > 1:
-        raise node.refuse("attribute ceil_mode is 1: the last window depends on the length")
-    before, after = pads[at], pads[at + spatial]
-    value = work.picked(data.value, data.index, node.name or node.op)
-    shape = data.index.shape
-    padded = before or after or data.padding != (0, 0)
-    if not padded:
-        pooling = Pooling.MAXIMUM if node.op == "MaxPool" else Pooling.MEAN
-        found = work.builder.add(
-            Pool1d,
-            node.name or "pool1d",
-            [value],
-            taps=int(taps[at]),
-            stride=int(strides[at]),
-            pooling=pooling,
-        )
-        return [Data(data.axes, arrange(data.axes, shape), found)]
-    counts = bool(node.get("count_include_pad", 0)) or not (before or after)
-    if node.op == "MaxPool" or not counts:
-        raise node.refuse(
-            f"pads {before} and {after} that do not count: expected none, or an average with "
-            "count_include_pad=1"
-        )
-    before, after = before + data.padding[0], after + data.padding[1]
-    reach = int(taps[at]) - 1
-    if before > reach or min(before, after) < 0 or (after and before + after != reach):
-        raise node.refuse(
-            f"pads are {before} and {after}: expected at most {reach} before, and after it "
-            f"nothing or what makes {reach} in all"
-        )
-    # The padding counts as zeros: a product of equal weights over each channel.
-    weight: Array = np.full((value.features, int(taps[at]), 1), 1 / taps[at])
-    found = work.builder.add(
-        Conv1d,
-        node.name or "pool1d",
-        [value],
-        weight=weight,
-        bias=np.zeros(value.features),
-        stride=int(strides[at]),
-        groups=value.features,
-        before=int(before),
-        after=int(after),
-    )
-    return [Data(data.axes, arrange(data.axes, shape), found)]
+        raise Unfit("gives the places of the maxima, which is not supported")
+    window = _window(node, tuple(node.get("kernel_shape", ())))
+    if node.get("ceil_mode", 0) and max(window.strides, default=1) > 1:
+        raise Unfit("attribute ceil_mode is 1: the last window depends on the length")
+    pooling = Pooling.MAXIMUM if node.op == "MaxPool" else Pooling.MEAN
+    return windowed(work, data, window, pooling, counts=bool(node.get("count_include_pad", 0)))
+
+
+def _pad(work: Work, node: OnnxNode, operands: Operands) -> Operand:
+    data = work.data(operands[0])
+    if node.get("mode", "constant") != "constant":
+        raise Unfit(f"attribute mode is {node.get('mode', '')!r}, expected 'constant'")
+    given = [*operands, None, None, None]
+    fill = node.get("value", 0.0)
+    if given[2] is not None:
+        fill = number_of(work, given[2], "the padding")
+    if fill != 0:
+        raise Unfit(f"pads with {fill}, expected zeros in time")
+    pads = [int(n) for n in node.get("pads", ())]
+    if not pads:
+        pads = [int(n) for n in np.reshape(work.constant(given[1], "pads"), -1)]
+    axes = list(range(data.rank))
+    if given[3] is not None:
+        axes = [axis_of(int(n), data.rank) for n in work.constant(given[3], "axes").reshape(-1)]
+    if len(pads) != 2 * len(axes):
+        raise Unfit(f"pads are {pads} for {len(axes)} axes")
+    for place, axis in enumerate(axes):
+        data = padded(data, axis, pads[place], pads[place + len(axes)])
+    return data
 
 
 POOLED = ("auto_pad", "ceil_mode", "dilations", "kernel_shape", "pads", "strides")
-WINDOWS = {
+WINDOWS: Table = {
+    "Conv": (_conv, ("auto_pad", "dilations", "group", "kernel_shape", "pads", "strides")),
+    "Pad": (_pad, ("mode", "pads", "value")),
     "AveragePool": (_pool, (*POOLED, "count_include_pad")),
     "MaxPool": (_pool, (*POOLED, "storage_order")),
 }

@@ -10,11 +10,7 @@ from typing import Any
 from grucore._core import ConversionError
 from grucore.graph.tensors import Array
 
-__all__ = ["AxesError", "OnnxNode", "Port", "Source"]
-
-
-class AxesError(ConversionError):
-    """An operator contradicts the meaning of axes that is being tried."""
+__all__ = ["OnnxNode", "Port", "Source"]
 
 
 @dataclass(frozen=True)
@@ -40,10 +36,6 @@ class OnnxNode:
     def get(self, name: str, default: Any) -> Any:
         """An attribute, or what ONNX takes where it is missing."""
         return self.attributes.get(name, default)
-
-    def contradict(self, message: str) -> ConversionError:
-        """The error, to be raised, where axes do not mean what this node needs."""
-        return AxesError(f"{self.label}: {message}")
 
     def check_attributes(self, known: Sequence[str]) -> None:
         """Refuse an attribute that nobody looks at."""

@@ -1,0 +1,136 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Joins: tensors side by side along an axis of features, frames put together, zeros as padding."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+import numpy as np
+
+from grucore.converters.trace.axes import (
+    TIME,
+    Data,
+    Ended,
+    Held,
+    Operand,
+    Spread,
+    Tracked,
+    Unfit,
+    spread,
+)
+from grucore.converters.trace.trace import Trace
+from grucore.converters.trace.views import squeezed, unsqueezed
+from grucore.graph.layers import Concat, Flip
+
+__all__ = ["joined", "stacked"]
+
+
+def joined(trace: Trace, operands: Sequence[Operand], axis: int) -> Tracked:
+    """The tensors side by side along an axis."""
+    if len(operands) == 1:
+        return spread(operands[0])
+    padded = _padded(operands, axis)
+    if padded is not None:
+        return padded
+    pieces = [spread(operand) for operand in operands]
+    frames = _in_sequence(trace, pieces)
+    if frames:
+        others = [place for place in range(pieces[0].rank) if place != axis]
+        return _sequence(trace, [squeezed(trace, x, others) for x in frames], axis)
+    return _along(trace, pieces, axis)
+
+
+def stacked(trace: Trace, operands: Sequence[Operand], axis: int) -> Tracked:
+    """The tensors side by side along a new axis."""
+    pieces = [spread(operand) for operand in operands]
+    frames = _in_sequence(trace, pieces)
+    if frames:
+        return _sequence(trace, frames, axis)
+    return _along(trace, [unsqueezed(x, [axis]) for x in pieces], axis)
+
+
+def _padded(operands: Sequence[Operand], axis: int) -> Tracked | None:
+    """Zeros joined to a sequence along time are padding."""
+    moving = [place for place, x in enumerate(operands) if isinstance(x, Tracked)]
+    if len(moving) != 1 or len(operands) < 2:
+        return None
+    x = operands[moving[0]]
+    others = [each for each in operands if not isinstance(each, Tracked)]
+    if not isinstance(x, Data) or x.axes[axis] != TIME or any(each.any() for each in others):
+        return None
+    before = sum(int(each.shape[axis]) for each in others[: moving[0]])
+    after = sum(int(each.shape[axis]) for each in others[moving[0] :])
+    return replace(x, padding=(x.padding[0] + before, x.padding[1] + after))
+
+
+def _in_sequence(trace: Trace, pieces: Sequence[Tracked]) -> list[Data]:
+    """The tensors if they are all frames of one value, forwards or backwards."""
+    found = [x for x in pieces if isinstance(x, Data) and x.frame is not None]
+    if len(found) < len(pieces) or trace.frames is None:
+        return []
+    first = found[0]
+    frames = [x.frame for x in found]
+    whole = list(range(first.value.count(trace.frames)))
+    if set(frames) <= {0, whole[-1]} and len(frames) < len(whole):
+        return []  # its ends, which are values of the whole sequence
+    if frames not in (whole, whole[::-1]):
+        raise Unfit(f"joins frames {frames} of a sequence of {len(whole)}")
+    for x in found:
+        same = x.value == first.value and x.axes == first.axes
+        if not same or not np.array_equal(x.index, first.index):
+            raise Unfit("joins frames of several values, or that are computed in several ways")
+    return found
+
+
+def _sequence(trace: Trace, frames: Sequence[Tracked], axis: int) -> Data:
+    """All frames of a value, in time again."""
+    first = frames[0]
+    assert isinstance(first, Data)
+    value = trace.add(Flip, [first.value]) if first.frame else first.value
+    axes = (*first.axes[:axis], TIME, *first.axes[axis:])
+    index = np.expand_dims(first.index, axis)
+    return replace(first, value=value, axes=axes, index=index, frame=None)
+
+
+def _along(trace: Trace, pieces: Sequence[Tracked], axis: int) -> Tracked:
+    """Tensors side by side along an axis of features."""
+    first = pieces[0]
+    found = " and ".join(dict.fromkeys(x.text for x in pieces))
+    if len({type(x) for x in pieces}) > 1:
+        raise Unfit(f"joins {found} of several kinds: values, constants or states")
+    if any(not x.is_features(axis) for x in pieces):
+        raise Unfit(f"joins along axis {axis} of {found}, expected features")
+    sizes = {x.index.shape[:axis] + x.index.shape[axis + 1 :] for x in pieces}
+    if any(x.axes != first.axes for x in pieces) or len(sizes) > 1:
+        clocks = [x for x in pieces if isinstance(x, Data)]
+        if len({x.value.clock for x in clocks}) > 1:
+            trace.check_alike(clocks, "joins")
+        raise Unfit(f"joins {found}, expected tensors of the same axes")
+    if isinstance(first, Spread):
+        return first.moved(first.axes, np.concatenate([x.index for x in pieces], axis))
+    if isinstance(first, Ended):
+        return _ended([x for x in pieces if isinstance(x, Ended)], axis)
+    if isinstance(first, Held):
+        if any(isinstance(x, Held) and x.name != first.name for x in pieces):
+            raise Unfit("joins several initial states")
+        return first.moved(first.axes, np.concatenate([x.index for x in pieces], axis))
+    data = trace.level([trace.data(x) for x in pieces])
+    trace.check_alike(data, "joins")
+    values = {x.value.name: x.value for x in data}
+    starts = dict(zip(values, np.cumsum([0, *(v.features for v in values.values())]), strict=False))
+    index = np.concatenate([x.index + starts[x.value.name] for x in data], axis=axis)
+    value = data[0].value
+    if len(values) > 1:
+        value = trace.add(Concat, list(values.values()))
+    return replace(data[0], index=index, value=value)
+
+
+def _ended(parts: Sequence[Ended], axis: int) -> Ended:
+    """Cell states side by side."""
+    total, indices = 0, []
+    for part in parts:
+        indices.append(part.index + total)
+        total += int(part.index.max()) + 1
+    states = tuple(name for part in parts for name in part.states)
+    return Ended(parts[0].axes, np.concatenate(indices, axis), states)

@@ -1,0 +1,129 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Norms, softmax and gates: over all features of a frame, or over groups of them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+import numpy as np
+
+from grucore.converters.trace.axes import FEATURES, Data, Operand, Unfit, WrongAxes, arrange
+from grucore.converters.trace.elementwise import activated, affine, binary, spread_over
+from grucore.converters.trace.trace import Trace, padding_text
+from grucore.graph.layers import Activation, Concat, LayerNorm, Operation, Softmax
+from grucore.graph.tensors import Array
+
+__all__ = ["channelwise", "gated", "group_norm", "layer_norm", "softmax"]
+
+MAX_BLOCKS = 64
+
+
+def channelwise(trace: Trace, x: Data, scale: Array, shift: Array) -> Data:
+    """A scale and a shift for each row of axis 1: a batch norm at inference."""
+    if x.rank < 2 or not x.is_features(1):
+        raise WrongAxes(f"X is {x.text}, expected features at axis 1")
+    if scale.shape != (x.index.shape[1],):
+        raise Unfit(f"{len(scale)} channels, expected {x.index.shape[1]}")
+    shape = [1] * x.rank
+    shape[1] = len(scale)
+    scales, shifts = (
+        np.broadcast_to(each.reshape(shape), x.index.shape).reshape(-1) for each in (scale, shift)
+    )
+    return affine(trace, x, scales, shifts)
+
+
+def layer_norm(
+    trace: Trace,
+    x: Data,
+    axes: Sequence[int],
+    scale: Operand | None,
+    shift: Operand | None,
+    epsilon: float,
+) -> Data:
+    """The features normalized along some axes, for each place of the others by itself."""
+    if any(not x.is_features(axis) for axis in axes):
+        raise Unfit(f"goes over axes {list(axes)} of {x.text}, expected features")
+    numbers = []
+    for operand, what, fill in ((scale, "scale", 1.0), (shift, "shift", 0.0)):
+        found, array = x, np.full(x.index.size, fill)
+        if operand is not None:
+            found, array = spread_over(trace, x, operand, what)
+        if found.index.shape != x.index.shape:
+            raise Unfit(f"its {what} is wider than {x.text}")
+        numbers.append(array)
+    return _in_blocks(trace, x, axes, numbers[0], numbers[1], epsilon)
+
+
+def _in_blocks(
+    trace: Trace, x: Data, axes: Sequence[int], scale: Array, shift: Array, epsilon: float
+) -> Data:
+    """``scale`` and ``shift`` have a number for each feature, in C order."""
+    shape = x.index.shape
+    size = int(np.prod([shape[axis] for axis in axes]))
+    if not x.is_plain:
+        raise Unfit(padding_text(x))
+    epsilon = float(epsilon)
+    if size == x.index.size:
+        value = trace.ordered(x)
+        return trace.fresh(
+            x, trace.add(LayerNorm, [value], scale=scale, shift=shift, epsilon=epsilon)
+        )
+    if x.index.size // size > MAX_BLOCKS:
+        raise Unfit(f"normalizes {x.index.size // size} groups, at most {MAX_BLOCKS}")
+    last = range(-len(axes), 0)
+    places, scales, shifts = (
+        np.moveaxis(array.reshape(shape), axes, last).reshape(-1, size)
+        for array in (x.index, scale, shift)
+    )
+    parts = [
+        trace.add(
+            LayerNorm, [trace.picked(x.value, index)], scale=one, shift=other, epsilon=epsilon
+        )
+        for index, one, other in zip(places, scales, shifts, strict=True)
+    ]
+    joined = trace.add(Concat, parts, "groups")
+    others = [axis for axis in range(len(shape)) if axis not in axes]
+    turned = arrange([shape[axis] for axis in (*others, *axes)])
+    return replace(x, index=np.moveaxis(turned, last, axes), value=joined)
+
+
+def group_norm(
+    trace: Trace, x: Data, groups: int, scale: Array, shift: Array, epsilon: float
+) -> Data:
+    """Axis 1 in groups, each normalized over all its features; ``scale`` and ``shift`` have a
+    number for each channel, or one for each group."""
+    if x.rank < 2 or any(axis != FEATURES for axis in x.axes[1:]):
+        raise Unfit(f"normalizes {x.text} over time as well, expected features alone")
+    shape = x.index.shape
+    if groups < 1 or shape[1] % groups:
+        raise Unfit(f"has {groups} groups of {shape[1]} channels")
+    grouped = (shape[0], groups, shape[1] // groups, *shape[2:])
+    numbers = []
+    for array in (scale, shift):
+        lead = grouped[1:3] if array.size == shape[1] else (groups, 1)
+        if array.size not in (groups, shape[1]):
+            raise Unfit(f"a scale of {array.size} numbers for {groups} groups")
+        wide = array.reshape(1, *lead, *(1,) * (len(shape) - 2))
+        numbers.append(np.broadcast_to(wide, grouped).reshape(-1))
+    kinds = (x.axes[0], *(FEATURES,) * (len(grouped) - 1))
+    inner = x.moved(kinds, x.index.reshape(grouped))
+    result = _in_blocks(trace, inner, range(2, len(grouped)), numbers[0], numbers[1], epsilon)
+    return result.moved(x.axes, result.index.reshape(shape))
+
+
+def softmax(trace: Trace, x: Data, axes: Sequence[int], *, logarithm: bool) -> Data:
+    """The softmax, or its logarithm, over axes that are all features there are."""
+    size = int(np.prod([x.index.shape[axis] for axis in axes]))
+    if any(not x.is_features(axis) for axis in axes) or size != x.index.size:
+        raise Unfit(f"goes over axes {list(axes)} of {x.text}, expected all features of a frame")
+    return trace.fresh(x, trace.add(Softmax, [trace.ordered(x)], logarithm=logarithm))
+
+
+def gated(trace: Trace, x: Data, axis: int) -> Data:
+    """The first half of an axis times the sigmoid of the other half."""
+    if not x.is_features(axis) or x.index.shape[axis] % 2:
+        raise Unfit(f"goes over axis {axis} of {x.text}, expected an even number of features")
+    one, other = (x.moved(x.axes, half) for half in np.split(x.index, 2, axis))
+    gate = activated(trace, other, Activation.SIGMOID, suffix="gate")
+    return binary(trace, one, gate, Operation.MULTIPLY)

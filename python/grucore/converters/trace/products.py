@@ -1,0 +1,120 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Products with constants: matrices over features, tables of embeddings, padding for windows."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+
+from grucore.converters.trace.axes import (
+    FEATURES,
+    TIME,
+    Data,
+    Operand,
+    Tracked,
+    Unfit,
+    WrongAxes,
+    arrange,
+)
+from grucore.converters.trace.trace import MAX_FOLDED, Trace, padding_text
+from grucore.graph.layers import Concat, Dense, Embedding
+from grucore.graph.node import Value
+from grucore.graph.tensors import Array, Dtype
+
+__all__ = ["embedded", "matmul", "padded", "times"]
+
+MAX_GROUPS = 64  # products with slices of a frame that are layers of their own, more in one
+
+
+def matmul(trace: Trace, a: Operand | None, b: Operand | None) -> Data:
+    """A value times a matrix, or a matrix times a value."""
+    if not isinstance(b, Tracked):
+        return times(trace, trace.data(a), trace.weights(b, "the matrix"))
+    if isinstance(a, Tracked):
+        raise Unfit("multiplies two values that the model computes (attention?)")
+    data, matrix = trace.data(b), trace.weights(a, "the matrix")
+    if matrix.ndim != 2 or data.rank < 2:
+        raise Unfit(f"a matrix of shape {matrix.shape} times {data.text}")
+    return _swapped(times(trace, _swapped(data), matrix.T))
+
+
+def _swapped(x: Data) -> Data:
+    """The last two axes the other way round."""
+    axes = (*x.axes[:-2], x.axes[-1], x.axes[-2])
+    return x.moved(axes, x.index.swapaxes(-1, -2))
+
+
+def times(trace: Trace, x: Data, matrix: Array, bias: Array | None = None) -> Data:
+    """Rows of the last axis times a matrix (in, out), or a matrix for each place of other feature
+    axes, plus a bias (out,)."""
+    if matrix.ndim < 2 or x.rank < 1 or not x.is_features(-1) or matrix.ndim > max(x.rank, 2):
+        raise WrongAxes(f"{x.text} times a matrix of shape {matrix.shape}")
+    size, width = matrix.shape[-2:]
+    if x.index.shape[-1] != size:
+        raise WrongAxes(f"{x.text} times a matrix of shape {matrix.shape}")
+    if not x.is_plain:
+        raise Unfit(padding_text(x))
+    others = x.index.shape[:-1]
+    matrix = matrix.reshape((1,) * (x.rank - matrix.ndim) + matrix.shape)
+    lead = matrix.shape[:-2]
+    if any(extent not in (1, have) for extent, have in zip(lead, others, strict=False)):
+        raise Unfit(f"{x.text} times matrices of shape {matrix.shape}")
+    shift = np.zeros(width) if bias is None else np.broadcast_to(bias.reshape(-1), width)
+    by_row = matrix.reshape(*lead, 1, size, width) if x.rank > 1 else matrix
+    matrices = np.broadcast_to(by_row, (*others, size, width)).reshape(-1, size, width)
+    rows = x.index.reshape(-1, size)
+    value = _each(trace, x, rows, matrices, shift)
+    return replace(x, index=arrange((*others, width)), value=value)
+
+
+def _each(trace: Trace, x: Data, rows: Array, matrices: Array, bias: Array) -> Value:
+    """The products of rows of features with a matrix each, side by side."""
+    blocks, size, width = matrices.shape
+    if blocks <= MAX_GROUPS:
+        parts = [
+            trace.add(
+                Dense,
+                [trace.picked(x.value, row)],
+                str(number) if blocks > 1 else "",
+                weight=matrix.T,
+                bias=bias,
+            )
+            for number, (row, matrix) in enumerate(zip(rows, matrices, strict=True))
+        ]
+        return parts[0] if blocks == 1 else trace.add(Concat, parts, "all")
+    if blocks * blocks * size * width > MAX_FOLDED:
+        raise Unfit(f"{blocks} products of {size} by {width}: too many")
+    weight = np.zeros((blocks, width, blocks, size))
+    for number, matrix in enumerate(matrices):
+        weight[number, :, number] = matrix.T
+    return trace.add(
+        Dense,
+        [trace.picked(x.value, rows)],
+        weight=weight.reshape(blocks * width, blocks * size),
+        bias=np.tile(bias, blocks),
+    )
+
+
+def embedded(trace: Trace, ids: Data, table: Array) -> Data:
+    """Rows of a table (ids, width), along a new last axis."""
+    if table.ndim != 2:
+        raise Unfit(f"a table of shape {table.shape}, expected (ids, width)")
+    if ids.value.dtype is not Dtype.INT32:
+        raise Unfit(f"ids are {ids.value.dtype.name}, expected integers")
+    value = trace.add(Embedding, [trace.ordered(ids)], table=table)
+    shape = (*ids.index.shape, table.shape[1])
+    return replace(ids, axes=(*ids.axes, FEATURES), index=arrange(shape), value=value)
+
+
+def padded(x: Data, axis: int, before: int, after: int) -> Data:
+    """Frames of zeros before and after, for a window that comes next; negative ones cut off."""
+    if not before and not after:
+        return x
+    if x.axes[axis] != TIME:
+        raise Unfit(f"pads axis {axis} of {x.text} by {before} and {after}: expected time")
+    if after < 0 and x.tail == -after and not before:
+        return replace(x, tail=0)
+    if min(before, after) < 0 or x.tail:
+        raise Unfit(f"pads {x.text} by {before} and {after} frames: expected zeros in time")
+    return replace(x, padding=(x.padding[0] + before, x.padding[1] + after))

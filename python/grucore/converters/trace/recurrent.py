@@ -1,0 +1,215 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Recurrent layers: the axes that they read and write, their states at the start and at the end."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any, TypeAlias
+
+import numpy as np
+
+from grucore.converters.build.cells import cell_in_pieces
+from grucore.converters.trace.axes import (
+    BATCH,
+    FEATURES,
+    TIME,
+    Axes,
+    Data,
+    Ended,
+    Held,
+    Operand,
+    Purpose,
+    Spread,
+    Tracked,
+    Unfit,
+    WrongAxes,
+    arrange,
+)
+from grucore.converters.trace.trace import Part, Trace, padding_text
+from grucore.graph import gates
+from grucore.graph.layers import Concat, Direction, Position, Recurrent, Take
+from grucore.graph.node import Node, Rate, Value
+from grucore.graph.tensors import Array
+
+__all__ = [
+    "Start",
+    "add_layer",
+    "add_state",
+    "beside",
+    "cell_states",
+    "check_sequence",
+    "final",
+    "initial",
+    "state_of",
+]
+
+# Of each state its suffix: the name in errors, and the field of the layer.
+STATES = {".h": ("initial_h", "initial_state"), ".c": ("initial_c", "initial_cell")}
+# The start of one layer in one direction: zeros, numbers (H,), a piece of an input, or a value of
+# the frame before.
+Start: TypeAlias = Array | Held | Data | None
+
+
+def check_sequence(trace: Trace, x: Data, time: int, features: int) -> None:
+    """Raise unless a recurrent layer can read it: time at this axis, batch at the other one of the
+    first two, features last."""
+    expected = (TIME, BATCH) if time == 0 else (BATCH, TIME)
+    fits = x.rank == 3 and x.is_features(2)
+    for place, axis in enumerate(expected):
+        # One row without a batch axis, or one frame of a model that is fed its own state.
+        lone = fits and x.is_features(place) and x.index.shape[place] == 1
+        lone = lone and not x.has(axis) and x.value.rate is not Rate.SEQUENCE
+        fits = fits and (x.axes[place] == axis or lone)
+    if not fits or x.frame is not None:
+        names = ", ".join(map(str, expected))
+        raise WrongAxes(f"X is {x.text}, expected ({names}, features)")
+    if x.index.size != features:
+        raise WrongAxes(f"X has {x.index.size} features, its weights read {features}")
+    if not x.is_plain:
+        raise Unfit(padding_text(x))
+
+
+def initial(
+    trace: Trace, operand: Operand | None, rows: int, hidden: int, batch: int, suffix: str
+) -> list[Start]:
+    """The start of each row (a layer in a direction) of a state, whose axis ``batch`` is that."""
+    what = STATES[suffix][0]
+    if operand is None:
+        return [None] * rows
+    if isinstance(operand, Held) or (isinstance(operand, Data) and trace.delayed):
+        return _pieces(operand, rows, hidden, batch, what)
+    if isinstance(operand, Tracked) and not isinstance(operand, Spread):
+        raise Unfit(
+            f"{what} is computed by the model, expected an input or a constant: convert the two "
+            "parts apart, and hand the state over"
+        )
+    array = operand.index if isinstance(operand, Spread) else np.asarray(operand)
+    if array.ndim != 3 or array.dtype.kind != "f":
+        raise Unfit(f"{what} is {array.dtype} of {array.ndim} axes, expected 3")
+    by_row = np.moveaxis(array, batch, 0)
+    if by_row.shape[1:] != (rows, hidden):
+        expected = (rows, "batch", hidden) if batch else ("batch", rows, hidden)
+        raise Unfit(f"{what} has shape {array.shape}, expected {expected}")
+    if (by_row != by_row[:1]).any():
+        raise Unfit(f"{what} differs between the rows of the batch")
+    return [row if row.any() else None for row in by_row[0]]
+
+
+def _pieces(held: Held | Data, rows: int, hidden: int, batch: int, what: str) -> list[Start]:
+    order: Axes = (FEATURES, BATCH) if batch else (BATCH, FEATURES)
+    lone = held.axes == (FEATURES,) * 3 and held.index.shape[batch] == 1
+    is_state = isinstance(held, Data) or held.purpose is Purpose.STATE
+    if not is_state or held.rank != 3 or (held.axes[:2] != order and not lone):
+        names = ", ".join(map(str, order))
+        raise Unfit(f"{what} is {held.text}, expected ({names}, features)")
+    index = np.moveaxis(held.index, batch, 0)[0]
+    if index.shape != (rows, hidden):
+        raise Unfit(f"{what} is {held.text}, expected {hidden} features for each of {rows} layers")
+    return [held.moved((FEATURES,), row) for row in index]
+
+
+def add_layer(
+    trace: Trace,
+    kind: type[Recurrent],
+    x: Data,
+    starts: Mapping[str, Start],
+    *,
+    name: str,
+    reverse: bool = False,
+    **settings: Any,
+) -> tuple[Value, ...]:
+    """One layer in one direction; ``starts`` has the start of each state by its suffix.
+
+    Gives what it writes. From values of the frame before it becomes a cell in pieces, which gives
+    all its new states.
+    """
+    value = trace.ordered(x)
+    if any(isinstance(start, Data) for start in starts.values()):
+        return _in_pieces(trace, kind, x, starts, name, settings)
+    for suffix, start in starts.items():
+        if isinstance(start, np.ndarray):
+            settings[STATES[suffix][1]] = gates.rounded(start)
+    settings["direction"] = Direction.REVERSE if reverse else Direction.FORWARD
+    held = {suffix: start for suffix, start in starts.items() if isinstance(start, Held)}
+    if held:  # the same layer from another state is another layer
+        written = trace.builder.add(kind, name, [value], **settings)
+    else:
+        written = trace.add(kind, [value], called=name, **settings)
+    for suffix, start in held.items():
+        add_state(trace, start, f"{trace.layer_of(written)}{suffix}", written)
+    return (written,)
+
+
+def _in_pieces(
+    trace: Trace,
+    kind: type[Recurrent],
+    x: Data,
+    starts: Mapping[str, Start],
+    name: str,
+    settings: dict[str, Any],
+) -> tuple[Value, ...]:
+    """A cell over one frame, from values that are its states before."""
+    if x.has(TIME):
+        raise Unfit("its initial state is computed by the model, expected one frame a call")
+    before = [start for start in starts.values() if isinstance(start, Data)]
+    if len(before) < len(starts):
+        raise Unfit("one of its states is fed back and another one is not")
+
+    def add(layer: type[Node], inputs: Sequence[Value], *, name: str, **given: Any) -> Value:
+        return trace.builder.add(layer, name, inputs, **given)
+
+    states = [trace.ordered(start) for start in before]
+    return cell_in_pieces(add, kind, name, trace.ordered(x), states, **settings)
+
+
+def add_state(trace: Trace, held: Held, state: str, value: Value) -> None:
+    """Note the part of an input that is the initial state of a layer."""
+    what = STATES[state[-2:]][0]
+    index = held.index.reshape(-1)
+    part = Part(int(index[0]), len(index), state, value.name)
+    parts = trace.states.setdefault(held.name, [])
+    if not np.array_equal(index, part.first + np.arange(part.size)):
+        raise Unfit(f"{what} is a mixture of the features of input {held.name!r}")
+    for other in parts:
+        if abs(other.first - part.first) < max(other.size, part.size):
+            raise Unfit(f"{what} is a part of input {held.name!r} that is also {other.state!r}")
+    parts.append(part)
+
+
+def final(trace: Trace, value: Value, *, name: str, reverse: bool, is_own: bool = False) -> Value:
+    """The state of a layer after the last frame that it reads; ``is_own``: with lengths that frame
+    is another one than that of the sequence."""
+    position = Position.FIRST if reverse else Position.LAST
+    if is_own:
+        return trace.builder.add(Take, name, [value], position=position)
+    return trace.add(Take, [value], called=name, position=position)
+
+
+def beside(trace: Trace, values: Sequence[Value], name: str) -> Value:
+    """The features of several values."""
+    return values[0] if len(values) == 1 else trace.add(Concat, values, called=name)
+
+
+def state_of(trace: Trace, x: Tracked, values: Sequence[Value], batch: int, name: str) -> Data:
+    """The last states of some layers; ``x`` is what they read."""
+    axes, sizes = _state_axes(x, len(values), values[0].features, batch)
+    return Data(axes, arrange(sizes), beside(trace, values, name))
+
+
+def _state_axes(x: Tracked, rows: int, hidden: int, batch: int) -> tuple[Axes, tuple[int, ...]]:
+    """(rows, batch, H), or (batch, rows, H); ``batch`` is the place of that axis."""
+    kind = next((axis for axis in x.axes[:-1] if axis == BATCH), FEATURES)
+    if batch == 0:
+        return (kind, FEATURES, FEATURES), (1, rows, hidden)
+    return (FEATURES, kind, FEATURES), (rows, 1, hidden)
+
+
+def cell_states(
+    trace: Trace, x: Tracked, written: Sequence[tuple[Value, ...]], batch: int, name: str
+) -> Data | Ended:
+    """The cell states of LSTM layers after the last frame."""
+    if any(len(each) > 1 for each in written):
+        return state_of(trace, x, [each[1] for each in written], batch, name)
+    layers = [trace.layer_of(value) for value, *_ in written]
+    axes, sizes = _state_axes(x, len(layers), written[0][0].features, batch)
+    return Ended(axes, arrange(sizes), tuple(f"{layer}.c" for layer in layers))

@@ -1,0 +1,224 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The state of one walk over a source: the builder, sizes of batch and time, states, names."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any, ClassVar
+
+import numpy as np
+
+from grucore.converters.build.builder import GraphBuilder
+from grucore.converters.trace.axes import (
+    TIME,
+    Axes,
+    Data,
+    Ended,
+    Held,
+    Operand,
+    Purpose,
+    Tracked,
+    Unfit,
+    arrange,
+)
+from grucore.converters.trace.sizes import Size, Unit, product
+from grucore.graph.layers import Position, Select, Take
+from grucore.graph.node import Node, Rate, Value
+from grucore.graph.tensors import Array
+
+__all__ = ["MAX_FOLDED", "Part", "Trace", "clock_text", "padding_text"]
+
+MAX_FOLDED = 1 << 27  # elements of a constant that we compute
+
+
+@dataclass(frozen=True)
+class Part:
+    """A piece of a state input, from feature ``first`` on: whose state it is, and the value that
+    the layer writes, whose last row in its direction is the new state."""
+
+    first: int
+    size: int
+    state: str
+    value: str
+
+
+@dataclass
+class Trace:
+    """State shared by operations. ``batch`` and ``frames`` are the sizes that the source fixes.
+
+    ``label`` names the layers of the operation at hand, ``result`` what it gives: ``choices`` has
+    the axes of those results that a reshape leaves open.
+    """
+
+    ORDER: ClassVar[str] = "order"  # how a layer is called that only moves features
+    KEEPS_FRAMES: ClassVar[bool] = False  # a frame stays one until something needs it as a value
+
+    builder: GraphBuilder = field(default_factory=GraphBuilder)
+    batch: int | None = None
+    frames: int | None = None
+    has_states: bool = False
+    choices: Mapping[str, Axes] = field(default_factory=dict)
+    label: str = ""
+    result: str = ""
+    shortest: int = 1
+    # State inputs that are values of the frame before and no layer's own; None: nobody asked.
+    delayed: frozenset[str] | None = None
+    delays: dict[str, Data] = field(default_factory=dict)
+    # For each state input of the source: what its features are the state of.
+    states: dict[str, list[Part]] = field(default_factory=dict)
+    _made: dict[Any, Value] = field(default_factory=dict)
+
+    def name(self, suffix: str = "") -> str:
+        """A name for a layer of the operation at hand."""
+        return ".".join(part for part in (self.label, suffix) if part)
+
+    def doubt(self, what: str) -> None:
+        """Note, or refuse, what may mean something else at another number of frames."""
+
+    def add(
+        self,
+        kind: type[Node],
+        inputs: Sequence[Value],
+        suffix: str = "",
+        *,
+        called: str = "",
+        **given: Any,
+    ) -> Value:
+        """Add a layer, or find the one that reads the same and is the same."""
+        key = (kind, tuple(value.name for value in inputs), *map(_key, sorted(given.items())))
+        if key not in self._made:
+            self._made[key] = self.builder.add(kind, called or self.name(suffix), inputs, **given)
+        return self._made[key]
+
+    def delay(self, name: str, axes: Axes, index: Array) -> Data:
+        """A state input as the value of the frame before."""
+        self.delays[name] = Data(axes, index, self.builder.delay(name, index.size))
+        return self.delays[name]
+
+    def layer_of(self, value: Value) -> str:
+        """The name of the layer that writes a value."""
+        return next(node.name for node in self.builder.nodes if node.output == value.name)
+
+    def size(self, x: Tracked, axis: int) -> Size:
+        """How long an axis is."""
+        parts = x.axes[axis].parts
+        if not parts:
+            return int(x.index.shape[axis])
+        return product(part if isinstance(part, int) else self.extent(part, x) for part in parts)
+
+    def extent(self, part: str, x: Tracked) -> Size:
+        """The number of rows, or of frames that a tensor has."""
+        if part == "batch":
+            return Unit(("batch",)) if self.batch is None else self.batch
+        value = x.value if isinstance(x, Data) else None
+        extra = sum(x.padding) + x.tail if isinstance(x, Data) else 0
+        if self.frames is not None:
+            return (self.frames if value is None else value.count(self.frames)) + extra
+        clock = "" if value is None or value.clock == (Rate.FRAME, 1, 0) else f" of {value.clock}"
+        return Unit((f"time{clock}",)) + extra
+
+    def sizes(self, operand: Operand) -> list[Size]:
+        """The shape."""
+        if isinstance(operand, Tracked):
+            return [self.size(operand, axis) for axis in range(operand.rank)]
+        return list(operand.shape)
+
+    def data(self, operand: Operand | None) -> Data:
+        """The operand, which has to be a value of the model."""
+        if isinstance(operand, Data):
+            return operand
+        if isinstance(operand, Ended):
+            names = ", ".join(operand.states)
+            raise Unfit(f"reads the cell state {names}, which only its LSTM may")
+        if isinstance(operand, Held) and operand.purpose is Purpose.STATE:
+            raise Unfit(
+                f"reads the initial state {operand.name!r}, which only a recurrent layer may"
+            )
+        what = "the lengths" if isinstance(operand, Held) else "a constant"
+        raise Unfit(f"reads {what} where a value that the model computes is expected")
+
+    def ordered(self, operand: Operand | None) -> Value:
+        """The value whose features are those of the operand, in the order in which they stand."""
+        data = self.data(operand)
+        if not data.is_plain:
+            raise Unfit(padding_text(data))
+        return self.picked(data.value, data.index)
+
+    def picked(self, value: Value, index: Array) -> Value:
+        """The features of a value in the order of an index."""
+        order = np.ascontiguousarray(index.reshape(-1), np.int32)
+        if np.array_equal(order, np.arange(value.features)):
+            return value
+        return self.add(Select, [value], self.ORDER, index=order)
+
+    def fresh(self, like: Data, value: Value) -> Data:
+        """A value with as many features in the same places, now in C order."""
+        return replace(like, index=arrange(like.index.shape), value=value)
+
+    def constant(self, operand: Operand | None, what: str) -> Array:
+        """The operand's numbers, which have to stand in the source."""
+        if operand is None or isinstance(operand, Tracked):
+            raise Unfit(f"{what} is computed by the model, expected a constant")
+        if operand.dtype == object:
+            raise Unfit(f"{what} depends on sizes that the file leaves open")
+        return operand
+
+    def weights(self, operand: Operand | None, what: str) -> Array:
+        """The operand's numbers as float64, rounded to float32 only when all folding is done."""
+        array = self.constant(operand, what)
+        if array.dtype.kind != "f":
+            raise Unfit(f"{what} is {array.dtype}, expected floating point")
+        return array.astype(np.float64)
+
+    def whole(self, x: Data) -> Data:
+        """One frame of a value as a value of its own."""
+        if x.frame is None or self.frames is None:
+            return x
+        last = x.value.count(self.frames) - 1
+        if x.frame == last:
+            self.doubt(f"frame {x.frame} may be the last one, or that one always")
+        elif x.frame != 0:
+            raise Unfit(f"frame {x.frame} of a sequence is neither its first nor its last")
+        position = Position.LAST if x.frame == last else Position.FIRST
+        return replace(x, value=self.add(Take, [x.value], "frame", position=position), frame=None)
+
+    def level(self, tensors: Sequence[Data]) -> list[Data]:
+        """Tensors to be combined: the first and the last frame become values of the sequence."""
+        frames = {x.frame for x in tensors}
+        return list(tensors) if len(frames) == 1 else [self.whole(x) for x in tensors]
+
+    def check_alike(self, tensors: Sequence[Data], what: str) -> None:
+        """Raise `Unfit` for tensors of different rates, frames or padding."""
+        first = tensors[0]
+        for x in tensors[1:]:
+            if x.value.clock != first.value.clock:
+                raise Unfit(f"{what} values of different rates: {clock_text(tensors)}")
+            if x.frame != first.frame:
+                raise Unfit(f"{what} frames {first.frame} and {x.frame} of sequences: feedback")
+            if (x.padding, x.tail) != (first.padding, first.tail):
+                raise Unfit(f"{what} values with different padding")
+
+
+def clock_text(tensors: Sequence[Data]) -> str:
+    """Words for an error where values of different rates meet."""
+    if len({x.has(TIME) for x in tensors}) > 1:
+        return "one of each frame and one of the whole sequence, which is known at its end only"
+    return "per frame, per sequence or strided"
+
+
+def padding_text(x: Data) -> str:
+    """Why a padded sequence cannot be read by anything but a window."""
+    if x.tail:
+        return f"reads {x.tail} frames past the end that a convolution's padding makes"
+    before, after = x.padding
+    return f"reads a sequence padded by {before} and {after} frames, which only a window may"
+
+
+def _key(item: tuple[str, Any]) -> Any:
+    name, given = item
+    if isinstance(given, np.ndarray):
+        digest = hashlib.blake2b(np.ascontiguousarray(given).tobytes()).digest()
+        return name, given.shape, given.dtype.str, digest
+    return name, given
