@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The example of texts: the data falls into parts, the stored model knows the languages."""
+"""The examples of texts: the data falls into parts, the stored model knows the languages."""
 
 from __future__ import annotations
 
@@ -14,7 +14,8 @@ import pytest
 import grucore
 from oracle.oracles import oracle
 
-FOLDER = Path(__file__).parents[2] / "examples" / "languages"
+EXAMPLES = Path(__file__).parents[2] / "examples"
+FOLDER, CELLS = EXAMPLES / "languages", EXAMPLES / "gru_lstm_rnn"
 
 pytestmark = pytest.mark.skipif(not FOLDER.exists(), reason="away from the source tree")
 
@@ -71,3 +72,16 @@ def test_identify_reads_arguments_and_lines() -> None:
     lines = "\n".join(texts.values())
     piped = subprocess.run(command, input=lines, capture_output=True, text=True, check=True)
     assert piped.stdout == done.stdout
+
+
+def test_figures_of_three_cells() -> None:
+    cells = json.loads((CELLS / "figures.json").read_text("utf-8"))["cells"]
+    page = (CELLS / "README.md").read_text("utf-8")
+    parameters = cells["GRU 48"]["parameters"]
+    for name in ("LSTM 40", "RNN 91"):
+        assert abs(cells[name]["parameters"] / parameters - 1) < 0.02
+    for name, cell in cells.items():
+        right = f"{sum(cell['right']) / len(cell['right']):.1%}".replace("%", " %")
+        row = next(line for line in page.splitlines() if line.startswith(f"| {name} "))
+        for text in (right, f"{cell['parameters']:,}", f"{cell['int8']['bytes']:,}"):
+            assert text in row, (text, row)
