@@ -13,7 +13,7 @@ import numpy as np
 from rounds import Contender, interleave, machine
 
 import grucore
-from grucore.demo.runner import load_model
+from grucore.demo.runner import load_network
 
 JOINS = 200  # streams that join and leave in one repetition: less than a page
 
@@ -82,7 +82,7 @@ def main() -> int:
     add("--out", metavar="JSON", help="where to write the figures")
     arguments = parser.parse_args()
     where = machine(arguments.core)
-    model: Any = load_model()
+    model: Any = load_network()
     sizes = [int(text) for text in arguments.streams.split(",")]
     x = np.random.default_rng(1).standard_normal((max(sizes), 40)).astype(np.float32)
     ticks = {size: ticking(model, size, x) for size in sizes}

@@ -75,7 +75,7 @@ def keywords(cache: Path, every: int) -> list[Row]:
     from grucore.demo.clips import load_clips
     from grucore.demo.decisions import Detector
     from grucore.demo.features import log_mel
-    from grucore.demo.runner import configuration, load_model
+    from grucore.demo.runner import configuration, load_network
 
     settings = configuration()
     detector = Detector(settings["labels"], **settings["detector"])
@@ -92,7 +92,7 @@ def keywords(cache: Path, every: int) -> list[Row]:
             for i, item in enumerate(chosen)
         ]
     )
-    models = variants(load_model(), calibration, 1.0)  # type: ignore[arg-type]
+    models = variants(load_network(), calibration, 1.0)  # type: ignore[arg-type]
     right: dict[str, list[bool]] = {name: [] for name in models}
     decisions: dict[str, list[str]] = {name: [] for name in models}
     shipped = dict.fromkeys(models, 0)

@@ -44,7 +44,7 @@ ROWS: dict[str, Rules] = {
         audio="model graph fileformat",
         conversion="model converters",
         bench="model graph fileformat reference runtime",
-        demo="model conversion",
+        demo="model conversion audio",
         export="graph fileformat version",
         cli="model conversion graph runtime fileformat reference proof quantize bench demo audio "
         "export version text summary",

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
-from grucore.demo.runner import load_model
+from grucore.demo.runner import load_network
 
 
 def main() -> int:
@@ -21,7 +21,7 @@ def main() -> int:
     add("--sequences", type=int, default=500, help="sequences in each (%(default)s)")
     add("--longest", type=int, default=200, help="frames of the longest (%(default)s)")
     arguments = parser.parse_args()
-    model = load_model()
+    model = load_network()
     arguments.folder.mkdir(parents=True, exist_ok=True)
     model.save(arguments.folder / "keywords.gru")
     for part in range(arguments.parts):

@@ -15,7 +15,7 @@ import numpy as np
 from protocol import LEAVE, Records, answer_type, request_type
 
 import grucore
-from grucore.demo.runner import load_model
+from grucore.demo.runner import load_network
 
 
 class Service:
@@ -155,7 +155,7 @@ class Connection(asyncio.Protocol):
 
 async def serve(arguments: argparse.Namespace) -> None:
     """Serve until the task is cancelled."""
-    model = grucore.load(arguments.model) if arguments.model else load_model()
+    model = grucore.load(arguments.model) if arguments.model else load_network()
     service = Service(model, queue=arguments.queue, period=arguments.period / 1000)
     loop = asyncio.get_running_loop()
     server = await loop.create_server(lambda: Connection(service), arguments.host, arguments.port)

@@ -4,7 +4,8 @@
     pip install grucore ziglang
     python examples/web/build.py
 
-The network is that of ``grucore demo``: converted, int8, exported as C, compiled by zig's clang.
+The model is that of ``grucore demo``, from samples to scores: int8, exported as C, compiled by
+zig's clang.
 """
 
 from __future__ import annotations
@@ -21,60 +22,14 @@ from typing import Any
 
 import numpy as np
 
-import grucore
 from grucore.demo import decisions, features
 from grucore.demo.clips import DATA, load_clips, microphone
+from grucore.demo.runner import load_model
 
 HERE = Path(__file__).parent
 PAGE = ("index.html", "style.css", "main.js", "worklet.js")
 MOST_BYTES = 150_000  # of spotter.wasm, compressed
-POINTS = features.FFT_SAMPLES // 2
 BACKGROUND = ["silence", "unknown"]
-
-
-def table(kind: str, name: str, values: Any) -> str:
-    """An array in C."""
-    numbers = np.asarray(values).ravel().tolist()
-    text = [f"{value!r}f" if kind == "float" else str(value) for value in numbers]
-    return f"static const {kind} {name}[{len(text)}] = {{{', '.join(text)}}};\n"
-
-
-def turns(count: int, whole: int) -> Any:
-    """Cosine and sine of -2 pi k / whole for k below count, interleaved; float32."""
-    angle = -2.0 * np.pi * np.arange(count) / whole
-    return np.stack([np.cos(angle), np.sin(angle)], axis=1).astype(np.float32)
-
-
-def feature_tables() -> str:
-    """The tables of grucore.demo.features, for spotter.c."""
-    filters = features.mel_filters()
-    first = [int(np.flatnonzero(row)[0]) for row in filters]
-    count = [int(np.flatnonzero(row)[-1]) - at + 1 for row, at in zip(filters, first, strict=True)]
-    weights = np.concatenate([r[a : a + n] for r, a, n in zip(filters, first, count, strict=True)])
-    phase = 2.0 * np.pi * np.arange(features.WINDOW_SAMPLES) / features.WINDOW_SAMPLES
-    bits = POINTS.bit_length() - 1
-    turned = [int(f"{i:0{bits}b}"[::-1], 2) for i in range(features.WINDOW_SAMPLES // 2)]
-    numbers = {
-        "WINDOW_SAMPLES": features.WINDOW_SAMPLES,
-        "HOP_SAMPLES": features.HOP_SAMPLES,
-        "FFT_POINTS": POINTS,
-        "LOG_FLOOR": f"{features.FLOOR}f",
-        "LOG_CENTRE": f"({features.LOG_CENTRE}f)",
-        "LOG_SCALE": f"{features.LOG_SCALE}f",
-    }
-    return "".join(
-        [
-            "// Tables of log-mel features, from grucore.demo.features.\n",
-            *(f"#define {name} {value}\n" for name, value in numbers.items()),
-            table("float", "kWindow", (0.5 - 0.5 * np.cos(phase)).astype(np.float32)),
-            table("unsigned char", "kReversed", turned),
-            table("float", "kTurn", turns(POINTS // 2, POINTS)),
-            table("float", "kHalfTurn", turns(POINTS // 2 + 1, 2 * POINTS)),
-            table("unsigned char", "kMelFirst", first),
-            table("unsigned char", "kMelCount", count),
-            table("float", "kMelWeights", weights.astype(np.float32)),
-        ]
-    )
 
 
 def compile_module(sources: Path, target: Path) -> None:
@@ -109,9 +64,10 @@ def read_wav(path: Path) -> Any:
 
 
 def heard_in_python(model: Any, samples: Any, detector: decisions.Detector) -> list[dict[str, Any]]:
-    """The words and frames that the same network hears outside of the browser."""
-    stream = model.stream()
-    found = (detector.push(stream.step(frame)) for frame in features.log_mel(samples))
+    """The words and frames that the same model hears outside of the browser."""
+    hop = model.inputs[0].features
+    hops = samples[: len(samples) // hop * hop].reshape(-1, hop)
+    found = (detector.push(scores) for scores in model.run(hops))
     return [{"word": one.word, "frame": one.frame} for one in found if one]
 
 
@@ -120,12 +76,10 @@ def build(target: Path, words: int) -> None:
     work = target / "work"
     work.mkdir(parents=True, exist_ok=True)
     known = json.loads((DATA / "keywords.json").read_text("utf-8"))
-    model = grucore.convert(DATA / "keywords.pt", architecture=known["architecture"])
-    model = model.quantize("int8")
+    model = load_model().quantize("int8")
     model.save(work / "kws.gru")
     command = [sys.executable, "-m", "grucore", "export", str(work / "kws.gru"), "-o", str(work)]
     subprocess.run([*command, "--strip", "--cpu", "wasm"], check=True)
-    (work / "features.h").write_text(feature_tables(), "utf-8")
     compile_module(work, target / "spotter.wasm")
 
     recording = microphone(load_clips(), seed=1, length_words=words)

@@ -31,7 +31,7 @@ def test_quantized_model_hears_the_same(shown: tuple[dict, str]) -> None:
     assert small["microphone"] == wide["microphone"]
     assert report["agreement"]["clips"] == report["clips"]
     assert report["agreement"]["reports"] == report["agreement"]["of_reports"]
-    assert small["bytes"] < wide["bytes"] / 3
+    assert small["bytes"] < wide["bytes"] / 2.5  # the front end stays as it is
     for model in (wide, small):
         assert 0 < model["step_us"]["median"] < model["frame_us"]["median"]
         assert f"{model['bytes']:,} bytes" in text

@@ -11,6 +11,7 @@ from grucore.demo.clips import DATA, load_clips, microphone, mu_law_decode, mu_l
 from grucore.demo.decisions import Detector, softmax
 from grucore.demo.features import (
     BANDS,
+    FFT_SAMPLES,
     HOP_SAMPLES,
     SAMPLE_RATE,
     WINDOW_SAMPLES,
@@ -71,7 +72,7 @@ class TestLogMel:
 
     def test_a_tone_is_loudest_in_the_band_around_it(self) -> None:
         filters = mel_filters()
-        hertz = np.fft.rfftfreq(512, 1 / SAMPLE_RATE)
+        hertz = np.fft.rfftfreq(FFT_SAMPLES, 1 / SAMPLE_RATE)
         for band in (5, 20, 35):
             tone = hertz[filters[band].argmax()]
             samples = 0.5 * np.sin(2 * np.pi * tone * np.arange(WINDOW_SAMPLES) / SAMPLE_RATE)

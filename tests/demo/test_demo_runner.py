@@ -8,7 +8,7 @@ import zipfile
 import numpy as np
 import pytest
 
-from grucore.demo.clips import DATA
+from grucore.demo.clips import DATA, load_clips
 from grucore.demo.decisions import Detection
 from grucore.demo.display import (
     ASCII_CHARACTERS,
@@ -17,7 +17,8 @@ from grucore.demo.display import (
     level_character,
     make_display,
 )
-from grucore.demo.runner import blocks, configuration, run_demo
+from grucore.demo.features import LogMel, log_mel
+from grucore.demo.runner import blocks, configuration, front_end, load_model, run_demo
 
 
 def checkpoint() -> list[np.ndarray]:
@@ -29,7 +30,7 @@ def checkpoint() -> list[np.ndarray]:
 
 
 class Stream:
-    """PyTorch's GRU equations, one frame at a time."""
+    """The features in numpy and PyTorch's GRU equations, one hop of samples at a time."""
 
     def __init__(self) -> None:
         flat = checkpoint()
@@ -40,11 +41,16 @@ class Stream:
 
     def reset(self) -> None:
         self.h = np.zeros(64)
+        self.features = LogMel()
 
-    def step(self, x: np.ndarray, out: np.ndarray | None = None) -> np.ndarray:
-        assert x.shape == (40,)
+    def step(self, x: np.ndarray, out: np.ndarray | None = None) -> np.ndarray | None:
+        assert x.shape == (80,)
         assert x.dtype == np.float32
         assert out is not None
+        frames = self.features.push(x)
+        if not len(frames):
+            return None
+        (x,) = frames
         from_x = np.split(self.weight_ih @ x + self.bias_ih, 3)
         from_h = np.split(self.weight_hh @ self.h + self.bias_hh, 3)
         r = 1.0 / (1.0 + np.exp(-(from_x[0] + from_h[0])))
@@ -116,6 +122,23 @@ class TestRunDemo:
         settings = configuration()
         assert settings["architecture"] == "gru > linear"
         assert len(settings["labels"]) == len(checkpoint()[5])
+
+
+class TestModel:
+    def test_its_front_end_computes_the_features_of_training(self) -> None:
+        for clip in load_clips()[:20]:
+            expected = log_mel(clip.samples)
+            found = front_end().run(clip.samples)
+            assert found.shape == expected.shape
+            assert np.abs(found - expected).max() < 5e-6 * np.abs(expected).max()
+
+    def test_it_hears_what_the_equations_hear(self, plain: tuple[dict, str]) -> None:
+        """From samples to words in the engine: no clip and no word less than in float64."""
+        model = load_model()
+        assert model.inputs[0].features == 80  # type: ignore[attr-defined]
+        report = run_demo(model=model, stream_output=io.StringIO())
+        assert report["by_condition"] == plain[0]["by_condition"]
+        assert report["microphone"] == plain[0]["microphone"]
 
 
 class TestPacing:

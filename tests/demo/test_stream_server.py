@@ -14,7 +14,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from grucore.demo.runner import load_model
+from grucore.demo.runner import load_network
 
 FOLDER = Path(__file__).parents[2] / "examples" / "stream_server"
 
@@ -67,8 +67,8 @@ def test_answers_are_those_of_streams_alone(
             connection.sendall(leave.tobytes())
             if _ == 0:
                 first = answers
-    whole = load_model().run(np.concatenate([frames, frames], axis=1))
-    once = load_model().run(frames)
+    whole = load_network().run(np.concatenate([frames, frames], axis=1))
+    once = load_network().run(frames)
     for row, stream in enumerate([7, 8, 4_000_000_000]):
         for turn, found in enumerate((first, answers)):
             mine = found[found["stream"] == stream]

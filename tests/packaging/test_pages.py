@@ -17,12 +17,14 @@ import pytest
 
 import grucore
 from grucore.cli import main
+from grucore.demo.clips import load_clips
+from models.sounds import save
 from oracle.oracles import oracle
 
 ROOT = Path(__file__).parents[2]
 GOLDEN = ROOT / "tests" / "golden"
 PAGES = {
-    "README.md": 5,
+    "README.md": 6,
     "docs/quantization.md": 3,
     "docs/tutorial.md": 7,
     "docs/coming_from.md": 2,
@@ -49,6 +51,7 @@ def of_readme(folder: Path) -> dict[str, object]:
     shutil.copy(GOLDEN / "keras" / "keras3.keras", folder / "model.keras")
     shutil.copy(ROOT / "python/grucore/demo/data/keywords.pt", folder / "model.pt")
     np.save(folder / "frames.npy", frames(40))
+    save(folder / "speech.wav", load_clips()[0].samples)
     return {}
 
 

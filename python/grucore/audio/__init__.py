@@ -16,6 +16,7 @@ from grucore.audio.filters import dct_matrix, mel_filters
 from grucore.audio.front_end import FrontEnd
 from grucore.audio.presets import PRESETS, like
 from grucore.audio.text import parse
+from grucore.audio.wav import read_wav
 from grucore.audio.windows import window
 
 __all__ = [
@@ -27,6 +28,7 @@ __all__ = [
     "mel_filters",
     "mfcc",
     "parse",
+    "read_wav",
     "spectrogram",
     "window",
 ]

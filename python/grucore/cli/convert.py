@@ -34,7 +34,6 @@ EPILOG = """\
 examples:
   grucore convert kws.pt -o kws.gru --architecture "gru > last > linear"
   grucore convert model.pt2 model.gru --quantize int8
-  grucore convert model.pt2 -o model.gru --quantize int8
   grucore convert kws.pt -o kws.gru --front-end librosa.melspectrogram:n_mels=40
   grucore convert model.weights.h5 --config model.json -o model.gru
 
@@ -76,6 +75,11 @@ def configure(parser: argparse.ArgumentParser) -> None:
         "log_mel:sample_rate=16000,n_fft=400,hop_length=160,n_mels=40",
     )
     parser.add_argument(
+        "--labels",
+        metavar="TEXT",
+        help="names of the scores, a,b,c or a file of lines, which `grucore run` then reports",
+    )
+    parser.add_argument(
         "--quantize",
         choices=("int8", "float16", "int4"),
         help="write smaller weights; `grucore quantize` has more choices, calibration among them",
@@ -110,6 +114,11 @@ def run(arguments: argparse.Namespace, console: Console) -> None:
     from grucore.conversion import convert_path
     from grucore.summary import describe
 
+    labels = None
+    if arguments.labels is not None:
+        from grucore.demo.words import check_labels, parse_labels
+
+        labels = parse_labels(arguments.labels)
     front = None
     if arguments.front_end is not None:
         from grucore.audio import parse
@@ -134,11 +143,15 @@ def run(arguments: argparse.Namespace, console: Console) -> None:
             from grucore.quantize.quantize import quantize
 
             found = quantize(found.graph, arguments.quantize)
-        if front is not None:
+        if front is not None or labels is not None:
             from grucore.graph.join import join
             from grucore.proof.proof import finish
 
-            found = finish(join(front.graph, found.graph))
+            joined = found.graph if front is None else join(front.graph, found.graph)
+            if labels is not None:
+                check_labels(labels, joined.value(joined.outputs[0]).features)
+                joined = joined.with_metadata(labels=labels)
+            found = finish(joined)
     data, graph, _ = found
     seconds = time.perf_counter() - started
     if arguments.strip:

@@ -22,6 +22,7 @@ examples:
   grucore demo
   grucore demo --realtime
   grucore demo --quantize int4
+  grucore demo --save words.gru
 """
 
 
@@ -37,6 +38,11 @@ def configure(parser: argparse.ArgumentParser) -> None:
         const="int8",
         help="show the model beside one with smaller weights (int8 if nothing is named)",
     )
+    parser.add_argument(
+        "--save",
+        metavar="OUT.gru",
+        help="write the model, from samples to scores with labels, and listen to nothing",
+    )
     parser.add_argument("--isa", metavar="NAME", help="the instruction set, instead of the best")
     parser.add_argument("--json", action="store_true", help="print one JSON object")
 
@@ -47,6 +53,14 @@ def run(arguments: argparse.Namespace, console: Console) -> None:
 
     with console.progress("converting the checkpoint"):
         model = load_model(arguments.isa)
+    if arguments.save is not None:
+        from grucore.cli._files import write_bytes
+        from grucore.model import Model
+
+        assert isinstance(model, Model)
+        write_bytes(arguments.save, bytes(model))
+        console.sentence(f"{arguments.save}: {model!r}")
+        return
     if not arguments.json:
         console.sentence(f"{model!r}")
         console.sentence(f"converted from PyTorch: {getattr(model, 'proof', None)}")

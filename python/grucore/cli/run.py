@@ -6,12 +6,15 @@ from __future__ import annotations
 import argparse
 import sys
 import time
+from json import dumps
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from grucore.cli._files import FORMATS
 
 if TYPE_CHECKING:
     from grucore.cli.console import Console
+    from grucore.demo.words import Heard
     from grucore.model import Model, Nonfinite
 
 HELP = "run a model over the sequences in a file"
@@ -21,12 +24,16 @@ Run a model over whole sequences: an array (frames, features), or (batch, frames
 such a file or on standard output (-, as .npy). A model of several inputs takes a .npz file with an
 array for each, by name; several outputs give one. A .csv file may begin with a line of names; a
 .raw file has little-endian float32 numbers and nothing else.
+
+A .wav file (PCM of 8 to 32 bits, or floats) goes into a model that reads samples, a hop of them in
+each frame. Without -o it is labels that come out: when each was heard, and how certainly.
 """
 EPILOG = """\
 examples:
   grucore run kws.gru -i frames.npy -o scores.npy
   grucore run kws.gru -i batch.npy --lengths lengths.npy -o scores.npy --threads 2
   grucore run kws.gru -i - -o - <frames.npy >scores.npy
+  grucore run words.gru -i speech.wav --json
   sensor | grucore run net.gru -i - --input-format raw -o - --output-format csv
 
 --stream and its absence give the same bits.
@@ -37,7 +44,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     """Add the arguments."""
     parser.add_argument("model", metavar="MODEL", help="a .gru file")
     parser.add_argument("-i", "--input", metavar="IN", required=True, help="a file, or -")
-    parser.add_argument("-o", "--output", metavar="OUT", required=True, help="a file, or -")
+    parser.add_argument("-o", "--output", metavar="OUT", help="a file, or -")
     parser.add_argument(
         "--input-format", choices=FORMATS, help="of IN (default: by its suffix or first bytes)"
     )
@@ -47,6 +54,18 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--lengths", metavar="FILE", help="valid frames of each row of a batch: (batch,) integers"
     )
+    parser.add_argument(
+        "--labels",
+        metavar="TEXT",
+        help="of the scores, a,b,c or a file of lines, instead of those in the model",
+    )
+    parser.add_argument(
+        "--background", metavar="TEXT", help="labels not to report (default: silence,unknown)"
+    )
+    parser.add_argument(
+        "--threshold", type=float, metavar="P", help="probability from which a label is reported"
+    )
+    parser.add_argument("--channel", type=int, metavar="N", help="of a .wav file with several")
     parser.add_argument("--stream", action="store_true", help="frame by frame, by Stream.step")
     parser.add_argument(
         "--nonfinite",
@@ -73,6 +92,9 @@ def run(arguments: argparse.Namespace, console: Console) -> None:
         write_arrays,
     )
 
+    sound = Path(arguments.input).suffix.lower() == ".wav" and arguments.input_format is None
+    if arguments.output is None and not sound:
+        arguments.parser.error("expected -o OUT: labels without it are of .wav files alone")
     if arguments.json and arguments.output == STANDARD:
         arguments.parser.error("--json and -o - would both write to standard output")
     if arguments.output == STANDARD and sys.stdout.isatty() and arguments.output_format != "csv":
@@ -87,9 +109,21 @@ def run(arguments: argparse.Namespace, console: Console) -> None:
     from grucore.runtime.arrays import as_tuple
 
     model = load_model(arguments.model, isa=arguments.isa)
-    output_form(arguments.output, arguments.output_format, len(model.outputs))
+    words = None
+    if arguments.output is None:
+        from grucore.demo.words import heard, labels_of
+
+        words = labels_of(model, arguments.labels)
+    if arguments.output is not None:
+        output_form(arguments.output, arguments.output_format, len(model.outputs))
     features = model.inputs[0].features if len(model.inputs) == 1 else None
-    found = read_arrays(arguments.input, arguments.input_format, features)
+    rate, found = 0, None
+    if sound:
+        from grucore.demo.words import read_sound
+
+        found, rate = read_sound(arguments.input, model, arguments.channel)
+    else:
+        found = read_arrays(arguments.input, arguments.input_format, features)
     inputs = by_input(model, found, arguments.input)
     lengths = read_array(arguments.lengths) if arguments.lengths else None
     if lengths is not None and lengths.dtype.kind not in "iu":
@@ -102,6 +136,11 @@ def run(arguments: argparse.Namespace, console: Console) -> None:
         with console.progress(f"running {arguments.model}"):
             outputs = as_tuple(model.run(inputs, threads=arguments.threads, **options))
     seconds = time.perf_counter() - started
+    if words is not None:
+        given = {"background": arguments.background, "threshold": arguments.threshold}
+        for one in heard(model, outputs[0], words, rate, **given):
+            _say(one, console, arguments.json)
+        return
     named = dict(zip((port.name for port in model.outputs), outputs, strict=True))
     write_arrays(arguments.output, named, arguments.output_format)
     port = model.inputs[0]
@@ -116,6 +155,15 @@ def run(arguments: argparse.Namespace, console: Console) -> None:
         console.emit(report)
     elif arguments.output != STANDARD:
         _show(report, console)
+
+
+def _say(one: Heard, console: Console, json: bool) -> None:
+    """A line: of text, or an object."""
+    if json:
+        seconds, score = round(one.seconds, 3), round(one.score, 4)
+        console.line(dumps({"label": one.label, "seconds": seconds, "score": score}))
+    else:
+        console.line(f"{one.seconds:8.2f} s  {one.label}  {one.score:.2f}")
 
 
 def _show(report: dict[str, Any], console: Console) -> None:

@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Log-mel features, computed frame by frame as samples arrive.
+"""The demo's log-mel features in numpy, as training computes them.
 
-Training and the demo share this file. A frame's bits depend on its own 200 samples alone: every
-frame goes through the same operations in the same buffers, however the samples were cut up.
+The demo has them as layers of its model (`grucore.demo.runner.front_end`), from the settings that
+stand here. A frame's bits depend on its own 200 samples alone: every frame goes through the same
+operations in the same buffers, however the samples were cut up.
 """
 
 from __future__ import annotations
@@ -16,7 +17,9 @@ SAMPLE_RATE = 8000  # Hz
 WINDOW_SAMPLES = 200  # 25 ms
 HOP_SAMPLES = 80  # 10 ms
 BANDS = 40
-FFT_SAMPLES = 512  # zero-padded, so that even the narrowest band holds several bins
+FFT_SAMPLES = 320
+# The network was trained on transforms of 512, whose bands have more bins to sum.
+PEAK = 512 / FFT_SAMPLES
 LOWEST_HZ, HIGHEST_HZ = 60.0, 3900.0
 
 # Power below which a band counts as silent. White noise of -59 dB full scale lies here: above the
@@ -34,14 +37,14 @@ def _mel(hertz: npt.ArrayLike) -> npt.NDArray[np.float64]:
 
 
 def mel_filters() -> npt.NDArray[np.float64]:
-    """Triangles equally spaced in mel, (BANDS, FFT_SAMPLES // 2 + 1), peak 1."""
+    """Triangles equally spaced in mel, (BANDS, FFT_SAMPLES // 2 + 1), peak PEAK."""
     edges_mel = np.linspace(_mel(LOWEST_HZ), _mel(HIGHEST_HZ), BANDS + 2)
     edges_hertz = 700.0 * (10.0 ** (edges_mel / 2595.0) - 1.0)
     bins_hertz = np.fft.rfftfreq(FFT_SAMPLES, 1.0 / SAMPLE_RATE)
     left, centre, right = (edges_hertz[i : BANDS + i, np.newaxis] for i in range(3))
     rising = (bins_hertz - left) / (centre - left)
     falling = (right - bins_hertz) / (right - centre)
-    return np.maximum(0.0, np.minimum(rising, falling))
+    return PEAK * np.maximum(0.0, np.minimum(rising, falling))
 
 
 class LogMel:

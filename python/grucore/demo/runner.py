@@ -1,14 +1,14 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The keyword spotting demo: samples -> features -> model -> words, and what each frame cost."""
+"""The keyword spotting demo: samples -> model -> words, and what each frame cost."""
 
 from __future__ import annotations
 
 import json as json_format
-import tempfile
+import math
 import time
 from collections.abc import Callable, Iterator, Sequence
-from pathlib import Path
-from typing import Any, Protocol, TextIO
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any, Protocol, TextIO
 
 import numpy as np
 import numpy.typing as npt
@@ -16,10 +16,27 @@ import numpy.typing as npt
 from grucore.demo.clips import DATA, Clip, Recording, load_clips, microphone
 from grucore.demo.decisions import Detection, Detector
 from grucore.demo.display import Display, make_display
-from grucore.demo.features import HOP_SAMPLES, SAMPLE_RATE, WINDOW_SAMPLES, LogMel
+from grucore.demo.features import (
+    BANDS,
+    FFT_SAMPLES,
+    FLOOR,
+    HIGHEST_HZ,
+    HOP_SAMPLES,
+    LOG_CENTRE,
+    LOG_SCALE,
+    LOWEST_HZ,
+    PEAK,
+    SAMPLE_RATE,
+    WINDOW_SAMPLES,
+)
 
-__all__ = ["load_model", "run_demo"]
+if TYPE_CHECKING:
+    from grucore.audio import FrontEnd
+    from grucore.model import Model
 
+__all__ = ["front_end", "load_model", "load_network", "run_demo"]
+
+KEYWORDS_FILE = DATA / "keywords.pt"
 MICROPHONE_SEEDS = (1, 2)
 LATE_SECONDS = 0.15  # a word may be reported this long after the end of its clip
 WARM_UP_FRAMES = 20
@@ -30,7 +47,7 @@ Array = npt.NDArray[np.float32]
 class StreamLike(Protocol):
     """The part of ``grucore.Stream`` that the demo needs."""
 
-    def step(self, x: Array, out: Array | None = None) -> Array: ...
+    def step(self, x: Array, out: Array | None = None) -> Array | None: ...
     def reset(self) -> None: ...
 
 
@@ -46,30 +63,58 @@ def configuration() -> dict[str, Any]:
     return loaded
 
 
-def load_model(isa: str | None = None) -> ModelLike:
-    """The shipped checkpoint, converted as ``grucore convert`` would."""
+def front_end() -> FrontEnd:
+    """The features of `grucore.demo.features`, which the network was trained on, as layers."""
+    from grucore.audio import log_mel
+
+    return log_mel(
+        sample_rate=SAMPLE_RATE,
+        n_fft=FFT_SAMPLES,
+        win_length=WINDOW_SAMPLES,
+        window_at="start",
+        hop_length=HOP_SAMPLES,
+        n_mels=BANDS,
+        fmin=LOWEST_HZ,
+        fmax=HIGHEST_HZ,
+        scale=math.sqrt(PEAK),
+        offset=FLOOR,
+        floor=0.0,
+        mean=LOG_CENTRE,
+        std=LOG_SCALE,
+    )
+
+
+def load_network() -> Model:
+    """The shipped checkpoint, converted as ``grucore convert`` would: from features to scores."""
     import grucore
 
-    model = grucore.convert(DATA / "keywords.pt", architecture=configuration()["architecture"])
-    if isa is not None:
-        with tempfile.TemporaryDirectory() as folder:
-            path = Path(folder) / "keywords.gru"
-            model.save(path)
-            model = grucore.load(path, isa=isa)
-    converted: ModelLike = model
-    return converted
+    return grucore.convert(KEYWORDS_FILE, architecture=configuration()["architecture"])
+
+
+def load_model(isa: str | None = None) -> Model:
+    """The demo's model, from samples to scores: the features as layers before the network.
+
+    Its metadata have the labels, and the settings of the detector.
+    """
+    import grucore
+
+    settings, network = configuration(), load_network()
+    front = front_end()
+    known = {name: settings[name] for name in ("labels", "detector")}
+    model = network.with_front_end(replace(front, graph=front.graph.with_metadata(**known)))
+    return model if isa is None else grucore.load(bytes(model), isa=isa)
 
 
 class Listener:
-    """Features, stream and detector in a row, with a stopwatch on every frame."""
+    """Stream and detector in a row, with a stopwatch on every frame."""
 
     def __init__(self, model: ModelLike, labels: Sequence[str], settings: dict[str, Any]) -> None:
-        self._features = LogMel()
+        self._pending = np.zeros(0, np.float32)
         self._stream = model.stream()
         self.detector = Detector(labels, **settings)
         self._scores = np.empty(len(labels), np.float32)
-        self.step_nanoseconds: list[int] = []  # the model alone, per frame
-        self.frame_nanoseconds: list[int] = []  # features, model and detector, per frame
+        self.step_nanoseconds: list[int] = []  # the model from samples to scores, per frame
+        self.frame_nanoseconds: list[int] = []  # model and detector, per frame
         self.samples = 0
         self._warm_up()
 
@@ -81,7 +126,7 @@ class Listener:
 
     def reset(self) -> None:
         """Forgets the sound heard so far; the stopwatch keeps its readings."""
-        self._features.reset()
+        self._pending = np.zeros(0, np.float32)
         self._stream.reset()
         self.detector.reset()
 
@@ -89,14 +134,17 @@ class Listener:
         """Takes a block of samples; answers with the word that it completed, if any."""
         word: Detection | None = None
         started = time.perf_counter_ns()
-        frames = self._features.push(samples)
-        for frame in frames:
+        pending = np.concatenate([self._pending, samples]) if len(self._pending) else samples
+        hops = len(pending) // HOP_SAMPLES
+        for start in range(0, hops * HOP_SAMPLES, HOP_SAMPLES):
             before = time.perf_counter_ns()
-            self._stream.step(frame, out=self._scores)
+            scores = self._stream.step(pending[start : start + HOP_SAMPLES], out=self._scores)
             self.step_nanoseconds.append(time.perf_counter_ns() - before)
-            word = self.detector.push(self._scores) or word
+            if scores is not None:  # the first window is full
+                word = self.detector.push(scores) or word
         elapsed = time.perf_counter_ns() - started
-        self.frame_nanoseconds += [elapsed // len(frames)] * len(frames) if len(frames) else []
+        self.frame_nanoseconds += [elapsed // hops] * hops if hops else []
+        self._pending = pending[hops * HOP_SAMPLES :]
         self.samples += len(samples)
         return word
 

@@ -37,6 +37,13 @@ void* memcpy(void* to, const void* from, size_t bytes) {
 
 void* memset(void* to, int value, size_t bytes) {
   unsigned char* t = (unsigned char*)to;
+  const uint32_t word = (uint32_t)(unsigned char)value * 0x01010101u;
+  if (((uintptr_t)t & 3u) == 0) {
+    for (; bytes >= 4; bytes -= 4, t += 4) {
+      *(uint32_t*)t = word;
+      NO_CALL;
+    }
+  }
   for (; bytes; --bytes) {
     *t++ = (unsigned char)value;
     NO_CALL;

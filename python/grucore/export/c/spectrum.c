@@ -4,14 +4,15 @@
 // A pass makes of each column x, in rows of `stride` numbers, `rest` butterflies whose inputs stand `rest` rows apart.
 
 //! gc_fft_put
-/* A number times the root, or as it is. */
-GC_INLINE void gc_fft_put(float *y, float r, float i, const float *root, uint32_t length, uint32_t turned) {
-  y[0] = r;
-  y[1] = i;
+/* A number times a root, or as it is. */
+GC_INLINE void gc_fft_put(float *y, float r, float i, float root_r, float root_i, uint32_t turned) {
   if (turned) {
-    const float rr = r * root[0], ii = i * root[length], ri = r * root[length], ir = i * root[0];
+    const float rr = r * root_r, ii = i * root_i, ri = r * root_i, ir = i * root_r;
     y[0] = rr - ii;
     y[1] = ri + ir;
+  } else {
+    y[0] = r;
+    y[1] = i;
   }
 }
 
@@ -21,12 +22,13 @@ GC_STATIC void gc_fft2(float *y, const float *x, uint32_t stride, uint32_t rest,
   const uint32_t row = 2 * stride;
   uint32_t g, q;
   for (g = 0; g < rest; ++g, roots += step, y += row) {
+    const float r1 = roots[0], i1 = roots[length];
     for (q = 0; q < stride; ++q, x += 2, y += 2) {
       const float *b = x + row * rest;
       const float r = x[0] - b[0], i = x[1] - b[1];
       y[0] = x[0] + b[0];
       y[1] = x[1] + b[1];
-      gc_fft_put(y + row, r, i, roots, length, g);
+      gc_fft_put(y + row, r, i, r1, i1, g);
     }
   }
 }
@@ -37,7 +39,8 @@ GC_STATIC void gc_fft3(float *y, const float *x, uint32_t stride, uint32_t rest,
   const uint32_t row = 2 * stride;
   uint32_t g, q;
   for (g = 0; g < rest; ++g, y += 2 * row) {
-    const float *root = roots + g * step;
+    const float *root = roots + g * step, *second = root + g * step;
+    const float r1 = root[0], i1 = root[length], r2 = second[0], i2 = second[length];
     for (q = 0; q < stride; ++q, x += 2, y += 2) {
       const float *b = x + row * rest, *c = b + row * rest;
       const float sum_r = b[0] + c[0], sum_i = b[1] + c[1];
@@ -46,8 +49,8 @@ GC_STATIC void gc_fft3(float *y, const float *x, uint32_t stride, uint32_t rest,
       const float mid_r = x[0] - half_r, mid_i = x[1] - half_i;
       y[0] = x[0] + sum_r;
       y[1] = x[1] + sum_i;
-      gc_fft_put(y + row, mid_r + i, mid_i - r, root, length, g);
-      gc_fft_put(y + 2 * row, mid_r - i, mid_i + r, root + g * step, length, g);
+      gc_fft_put(y + row, mid_r + i, mid_i - r, r1, i1, g);
+      gc_fft_put(y + 2 * row, mid_r - i, mid_i + r, r2, i2, g);
     }
   }
 }
@@ -58,16 +61,18 @@ GC_STATIC void gc_fft4(float *y, const float *x, uint32_t stride, uint32_t rest,
   const uint32_t row = 2 * stride;
   uint32_t g, q;
   for (g = 0; g < rest; ++g, y += 3 * row) {
-    const float *root = roots + g * step;
+    const float *root = roots + g * step, *second = root + g * step, *third = second + g * step;
+    const float r1 = root[0], i1 = root[length], r2 = second[0], i2 = second[length];
+    const float r3 = third[0], i3 = third[length];
     for (q = 0; q < stride; ++q, x += 2, y += 2) {
       const float *b = x + row * rest, *c = b + row * rest, *d = c + row * rest;
       const float even_r = x[0] + c[0], even_i = x[1] + c[1], far_r = x[0] - c[0], far_i = x[1] - c[1];
       const float odd_r = b[0] + d[0], odd_i = b[1] + d[1], near_r = b[0] - d[0], near_i = b[1] - d[1];
       y[0] = even_r + odd_r;
       y[1] = even_i + odd_i;
-      gc_fft_put(y + row, far_r + near_i, far_i - near_r, root, length, g);
-      gc_fft_put(y + 2 * row, even_r - odd_r, even_i - odd_i, root + g * step, length, g);
-      gc_fft_put(y + 3 * row, far_r - near_i, far_i + near_r, root + 2 * g * step, length, g);
+      gc_fft_put(y + row, far_r + near_i, far_i - near_r, r1, i1, g);
+      gc_fft_put(y + 2 * row, even_r - odd_r, even_i - odd_i, r2, i2, g);
+      gc_fft_put(y + 3 * row, far_r - near_i, far_i + near_r, r3, i3, g);
     }
   }
 }
@@ -85,7 +90,7 @@ GC_STATIC void gc_fft5(float *y, const float *x, uint32_t stride, uint32_t rest,
   const uint32_t row = 2 * stride;
   uint32_t g, q;
   for (g = 0; g < rest; ++g, y += 4 * row) {
-    const float *root = roots + g * step;
+    const float *w1 = roots + g * step, *w2 = w1 + g * step, *w3 = w2 + g * step, *w4 = w3 + g * step;
     for (q = 0; q < stride; ++q, x += 2, y += 2) {
       const float *b = x + row * rest, *c = b + row * rest, *d = c + row * rest, *e = d + row * rest;
       const float sum1_r = b[0] + e[0], sum1_i = b[1] + e[1], sum2_r = c[0] + d[0], sum2_i = c[1] + d[1];
@@ -98,10 +103,10 @@ GC_STATIC void gc_fft5(float *y, const float *x, uint32_t stride, uint32_t rest,
       const float far2_r = gc_fft_mixed(s2, dif1_r, -s1, dif2_r), far2_i = gc_fft_mixed(s2, dif1_i, -s1, dif2_i);
       y[0] = x[0] + (sum1_r + sum2_r);
       y[1] = x[1] + (sum1_i + sum2_i);
-      gc_fft_put(y + row, mid1_r + far1_i, mid1_i - far1_r, root, length, g);
-      gc_fft_put(y + 2 * row, mid2_r + far2_i, mid2_i - far2_r, root + g * step, length, g);
-      gc_fft_put(y + 3 * row, mid2_r - far2_i, mid2_i + far2_r, root + 2 * g * step, length, g);
-      gc_fft_put(y + 4 * row, mid1_r - far1_i, mid1_i + far1_r, root + 3 * g * step, length, g);
+      gc_fft_put(y + row, mid1_r + far1_i, mid1_i - far1_r, w1[0], w1[length], g);
+      gc_fft_put(y + 2 * row, mid2_r + far2_i, mid2_i - far2_r, w2[0], w2[length], g);
+      gc_fft_put(y + 3 * row, mid2_r - far2_i, mid2_i + far2_r, w3[0], w3[length], g);
+      gc_fft_put(y + 4 * row, mid1_r - far1_i, mid1_i + far1_r, w4[0], w4[length], g);
     }
   }
 }
@@ -113,20 +118,24 @@ GC_STATIC void gc_fft_turn(float *y, const float *x, uint32_t rows, uint32_t col
   uint32_t row, column;
   for (row = 0; row < rows; ++row, y += 2) {
     const float *root = roots;
-    for (column = 0; column < columns; ++column, x += 2, root += row * step) {
-      gc_fft_put(y + 2 * rows * column, x[0], x[1], root, length, row && column);
+    float *to = y;
+    for (column = 0; column < columns; ++column, x += 2, root += row * step, to += 2 * rows) {
+      gc_fft_put(to, x[0], x[1], root[0], root[length], row && column);
     }
   }
 }
 
-//! gc_fft_bin
-/* Twice a bin of the samples, of which the even ones are real parts, the odd ones imaginary parts of z. */
-GC_INLINE void gc_fft_bin(float *bin, const float *a, const float *b, const float *root, uint32_t length) {
-  const float sum_r = a[0] + b[0], sum_i = a[1] - b[1], odd_r = a[1] + b[1], odd_i = b[0] - a[0];
+//! gc_fft_bins
+/* Twice bins k and n - k of the samples, of which the even ones are real parts and the odd ones imaginary parts of
+   the numbers a and b, at k and n - k. Root n - k mirrors root k. */
+GC_INLINE void gc_fft_bins(float *bins, const float *a, const float *b, float root_r, float root_i) {
+  const float sum_r = a[0] + b[0], dif_i = a[1] - b[1], odd_r = a[1] + b[1], odd_i = b[0] - a[0];
   float turned[2];
-  gc_fft_put(turned, odd_r, odd_i, root, length, 1);
-  bin[0] = sum_r + turned[0];
-  bin[1] = sum_i + turned[1];
+  gc_fft_put(turned, odd_r, odd_i, root_r, root_i, 1);
+  bins[0] = sum_r + turned[0];
+  bins[1] = dif_i + turned[1];
+  bins[2] = sum_r - turned[0];
+  bins[3] = turned[1] - dif_i;
 }
 
 //! gc_filterbank

@@ -11,7 +11,7 @@ import numpy as np
 from grucore.export.literals import float_text
 from grucore.export.unit import Call, lines
 from grucore.graph.layers import Filterbank, Rfft, Spectrum, Window
-from grucore.graph.tensors import Role
+from grucore.graph.tensors import Array, Role
 
 __all__ = ["write_filterbank", "write_rfft", "write_window"]
 
@@ -69,14 +69,26 @@ def _passes(size: int, stride: int, length: int) -> Iterator[tuple[int, str]]:
         stride, size = stride * radix, size // radix
 
 
+def _check_mirrored(call: Call, table: Array) -> None:
+    """Raise ValueError unless root N / 2 - k mirrors root k, as code for pairs of bins wants."""
+    length = table.shape[1]
+    half = table[:, : length // 2 + 1]
+    if length % 2 == 0 and not np.array_equal(half[:, ::-1] * [[-1], [1]], half):
+        raise ValueError(
+            f"layer {call.name!r}: the roots of its table do not mirror each other, as code in C "
+            "wants them; use target 'engine'"
+        )
+
+
 def write_rfft(call: Call) -> None:
     """The passes of docs/numerics.md one after the other, between two arrays on the stack."""
     node, count = cast(Rfft, call.node), call.reads[0].features
     length, bins = node.length, node.length // 2 + 1
     numbers = node.numbers
     rows, columns = node.shape
-    table = np.asarray(node.tensors()[Role.TABLE]).reshape(-1)
-    roots = call.unit.constant(f"{call.name}.roots", table)
+    table = np.asarray(node.tensors()[Role.TABLE])
+    _check_mirrored(call, table)
+    roots = call.unit.constant(f"{call.name}.roots", table.reshape(-1))
     here, there = "a", "b"
     body = []
 
@@ -91,39 +103,29 @@ def write_rfft(call: Call) -> None:
         go("gc_fft_turn", f"{rows}, {columns}, roots, {length}, {length // numbers}")
     for radix, arguments in _passes(columns, rows, length):
         go(f"gc_fft{radix}", arguments)
-    scale = 1.0
+    scale = 1.0 if length % 2 else 0.5
     if length % 2:
-        load = "a[2 * i] = x[i];"
-        clear = f"for (i = 0; i < {2 * numbers}; ++i) a[i] = 0.0f;"
-        part = f"const float *bin = {here} + 2 * i;"
-        fill = lines(clear, f"for (i = 0; i < {count}; ++i) {load}", indent=0)
+        fill = lines(
+            f"for (i = 0; i < {2 * numbers}; ++i) a[i] = 0.0f;",
+            f"for (i = 0; i < {count}; ++i) a[2 * i] = x[i];",
+            indent=0,
+        )
+        each = lines(f"const float *bin = {here} + 2 * i;", _written(node, "i", "bin", scale))
+        write = f"for (i = 0; i < {bins}; ++i) {{\n{each}}}"
     else:
-        scale = 0.5
         fill = lines(
             f"for (i = 0; i < {count}; ++i) a[i] = x[i];",
             f"for (; i < {length}; ++i) a[i] = 0.0f;" if count < length else "",
             indent=0,
         )
         mirrored = f"{here} + 2 * (i ? {numbers} - i : 0)"
-        part = lines(
-            "float bin[2];",
-            f"const float *z = {here} + 2 * (i < {numbers} ? i : 0);",
-            f"gc_fft_bin(bin, z, {mirrored}, roots + i, {length});",
-            indent=0,
+        each = lines(
+            "float bin[4];",
+            f"gc_fft_bins(bin, {here} + 2 * i, {mirrored}, roots[i], roots[i + {length}]);",
+            _written(node, "i", "bin", scale),
+            _written(node, f"{numbers} - i", "(bin + 2)", scale),
         )
-    if node.spectrum is Spectrum.COMPLEX:
-        factor = float_text(scale)
-        write = lines(
-            f"y[i] = gc_flush({factor} * bin[0]);",
-            f"y[i + {bins}] = gc_flush({factor} * bin[1]);",
-            indent=0,
-        )
-    else:
-        is_power = node.spectrum is Spectrum.POWER
-        factor = float_text(scale * scale if is_power else scale)
-        power = "gc_fft_mixed(bin[0], bin[0], bin[1], bin[1])"
-        write = f"y[i] = gc_flush({factor} * {power if is_power else f'gc_sqrt({power})'});"
-    each = lines(part, write)
+        write = f"for (i = 0; i <= {numbers // 2}; ++i) {{\n{each}}}"
     name = call.function(
         "float *y, const float *x",
         f"const float *roots = {roots};",
@@ -131,9 +133,24 @@ def write_rfft(call: Call) -> None:
         "uint32_t i;",
         fill,
         *body,
-        f"for (i = 0; i < {bins}; ++i) {{\n{each}}}",
+        write,
     )
     call.step(f"{name}({call.target}, {call.sources[0]});")
+
+
+def _written(node: Rfft, index: str, parts: str, scale: float) -> str:
+    """The statements that write a bin of these parts."""
+    if node.spectrum is Spectrum.COMPLEX:
+        factor, bins = float_text(scale), node.length // 2 + 1
+        return lines(
+            f"y[{index}] = gc_flush({factor} * {parts}[0]);",
+            f"y[{index} + {bins}] = gc_flush({factor} * {parts}[1]);",
+            indent=0,
+        )
+    power = f"gc_fft_mixed({parts}[0], {parts}[0], {parts}[1], {parts}[1])"
+    if node.spectrum is Spectrum.MAGNITUDE:
+        return f"y[{index}] = gc_flush({float_text(scale)} * gc_sqrt({power}));"
+    return f"y[{index}] = gc_flush({float_text(scale * scale)} * {power});"
 
 
 def write_filterbank(call: Call) -> None:
