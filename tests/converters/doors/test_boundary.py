@@ -177,3 +177,18 @@ def test_an_open_size_and_no_weights(tmp_path: Path) -> None:
     with pytest.raises(grucore.ConversionError) as caught:
         grucore.convert(tmp_path / "m.onnx")
     assert "cannot be read" not in str(caught.value)
+
+
+def test_the_layer_of_a_keras_model_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    from grucore.converters.keras import graph
+
+    def fails(context: Any, layer: Any, flow: Any) -> Any:
+        raise KeyError("units")
+
+    kinds = [kind for kind in graph.LAYERS if kind in ("Dense", "GRU", "Bidirectional")]
+    for kind in kinds:
+        monkeypatch.setitem(graph.LAYERS, kind, fails)
+    with pytest.raises(
+        grucore.ConversionError, match=r"keras3\.h5: .*: Dense '.*KeyError: 'units'"
+    ):
+        grucore.convert(GOLDEN / "keras" / "keras3.h5")

@@ -57,7 +57,7 @@ def test_custom_modules_in_files_ask_for_an_architecture(kind: str, tmp_path: Pa
         torch.save(module if kind == "pickle" else {"model": module, "epoch": 3}, path)
     with pytest.raises(ERROR, match="whose code is not in the file") as refusal:
         grucore.convert(path)
-    (_, listed) = re.findall(r'--architecture "(.*)"', str(refusal.value))
+    (listed, _) = re.findall(r'--architecture "(.*)"', str(refusal.value))
     assert listed == "gru(gru) > layer_norm(norm) > linear(head)"
     assert close(grucore.convert(path, architecture=listed).run(X.numpy()), module(X))
     with pytest.raises(ERROR, match=r"the architecture says eps=1e-05, the file 0\.001"):

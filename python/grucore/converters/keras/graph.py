@@ -9,6 +9,7 @@ from dataclasses import replace
 from typing import Any
 
 from grucore._core import ConversionError
+from grucore.converters.boundary import at
 from grucore.converters.build.builder import GraphBuilder
 from grucore.converters.build.folding import fold
 from grucore.converters.keras.context import Bits, CellState, Context, Flow, Start, dtype_policy
@@ -207,7 +208,8 @@ def _model(context: Context, model: Layer, flows: list[Flow]) -> dict[str, Any]:
         for layer in model.layers:
             if isinstance(result, tuple):
                 raise ConversionError(f"{layer} in {model} reads {len(result)} tensors")
-            results = _apply(context, layer, [result], {})
+            with at(str(layer)):
+                results = _apply(context, layer, [result], {})
             result = results[0] if len(results) == 1 else results
         outputs = result if isinstance(result, tuple) else (result,)
         return {str(number): flow for number, flow in enumerate(outputs)}
@@ -229,7 +231,8 @@ def _model(context: Context, model: Layer, flows: list[Flow]) -> dict[str, Any]:
             if not all(read in known for read in references([call.arguments, call.keywords])):
                 later.append((layer, ref, call))
                 continue
-            results = _call(context, layer, call, known)
+            with at(str(layer)):
+                results = _call(context, layer, call, known)
             known |= {ref._replace(tensor=number): flow for number, flow in enumerate(results)}
         if len(later) == len(waiting):
             names = ", ".join(str(layer) for layer, _, _ in waiting[:4])

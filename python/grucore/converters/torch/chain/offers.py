@@ -131,8 +131,11 @@ def _variants(order: Sequence[Layer], layers: Layers) -> Iterator[list[Step]]:
     layer = order[last_cell]
     both = isinstance(layer, RecurrentLayer) and layer.bidirectional
     kept = [[Step("last")], *([[Step("final")]] if both else [])]
-    # With a head behind it, a recurrent layer mostly gives one answer for a sequence.
-    ends: list[list[Step]] = [*kept, []] if last_cell + 1 < len(order) else [[], *kept]
+    # With one product behind it, a recurrent layer mostly gives one answer for a sequence; norms
+    # and stacks of layers stand behind each frame as often.
+    behind = order[last_cell + 1 :]
+    is_head = len(behind) == 1 and isinstance(behind[0], LinearLayer)
+    ends: list[list[Step]] = [*kept, []] if is_head else [[], *kept]
     for head in heads:
         if _fits(head, layers):
             for end in ends:
