@@ -71,6 +71,18 @@ def test_the_printed_line_on_this_machine(
     assert subprocess.run([tmp_path / "out" / "program"]).returncode == 0
 
 
+@pytest.mark.parametrize("kind", ["delay", "lstm"])
+def test_feedback_is_there_where_a_model_has_it(
+    kind: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    report = exported(tmp_path, capsys, with_test_vector(make(kind, 3)))
+    engine = (tmp_path / "out" / "grucore.cpp").read_text()
+    assert ("#define GRUCORE_NO_LOOPS\n" in engine) is (kind == "lstm")
+    built = in_shell(f"{report['compile']} -o program", tmp_path / "out")
+    assert built.returncode == 0, built.stderr
+    assert subprocess.run([tmp_path / "out" / "program"]).returncode == 0
+
+
 @pytest.mark.parametrize("name", ["g++", "clang++"])
 @pytest.mark.parametrize("numerics", ["fused", "muladd"])
 def test_every_layer_at_once(name: str, numerics: str, tmp_path: Path) -> None:

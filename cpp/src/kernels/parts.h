@@ -7,6 +7,7 @@
 //   GRUCORE_ONLY_FLOAT32         short for the first of them alone
 //   GRUCORE_ACTIVATIONS(use)     use(kSigmoid) use(kTanh), for cells and layers; kLinear is always there
 //   GRUCORE_CELLS(use)           cells of the GRU: use(kResetAfter) use(kResetBefore)
+//   GRUCORE_NO_LOOPS             no layer reads what it or a later one writes: no feedback through a delay
 //   GRUCORE_LAYER_LIST           a file in place of layers/layer_list.inc
 //
 // The loader refuses files that need what is not there.
@@ -71,6 +72,11 @@ static constexpr bool has_cell(GruCellKind cell) {
   return (0u GRUCORE_CELLS(GRUCORE_BIT)) >> static_cast<uint32_t>(cell) & 1u;
 }
 #undef GRUCORE_BIT
+#if defined(GRUCORE_NO_LOOPS)
+static constexpr bool kHasLoops = false;
+#else
+static constexpr bool kHasLoops = true;
+#endif
 
 }  // namespace detail
 }  // namespace grucore

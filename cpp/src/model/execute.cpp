@@ -72,7 +72,7 @@ void run_frame_nodes(Stream* stream, uint32_t frames) {
   for (uint32_t i = 0; i < model.node_count; ++i) {
     const Node& node = model.nodes[i];
     const uint32_t loop = model.values[node.output].loop;
-    if (loop != kNobody) {
+    if (kHasLoops && loop != kNobody) {
       run_loop(stream, loop, frames, pass);
       i = model.loops[loop].last;
       continue;

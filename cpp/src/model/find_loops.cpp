@@ -14,7 +14,7 @@ uint32_t collect(const Header& header, const ModelMemory& memory) {
   for (uint32_t i = 0; i < header.node_count; ++i) {
     Node& node = memory.nodes[i];
     const uint32_t writer = memory.values[node.inputs[0]].writer;
-    node.is_fed_back = node.kind->close_frame && writer != kNobody && writer >= i;
+    node.is_fed_back = kHasLoops && node.kind->close_frame && writer != kNobody && writer >= i;
     if (!node.is_fed_back) continue;
     if (count == 0 || memory.loops[count - 1].last < i) {
       memory.loops[count++] = {i, writer};
@@ -53,6 +53,7 @@ void mark_values(const Header& header, const ModelMemory& memory, uint32_t count
     memory.values[i].is_looped = false;
     memory.values[i].leaves_loop = false;
   }
+  if (!kHasLoops) return;
   for (uint32_t l = 0; l < count; ++l) {
     for (uint32_t i = memory.loops[l].first; i <= memory.loops[l].last; ++i) {
       Value& output = memory.values[memory.nodes[i].output];
@@ -79,7 +80,7 @@ void mark_values(const Header& header, const ModelMemory& memory, uint32_t count
 
 Status find_loops(const Reader& reader, const Header& header, const Sections& at, const ModelMemory& memory) {
   const uint32_t count = collect(header, memory);
-  for (uint32_t i = 0; i < count; ++i) GRUCORE_TRY(check_loop(reader, at, memory, memory.loops[i]));
+  for (uint32_t i = 0; kHasLoops && i < count; ++i) GRUCORE_TRY(check_loop(reader, at, memory, memory.loops[i]));
   mark_values(header, memory, count);
   memory.model->loop_count = count;
   return Status::kOk;

@@ -133,7 +133,7 @@ Status parse_node(Cursor* cursor, const ModelMemory& memory, uint32_t index, uin
   const uint32_t first_input = cursor->word;
   GRUCORE_TRY(cursor->value_indices(node.input_count, record + 8, &node.inputs));
   for (uint32_t i = 0; i < node.input_count; ++i) {
-    if (memory.values[node.inputs[i]].writer == kUnwritten && !node.kind->close_frame) {
+    if (memory.values[node.inputs[i]].writer == kUnwritten && !(kHasLoops && node.kind->close_frame)) {
       return reader.refuse(Status::kBadOrder, cursor->word_offset(first_input + i), node.inputs[i], 0);
     }
   }

@@ -43,7 +43,7 @@ Stream* carve_stream(const Model* model, const StreamOptions& options, Arena* ar
   const uint32_t clocks = model->clock_count;
   Stream* stream = arena->take<Stream>(1);
   ValueBuffer* values = arena->take<ValueBuffer>(model->value_count);
-  ValueBuffer* in_loops = arena->take<ValueBuffer>(model->loop_count ? model->value_count : 0);
+  ValueBuffer* in_loops = arena->take<ValueBuffer>(kHasLoops && model->loop_count ? model->value_count : 0);
   NodeMemory* nodes = arena->take<NodeMemory>(model->node_count);
   Timetable* timetables = arena->take<Timetable>(clocks);
   Rows* rows_at = arena->take<Rows>(uint64_t{clocks} * options.block);
@@ -67,7 +67,7 @@ Stream* carve_stream(const Model* model, const StreamOptions& options, Arena* ar
     float* data = arena->take<float>(floats_of(value, options));
     if (!measuring) values[i] = {data, padded(value.features), value.features};
   }
-  for (uint32_t i = 0; model->loop_count && i < model->value_count; ++i) {
+  for (uint32_t i = 0; kHasLoops && model->loop_count && i < model->value_count; ++i) {
     const Value& value = model->values[i];
     const bool is_apart = value.is_looped && options.block > 1;
     float* data = arena->take<float>(is_apart ? padded(value.features) * uint64_t{options.batch} : 0);
@@ -102,7 +102,7 @@ void plan_nodes(const Stream* stream) {
   const StreamShape looped = {model.table, stream->in_loops, stream->batch, 1};
   for (uint32_t i = 0; i < model.node_count; ++i) {
     const Node& node = model.nodes[i];
-    const bool in_loop = model.values[node.output].loop != kNobody;
+    const bool in_loop = kHasLoops && model.values[node.output].loop != kNobody;
     if (node.kind->plan) node.kind->plan(node, stream->nodes[i], in_loop ? looped : shape);
   }
 }

@@ -14,7 +14,7 @@ from pathlib import Path
 from grucore.export.amalgamate import folded_header, folded_source
 from grucore.export.names import checked_prefix
 from grucore.graph.graph import Graph
-from grucore.graph.layers import Activation, ActivationCode, Cell, Gru
+from grucore.graph.layers import Activation, ActivationCode, Cell, Delay, Gru
 from grucore.graph.node import Rate
 from grucore.graph.storage import SCALES, kind_of
 from grucore.graph.tensors import Dtype
@@ -169,6 +169,7 @@ def _config(graph: Graph, weights: list[str], emulates_fused: bool) -> str:
     settings.append(used("WEIGHTS", weights))
     settings.append(used("ACTIVATIONS", _activations(graph)))
     settings.append(used("CELLS", _cells(graph)))
+    settings += ["#define GRUCORE_NO_LOOPS"] * (not any(isinstance(n, Delay) for n in graph.nodes))
     settings.append('#define GRUCORE_LAYER_LIST "the layers of this model"')
     return "\n".join([*settings, '#include "grucore.h"', "", ""])
 
