@@ -25,6 +25,7 @@ FAMILIES = {
     "products": "products and convolutions",
     "activations": "activations",
     "elementwise": "arithmetic, element by element",
+    "powers": "roots, powers, quotients",
     "norms": "norms and softmax",
     "reductions": "reductions and windows",
     "reduce": "reductions and windows",

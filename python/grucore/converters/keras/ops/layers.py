@@ -4,13 +4,14 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Any
 
 import numpy as np
 
 from grucore._core import ConversionError
+from grucore.converters.build.powers import by_root_of_squares
 from grucore.converters.keras.context import Context, Flow, reshaped
 from grucore.converters.keras.ops.activations import activate, named, number, of_layer
 from grucore.converters.keras.ops.products import conv1d, dense, separable_conv1d
@@ -21,7 +22,6 @@ from grucore.graph.layers import (
     Activation,
     Affine,
     Binary,
-    Concat,
     Embedding,
     LayerNorm,
     Mask,
@@ -30,7 +30,7 @@ from grucore.graph.layers import (
     Pooling,
     Select,
 )
-from grucore.graph.node import Value, float32_bits
+from grucore.graph.node import Node, Value, float32_bits
 from grucore.graph.tensors import Array, Dtype
 
 __all__ = ["LAYERS", "VANISHING", "apply_activation_layer"]
@@ -181,21 +181,10 @@ def rms_normalization(context: Context, layer: Layer, flow: Flow) -> Flow:
 def _by_root_of_squares(
     context: Context, layer: Layer, flow: Flow, scale: Array, epsilon: float
 ) -> Flow:
-    """A LayerNorm of x beside -x: their mean is 0, and their variance the mean of x^2."""
-    add, size = context.builder.add, flow.value.features
-    minus = add(
-        Affine, f"{layer.path}.minus", [flow.value], scale=np.full(size, -1.0), shift=np.zeros(size)
-    )
-    both = add(Concat, f"{layer.path}.both", [flow.value, minus])
-    normed = add(
-        LayerNorm,
-        f"{layer.path}.norm",
-        [both],
-        scale=np.tile(scale, 2).astype(np.float32),
-        shift=np.zeros(2 * size, np.float32),
-        epsilon=epsilon,
-    )
-    half = add(Select, layer.path, [normed], index=np.arange(size, dtype=np.int32))
+    def add(kind: type[Node], inputs: Sequence[Value], *, name: str, **given: Any) -> Value:
+        return context.builder.add(kind, name, inputs, **given)
+
+    half = by_root_of_squares(add, layer.path, flow.value, scale, epsilon)
     return flow.of(half, flow.dims)
 
 

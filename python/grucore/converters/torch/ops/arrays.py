@@ -108,19 +108,6 @@ def _is_float(each: Any) -> bool:
     return isinstance(each, np.ndarray) and each.dtype.kind == "f"
 
 
-@op("linalg_vector_norm.default", "norm.ScalarOpt_dim")
-def _norm(walk: Walk, a: Arguments) -> Any:
-    tensor = a.first("x", "self") if "x" in a._found else a["self"]
-    if isinstance(tensor, Flow):
-        raise Unfit("the norm of a value cannot be converted")
-    order, dims = a.get("ord", a.get("p", 2)), a.get("dim")
-    if order != 2:
-        raise Unfit(f"a norm of order {order}, expected 2")
-    axes = None if dims is None else tuple(dims)
-    squares = tensor.astype(np.float64) ** 2
-    return np.sqrt(squares.sum(axis=axes, keepdims=a.get("keepdim", False))).astype(np.float32)
-
-
 @op("_weight_norm.default", "_weight_norm_interface.default")
 def _weight_norm(walk: Walk, a: Arguments) -> Any:
     v, g, dim = a["v"], a["g"], a.get("dim", 0)

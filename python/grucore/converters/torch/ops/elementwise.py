@@ -16,7 +16,7 @@ from grucore.converters.torch.walk.walk import Arguments, Walk, op, per_frame, r
 from grucore.graph.layers import Activate, Activation, Affine, Binary, Operation
 from grucore.graph.tensors import Array
 
-__all__ = ["ABSOLUTE", "activated", "binary", "scaled"]
+__all__ = ["ABSOLUTE", "activated", "binary", "combine", "is_softsign", "scaled"]
 
 ABSOLUTE = Activation.leaky_relu(-1.0)
 
@@ -29,7 +29,7 @@ def activated(walk: Walk, tensor: Any, activation: Activation, slope: Array | No
     return walk.same_axes(tensor, out)
 
 
-def _is_softsign(walk: Walk, one: Flow, other: Flow) -> bool:
+def is_softsign(walk: Walk, one: Flow, other: Flow) -> bool:
     """True if it is x / (1 + |x|), as torch writes softsign."""
     nodes = {node.output: node for node in walk.builder.nodes}
     total = nodes.get(other.value.name)
@@ -51,16 +51,6 @@ def _neg(walk: Walk, a: Arguments) -> Any:
     if not isinstance(a["self"], Flow):
         return -a["self"]
     return scaled(walk, a["self"], np.array(-1.0), np.array(0.0))
-
-
-@op("pow.Tensor_Scalar", "square.default")
-def _pow(walk: Walk, a: Arguments) -> Any:
-    exponent = a.get("exponent", 2)
-    if not isinstance(a["self"], Flow):
-        return fold("pow", a["self"], exponent)
-    if exponent != 2:
-        raise Unfit(f"the exponent is {exponent}, expected 2")
-    return binary(walk, a["self"], a["self"], Operation.MULTIPLY)
 
 
 def _alpha(walk: Walk, a: Arguments) -> Any:
@@ -91,11 +81,6 @@ def _rsub(walk: Walk, a: Arguments) -> Any:
 @op("mul.Tensor", "mul_.Tensor", "mul.Scalar", "multiply.Tensor")
 def _mul(walk: Walk, a: Arguments) -> Any:
     return combine(walk, a["self"], a["other"], "mul")
-
-
-@op("div.Tensor", "div_.Tensor", "div.Scalar", "true_divide.Tensor")
-def _div(walk: Walk, a: Arguments) -> Any:
-    return combine(walk, a["self"], a["other"], "div")
 
 
 @op("maximum.default", "max.other")
@@ -133,18 +118,12 @@ _AFFINE: dict[str, Callable[[Any], tuple[Any, Any]]] = {
 def combine(walk: Walk, one: Any, other: Any, operation: str) -> Any:
     """Two values, or a value and a constant, or two constants."""
     if isinstance(one, Flow) and isinstance(other, Flow):
-        if operation == "div" and _is_softsign(walk, one.simple(), other.simple()):
-            return activated(walk, one.simple(), Activation.SOFTSIGN)
-        if operation == "div":
-            raise Unfit("a value divided by a value")
         return binary(walk, one, other, _OPERATIONS[operation])
     if isinstance(one, Flow):
         with np.errstate(divide="ignore"):
             return scaled(walk, one, *_AFFINE[operation](np.asarray(other, np.float64)))
     if isinstance(other, Flow):
         constant = np.asarray(one, np.float64)
-        if operation == "div":
-            raise Unfit("a constant divided by a value")
         if operation == "sub":
             return scaled(walk, other, -np.ones_like(constant), constant)
         return scaled(walk, other, *_AFFINE[operation](constant))

@@ -126,6 +126,17 @@ def _index_select(walk: Walk, a: Arguments) -> Any:
     )
 
 
+@op("index.Tensor")
+def _index(walk: Walk, a: Arguments) -> Any:
+    given = [(place, each) for place, each in enumerate(a["indices"]) if each is not None]
+    if len(given) != 1 or not isinstance(given[0][1], np.ndarray) or given[0][1].ndim != 1:
+        raise Unfit("it picks with something else than one row of known numbers")
+    axis, index = given[0]
+    if index.dtype.kind == "b":
+        index = np.flatnonzero(index)
+    return _index_select(walk, Arguments({"self": a["self"], "dim": axis, "index": index}))
+
+
 @op("flip.default")
 def _flip(walk: Walk, a: Arguments) -> Any:
     tensor = a["self"]

@@ -17,7 +17,7 @@ from grucore.converters.torch.walk.axes import TIME, Flow, Unfit
 from grucore.converters.torch.walk.walk import Arguments, Walk, op
 from grucore.graph.layers import Operation, Pool, Pool1d, Pooling
 
-__all__: list[str] = []
+__all__ = ["over_features"]
 
 MOST_SLICES = 16  # that are combined one by one
 _COMBINED = {
@@ -44,9 +44,14 @@ def _reduce(walk: Walk, a: Arguments) -> Any:
     # Over features first: the mean of means is that of all, whatever the order.
     for axis in sorted(axes, key=lambda each: not flow.feature_axis(each)):
         if flow.feature_axis(axis):
-            flow = _over_features(walk, flow, axis, kind)
+            flow = over_features(walk, flow, axis, kind)
         elif flow.axes[axis] == (TIME,) and kind in _OVER_TIME:
             flow = _over_time(walk, flow, axis, _OVER_TIME[kind])
+        elif flow.axes[axis] == (TIME,) and kind in ("amin", "min"):
+            # The least is the negative of the greatest of the negatives.
+            minus, none = np.array(-1.0), np.array(0.0)
+            flow = _over_time(walk, scaled(walk, flow, minus, none), axis, Pooling.MAXIMUM)
+            flow = scaled(walk, flow, minus, none)
         else:
             what = " and ".join(str(atom) for atom in flow.axes[axis])
             raise Unfit(f"over the axis of {what} of {walk.shape(flow)}, expected features{_time}")
@@ -58,7 +63,7 @@ def _reduce(walk: Walk, a: Arguments) -> Any:
 _time = ", or a mean or maximum of time"
 
 
-def _over_features(walk: Walk, flow: Flow, axis: int, kind: str) -> Flow:
+def over_features(walk: Walk, flow: Flow, axis: int, kind: str) -> Flow:
     """One number in place of an axis of features, which stays with an extent of 1."""
     extent = flow.extent(axis)
     operation = _COMBINED[kind]
@@ -112,7 +117,7 @@ def _windowed_axis(walk: Walk, flow: Flow, pooling: Pooling) -> Flow:
     """All of the last axis as one: frames or features."""
     last = flow.rank - 1
     if flow.feature_axis(last):
-        return _over_features(walk, flow, last, "mean" if pooling is Pooling.MEAN else "max")
+        return over_features(walk, flow, last, "mean" if pooling is Pooling.MEAN else "max")
     if flow.axes[last] != (TIME,):
         raise Unfit(f"over the axis {flow.axes[last]}, expected time")
     return _over_time(walk, flow, last, pooling)
