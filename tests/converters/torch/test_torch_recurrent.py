@@ -203,10 +203,31 @@ def test_files(form: str, kind: Any, tmp_path: Path, rng: np.random.Generator) -
     assert np.abs(model.run(x) - want).max() < BOUND
 
 
+@pytest.mark.filterwarnings("ignore:LSTM with projections is not supported with oneDNN:UserWarning")
+@pytest.mark.parametrize("bias", [True, False])
+def test_an_lstm_with_projections(bias: bool, rng: np.random.Generator) -> None:
+    """Its h is a product of what a cell gives, so its states are fed back by delays."""
+    layer = nn.LSTM(3, 8, 2, proj_size=4, batch_first=True, bias=bias)
+    module = made(lambda m, x: (m.lstm(x)[0], *(s[-1] for s in m.lstm(x)[1])), lstm=layer)
+    model = grucore.from_torch(module, example_inputs=torch.ones(2, 9, 3))
+    ends = [f"lstm.l{layer}.{end}.x" for layer in range(2) for end in "hc"]
+    assert list(model.states) == ends
+    x = rng.uniform(-2, 2, (2, 9, 3)).astype(np.float32)
+    with torch.no_grad():
+        want = [each.numpy() for each in module(torch.from_numpy(x))]
+    for have, other in zip(model.run(x), want, strict=True):
+        assert np.abs(have - other).max() < BOUND
+    stream = model.stream(batch=2)
+    frames = np.stack([stream.step(x[:, frame])[0] for frame in range(9)], axis=1)
+    assert np.array_equal(frames, model.run(x)[0])
+    assert np.abs(stream.state["lstm.l1.c.x"] - want[2]).max() < BOUND
+
+
 def test_refused_by_name() -> None:
     with pytest.raises(ERROR, match="proj_size is 2, expected 0"):
         grucore.from_torch(nn.LSTM(3, 4, proj_size=2))
-    projected = made(lambda m, x: m.lstm(x)[0], lstm=nn.LSTM(3, 4, proj_size=2, batch_first=True))
+    layer = nn.LSTM(3, 4, proj_size=2, batch_first=True, bidirectional=True)
+    projected = made(lambda m, x: m.lstm(x)[0], lstm=layer)
     with pytest.raises(ERROR, match=r"module 'lstm' .*projections \(proj_size\)"):
         grucore.from_torch(projected, example_inputs=torch.ones(2, 9, 3))
     last = made(lambda m, x: m.lstm(x)[1][1], lstm=nn.LSTM(3, 4, batch_first=True))

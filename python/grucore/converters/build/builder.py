@@ -71,16 +71,21 @@ class GraphBuilder:
         self.values.append(value)
         return value
 
-    def delay(self, name: str, features: int, initial: Any = None) -> Value:
+    def delay(
+        self, name: str, features: int, initial: Any = None, like: Value | None = None
+    ) -> Value:
         """Add the value of the frame before of what `feed_back` will say.
 
-        ``initial`` (features,): the value before the first frame; None for zeros.
+        ``initial`` (features,): the value before the first frame; None for zeros. ``like``: a value
+        that comes at the same frames; None for every frame.
         """
         name = self.unique(name)
         output = self.unique(f"{name}.out")
         start = None if initial is None else np.asarray(initial, np.float32).reshape(1, features)
         node = Delay(name=name, inputs=(output,), output=output, initial_state=start)
         value = Value(output, features)
+        if like is not None:
+            value = replace(like, name=output, features=features)
         self.nodes.append(node)
         self.values.append(value)
         return value

@@ -35,7 +35,8 @@ def cell_in_pieces(
     """The states (h, and of an LSTM c) after a frame ``x`` (I,), from those before it.
 
     ``given``: the weights and settings of that layer, as `graph.layers` has them. What reads x
-    alone stands apart from what reads the states, so that it runs over blocks of frames.
+    alone stands apart from what reads the states, so that it runs over blocks of frames. Of an LSTM
+    ``projection`` (P, H) makes h of what would be h, or None.
     """
     pieces = _Pieces(add, name, given)
     if kind is Gru:
@@ -117,7 +118,11 @@ class _Pieces:
         taken = self._both(Operation.MULTIPLY, "taken", i, g)
         cell = self._both(Operation.ADD, "cell", kept, taken)
         shown = self._activate("shown", cell, "cell_activation", Activation.TANH)
-        return self._both(Operation.MULTIPLY, "new", o, shown), cell
+        new = self._both(Operation.MULTIPLY, "new", o, shown)
+        projection = self._given.get("projection")
+        if projection is not None:
+            new = self._dense("projected", new, projection)
+        return new, cell
 
     def rnn(self, x: Value, h: Value) -> Value:
         sums = self._sum("h", x, h, 0, h.features)

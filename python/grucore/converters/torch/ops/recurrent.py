@@ -12,7 +12,7 @@ import numpy as np
 
 from grucore.converters.build.cells import cell_in_pieces
 from grucore.converters.torch.walk.axes import BATCH, TIME, Axis, Flow, Unfit, WrongAxes, flow_of
-from grucore.converters.torch.walk.walk import Arguments, Walk, op, per_frame
+from grucore.converters.torch.walk.walk import Arguments, Walk, op, per_frame, rounded
 from grucore.graph import gates
 from grucore.graph.layers import (
     Activation,
@@ -99,7 +99,9 @@ def _layers(walk: Walk, a: Arguments) -> Any:
     params = weights_of(a["params"])
     each = 4 if biased else 2
     if cell.kind is Lstm and len(params) == (each + 1) * layers * directions:
-        raise Unfit("an LSTM with projections (proj_size), expected proj_size 0")
+        if a["bidirectional"]:
+            raise Unfit("a bidirectional LSTM with projections (proj_size)")
+        return _projected(walk, a, flow, params, layers)
     if len(params) != each * layers * directions:
         raise Unfit(f"it has {len(params)} weights, expected {each * layers * directions}")
     rows = layers * directions
@@ -147,6 +149,54 @@ def _layers(walk: Walk, a: Arguments) -> Any:
         raise Unfit("the states of some of its layers are fed back and those of others are not")
     c_n = new_cells[0] if rows == 1 else walk.add(Concat, new_cells, name=f"{base}.c_n")
     return y, h_n, flow_of(c_n, state_axes)
+
+
+def _projected(walk: Walk, a: Arguments, flow: Flow, params: Sequence[Any], layers: int) -> Any:
+    """An LSTM whose h is a product of its cell's: states of the frame before, fed back."""
+    assert walk.node is not None
+    each = len(params) // layers
+    given = [_initial(walk, hx, layers) for hx in a["hx"]]
+    value, base = walk.ordered(flow), walk.node.path or "lstm"
+    ends: list[tuple[Value, ...]] = []
+    for layer, starts in enumerate(zip(*given, strict=True)):
+        part = params[each * layer : each * (layer + 1)]
+        projection = rounded(part[-1])
+        parts = part[:-1] if each == 5 else [*part[:-1], None, None]
+        weight_ih, weight_hh, bias = gates.summed(*parts)
+        weights = {"weight_ih": weight_ih, "weight_hh": weight_hh, "bias": bias}
+        name = f"{base}.l{layer}"
+        states = list(starts)
+        if not walk.in_steps:
+            if any(isinstance(start, tuple) for start in starts):
+                raise Unfit("an LSTM with projections (proj_size) that starts from an input")
+            states = [
+                walk.builder.delay(f"{name}.{end}", size, start, like=value)
+                for end, size, start in zip("hc", projection.shape, starts, strict=True)
+            ]
+        if not all(isinstance(state, Value) for state in states):
+            raise Unfit("an LSTM with projections (proj_size) whose states are no inputs")
+        weights["projection"] = projection
+        new = cell_in_pieces(walk.add, Lstm, name, value, states, **weights)
+        if not walk.in_steps:
+            for state, after in zip(states, new, strict=True):
+                walk.builder.feed_back(state, after)
+        value = new[0]
+        ends.append(new)
+    time, batch = (1, 0) if a["batch_first"] else (0, 1)
+    axes: list[Axis] = [flow.axes[batch]] * 2
+    axes[time] = (1,) if walk.in_steps else (TIME,)
+    results = [flow_of(value, [*axes, (value.features,)])]
+    for number, end in enumerate("hc"):
+        finals = [new[number] for new in ends]
+        if not walk.in_steps:
+            finals = [
+                walk.add(Take, [final], name=f"{base}.l{layer}.{end}_n", position=Position.LAST)
+                for layer, final in enumerate(finals)
+            ]
+        size = finals[0].features
+        last = finals[0] if layers == 1 else walk.add(Concat, finals, name=f"{base}.{end}_n")
+        results.append(flow_of(last, [(layers,), flow.axes[batch], (size,)]))
+    return tuple(results)
 
 
 def cell_flow(walk: Walk, layers: Sequence[str], axes: Sequence[Axis]) -> Flow:

@@ -200,7 +200,10 @@ class Walk:
         elif flow.frame == 0:
             position = Position.FIRST
         else:
-            raise Unfit(f"frame {flow.frame} of a sequence is neither its first nor its last")
+            raise Unfit(
+                f"frame {flow.frame} of a sequence is neither its first nor its last: of a cell "
+                "written by hand convert one step, forward(x, h) -> (y, h), which then streams"
+            )
         value = self.add(Take, [flow.value], name=self.name("frame"), position=position)
         return replace(flow, value=value, frame=None)
 
