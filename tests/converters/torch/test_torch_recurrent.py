@@ -208,7 +208,12 @@ def test_files(form: str, kind: Any, tmp_path: Path, rng: np.random.Generator) -
 def test_an_lstm_with_projections(bias: bool, rng: np.random.Generator) -> None:
     """Its h is a product of what a cell gives, so its states are fed back by delays."""
     layer = nn.LSTM(3, 8, 2, proj_size=4, batch_first=True, bias=bias)
-    module = made(lambda m, x: (m.lstm(x)[0], *(s[-1] for s in m.lstm(x)[1])), lstm=layer)
+
+    def forward(m: Any, x: Any) -> Any:
+        y, (h, c) = m.lstm(x)
+        return y, h[-1], c[-1]
+
+    module = made(forward, lstm=layer)
     model = grucore.from_torch(module, example_inputs=torch.ones(2, 9, 3))
     ends = [f"lstm.l{layer}.{end}.x" for layer in range(2) for end in "hc"]
     assert list(model.states) == ends
