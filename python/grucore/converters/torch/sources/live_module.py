@@ -6,6 +6,7 @@ from __future__ import annotations
 import copy
 import sys
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from typing import Any
 
 from grucore._core import ConversionError
@@ -26,6 +27,7 @@ from grucore.converters.torch.sources.arguments import adapted, inner
 from grucore.converters.torch.sources.packed import without_packing
 from grucore.converters.torch.walk.axes import TIME
 from grucore.converters.torch.witness.witness import module_evidence
+from grucore.proof.evidence import Evidence
 from grucore.proof.signals import LENGTHS
 
 __all__ = ["of_module"]
@@ -66,10 +68,14 @@ def _converted(module: Any, tensors: Sequence[Any]) -> Conversion:
     }
     if hasattr(module, "lengths") and module is not inner(module):
         source["lengths"] = module.lengths
-    return Conversion(
-        reading.graph.with_metadata(source=source),
-        lambda: module_evidence(plain, reading, arguments, lengths),
-    )
+
+    def evidence() -> Evidence:
+        found = module_evidence(plain, reading, arguments, lengths)
+        if "lengths" not in source:
+            return found
+        return replace(found, against=f"{found.against}, packed beside longer rows")
+
+    return Conversion(reading.graph.with_metadata(source=source), evidence)
 
 
 def _in_float(module: Any, arguments: Sequence[Any]) -> tuple[Any, list[Any], dict[str, Any]]:
