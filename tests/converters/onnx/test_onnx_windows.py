@@ -66,6 +66,7 @@ TAILS: dict[str, Tail] = {
     "group norm": groups,
     "norm of halves": halves,
     "absolute": lambda made, y: made.add("Abs", y),
+    "logarithm": lambda made, y: made.add("Log", made.add("Exp", y)),
     "fifth power": lambda made, y: made.add("Pow", y, made.constant(np.float32(5))),
     "the larger of two": larger,
 }

@@ -36,6 +36,7 @@ PLAIN = {
     "Softplus": Activation.SOFTPLUS,
     "HardSwish": Activation.HARD_SWISH,
     "Exp": Activation.EXP,
+    "Log": Activation.log(-math.inf),
     "Abs": ABSOLUTE,
 }
 # Those with parameters: ours, and the attributes with their defaults.
