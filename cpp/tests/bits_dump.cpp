@@ -8,6 +8,7 @@
 
 #include "harness.h"
 #include "portable.h"
+#include "sound_file.h"
 #include "textbook_gates.h"
 
 using namespace grucore_test;
@@ -141,6 +142,16 @@ std::vector<Golden> golden_models(bool exact) {
              network.reverse ? " reverse" : "");
     models.push_back({name, file.finish(), portable_signal(size_t{kBatch} * kFrames * network.input_size, &signal),
                       !network.reverse});
+  }
+  // No product of float weights: the same bits in all classes.
+  const SoundShape sounds[] = {
+      {80, 200, 320, 40, 0.97f, 0, 40}, {100, 250, 300, 0, 0.0f, 1, 0}, {60, 75, 75, 0, 0.5f, 2, 0}};
+  for (const SoundShape& shape : sounds) {
+    if (!exact) break;
+    PortableRandom random(++seed);
+    char name[80];
+    snprintf(name, sizeof name, "spectrum %u of %u", shape.length, shape.samples);
+    models.push_back({name, sound_file(shape), portable_signal(size_t{kBatch} * kFrames * shape.hop, &random), true});
   }
   return models;
 }
