@@ -51,7 +51,7 @@ REFUSED: dict[str, tuple[Callable[[], Any], str]] = {
     "last but one": (noisy(lambda m, x: m.gru(x)[0][:, -2], gru=gru()), "frame -2"),
     "length in the code": (
         noisy(lambda m, x: m.gru(x[:, :9])[0], gru=gru()),
-        "aten.slice.Tensor in the module (Made): it takes frames 0 to 9",
+        "aten.slice.Tensor in the module (Made): slices axis 1 from 0 to 9 by 1 of (batch, time, ",
     ),
     "branch on length": (
         noisy(lambda m, x: m.gru(x)[0] * (1 if x.shape[1] < 10 else 2), gru=gru()),
@@ -59,12 +59,12 @@ REFUSED: dict[str, tuple[Callable[[], Any], str]] = {
     ),
     "attention": (
         noisy(lambda m, x: torch.softmax(m.gru(x)[0], 1), gru=gru()),
-        "aten.softmax.int in the module (Made): over axis 1",
+        "aten.softmax.int in the module (Made): goes over axes [1] of (batch, time, ",
     ),
     "sum over time": (noisy(lambda m, x: m.gru(x)[0].sum(1), gru=gru()), "aten.sum.dim_IntList"),
     "across the batch": (
         noisy(lambda m, x: m.gru(x)[0] - m.gru(x)[0].mean(0, keepdim=True), gru=gru()),
-        "over the axis of batch",
+        "goes over axes [0] of (batch, time, 4 features)",
     ),
     "positions": (
         noisy(
@@ -72,7 +72,7 @@ REFUSED: dict[str, tuple[Callable[[], Any], str]] = {
             gru=gru(),
             p=nn.Parameter(torch.randn(60, 3)),
         ),
-        "differs along ('time',)",
+        "differs along time",
     ),
     "encoder into decoder": (
         noisy(lambda m, x: m.b(x, m.gru(x)[1])[0], gru=gru(), b=gru()),
@@ -80,17 +80,17 @@ REFUSED: dict[str, tuple[Callable[[], Any], str]] = {
     ),
     "summary to every frame": (
         noisy(lambda m, x: m.gru(x)[0] + m.gru(x)[1][0][:, None], gru=gru()),
-        "aten.add.Tensor in the module (Made): it combines (2, 9, 4) and (2, 1, 4) of other axes: "
+        "aten.add.Tensor in the module (Made): combines values of different rates: "
         "one of each frame and one of the whole sequence, which is known at its end only",
     ),
     "summary beside every frame": (
         noisy(lambda m, x: beside(*m.gru(x)), gru=gru()),
-        "aten.cat.default in the module (Made): it joins (2, 9, 4) and (2, 9, 4) of other axes: "
+        "aten.cat.default in the module (Made): joins values of different rates: "
         "one of each frame and one of the whole sequence",
     ),
     "attention by products": (
         noisy(lambda m, x: attention(m.gru(x)[0]), gru=gru()),
-        "aten.matmul.default in the module (Made): its second factor is computed from the input",
+        "aten.matmul.default in the module (Made): multiplies two values that the model computes",
     ),
     "attention as a function": (
         noisy(lambda m, x: functional.scaled_dot_product_attention(*[m.gru(x)[0]] * 3), gru=gru()),
@@ -106,7 +106,7 @@ REFUSED: dict[str, tuple[Callable[[], Any], str]] = {
     ),
     "weighted sum over time": (
         noisy(lambda m, x: weighted(m.gru(x)[0], m.score), gru=gru(), score=nn.Linear(4, 1)),
-        "aten.softmax.int in the module (Made): over axis 1",
+        "aten.softmax.int in the module (Made): goes over axes [1] of (batch, time, ",
     ),
     "mean times the length": (
         noisy(lambda m, x: m.gru(x)[0].mean(1) * x.shape[1], gru=gru()),
@@ -118,7 +118,7 @@ REFUSED: dict[str, tuple[Callable[[], Any], str]] = {
     ),
     "pooling over windows": (
         noisy(lambda m, x: functional.max_pool1d(m.gru(x)[0].transpose(1, 2), 2, 1, 1), gru=gru()),
-        "padding [1]",
+        "pads 1 and 1 that do not count",
     ),
     "dropout that stays": (
         noisy(lambda m, x: functional.dropout(m.gru(x)[0], 0.5, True), gru=gru()),

@@ -14,8 +14,8 @@ from typing import Any
 from grucore._core import ConversionError
 from grucore.converters.torch.aten import AtenGraph, Ref
 from grucore.converters.torch.returned import inputs_of, states_of
-from grucore.converters.torch.walk.axes import TIME, Flow, Unfit
 from grucore.converters.torch.walk.walk import Meaning, Walk
+from grucore.converters.trace.axes import TIME, Data, Ended, Tracked, Unfit
 
 __all__ = ["are_states", "feed_back"]
 
@@ -50,21 +50,22 @@ def _words(name: str) -> set[str]:
 
 def feed_back(walked: Walk, outputs: Sequence[Any]) -> dict[str, int]:
     """Give each delay its value of the next frame; the output of every state."""
-    flows = {n: flow for n, flow in enumerate(outputs) if isinstance(flow, Flow)}
-    shapes = {n: walked.shape(flow) for n, flow in flows.items()}
+    tensors = {n: x for n, x in enumerate(outputs) if isinstance(x, Tracked)}
+    shapes = {n: walked.shape(x) for n, x in tensors.items()}
     pairs = _outputs_of(walked.graph, walked.meanings, outputs, shapes)
     for name, number in pairs.items():
-        flow = flows[number]
+        x = tensors[number]
         if name not in walked.delays:
-            own = set() if flow.is_state and not flow.in_order else states_of(walked, flow)
+            own = set() if isinstance(x, Ended) and not x.in_order else states_of(walked, x)
             if name not in inputs_of(walked, own):
                 raise ConversionError(f"output {number} is not the new state {name!r}")
             continue
         delay = walked.delays[name]
         try:
-            if flow.is_state or flow.has(TIME) or flow.simple().axes != delay.simple().axes:
-                raise Unfit(f"it has axes {flow.axes}, expected those of the state {name!r}")
-            walked.builder.feed_back(delay.value, walked.ordered(flow))
+            alike = x.axes == delay.axes and x.index.shape == delay.index.shape
+            if not isinstance(x, Data) or x.has(TIME) or not alike:
+                raise Unfit(f"it is {x.text}, expected {delay.text} as the state {name!r}")
+            walked.builder.feed_back(delay.value, walked.ordered(x))
         except Unfit as problem:
             raise ConversionError(f"output {number}: {problem}") from None
         walked.fed_back[name] = number

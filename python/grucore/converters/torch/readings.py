@@ -11,7 +11,7 @@ import contextlib
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import permutations
-from typing import Any, TypeAlias
+from typing import Any
 
 from grucore._core import ConversionError
 from grucore.converters.build.folding import fold
@@ -20,15 +20,26 @@ from grucore.converters.torch.aten import AtenGraph, InputSpec
 from grucore.converters.torch.carried import are_states, feed_back
 from grucore.converters.torch.ops import OPS
 from grucore.converters.torch.returned import check_order, check_returned, inputs_of, states_of
-from grucore.converters.torch.walk.axes import BATCH, TIME, Flow, Unfit
 from grucore.converters.torch.walk.walk import Meaning, Walk
+from grucore.converters.trace.axes import (
+    BATCH,
+    FEATURES,
+    TIME,
+    Axes,
+    Axis,
+    Data,
+    Tracked,
+    Undecided,
+    Unfit,
+    text_of,
+)
+from grucore.converters.trace.search import Choices, Search, far, marked
 from grucore.graph.graph import Graph
 from grucore.proof.signals import LENGTHS
 
 __all__ = ["Reading", "fingerprint", "only", "read", "readings", "source_entries"]
 
-MAX_ASSIGNMENTS = 4096
-Failure: TypeAlias = tuple[tuple[bool, int], ConversionError]  # how far it came, and why
+MAX_ASSIGNMENTS = 1 << 14  # among them those of some inputs alone
 # Layers that tell time from batch and features.
 ALONG_TIME = ("gru", "lstm", "rnn", "conv1d", "take", "pool", "pool1d", "flip")
 IDS = ("int64", "int32")
@@ -40,7 +51,7 @@ class Reading:
 
     graph: Graph
     walked: Walk
-    outputs: tuple[Flow, ...]
+    outputs: tuple[Data, ...]
     kept: tuple[int, ...]
 
     @property
@@ -70,26 +81,41 @@ def readings(graph: AtenGraph) -> list[Reading]:
 
     Raises `ConversionError` of the assignment that came furthest where there is none.
     """
+    specs = {spec.name: spec for spec in graph.inputs}
+
+    def one(choices: Choices) -> Reading:
+        for spec in graph.inputs:
+            if spec.name not in choices:
+                raise Undecided(spec.name)
+        meanings = [choices[name] for name in specs]
+        return _understood(graph, meanings, _sizes(graph.inputs, meanings) or {}, choices)
+
+    def options(name: str, choices: Choices) -> list[Meaning]:
+        before = [choices[each] for each in specs if each in choices]
+        known = graph.inputs[: len(before) + 1]
+        found = [each for each in _options(specs[name]) if _agree(known, [*before, each])]
+        if len(known) == len(graph.inputs):
+            found = [each for each in found if _sizes(known, [*before, each]) is not None]
+        return found
+
+    try:
+        each_one = Search(one, options, lambda choices: "", MAX_ASSIGNMENTS).readings({})
+    except ConversionError as error:
+        if getattr(error, "reached", -1) >= 0:
+            raise
+        shapes = ", ".join(f"{spec.name} {spec.shape}" for spec in graph.inputs)
+        message = f"no axes of the inputs ({shapes}) can be batch and time"
+        raise ConversionError(message) from None
     found: dict[Any, Reading] = {}
-    failure: Failure | None = None
-    for meanings, sizes in _assignments(graph.inputs):
-        reading, failed = _understood(graph, meanings, sizes)
-        if reading is not None:
-            found.setdefault(fingerprint(reading), reading)
-        elif failed is not None and (failure is None or failed[0] > failure[0]):
-            failure = failed
-    if not found:
-        if failure is None:
-            shapes = ", ".join(f"{spec.name} {spec.shape}" for spec in graph.inputs)
-            raise ConversionError(f"no axes of the inputs ({shapes}) can be batch and time")
-        raise failure[1]
+    for reading in each_one:
+        found.setdefault(fingerprint(reading), reading)
     # What is called a state, and can be one, is one.
     states = {name for each in found.values() for name in each.walked.delays}
     found = {key: each for key, each in found.items() if states <= _state_names(each)}
     usual = {key: each for key, each in found.items() if each.walked.delays and _is_usual(each)}
     found = usual or found
     # A rule for every row of a batch holds for rows that are called features as well.
-    batched = [each for each in found.values() if BATCH in each.walked.sizes]
+    batched = [each for each in found.values() if each.walked.batch is not None]
     return batched or list(found.values())
 
 
@@ -105,48 +131,62 @@ def read(graph: AtenGraph, meanings: Sequence[Meaning]) -> Reading:
     sizes = _sizes(graph.inputs, meanings)
     if sizes is None:
         raise ConversionError("the inputs disagree about batch or time")
-    reading, failure = _understood(graph, meanings, sizes)
-    if reading is None:
-        assert failure is not None
-        raise failure[1]
-    return reading
+    choices: dict[str, Axes] = {}
+    while True:
+        try:
+            return _understood(graph, meanings, sizes, choices)
+        except Undecided as open_axes:
+            choices[open_axes.name] = open_axes.options[0]
 
 
 def _understood(
-    graph: AtenGraph, meanings: Sequence[Meaning], sizes: Mapping[str, int]
-) -> tuple[Reading | None, Failure | None]:
-    """The model with these meanings, or why there is none.
+    graph: AtenGraph,
+    meanings: Sequence[Meaning],
+    sizes: Mapping[Axis, int],
+    choices: Choices,
+) -> Reading:
+    """The model with these meanings; raises `ConversionError`.
 
     States of a step that no layer carries become delays: all of them at first, then as few as do.
     """
-    failure: Failure | None = None
+
+    def tried(delayed: frozenset[str] | None) -> Reading:
+        walked = Walk(
+            graph=graph,
+            meanings=tuple(meanings),
+            ops=OPS,
+            batch=sizes.get(BATCH),
+            frames=sizes.get(TIME),
+            choices=choices,
+            delayed=delayed,
+        )
+        try:
+            return finished(walked)
+        except ConversionError as error:
+            raise marked(error, walked.done, misread=walked.misread) from None
+
     pairs = zip(graph.inputs, meanings, strict=True)
     names = [spec.name for spec, meaning in pairs if meaning.is_state]
-    has_delays = bool(names) and TIME not in sizes and are_states(graph, names)
-    delayed: frozenset[str] | None = None
-    while True:
-        walked = Walk(graph, tuple(meanings), dict(sizes), OPS, delayed=delayed)
-        try:
-            found = finished(walked)
-            break
-        except ConversionError as error:
-            rank = (not walked.misread, walked.done)
-            if failure is None or rank > failure[0]:
-                failure = (rank, error)
-        if not has_delays or delayed is not None:
-            return None, failure
-        delayed = frozenset(names)
-    for name in names if delayed is not None else ():
-        fewer = (delayed or frozenset()) - {name}
-        walked = Walk(graph, tuple(meanings), dict(sizes), OPS, delayed=fewer)
+    try:
+        return tried(None)
+    except ConversionError as error:
+        if not names or TIME in sizes or not are_states(graph, names):
+            raise
+        failure = error
+    delayed = frozenset(names)
+    try:
+        found = tried(delayed)
+    except ConversionError as error:
+        raise max(failure, error, key=far) from None
+    for name in names:
         with contextlib.suppress(ConversionError):
-            found, delayed = finished(walked), fewer
-    return found, None
+            found, delayed = tried(delayed - {name}), delayed - {name}
+    return found
 
 
 def _is_usual(reading: Reading) -> bool:
     """True if the first axis of each frame is the batch."""
-    return all(meaning.is_state or meaning.axes[0] == (BATCH,) for meaning in reading.meanings)
+    return all(meaning.is_state or meaning.axes[0] == BATCH for meaning in reading.meanings)
 
 
 def _state_names(reading: Reading) -> set[str]:
@@ -158,8 +198,7 @@ def finished(walked: Walk) -> Reading:
     """The model of a walk, and the meanings of its outputs."""
     outputs = walked.run()
     given: dict[str, Any] = {}
-    flows: list[Flow] = []
-    kept: list[int] = []
+    kept: dict[int, Data] = {}
     returned = set()
     back: list[tuple[str, int]] = []
     paired = {} if walked.delayed is None else feed_back(walked, outputs)
@@ -169,50 +208,52 @@ def finished(walked: Walk) -> Reading:
             returned.update(walked.given_back[number])
     is_state_alone = len(paired) == len(outputs)
     for number, output in enumerate(outputs):
-        if number in paired.values() and (not is_state_alone or output.is_state):
-            continue
-        if not isinstance(output, Flow):
+        if not isinstance(output, Tracked):
             raise ConversionError(f"output {number} does not depend on the input")
+        is_state = not isinstance(output, Data)
+        if number in paired.values() and (not is_state_alone or is_state):
+            continue
         name = "y" if not given else f"y{len(given)}"
         try:
-            flow = output if output.is_state else walked.whole(output)
-            if any(TIME in axis and any(isinstance(a, int) for a in axis) for axis in flow.axes):
+            x = walked.whole(output) if isinstance(output, Data) else output
+            if any(axis.is_mixed and TIME.parts[0] in axis.parts for axis in x.axes):
                 raise Unfit("it has frames and features on one axis, expected frames alone")
-            made_of = set() if paired else states_of(walked, flow)
+            made_of = set() if paired else states_of(walked, x)
             returned.update(made_of)
             if made_of:
                 walked.given_back[number] = made_of
                 back += [(name, number) for name in inputs_of(walked, made_of)]
                 continue  # the state that a stream carries itself
-            if flow.is_state:
+            if not isinstance(x, Data):
                 raise Unfit("it is an initial state")
-            value = walked.ordered(flow)
+            value = walked.ordered(x)
         except Unfit as problem:
             raise ConversionError(f"output {number}: {problem}") from None
         given[name] = value
-        flows.append(flow)
-        kept.append(number)
+        kept[number] = x
     if walked.in_steps:
         _check_steps(walked, returned)
         check_order(walked, back)
-    elif walked.states:
-        check_returned(walked, dict(zip(kept, flows, strict=True)), back)
+    elif walked.starts:
+        check_returned(walked, kept, back)
     _check_looks_along_time(walked)
     if not given:
         raise ConversionError("it has no output but its state")
     unused = [
         spec.name
         for spec, m in zip(walked.graph.inputs, walked.meanings, strict=True)
-        if m.is_state
-        and spec.name not in {name for name, _ in walked.states.values()} | set(walked.delays)
+        if m.is_state and not walked.states.get(spec.name) and spec.name not in walked.delays
     ]
     if unused:
         raise ConversionError(f"input {unused[0]!r} is no sequence, and starts no recurrent layer")
     fold(walked.builder, [value.name for value in given.values()])
     graph = walked.builder.finish(given, {})
     alive = {f"{node.name}{end}" for node in graph.nodes for end in node.state_suffixes}
-    walked.states = {name: row for name, row in walked.states.items() if name in alive}
-    return Reading(graph, walked, tuple(flows), tuple(kept))
+    walked.states = {
+        name: [part for part in parts if part.state in alive]
+        for name, parts in walked.states.items()
+    }
+    return Reading(graph, walked, tuple(kept.values()), tuple(kept))
 
 
 def _check_looks_along_time(walked: Walk) -> None:
@@ -222,21 +263,20 @@ def _check_looks_along_time(walked: Walk) -> None:
     many features.
     """
     if (
-        walked.states
+        walked.starts
         or walked.delays
         or any(node.layer in ALONG_TIME for node in walked.builder.nodes)
     ):
         return
     for meaning in walked.meanings:
-        atoms = {atom for axis in meaning.axes for atom in axis if isinstance(atom, str)}
-        is_usual = len(atoms) == 2 and isinstance(meaning.axes[-1][0], int)
+        is_usual = {BATCH, TIME} <= set(meaning.axes) and meaning.axes[-1] == FEATURES
         if len(meaning.axes) > 2 and not is_usual:
             walked.misread = True
             raise ConversionError("nothing in it looks along time, and an axis of it may be time")
 
 
 def _check_steps(walked: Walk, returned: set[str]) -> None:
-    for name, (state, row) in walked.states.items():
+    for name, (state, row) in walked.starts.items():
         if name not in returned:
             raise ConversionError(
                 f"row {row} of the state {state!r} goes into {name}, but no output gives it back"
@@ -257,79 +297,56 @@ def fingerprint(reading: Reading) -> Any:
         )
         for node in graph.nodes
     )
-    states = tuple(sorted(reading.walked.states.items()))
+    states = tuple(sorted(reading.walked.starts.items()))
     return nodes, graph.inputs, graph.outputs, states
 
 
-def _assignments(
-    inputs: Sequence[InputSpec],
-) -> Iterator[tuple[tuple[Meaning, ...], dict[str, int]]]:
-    count = 0
-    for meanings in _consistent(inputs, (), {}):
-        sizes = _sizes(inputs, meanings)
-        if sizes is None:
-            continue
-        count += 1
-        if count > MAX_ASSIGNMENTS:
-            raise ConversionError(f"{len(inputs)} inputs have too many possible meanings")
-        yield meanings, sizes
+def _agree(inputs: Sequence[InputSpec], meanings: Sequence[Meaning]) -> bool:
+    """True if these inputs agree about the extents of batch and time."""
+    sizes: dict[Axis, int] = {}
+    return all(
+        axis == FEATURES or sizes.setdefault(axis, extent) == extent
+        for spec, meaning in zip(inputs, meanings, strict=True)
+        for extent, axis in zip(spec.shape, meaning.axes, strict=True)
+    )
 
 
-def _consistent(
-    inputs: Sequence[InputSpec], before: tuple[Meaning, ...], sizes: dict[str, int]
-) -> Iterator[tuple[Meaning, ...]]:
-    """Meanings of all inputs that agree about the extents of batch and time."""
-    if len(before) == len(inputs):
-        yield before
-        return
-    spec = inputs[len(before)]
-    for meaning in _options(spec):
-        more = dict(sizes)
-        pairs = zip(spec.shape, meaning.axes, strict=True)
-        if all(
-            not isinstance(axis[0], str) or more.setdefault(axis[0], extent) == extent
-            for extent, axis in pairs
-        ):
-            yield from _consistent(inputs, (*before, meaning), more)
-
-
-def _sizes(inputs: Sequence[InputSpec], meanings: Sequence[Meaning]) -> dict[str, int] | None:
+def _sizes(inputs: Sequence[InputSpec], meanings: Sequence[Meaning]) -> dict[Axis, int] | None:
     """The extents of batch and time, or None if the inputs disagree."""
-    sizes: dict[str, int] = {}
+    sizes: dict[Axis, int] = {}
     if all(meaning.is_state for meaning in meanings):
         return None
-    timed = {
-        any(TIME in axis for axis in meaning.axes) for meaning in meanings if not meaning.is_state
-    }
+    timed = {TIME in meaning.axes for meaning in meanings if not meaning.is_state}
     if len(timed) > 1:
         return None
     stateless = not any(meaning.is_state for meaning in meanings)
     if timed == {False} and stateless and not _are_frames(meanings):
         return None
+    if not _agree(inputs, meanings):
+        return None
     for spec, meaning in zip(inputs, meanings, strict=True):
-        for extent, axis in zip(spec.shape, meaning.axes, strict=True):
-            if isinstance(axis[0], str) and sizes.setdefault(axis[0], extent) != extent:
-                return None
-    batched = {any(BATCH in axis for axis in meaning.axes) for meaning in meanings}
+        sizes.update(zip(meaning.axes, spec.shape, strict=True))
+    sizes.pop(FEATURES, None)
+    batched = {BATCH in meaning.axes for meaning in meanings}
     return None if len(batched) > 1 and stateless else sizes
 
 
 def _are_frames(meanings: Sequence[Meaning]) -> bool:
     """True if each input is a frame of a model that carries no state at all."""
-    return all(any(BATCH in axis for axis in meaning.axes) for meaning in meanings)
+    return all(BATCH in meaning.axes for meaning in meanings)
 
 
 def _options(spec: InputSpec) -> Iterator[Meaning]:
     """The meanings that the axes of an input can have; the most usual first."""
     rank = len(spec.shape)
-    roles = [(BATCH, TIME), (TIME,), (BATCH,), ()]
+    roles: list[Axes] = [(BATCH, TIME), (TIME,), (BATCH,), ()]
     for wanted in roles:
         if len(wanted) > rank:
             continue
         for places in permutations(range(rank), len(wanted)):
-            axes: list[tuple[Any, ...]] = [(extent,) for extent in spec.shape]
+            axes = [FEATURES] * rank
             for place, role in zip(places, wanted, strict=True):
-                axes[place] = (role,)
+                axes[place] = role
             yield Meaning(tuple(axes))
             if TIME not in wanted and spec.dtype not in IDS and rank in (2, 3):
                 yield Meaning(tuple(axes), is_state=True)
@@ -341,14 +358,14 @@ def source_entries(reading: Reading) -> dict[str, Any]:
     entries: dict[str, Any] = {
         "axes": {spec.name: str(m) for spec, m in specs if not m.is_state},
         "outputs": {
-            name: str(Meaning(flow.axes))
-            for name, flow in zip(reading.graph.outputs, reading.outputs, strict=True)
+            name: text_of(x.axes)
+            for name, x in zip(reading.graph.outputs, reading.outputs, strict=True)
         },
     }
     if len(entries["axes"]) == 1:
         entries["axes"] = next(iter(entries["axes"].values()))
-    states = {state: f"{name}[{row}]" for state, (name, row) in reading.walked.states.items()}
-    delays = {flow.value.name.removesuffix(".out"): n for n, flow in reading.walked.delays.items()}
+    states = {state: f"{name}[{row}]" for state, (name, row) in reading.walked.starts.items()}
+    delays = {x.value.name.removesuffix(".out"): n for n, x in reading.walked.delays.items()}
     states |= {f"{delay}.x": name for delay, name in delays.items()}
     if states:
         entries["states"] = states

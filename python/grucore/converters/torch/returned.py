@@ -7,8 +7,8 @@ from collections.abc import Mapping, Sequence
 
 from grucore._core import ConversionError
 from grucore.converters.torch.aten import InputSpec
-from grucore.converters.torch.walk.axes import TIME, Flow, Unfit
 from grucore.converters.torch.walk.walk import Walk
+from grucore.converters.trace.axes import TIME, Data, Ended, Tracked, Unfit
 from grucore.graph.layers import Concat, Select
 from grucore.graph.node import Node
 
@@ -18,7 +18,7 @@ CARRIED = "a stream carries the cell's own state, and nothing that was made of i
 
 
 def check_returned(
-    walked: Walk, outputs: Mapping[int, Flow], cells: Sequence[tuple[str, int]]
+    walked: Walk, outputs: Mapping[int, Data], cells: Sequence[tuple[str, int]]
 ) -> dict[str, int]:
     """For each initial state the output that gives it back, of a model that reads whole sequences.
 
@@ -38,7 +38,7 @@ def check_returned(
         if spec.name in back:
             continue
         is_cell = any(
-            n.endswith(".c") for n, (name, _) in walked.states.items() if name == spec.name
+            n.endswith(".c") for n, (name, _) in walked.starts.items() if name == spec.name
         )
         alike = [
             number
@@ -73,70 +73,66 @@ def check_order(walked: Walk, back: Sequence[tuple[str, int]]) -> None:
         )
 
 
-def states_of(walked: Walk, flow: Flow) -> set[str]:
+def states_of(walked: Walk, x: Tracked) -> set[str]:
     """The recurrent layers whose final states an output is, if it is nothing else."""
-    if flow.is_state:
-        return _cell_states_of(walked, flow)
-    if not walked.in_steps or not walked.states:
+    if isinstance(x, Ended):
+        return _cell_states_of(walked, x)
+    starts = walked.starts
+    if not isinstance(x, Data) or not walked.in_steps or not starts:
         return set()
     names = {f"{node.output}": node for node in walked.builder.nodes}
-    wanted = [names[flow.value.name]] if flow.value.name in names else []
+    wanted = [names[x.value.name]] if x.value.name in names else []
     found: set[str] = set()
     while wanted:
         node = wanted.pop()
-        if f"{node.name}.h" in walked.states:
+        if f"{node.name}.h" in starts:
             found.add(f"{node.name}.h")
         elif node.layer == "concat":
             wanted += [names[name] for name in node.inputs if name in names]
         else:
             return set()
     # A step's output and its state are one value; only what has the state's axes is the state.
-    shape = walked.shape(flow)
     inputs = {
         spec.shape
         for spec in walked.graph.inputs
-        if spec.name in {walked.states[name][0] for name in found}
+        if spec.name in {starts[name][0] for name in found}
     }
-    return found if shape in inputs else set()
+    return found if walked.shape(x) in inputs else set()
 
 
-def _cell_states_of(walked: Walk, flow: Flow) -> set[str]:
+def _cell_states_of(walked: Walk, x: Ended) -> set[str]:
     """The cell states that an output is, where the model reads them as well."""
-    states = walked.cell_states.get(flow.value.name)
-    if states is None:
-        return set()
-    layer = states[0].removesuffix(".c")
-    if any(state not in walked.states for state in states) or not flow.in_order:
+    if any(state not in walked.starts for state in x.states) or not x.in_order:
+        layer = x.states[0].removesuffix(".c")
         raise Unfit(
             f"it is the cell state of {layer}, which is no value of a frame: leave it out of the "
-            f"outputs, and take {states[0]!r} from run(..., return_state=True)"
+            f"outputs, and take {x.states[0]!r} from run(..., return_state=True)"
         )
-    return set(states)
+    return set(x.states)
 
 
 def inputs_of(walked: Walk, states: set[str]) -> list[str]:
     """The inputs that start these states, each once, in the order of the arguments."""
-    used = {walked.states[name][0] for name in states}
+    used = {walked.starts[name][0] for name in states}
     return [spec.name for spec in walked.graph.inputs if spec.name in used]
 
 
 def _states(walked: Walk) -> list[InputSpec]:
     specs = zip(walked.graph.inputs, walked.meanings, strict=True)
-    used = {name for name, _ in walked.states.values()}
-    return [spec for spec, meaning in specs if meaning.is_state and spec.name in used]
+    return [spec for spec, meaning in specs if meaning.is_state and walked.states.get(spec.name)]
 
 
-def _is_new_state(walked: Walk, flow: Flow, state: str) -> bool:
+def _is_new_state(walked: Walk, x: Data, state: str) -> bool:
     """True if each number is the last one of the unit that the same place of the state starts."""
     nodes = {node.output: node for node in walked.builder.nodes}
-    places = flow.simple().index.reshape(-1)
+    places = x.index.reshape(-1)
     for place, number in enumerate(places):
-        value, unit = _source(walked, nodes, flow.value.name, int(number))
+        value, unit = _source(walked, nodes, x.value.name, int(number))
         cell = nodes.get(walked.finals.get(value, ""))
-        if cell is None or walked.states.get(f"{cell.name}.h", ("", 0))[0] != state:
+        if cell is None or walked.starts.get(f"{cell.name}.h", ("", 0))[0] != state:
             return False
         size = _size(walked, cell)
-        if place != walked.states[f"{cell.name}.h"][1] * size + unit:
+        if place != walked.starts[f"{cell.name}.h"][1] * size + unit:
             return False
     return len(places) > 0
 

@@ -39,6 +39,7 @@ __all__ = [
     "prelu",
     "scaled",
     "selu",
+    "softsign",
     "spread_over",
 ]
 
@@ -154,7 +155,10 @@ def arithmetic(trace: Trace, a: Operand | None, b: Operand | None, word: str) ->
     is_first = isinstance(a, Tracked) and not isinstance(a, Spread)
     if is_first and isinstance(b, Tracked) and not isinstance(b, Spread):
         if word == "div":
-            return _divided(trace, trace.data(a), trace.data(b))
+            found = softsign(trace, trace.data(a), trace.data(b))
+            if found is None:
+                raise Unfit("divides a value by a value, which is not supported")
+            return found
         return binary(trace, trace.data(a), trace.data(b), OPERATIONS[word])
     x, other = (a, b) if is_first else (b, a)
     data, numbers = spread_over(trace, trace.data(x), other, "the constant")
@@ -182,8 +186,8 @@ def binary(trace: Trace, a: Data, b: Data, operation: Operation) -> Data:
     return replace(a, axes=axes, index=arrange(indices[0].shape), value=value)
 
 
-def _divided(trace: Trace, a: Data, b: Data) -> Data:
-    """x / (1 + |x|), as softsign is written; no other value divides."""
+def softsign(trace: Trace, a: Data, b: Data) -> Data | None:
+    """x / (1 + |x|), as softsign is written; None: it is another quotient."""
     nodes = {node.output: node for node in trace.builder.nodes}
     total = nodes.get(b.value.name)
     size = nodes.get(total.inputs[0]) if isinstance(total, Affine) else None
@@ -198,7 +202,7 @@ def _divided(trace: Trace, a: Data, b: Data) -> Data:
         and b.in_order
     ):
         return activated(trace, a, Activation.SOFTSIGN)
-    raise Unfit("divides a value by a value, which is not supported")
+    return None
 
 
 def extreme(trace: Trace, a: Operand | None, b: Operand | None, operation: Operation) -> Data:

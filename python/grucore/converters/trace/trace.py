@@ -92,6 +92,12 @@ class Trace:
             self._made[key] = self.builder.add(kind, called or self.name(suffix), inputs, **given)
         return self._made[key]
 
+    def put(
+        self, kind: type[Node], inputs: Sequence[Value], *, name: str = "", **given: Any
+    ) -> Value:
+        """The same for those who name their layers."""
+        return self.add(kind, inputs, called=name, **given)
+
     def delay(self, name: str, axes: Axes, index: Array) -> Data:
         """A state input as the value of the frame before."""
         self.delays[name] = Data(axes, index, self.builder.delay(name, index.size))
@@ -180,7 +186,10 @@ class Trace:
         if x.frame == last:
             self.doubt(f"frame {x.frame} may be the last one, or that one always")
         elif x.frame != 0:
-            raise Unfit(f"frame {x.frame} of a sequence is neither its first nor its last")
+            raise Unfit(
+                f"frame {x.frame} of a sequence is neither its first nor its last: of a cell "
+                "written by hand convert one step, forward(x, h) -> (y, h), which then streams"
+            )
         position = Position.LAST if x.frame == last else Position.FIRST
         return replace(x, value=self.add(Take, [x.value], "frame", position=position), frame=None)
 

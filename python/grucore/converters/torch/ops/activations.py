@@ -8,9 +8,16 @@ from typing import Any
 
 import numpy as np
 
-from grucore.converters.torch.ops.elementwise import ABSOLUTE, activated, scaled
-from grucore.converters.torch.walk.axes import Flow, Unfit
-from grucore.converters.torch.walk.walk import Arguments, Walk, op, rounded
+from grucore.converters.torch.walk.walk import Arguments, Walk, number, op
+from grucore.converters.trace.axes import Tracked, Unfit
+from grucore.converters.trace.elementwise import (
+    ABSOLUTE,
+    activated,
+    clipped,
+    log_sigmoid,
+    prelu,
+    selu,
+)
 from grucore.graph.layers import Activation
 
 __all__: list[str] = []
@@ -38,9 +45,9 @@ def _plain(walk: Walk, a: Arguments) -> Any:
 
 @op("abs.default")
 def _abs(walk: Walk, a: Arguments) -> Any:
-    if not isinstance(a["self"], Flow):
-        return np.abs(a["self"])
-    return activated(walk, a["self"], ABSOLUTE)
+    if isinstance(a["self"], Tracked):
+        return activated(walk, a["self"], ABSOLUTE)
+    return np.abs(a["self"])
 
 
 @op("gelu.default")
@@ -66,8 +73,7 @@ def _elu(walk: Walk, a: Arguments) -> Any:
 
 @op("selu.default")
 def _selu(walk: Walk, a: Arguments) -> Any:
-    elu = activated(walk, a["self"], Activation.elu(1.6732632423543772))
-    return scaled(walk, elu, np.array(1.0507009873554805), np.array(0.0))
+    return selu(walk, a["self"])
 
 
 @op("softplus.default")
@@ -80,9 +86,7 @@ def _softplus(walk: Walk, a: Arguments) -> Any:
 
 @op("log_sigmoid.default")
 def _log_sigmoid(walk: Walk, a: Arguments) -> Any:
-    one, zero = np.array(-1.0), np.array(0.0)
-    turned = activated(walk, scaled(walk, a["self"], one, zero), Activation.SOFTPLUS)
-    return scaled(walk, turned, one, zero)
+    return log_sigmoid(walk, a["self"])
 
 
 @op(
@@ -96,21 +100,17 @@ def _clip(walk: Walk, a: Arguments) -> Any:
     hard = walk.node is not None and "hardtanh" in walk.node.op
     least = a.get("min_val", -1.0) if hard else a.get("min", -INFINITE)
     most = a.get("max_val", 1.0) if hard else a.get("max", INFINITE)
-    if not isinstance(a["self"], Flow):
+    if not isinstance(a["self"], Tracked):
         return np.clip(a["self"], least, most)
-    return activated(walk, a["self"], Activation.clip(float(least), float(most)))
+    return clipped(walk, a["self"], float(least), float(most))
 
 
 @op("prelu.default", "_prelu_kernel.default")
 def _prelu(walk: Walk, a: Arguments) -> Any:
-    weight, flow = a["weight"], a["self"].simple()
+    x, weight = walk.data(a["self"]), a["weight"]
     if not isinstance(weight, np.ndarray):
         raise Unfit("its slope is computed from the input")
-    if weight.size == 1:
-        return activated(walk, flow, Activation.leaky_relu(float(weight.reshape(()))))
-    if flow.rank < 2 or not flow.feature_axis(1) or flow.extent(1) != weight.size:
+    if weight.size > 1 and (x.rank < 2 or not x.is_features(1) or x.index.shape[1] != weight.size):
         raise Unfit(f"{weight.size} slopes, and axis 1 does not hold as many features")
-    spread = [1] * flow.index.ndim
-    spread[flow.place(1)] = -1
-    slope = np.broadcast_to(weight.reshape(spread), flow.index.shape).reshape(-1)
-    return activated(walk, flow, Activation.leaky_relu(0.0), rounded(slope))
+    lead = weight.reshape(-1, *(1,) * max(x.rank - 2, 0))
+    return prelu(walk, x, number(lead))

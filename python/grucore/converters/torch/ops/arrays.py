@@ -9,9 +9,8 @@ from typing import Any
 
 import numpy as np
 
-from grucore.converters.torch.ops.views import shape_of
-from grucore.converters.torch.walk.axes import Flow, Unfit
 from grucore.converters.torch.walk.walk import MAX_ELEMENTS, Arguments, Walk, op
+from grucore.converters.trace.axes import Data, Tracked, Unfit
 from grucore.graph.tensors import Array
 
 __all__ = ["fold"]
@@ -41,12 +40,12 @@ def _full(walk: Walk, a: Arguments) -> Any:
 
 @op("zeros_like.default")
 def _zeros_like(walk: Walk, a: Arguments) -> Any:
-    return _filled(shape_of(walk, a["self"]), 0.0)
+    return _filled(walk.shape(a["self"]), 0.0)
 
 
 @op("ones_like.default")
 def _ones_like(walk: Walk, a: Arguments) -> Any:
-    return _filled(shape_of(walk, a["self"]), 1.0)
+    return _filled(walk.shape(a["self"]), 1.0)
 
 
 @op("scalar_tensor.default")
@@ -54,25 +53,13 @@ def _scalar(walk: Walk, a: Arguments) -> Any:
     return np.float32(a["s"]).reshape(())
 
 
-@op("repeat.default", "tile.default")
-def _repeat(walk: Walk, a: Arguments) -> Any:
-    times = list(a.first("repeats", "dims"))
-    tensor = a["self"]
-    if isinstance(tensor, Flow):
-        if all(number == 1 for number in times) and len(times) == tensor.rank:
-            return tensor
-        raise Unfit(f"it repeats a value {times} times")
-    if tensor.size * math.prod(times) > MAX_ELEMENTS:
-        raise Unfit(f"a constant of {tensor.size} elements {times} times")
-    return np.tile(tensor, times)
-
-
 @op("to.dtype", "to.dtype_layout", "to.device", "_to_copy.default", "to.other", "type_as.default")
 def _to(walk: Walk, a: Arguments) -> Any:
     tensor = a["self"]
     wanted = a.get("dtype")
-    if wanted is None or not isinstance(tensor, Flow):
-        return tensor if wanted is None else _cast(tensor, wanted)
+    if wanted is None or not isinstance(tensor, Data):
+        keep = wanted is None or isinstance(tensor, Tracked)
+        return tensor if keep else _cast(tensor, wanted)
     is_ids = not isinstance(wanted, str) or wanted.startswith("int")
     if is_ids != (tensor.value.dtype.name == "INT32") or wanted not in (
         *("float32", "float64", "int64", "int32"),
@@ -111,7 +98,7 @@ def _is_float(each: Any) -> bool:
 @op("_weight_norm.default", "_weight_norm_interface.default")
 def _weight_norm(walk: Walk, a: Arguments) -> Any:
     v, g, dim = a["v"], a["g"], a.get("dim", 0)
-    if isinstance(v, Flow) or isinstance(g, Flow):
+    if isinstance(v, Tracked) or isinstance(g, Tracked):
         raise Unfit("a normalized value cannot be converted")
     axes = tuple(axis for axis in range(v.ndim) if axis != dim)
     wide = v.astype(np.float64)

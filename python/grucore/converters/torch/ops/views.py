@@ -1,31 +1,27 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Operations of PyTorch that only relabel: views, slices, permutations, pieces put side by side."""
+"""Operations of PyTorch that only relabel: views, permutations, and those that change nothing."""
 
 from __future__ import annotations
 
 import operator
 from collections.abc import Callable, Sequence
-from dataclasses import replace
 from typing import Any
 
 import numpy as np
 
-from grucore.converters.torch.walk.axes import TIME, Flow, Unfit, regroup
 from grucore.converters.torch.walk.walk import REGISTERED, Arguments, Walk, op
+from grucore.converters.trace.axes import TIME, Tracked, Unfit, spread
+from grucore.converters.trace.views import (
+    axis_of,
+    expanded,
+    squeezed,
+    tiled,
+    transposed,
+    unsqueezed,
+    viewed,
+)
 
-__all__ = ["PYTHON", "axis_of", "shape_of", "without"]
-
-
-def axis_of(number: int, rank: int) -> int:
-    """An axis counted from the front."""
-    if not -rank <= number < max(rank, 1):
-        raise Unfit(f"axis {number} of {rank}")
-    return number % rank if rank else 0
-
-
-def shape_of(walk: Walk, tensor: Any) -> tuple[int, ...]:
-    """The shape of a tensor or constant."""
-    return walk.shape(tensor) if isinstance(tensor, Flow) else tuple(tensor.shape)
+__all__ = ["PYTHON"]
 
 
 @op(
@@ -38,12 +34,12 @@ def _same(walk: Walk, a: Arguments) -> Any:
 
 @op("alias.default")
 def _alias(walk: Walk, a: Arguments) -> Any:
-    tensor = a["self"]
-    if isinstance(tensor, Flow) and tensor.has(TIME):
+    x = a["self"]
+    if isinstance(x, Tracked) and x.has(TIME) and walk.frames is not None:
         # Torch writes this for a slice that happens to take everything.
-        count = walk.count(tensor.value)
-        walk.doubts.append(f"a slice of all {count} frames may mean so many, or all there are")
-    return tensor
+        count = walk.extent("time", x)
+        walk.doubt(f"a slice of all {count} frames may mean so many, or all there are")
+    return x
 
 
 @op("dropout.default", "feature_dropout.default", "alpha_dropout.default")
@@ -67,88 +63,55 @@ def _nothing(walk: Walk, a: Arguments) -> Any:
 
 @op("view.default", "reshape.default", "_unsafe_view.default", "_reshape_alias.default")
 def _view(walk: Walk, a: Arguments) -> Any:
-    return viewed(walk, a["self"], list(a.first("size", "shape")))
+    return _viewed(walk, a["self"], list(a.first("size", "shape")))
 
 
-def viewed(walk: Walk, tensor: Any, shape: list[int]) -> Any:
-    """The tensor in another shape, one of whose extents may be -1."""
-    if not isinstance(tensor, Flow):
-        return tensor.reshape(shape)
-    total = int(np.prod(walk.shape(tensor)))
-    if shape.count(-1) == 1:
-        rest = int(np.prod([extent for extent in shape if extent != -1]))
-        shape = [total // max(rest, 1) if extent == -1 else extent for extent in shape]
-    if int(np.prod(shape)) != total:
-        raise Unfit(f"a view of shape {tuple(shape)} of {total} elements")
-    axes, extents = regroup(tensor.axes, walk.sizes_of(tensor), shape)
-    return replace(tensor, axes=axes, index=tensor.index.reshape(extents))
+def _viewed(walk: Walk, x: Any, shape: list[int]) -> Any:
+    return viewed(walk, x, shape) if isinstance(x, Tracked) else x.reshape(shape)
 
 
 @op("flatten.using_ints")
 def _flatten(walk: Walk, a: Arguments) -> Any:
-    tensor = a["self"]
-    shape = list(shape_of(walk, tensor))
+    shape = list(walk.shape(a["self"]))
     first = axis_of(a.get("start_dim", 0), len(shape))
     last = axis_of(a.get("end_dim", -1), len(shape))
     merged = int(np.prod(shape[first : last + 1]))
-    return viewed(walk, tensor, [*shape[:first], merged, *shape[last + 1 :]])
+    return _viewed(walk, a["self"], [*shape[:first], merged, *shape[last + 1 :]])
 
 
 @op("unflatten.int")
 def _unflatten(walk: Walk, a: Arguments) -> Any:
-    shape = list(shape_of(walk, a["self"]))
+    shape = list(walk.shape(a["self"]))
     axis = axis_of(a["dim"], len(shape))
-    sizes = list(a["sizes"])
-    if -1 in sizes:
-        rest = int(np.prod([size for size in sizes if size != -1]))
-        sizes[sizes.index(-1)] = shape[axis] // max(rest, 1)
-    return viewed(walk, a["self"], [*shape[:axis], *sizes, *shape[axis + 1 :]])
+    return _viewed(walk, a["self"], [*shape[:axis], *a["sizes"], *shape[axis + 1 :]])
 
 
 @op("unsqueeze.default")
 def _unsqueeze(walk: Walk, a: Arguments) -> Any:
-    tensor = a["self"]
-    if not isinstance(tensor, Flow):
-        return np.expand_dims(tensor, a["dim"])
-    axis = axis_of(a["dim"], tensor.rank + 1)
-    index = np.expand_dims(tensor.index, tensor.place(axis))
-    return replace(tensor, axes=(*tensor.axes[:axis], (1,), *tensor.axes[axis:]), index=index)
+    x = a["self"]
+    return unsqueezed(x, [a["dim"]]) if isinstance(x, Tracked) else np.expand_dims(x, a["dim"])
 
 
 @op("squeeze.dim", "squeeze.dims", "squeeze.default")
 def _squeeze(walk: Walk, a: Arguments) -> Any:
-    tensor = a["self"]
-    shape = list(shape_of(walk, tensor))
+    shape = walk.shape(a["self"])
     dims = a.get("dim")
     if dims is None:
         raise Unfit("squeeze without an axis depends on the sizes: name the axis")
     axes = [axis_of(dim, len(shape)) for dim in (dims if isinstance(dims, list) else [dims])]
-    keep = [axis for axis in range(len(shape)) if axis not in axes or shape[axis] != 1]
-    if not isinstance(tensor, Flow):
-        return tensor.reshape([shape[axis] for axis in keep])
-    for axis in set(range(len(shape))) - set(keep):
-        if TIME in tensor.axes[axis]:
-            raise Unfit("it removes the time axis, which has one frame here")
-    return without(tensor, keep)
-
-
-def without(tensor: Flow, keep: Sequence[int]) -> Flow:
-    """The tensor without the axes of one element that are not to be kept."""
-    axes = tuple(tensor.axes[axis] for axis in keep)
-    extents = [atom for axis in axes for atom in axis if isinstance(atom, int)]
-    return replace(tensor, axes=axes, index=tensor.index.reshape(extents))
+    axes = [axis for axis in axes if shape[axis] == 1]
+    if not isinstance(a["self"], Tracked):
+        return a["self"].squeeze(tuple(axes))
+    return squeezed(walk, a["self"], axes)
 
 
 @op("permute.default")
 def _permute(walk: Walk, a: Arguments) -> Any:
-    return permuted(a["self"], a["dims"])
+    return _permuted(a["self"], a["dims"])
 
 
-def permuted(tensor: Any, order: Sequence[int]) -> Any:
-    """The axes in another order."""
-    if not isinstance(tensor, Flow):
-        return tensor.transpose(order)
-    return tensor.permuted([axis_of(axis, tensor.rank) for axis in order])
+def _permuted(x: Any, order: Sequence[int]) -> Any:
+    return transposed(x, order) if isinstance(x, Tracked) else x.transpose(order)
 
 
 @op(
@@ -160,20 +123,19 @@ def permuted(tensor: Any, order: Sequence[int]) -> Any:
     "mT.default",
 )
 def _transpose(walk: Walk, a: Arguments) -> Any:
-    tensor = a["self"]
-    rank = len(shape_of(walk, tensor))
+    rank = len(walk.shape(a["self"]))
     if rank < 2:
-        return tensor
+        return a["self"]
     one = axis_of(a.get("dim0", a.get("axis0", -2)), rank)
     other = axis_of(a.get("dim1", a.get("axis1", -1)), rank)
     order = list(range(rank))
     order[one], order[other] = order[other], order[one]
-    return permuted(tensor, order)
+    return _permuted(a["self"], order)
 
 
 @op("movedim.int", "movedim.intlist", "moveaxis.int")
 def _movedim(walk: Walk, a: Arguments) -> Any:
-    rank = len(shape_of(walk, a["self"]))
+    rank = len(walk.shape(a["self"]))
     given = [a["source"], a["destination"]]
     sources, targets = (each if isinstance(each, list) else [each] for each in given)
     sources = [axis_of(axis, rank) for axis in sources]
@@ -182,31 +144,26 @@ def _movedim(walk: Walk, a: Arguments) -> Any:
         (axis_of(t, rank), s) for t, s in zip(targets, sources, strict=True)
     ):
         order.insert(target, source)
-    return permuted(a["self"], order)
+    return _permuted(a["self"], order)
 
 
 @op("expand.default", "expand_as.default")
 def _expand(walk: Walk, a: Arguments) -> Any:
-    tensor = a["self"]
-    size = list(a["size"]) if "size" in a._found else list(shape_of(walk, a["other"]))
-    shape = list(shape_of(walk, tensor))
-    size = [
-        shape[axis - len(size) + len(shape)] if extent == -1 else extent
-        for axis, extent in enumerate(size)
-    ]
-    if not isinstance(tensor, Flow):
-        return np.broadcast_to(tensor, size)
-    if len(size) != len(shape):
-        raise Unfit(f"it expands {tuple(shape)} to {tuple(size)}")
-    flow = tensor.simple()
-    extents: list[int] = []
-    for axis, (have, want) in enumerate(zip(shape, size, strict=True)):
-        if have != want and not (flow.feature_axis(axis) and have == 1):
-            raise Unfit(f"it expands {tuple(shape)} to {tuple(size)}")
-        atoms = (want,) if flow.feature_axis(axis) else flow.axes[axis]
-        extents += [atom for atom in atoms if isinstance(atom, int)]
-    axes = tuple((size[i],) if flow.feature_axis(i) else flow.axes[i] for i in range(flow.rank))
-    return replace(flow, axes=axes, index=np.broadcast_to(flow.index, extents))
+    size = list(a["size"]) if a.has("size") else list(walk.shape(a["other"]))
+    if isinstance(a["self"], Tracked):
+        return expanded(walk, a["self"], size)
+    shape = a["self"].shape
+    lead = len(size) - len(shape)
+    size = [shape[axis - lead] if each == -1 else each for axis, each in enumerate(size)]
+    return np.broadcast_to(a["self"], size)
+
+
+@op("repeat.default", "tile.default")
+def _repeat(walk: Walk, a: Arguments) -> Any:
+    times = list(a.first("repeats", "dims"))
+    x = spread(a["self"])
+    found = tiled(walk, x, [1] * (x.rank - len(times)) + times)
+    return found if isinstance(a["self"], Tracked) else found.index
 
 
 # Python's own operations on sizes, and on what a call gives.
@@ -231,4 +188,4 @@ REGISTERED.update({f"python.{name}": _python(name) for name in PYTHON})
 
 @op("sym_size.int")
 def _size(walk: Walk, a: Arguments) -> Any:
-    return shape_of(walk, a["self"])[a["dim"]]
+    return walk.shape(a["self"])[a["dim"]]

@@ -16,7 +16,6 @@ from grucore.converters.torch.aten import AtenGraph
 from grucore.converters.torch.chain.export import neutral
 from grucore.converters.torch.read.pt2 import load_pt2
 from grucore.converters.torch.readings import Reading, only, readings, source_entries
-from grucore.converters.torch.walk.axes import TIME
 from grucore.converters.torch.walk.constants import evaluated
 from grucore.converters.torch.witness.witness import program_evidence
 
@@ -58,16 +57,14 @@ def _understood(graph: AtenGraph) -> Reading:
     """The one reading of the graph; raises `ConversionError` where there are several, or doubts."""
     found = readings(graph)
     steps = [each for each in found if each.in_steps]
-    if len(steps) == 1 and all(each.walked.sizes[TIME] == 1 for each in found if each not in steps):
+    if len(steps) == 1 and all(each.walked.frames == 1 for each in found if each not in steps):
         return steps[0]  # one frame in each call, and the state in and out
-    certain = [
-        each for each in found if not each.walked.doubts and each.walked.sizes.get(TIME) != 1
-    ]
+    certain = [each for each in found if not each.walked.doubts and each.walked.frames != 1]
     if len(certain) == 1 and len(found) == 1:
         return certain[0]
     reading = only(found)
     if reading.walked.doubts:
         raise ConversionError(f"{reading.walked.doubts[0]}: {ADVICE}")
-    if reading.walked.sizes.get(TIME) == 1:
+    if reading.walked.frames == 1:
         raise ConversionError(f"the example has one frame, so time cannot be told: {ADVICE}")
     return reading

@@ -25,8 +25,8 @@ from grucore.converters.torch.readings import (
 )
 from grucore.converters.torch.sources.arguments import adapted, inner
 from grucore.converters.torch.sources.packed import without_packing
-from grucore.converters.torch.walk.axes import TIME
 from grucore.converters.torch.witness.witness import module_evidence
+from grucore.converters.trace.axes import TIME
 from grucore.proof.evidence import Evidence
 from grucore.proof.signals import LENGTHS
 
@@ -96,7 +96,7 @@ def _read(module: Any, arguments: Sequence[Any]) -> tuple[Reading, Sequence[int]
     found = readings(export(module, arguments))
     timed = [reading for reading in found if not reading.in_steps]
     steps = [reading for reading in found if reading.in_steps]
-    if steps and all(reading.walked.sizes[TIME] == 1 for reading in timed):
+    if steps and all(reading.walked.frames == 1 for reading in timed):
         return only(steps), LENGTHS  # one frame in each call, and the state in and out
     agreed: dict[Any, Reading] = {}
     failure: ConversionError | None = None
@@ -133,7 +133,7 @@ def _whole_numbers(graph: AtenGraph) -> Iterator[int]:
 
 def _lengths(reading: Reading) -> tuple[int, int]:
     """Two numbers of frames, neither of which is any other size of the inputs."""
-    have = reading.walked.sizes[TIME]
+    have = reading.walked.frames or 1
     taken = {extent for spec in reading.walked.graph.inputs for extent in spec.shape} - {have}
     start = max(have, reading.walked.shortest + 1, 2)
     free = [n for n in range(start, start + 64) if n not in taken]
@@ -145,8 +145,8 @@ def _extended(reading: Reading, arguments: Sequence[Any], frames: int) -> list[A
     torch = sys.modules["torch"]
     longer = []
     for argument, meaning in zip(arguments, reading.meanings, strict=True):
-        if (TIME,) in meaning.axes:
-            axis = meaning.axes.index((TIME,))
+        if TIME in meaning.axes:
+            axis = meaning.axes.index(TIME)
             order = torch.arange(frames) % argument.shape[axis]
             argument = argument.index_select(axis, order)
         longer.append(argument)

@@ -21,9 +21,9 @@ from grucore.converters.torch.chain.layers import RECURRENT, Layers, read_layers
 from grucore.converters.torch.chain.names import HABITS, kept, plain_name
 from grucore.converters.torch.chain.stages import Stage
 from grucore.converters.torch.readings import Reading, read
-from grucore.converters.torch.walk.axes import BATCH, TIME, Axis
 from grucore.converters.torch.walk.walk import Meaning
 from grucore.converters.torch.witness.witness import program_evidence
+from grucore.converters.trace.axes import BATCH, FEATURES, TIME
 from grucore.graph import gates
 from grucore.graph.tensors import Array
 
@@ -134,8 +134,8 @@ def reading_of(stages: Sequence[Stage]) -> Reading:
     """The model of these layers, and the graph that PyTorch would have of them."""
     graph = chain_of(stages)
     (spec,) = graph.inputs
-    axes: list[Axis] = [(BATCH,), (TIME,), *((extent,) for extent in spec.shape[2:])]
-    return read(graph, [Meaning(tuple(axes))])
+    axes = (BATCH, TIME, *(FEATURES,) * (len(spec.shape) - 2))
+    return read(graph, [Meaning(axes)])
 
 
 def is_wide(stages: Sequence[Stage]) -> bool:

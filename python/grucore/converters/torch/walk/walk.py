@@ -3,22 +3,32 @@
 
 from __future__ import annotations
 
-import math
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
-from typing import Any, TypeAlias
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, ClassVar, TypeAlias
 
 import numpy as np
 
 from grucore._core import ConversionError
-from grucore.converters.build.builder import GraphBuilder
 from grucore.converters.torch.aten import AtenGraph, AtenNode, Ref
-from grucore.converters.torch.walk.axes import BATCH, TIME, Axis, Flow, Unfit, WrongAxes, flow_of
-from grucore.graph.layers import Position, Select, Take
-from grucore.graph.node import Node, Rate, Value
-from grucore.graph.tensors import Array, Dtype
+from grucore.converters.trace.axes import (
+    FEATURES,
+    Axes,
+    Data,
+    Held,
+    Operand,
+    Purpose,
+    Tracked,
+    Unfit,
+    WrongAxes,
+    arrange,
+    text_of,
+)
+from grucore.converters.trace.trace import Trace
+from grucore.graph.node import Rate, Value
+from grucore.graph.tensors import Dtype
 
-__all__ = ["REGISTERED", "Arguments", "Handler", "Meaning", "Walk", "op"]
+__all__ = ["REGISTERED", "Arguments", "Handler", "Meaning", "Walk", "number", "op", "per_frame"]
 
 DECOMPOSED = "a piece of a recurrent layer: export without run_decompositions()"
 PIECES = ("aten.bmm.default", "aten.addmm.default", "aten.mm.default")
@@ -29,14 +39,11 @@ MAX_ELEMENTS = 1 << 26  # of a constant that the graph computes
 class Meaning:
     """The meaning of an input: its axes; or that it is an initial state."""
 
-    axes: tuple[Axis, ...]
+    axes: Axes
     is_state: bool = False
 
     def __str__(self) -> str:
-        names = [
-            "features" if isinstance(atom, int) else atom for axis in self.axes for atom in axis
-        ]
-        return f"({', '.join(names)})"
+        return text_of(self.axes)
 
 
 class Arguments:
@@ -49,6 +56,10 @@ class Arguments:
         if name not in self._found:
             raise Unfit(f"it has no argument {name}")
         return self._found[name]
+
+    def has(self, name: str) -> bool:
+        """True if the argument is there."""
+        return name in self._found
 
     def get(self, name: str, default: Any = None) -> Any:
         """The argument, or ``default`` where it is not there."""
@@ -86,59 +97,53 @@ def op(*names: str) -> Callable[[Handler], Handler]:
 
 
 @dataclass
-class Walk:
-    """The state of a walk: what each name stands for, and the layers so far.
+class Walk(Trace):
+    """A trace of a graph: what each name stands for, and the layers so far.
 
-    ``states``: the input and its row that start a state of the model. ``cell_states``: for the
-    names of values that stand for cell states at the end, these. ``given_back``: the states that an
-    output is, which no value of the model has to give. ``delayed``: the states that are values of
-    the frame before and no layer's own, or None where every state is some layer's and its output
-    is found by what it is; ``delays``: these values; ``fed_back``: the outputs that
-    are theirs of the next frame.
+    ``cells``: the layers of loops over frames that are written out. ``finals``: for the values that
+    are a state after the last frame, the layer's own. ``given_back``: the states that an output is,
+    which no value of the model has to give. ``fed_back``: the outputs that are delayed states of
+    the next frame.
     """
 
-    graph: AtenGraph
-    meanings: tuple[Meaning, ...]
-    sizes: dict[str, int]
-    ops: Mapping[str, Handler]
-    builder: GraphBuilder = field(default_factory=GraphBuilder)
+    ORDER: ClassVar[str] = "select"
+    KEEPS_FRAMES: ClassVar[bool] = True
+
+    graph: AtenGraph = field(kw_only=True)
+    meanings: tuple[Meaning, ...] = field(kw_only=True)
+    ops: Mapping[str, Handler] = field(kw_only=True)
     names: dict[str, Any] = field(default_factory=dict)
     node: AtenNode | None = None
     done: int = 0
     misread: bool = False
-    shortest: int = 1
-    states: dict[str, tuple[str, int]] = field(default_factory=dict)
     doubts: list[str] = field(default_factory=list)
     cells: dict[Any, Value] = field(default_factory=dict)
     finals: dict[str, str] = field(default_factory=dict)
-    cell_states: dict[str, tuple[str, ...]] = field(default_factory=dict)
     given_back: dict[int, set[str]] = field(default_factory=dict)
-    delayed: frozenset[str] | None = None
-    delays: dict[str, Flow] = field(default_factory=dict)
     fed_back: dict[str, int] = field(default_factory=dict)
-    _made: dict[Any, Value] = field(default_factory=dict)
 
     @property
     def in_steps(self) -> bool:
         """True if each call of the model is one frame, its state an input."""
-        return TIME not in self.sizes
+        return self.frames is None
 
-    def count(self, value: Value) -> int:
-        """Frames that a value has here."""
-        return value.count(self.sizes.get(TIME, 1))
+    @property
+    def starts(self) -> dict[str, tuple[str, int]]:
+        """For each state of the model that an input starts: the input, and its row there."""
+        return {
+            part.state: (name, part.first // part.size)
+            for name, parts in self.states.items()
+            for part in parts
+        }
 
-    def sizes_of(self, flow: Flow) -> dict[str, int]:
-        """The extents of batch and time."""
-        frames = self.count(flow.value) + flow.before + flow.after + flow.tail
-        return {BATCH: self.sizes.get(BATCH, 1), TIME: frames}
+    def doubt(self, what: str) -> None:
+        """Note what may mean something else at another number of frames."""
+        if not self.cells:
+            self.doubts.append(what)
 
-    def shape(self, flow: Flow) -> tuple[int, ...]:
-        """The shape of the tensor."""
-        sizes = self.sizes_of(flow)
-        return tuple(
-            math.prod(sizes[atom] if isinstance(atom, str) else atom for atom in axis)
-            for axis in flow.axes
-        )
+    def shape(self, x: Operand) -> tuple[int, ...]:
+        """The shape of a tensor or constant."""
+        return tuple(self.sizes(x))  # type: ignore[arg-type]
 
     def name(self, suffix: str = "") -> str:
         """A name for a layer of the current operation."""
@@ -150,92 +155,32 @@ class Walk:
         parts = [self.node.path, "" if is_own else kind, suffix]
         return ".".join(part for part in parts if part)
 
-    def add(
-        self, kind: type[Node], inputs: Sequence[Value], *, name: str = "", **given: Any
-    ) -> Value:
-        """Add a layer, or find the one that reads the same and is the same."""
-        key = (kind, tuple(value.name for value in inputs), *map(_key, sorted(given.items())))
-        if key not in self._made:
-            self._made[key] = self.builder.add(kind, name or self.name(), inputs, **given)
-        return self._made[key]
-
-    def layer_of(self, value: Value) -> str:
-        """The name of the layer that writes a value."""
-        return next(node.name for node in self.builder.nodes if node.output == value.name)
-
-    def ordered(self, flow: Flow) -> Value:
-        """A value whose features are the tensor's, in its order."""
-        if flow.is_state:
-            if flow.value.name in self.cell_states:
-                raise Unfit(f"reads the cell state {flow.value.name!r}, which only its LSTM may")
-            message = f"reads the initial state {flow.value.name!r}, which only a recurrent layer"
-            raise Unfit(f"{message} may")
-        if not flow.plain:
-            raise Unfit(self.padding_text(flow))
-        if flow.in_order:
-            return flow.value
-        index = np.ascontiguousarray(flow.index.reshape(-1), np.int32)
-        return self.add(Select, [flow.value], name=self.name("select"), index=index)
-
-    def padding_text(self, flow: Flow) -> str:
-        """Why a padded sequence cannot be read by anything but a convolution."""
-        if flow.tail:
-            return f"reads {flow.tail} frames past the end that a convolution's padding makes"
-        return f"reads a sequence padded by {flow.before} and {flow.after} frames"
-
-    def same_axes(self, flow: Flow, value: Value) -> Flow:
-        """The tensor of a value that was made element by element of `ordered`."""
-        extents = [atom for axis in flow.axes for atom in axis if isinstance(atom, int)]
-        index = np.arange(value.features).reshape(extents)
-        return replace(flow, value=value, index=index)
-
-    def whole(self, flow: Flow) -> Flow:
-        """One frame of a value as a value of its own, at the end of the model."""
-        if flow.frame is None:
-            return flow
-        if flow.frame == self.count(flow.value) - 1:
-            if not self.cells:
-                self.doubts.append(f"frame {flow.frame} may be the last one, or that one always")
-            position = Position.LAST
-        elif flow.frame == 0:
-            position = Position.FIRST
-        else:
-            raise Unfit(
-                f"frame {flow.frame} of a sequence is neither its first nor its last: of a cell "
-                "written by hand convert one step, forward(x, h) -> (y, h), which then streams"
-            )
-        value = self.add(Take, [flow.value], name=self.name("frame"), position=position)
-        return replace(flow, value=value, frame=None)
-
-    def level(self, flows: Sequence[Flow]) -> list[Flow]:
-        """Values to be combined: the first and the last frame become values of the sequence."""
-        frames = {flow.frame for flow in flows}
-        return list(flows) if len(frames) == 1 else [self.whole(flow) for flow in flows]
-
     def run(self) -> tuple[Any, ...]:
         """Walk to the end; the outputs."""
         for spec, meaning in zip(self.graph.inputs, self.meanings, strict=True):
             self.names[spec.name] = self._input(spec.name, spec.shape, spec.dtype, meaning)
         for node in self.graph.nodes:
             self.node = node
+            self.result = node.outputs[0] if node.outputs else ""
             self._call(node)
             self.done += 1
         self.node = None
         return tuple(self.resolve(output) for output in self.graph.outputs)
 
-    def _input(self, name: str, shape: tuple[int, ...], dtype: str, meaning: Meaning) -> Flow:
-        extents = [atom for axis in meaning.axes for atom in axis if isinstance(atom, int)]
+    def _input(self, name: str, shape: tuple[int, ...], dtype: str, meaning: Meaning) -> Tracked:
+        index = arrange(
+            extent if axis == FEATURES else 1
+            for axis, extent in zip(meaning.axes, shape, strict=True)
+        )
         if meaning.is_state and name in (self.delayed or ()):
-            self.delays[name] = flow_of(self.builder.delay(name, math.prod(extents)), meaning.axes)
-            return self.delays[name]
+            return self.delay(name, meaning.axes, index)
         if meaning.is_state:
-            value = Value(name, math.prod(extents), rate=Rate.SEQUENCE)
-            return replace(flow_of(value, meaning.axes), is_state=True)
+            return Held(meaning.axes, index, name, Purpose.STATE)
         is_ids = dtype in ("int64", "int32")
         if not is_ids and dtype not in ("float32", "float64"):
             raise ConversionError(f"input {name!r} is of {dtype}, expected float32 or int64")
-        number = Dtype.INT32 if is_ids else Dtype.FLOAT32
-        return flow_of(self.builder.input(name, math.prod(extents), number), meaning.axes)
+        kind = Dtype.INT32 if is_ids else Dtype.FLOAT32
+        return Data(meaning.axes, index, self.builder.input(name, index.size, kind))
 
     def resolve(self, argument: Any) -> Any:
         """The value that an argument stands for."""
@@ -271,7 +216,7 @@ class Walk:
         if node.is_tuple:
             self.names[node.outputs[0]] = results
         for name, found, shape in zip(names, results, shapes, strict=False):
-            if shape is not None and isinstance(found, Flow) and self.shape(found) != shape:
+            if shape is not None and isinstance(found, Tracked) and self.shape(found) != shape:
                 message = f"gives shape {shape}, understood as {self.shape(found)}"
                 raise node.refuse(message)
             if not node.is_tuple:
@@ -294,20 +239,11 @@ def _in_layer(node: AtenNode) -> bool:
     return kind.removesuffix("Cell") in ("GRU", "LSTM", "RNN") and node.op in PIECES
 
 
-def _key(item: tuple[str, Any]) -> Any:
-    name, given = item
-    if isinstance(given, np.ndarray):
-        return name, given.shape, given.tobytes()
-    return name, given
-
-
 def per_frame(value: Value) -> bool:
     """True if a value comes with frames, and not once for all of them."""
     return value.rate is not Rate.SEQUENCE
 
 
-def rounded(array: Array) -> Array:
-    """Contiguous float32 of a constant."""
-    from grucore.graph import gates
-
-    return gates.rounded(array)
+def number(found: Any) -> Operand:
+    """An operand of arithmetic: numbers, also plain ones and whole ones, as an array of floats."""
+    return found if isinstance(found, Tracked) else np.asarray(found, np.float64)

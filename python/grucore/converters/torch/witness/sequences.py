@@ -10,12 +10,12 @@ import numpy as np
 
 from grucore._core import ConversionError
 from grucore.converters.torch.readings import Reading
-from grucore.converters.torch.walk.axes import BATCH, TIME, Axis, Flow
-from grucore.converters.torch.walk.walk import Meaning
+from grucore.converters.trace.arrangement import inward, outward
+from grucore.converters.trace.axes import BATCH, TIME, Data
 from grucore.graph.tensors import Array, Dtype
 from grucore.proof.evidence import Witness
 
-__all__ = ["arranged", "examples_of", "flat", "from_states", "sequence_of", "witness"]
+__all__ = ["examples_of", "flat", "from_states", "witness"]
 
 
 def witness(torch: Any, module: Any, reading: Reading, arguments: Sequence[Any]) -> Witness:
@@ -36,25 +36,23 @@ def from_states(
 ) -> tuple[Array, ...]:
     """The same from the states of the model that are given, the others zeros."""
     pending, call = list(sequences), []
-    batch = reading.walked.sizes.get(BATCH, 1)
+    batch = reading.walked.batch or 1
     for spec, meaning, argument in zip(
         reading.walked.graph.inputs, reading.meanings, arguments, strict=True
     ):
         if meaning.is_state:
-            row = np.zeros(
-                argument.numel() // (batch if (BATCH,) in meaning.axes else 1), np.float32
-            )
-            for name, (source, place) in reading.walked.states.items():
+            row = np.zeros(argument.numel() // (batch if BATCH in meaning.axes else 1), np.float32)
+            for name, (source, place) in reading.walked.starts.items():
                 start = state.get(name) if source == spec.name else None
                 if start is not None:
                     row[place * start.size : (place + 1) * start.size] = start
-            array = arranged(row, meaning, batch)
+            array = inward(row, meaning.axes, spec.shape, batch)
         else:
-            array = arranged(pending.pop(0), meaning, batch)
+            array = inward(pending.pop(0), meaning.axes, spec.shape, batch)
         call.append(torch.from_numpy(array).to(argument.dtype))
     outputs = flat(_called(module, call, len(sequences[0])))
     return tuple(
-        sequence_of(outputs[place].numpy(), flow, len(sequences[0]))
+        _sequence(outputs[place], flow, len(sequences[0]))
         for place, flow in zip(reading.kept, reading.outputs, strict=True)
     )
 
@@ -90,13 +88,13 @@ def _stepped(
             if meaning.is_state:
                 call.append(states[spec.name])
                 continue
-            one = arranged(pending.pop(0)[frame], meaning, reading.walked.sizes.get(BATCH, 1))
+            one = inward(pending.pop(0)[frame], meaning.axes, spec.shape, reading.walked.batch or 1)
             call.append(torch.from_numpy(one).to(argument.dtype))
         outputs = flat(module(*call))
         for name, place in back.items():
             states[name] = outputs[place]
         for row, place, flow in zip(rows, reading.kept, reading.outputs, strict=True):
-            row.append(sequence_of(outputs[place].numpy(), flow, 1).reshape(-1))
+            row.append(_sequence(outputs[place], flow, 1).reshape(-1))
     return tuple(np.stack(row) for row in rows)
 
 
@@ -104,11 +102,11 @@ def _returned(reading: Reading) -> dict[str, int]:
     """For each state that goes in, the number of the output that gives it back."""
     walked = reading.walked
     back = {
-        walked.states[state][0]: place
+        walked.starts[state][0]: place
         for place, states in walked.given_back.items()
         for state in states
     }
-    names = {name for name, _ in walked.states.values()}
+    names = {name for name, _ in walked.starts.values()}
     known = set(walked.delays)
     if set(back) != names or len(walked.given_back) != len(names) or known & names:
         raise ConversionError(f"{len(names)} states go in, {len(walked.given_back)} come back")
@@ -124,42 +122,9 @@ def flat(outputs: Any) -> list[Any]:
     return [] if outputs is None else [outputs]
 
 
-def arranged(array: Array, meaning: Meaning, batch: int) -> Array:
-    """(frames, features), or (features,) of one frame, in the axes of the source."""
-    features = [axis for axis in meaning.axes if axis not in ((BATCH,), (TIME,))]
-    extents = [atom for axis in features for atom in axis if isinstance(atom, int)]
-    has_time = (TIME,) in meaning.axes
-    shaped = array.reshape([*([len(array)] if has_time else []), *extents])
-    order: list[Axis] = [*([(TIME,)] if has_time else []), *features]
-    places = [place for place, axis in enumerate(meaning.axes) if axis != (BATCH,)]
-    source = [0 if meaning.axes[place] == (TIME,) else None for place in places]
-    free = iter(range(1 if has_time else 0, len(order)))
-    turned = shaped.transpose([next(free) if place is None else 0 for place in source])
-    for place, axis in enumerate(meaning.axes):
-        if axis == (BATCH,):
-            turned = np.repeat(np.expand_dims(turned, place), batch, place)
-    return np.ascontiguousarray(turned)
-
-
-def sequence_of(tensor: Array, flow: Flow, frames: int) -> Array:
-    """An output of the source, (..) as it comes, as (values, features) or (features,)."""
-    count = flow.value.count(frames)
-    atoms = [atom for axis in flow.axes for atom in axis]
-    known = [atom for atom in atoms if isinstance(atom, int)]
-    batch = tensor.size // max(1, int(np.prod(known)) * (count if TIME in atoms else 1))
-    sizes = {BATCH: batch, TIME: count}
-    wanted = int(np.prod([sizes[atom] if isinstance(atom, str) else atom for atom in atoms]))
-    if wanted != tensor.size or not wanted:
-        message = f"an output has shape {tensor.shape} for {frames} frames"
-        raise ConversionError(f"{message}: a limit on the frames cannot be converted")
-    shaped = tensor.reshape([sizes[atom] if isinstance(atom, str) else atom for atom in atoms])
-    if BATCH in atoms:
-        shaped = shaped.take(0, atoms.index(BATCH))
-        atoms.remove(BATCH)
-    if TIME in atoms:
-        shaped = np.moveaxis(shaped, atoms.index(TIME), 0)
-        return shaped.reshape(count, -1)
-    return shaped.reshape(-1)
+def _sequence(tensor: Any, x: Data, frames: int) -> Array:
+    """An output of the module as (values, features) or (features,)."""
+    return outward(tensor.numpy(), x.axes, x.index.shape, x.value.count(frames), None)
 
 
 def examples_of(reading: Reading, arguments: Sequence[Any]) -> list[tuple[Array, ...]]:
@@ -176,13 +141,13 @@ def examples_of(reading: Reading, arguments: Sequence[Any]) -> list[tuple[Array,
         value = reading.graph.value(name)
         array = np.asarray(to_array(name, argument))
         array = array.astype(np.int32 if value.dtype is Dtype.INT32 else np.float32)
-        if (BATCH,) in meaning.axes:
-            rows = list(np.moveaxis(array, meaning.axes.index((BATCH,)), 0))
+        if BATCH in meaning.axes:
+            rows = list(np.moveaxis(array, meaning.axes.index(BATCH), 0))
         else:
             rows = [array]
-        rest = [axis for axis in meaning.axes if axis != (BATCH,)]
-        if (TIME,) in rest:
-            rows = [np.moveaxis(row, rest.index((TIME,)), 0) for row in rows]
+        rest = [axis for axis in meaning.axes if axis != BATCH]
+        if TIME in rest:
+            rows = [np.moveaxis(row, rest.index(TIME), 0) for row in rows]
         else:
             rows = [row[None] for row in rows]
         columns.append([np.ascontiguousarray(row.reshape(len(row), -1)) for row in rows])

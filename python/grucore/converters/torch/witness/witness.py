@@ -15,7 +15,6 @@ from grucore.converters.torch.aten import AtenGraph
 from grucore.converters.torch.chain.export import WRAPPED
 from grucore.converters.torch.read.live_tensors import at_inference
 from grucore.converters.torch.readings import Reading
-from grucore.converters.torch.walk.axes import TIME
 from grucore.converters.torch.witness.sequences import examples_of, from_states, witness
 from grucore.graph.tensors import Array
 from grucore.proof.evidence import Evidence, FromStates, Witness, reference_evidence
@@ -49,7 +48,7 @@ def program_evidence(
         exact if wide else _program(torch, graph, reading, torch.float32)[0],
         f"{what} {torch.__version__}",
         exact=None if wide else exact,
-        lengths=(reading.walked.sizes[TIME],) if fixed else reading.lengths,
+        lengths=(reading.walked.frames or 1,) if fixed else reading.lengths,
         examples=examples,
         states=_given(reading),
         from_states=stated,
@@ -89,7 +88,7 @@ def module_evidence(
 
 def _given(reading: Reading) -> tuple[str, ...]:
     """The states that a caller may give, of a module that reads whole sequences."""
-    return () if reading.in_steps else tuple(reading.walked.states)
+    return () if reading.in_steps else tuple(reading.walked.starts)
 
 
 def _undisturbed(module: Any, run: Witness) -> Witness:
