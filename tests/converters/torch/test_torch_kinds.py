@@ -91,7 +91,7 @@ REFUSED: dict[str, tuple[Callable[[Any, Any], Any], str]] = {
         "aten.randn.default in the module (Net): it draws random numbers",
     ),
     "first frames": (lambda m, x: m.gru(x[:, :700])[0], "a limit on the frames"),
-    "last frames": (lambda m, x: m.gru(x[:, -700:])[0], "it takes the last 700 frames"),
+    "last frames": (lambda m, x: m.gru(x[:, -700:])[0], "takes the last 700 frames"),
     "branch far away": (
         lambda m, x: m.gru(x)[0] * (2 if x.shape[1] > 2000 else 1),
         "does not agree with its source",

@@ -98,8 +98,11 @@ def sliced(trace: Trace, x: Tracked, axis: int, start: Size, end: Size, step: Si
             return found
         if fixed:
             trace.doubt(f"slices frames from {start} to {end}")
-    what = f"from {start} to {'its end' if endless else end} by {step} of {x.text}"
-    raise Unfit(f"slices axis {axis} {what}: expected all of it, or the first or last frame")
+    shown = "its end" if endless else end
+    what = f"slices axis {axis} from {start} to {shown} by {step} of {x.text}"
+    if is_time and ends_last and isinstance(start, int) and start < -1 and step == 1:
+        what = f"takes the last {-start} frames of {x.text}, a limit that is lost on short ones"
+    raise Unfit(f"{what}: expected all of it, or the first or last frame")
 
 
 def end_beyond(size: Size, end: Size) -> bool:
