@@ -158,3 +158,30 @@ def test_one_row_and_one_frame_whose_reshapes_say_nothing() -> None:
     for frame in frames:
         wanted, h = answer(model, {"x": frame, "h": h})
         assert np.abs(stream.step(frame[0])[0] - wanted[0]).max() < 1e-5
+
+
+@pytest.mark.parametrize("order", [(0, 1), (1, 0)])
+def test_layers_that_read_the_states_in_another_order_than_the_inputs_stand(
+    order: tuple[int, int],
+) -> None:
+    """The caller hands the outputs back to the inputs as they stand, whoever reads them."""
+    made = Maker(np.random.default_rng(0))
+    x = made.input("x", ["time", 1, FEATURES])
+    states = [made.input(name, [1, 1, HIDDEN]) for name in ("a", "b")]
+    size, news = FEATURES, []
+    for h0 in reversed(states):
+        y, last = gru(made, x, size, HIDDEN, h0=h0, linear_before_reset=1)
+        x, size = made.add("Squeeze", y, made.axes(1)), HIDDEN
+        news.append(last)
+    head = made.add("MatMul", x, made.weight(HIDDEN, 2))
+    model = made.model(head, *(made.add("Identity", news[place]) for place in order))
+    frames = np.random.default_rng(1).standard_normal((FRAMES, FEATURES)).astype(np.float32)
+    if order == (0, 1):  # a goes into the second layer, whose new state comes back last
+        with pytest.raises(grucore.ConversionError, match="in another order than they go in"):
+            grucore.from_onnx(model)
+        return
+    stream, start, rows = grucore.from_onnx(model).stream(), 0, []
+    for count in (1, 9, 20):
+        rows.append(np.array(stream.run(frames[start : start + count])[0]))
+        start += count
+    assert np.abs(np.concatenate(rows) - caller(model, frames, (1, 9, 20))).max() < 1e-5

@@ -54,6 +54,7 @@ def feedback_of(source: Source, work: Work, outputs: Outputs, *, steps: bool) ->
     """
     nodes = {node.output: node for node in work.builder.nodes}
     ranks = {port.name: len(port.dims) for port in source.inputs}
+    places = list(ranks)
     own = {
         name: [
             other
@@ -61,7 +62,8 @@ def feedback_of(source: Source, work: Work, outputs: Outputs, *, steps: bool) ->
             # A call for whole sequences takes back only what it gave in the same axes.
             if is_own(work, nodes, parts, found) and (steps or _rank(found) == ranks[name])
         ]
-        for name, parts in work.states.items()
+        # In the order of the file's inputs, which is the caller's; layers may read them in another.
+        for name, parts in sorted(work.states.items(), key=lambda each: places.index(each[0]))
     }
     returns = steps or any(own.values())
     for name, found in own.items():
