@@ -102,10 +102,14 @@ class _Check:
         self.in_steps = not any("time" in words for words in self.inputs)
         self.starts = self._starts(about.get("states", {}))
 
-    def _starts(self, claims: Any) -> dict[str, tuple[str, int]]:
-        """By the model's state: the argument, and the row in it."""
-        found = {}
+    def _starts(self, claims: Any) -> dict[str, tuple[str, int | None]]:
+        """By the model's state: the argument, and the row in it; None for all of it."""
+        found: dict[str, tuple[str, int | None]] = {}
+        arguments = [each.name for each in self.states]
         for one, other in claims.items():
+            if other in arguments:  # a state that layers between frames made
+                found[one] = (other, None)
+                continue
             row = re.fullmatch(r"(\w+)\[(\d+)\]", other)
             if row:
                 found[one] = (row[1], int(row[2]))
@@ -210,7 +214,11 @@ class _Check:
         found = {}
         for state, (name, row) in self.starts.items():
             argument, array = by_name[name]
-            found[state] = np.ascontiguousarray(array if argument.state[0] == "B" else array[row])
+            rows = np.moveaxis(array, argument.state.index("B"), 0)
+            whole = rows.reshape(len(rows), -1)
+            if row is not None:
+                whole = np.split(whole, array.size // len(rows) // argument.state[-1], 1)[row]
+            found[state] = np.ascontiguousarray(whole)
         return found
 
     def _compare(
@@ -247,6 +255,8 @@ class _Check:
         if 1 in (batch, frames) and other.size == mine.size and other.ndim < len(words):
             # A squeeze took away an axis that has but one place this time.
             return _far(mine.reshape(-1), other.reshape(-1), nudged.reshape(-1))
+        if words[-1:] == ["features"] and mine.shape[-1] == 1 and other.ndim == len(words) - 1:
+            other, nudged = other[..., None], nudged[..., None]  # one number, without its axis
         if len(words) != other.ndim:
             return f"shape {other.shape} in the program, axes ({', '.join(words)}) by the model"
         sizes = {"batch": batch, "time": mine.shape[1] if mine.ndim > 2 else 1}

@@ -156,7 +156,7 @@ layers\.(LSTM|SimpleRNN)\(
     \1(\2, reset_after=False | \1(\2, reset_after=True | \1(\2, dropout=0.5
     \1(\2, recurrent_dropout=0.5 | \1(\2, activation='elu' | \1(\2, return_state=True
     \1(\2, stateful=True | \1(\2, return_sequences=True | \1(\2, unit_forget_bias=False
-    \1(\2, activation='softplus' | \1(\2, recurrent_activation='tanh'
+    \1(\2, activation='softplus'
 , return_sequences=True
     (nothing)
 , merge_mode='sum'
