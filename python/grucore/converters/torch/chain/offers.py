@@ -93,8 +93,8 @@ def _offers(layers: Layers) -> list[Offer]:
             foreign = any(OF_A_MODULE in layers.strangers.get(name, "") for name in left)
             if not chain_problem(stages) and not foreign:
                 offers.append(Offer(whole, left))
-    # A line that has a place for each tensor is likelier than one that drops some.
-    offers.sort(key=lambda offer: bool(offer.left))
+    # A line that has a place for a tensor is likelier than one that drops it.
+    offers.sort(key=lambda offer: len(offer.left))
     return offers[:MAX_LISTED]
 
 
