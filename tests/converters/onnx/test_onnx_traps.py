@@ -282,3 +282,14 @@ def test_interfaces(tmp_path: Path) -> None:
     assert grucore.from_onnx(path, verify=False).proof is None
     with pytest.raises(TypeError, match=r"a path or an onnx.ModelProto, not int"):
         grucore.from_onnx(3)
+
+
+@pytest.mark.parametrize("half", [10, 16], ids=["float16", "bfloat16"])
+def test_a_rounding_to_half_precision_and_back_is_refused(half: int) -> None:
+    maker = Maker(np.random.default_rng(3))
+    x = maker.input("x", ["time", "batch", 3])
+    rounded = maker.add("Cast", maker.add("Cast", x, to=half), to=1)
+    y, _ = gru(maker, rounded, 3, 4)
+    model = maker.model(maker.add("Squeeze", y, maker.axes(1)))
+    with pytest.raises(ERROR, match=r"Cast .*rounds numbers to half precision"):
+        grucore.from_onnx(model)

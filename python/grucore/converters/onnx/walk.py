@@ -54,6 +54,9 @@ OPERATORS: Table = {
 }
 
 
+HALVES, WHOLES = (10, 16), (1, 11)  # TensorProto's float16, bfloat16; float, double
+
+
 def check_operators(source: Source) -> None:
     """Refuse, by name, what no reading of the inputs could make possible."""
     cells = {name for node in source.nodes if node.op == CELL for name in node.outputs}
@@ -69,6 +72,31 @@ def check_operators(source: Source) -> None:
                 raise node.refuse("this operator is not supported")
             continue
         node.check_attributes(known[1])
+    _check_rounding(source)
+
+
+def _check_rounding(source: Source) -> None:
+    """Refuse numbers that go to half precision and come straight back.
+
+    A file in mixed precision, which has half-precision weights, is read as float32 throughout, as
+    `.half()` is. In any other file the rounding is the program's own.
+    """
+    if any(array.dtype == np.float16 for array in source.constants.values()):
+        return
+    readers: dict[str, list[OnnxNode]] = {}
+    for node in source.nodes:
+        for name in node.inputs:
+            readers.setdefault(name, []).append(node)
+    for node in source.nodes:
+        if node.op == "Cast" and node.attributes.get("to") in HALVES:
+            back = readers.get(node.outputs[0], [])
+            if back and all(
+                one.op == "Cast" and one.attributes.get("to") in WHOLES for one in back
+            ):
+                raise node.refuse(
+                    "rounds numbers to half precision, and the next Cast takes them back: this "
+                    "rounding cannot be expressed, export the model without it"
+                )
 
 
 def walk(
