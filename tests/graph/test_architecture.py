@@ -48,7 +48,7 @@ def test_steps_names_and_options() -> None:
         ("gru > final > gru", "gru needs a sequence, but final"),
         ("gru > mean > conv1d(c, padding=0)", "conv1d needs a sequence, but mean"),
         ("gru(a) > linear(a)", "uses 'a' twice"),
-        ("gru(a, eps=1)", "gru has an argument 'eps', expected none"),
+        ("gru(a, eps=1)", "gru has an argument 'eps', expected h_0"),
         ("layer_norm(eps=small)", "eps of layer_norm cannot be 'small'"),
         ("layer_norm(eps=1, eps=2)", "has an argument 'eps'"),
         ("conv1d(padding=left)", "padding of conv1d cannot be 'left'"),
