@@ -122,7 +122,9 @@ def _begins_as_onnx(data: bytes) -> bool:
 
 def read_file(path: str | os.PathLike[str]) -> bytes:
     """All bytes of a regular file, opened once; raises OSError or `ConversionError`."""
-    if Path(path).is_dir():
+    # Text, not a Path: where memory ends, Python may say that a Path is no path.
+    path = os.fspath(path)
+    if os.path.isdir(path):  # noqa: PTH112
         raise ConversionError(_folder_text(path))
     # O_NONBLOCK: a pipe must be refused, not waited for.
     flags = os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)
