@@ -10,7 +10,7 @@ out=$(cd "$1" && pwd)
 jobs=$(nproc)
 
 compiler=(python3 -m ziglang c++ -target wasm32-wasi -std=c++17 -O2 -g0 -ffp-contract=off -fno-exceptions -fno-rtti
-  -Wall -Wextra -Werror "-I$cpp/include" "-I$cpp/src" "-I$cpp/tests" "-I$cpp/tests/vec_tables")
+  -Wall -Wextra -Werror "-I$cpp/include" "-I$cpp/src" "-I$cpp/tests/support" "-I$cpp/tests/vec_tables")
 
 compile() { # FOLDER FLAGS SOURCE...
   local folder=$1 flags=$2

@@ -8,7 +8,7 @@
 #include <cstring>
 
 #include "check.h"
-#include "vec_tables/vec_table.h"
+#include "../vec_tables/vec_table.h"
 
 namespace grucore_test {
 
