@@ -8,7 +8,7 @@ import os
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Literal, Protocol, Self, TypeAlias, overload
 
-from grucore._core import FormatError, UnsupportedError
+from grucore._core import FormatError
 from grucore.runtime.loaded import Loaded
 from grucore.runtime.ports import Port, SelftestResult
 
@@ -250,11 +250,6 @@ class Model(Loaded):
 
         if batch is not None and (not isinstance(batch, int) or not 1 <= batch <= MOST_ROWS):
             raise ValueError(f"batch={batch!r}: expected None or an integer from 1 to {MOST_ROWS}")
-        layer = self._unstreamable()
-        if layer is not None:
-            raise UnsupportedError(
-                f"layer {layer!r} reads the future, so the model cannot run frame by frame: use run"
-            )
         return make_stream(self, batch, nonfinite)
 
     def quantize(

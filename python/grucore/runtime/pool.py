@@ -10,10 +10,11 @@ from typing import Any, Literal, NoReturn
 
 import numpy as np
 
-from grucore._core import NonFiniteError, UnsupportedError
+from grucore._core import NonFiniteError
 from grucore.runtime.arrays import Array, as_input, check_shape, gather, single
 from grucore.runtime.loaded import Loaded
 from grucore.runtime.pages import PAGE, Ids, Page, Tick
+from grucore.runtime.stream import check_streamable
 
 # An id is a slot in its lower half, and how often the slot was opened before in its upper half:
 # the id of a stream that was closed is never the id of another one.
@@ -68,11 +69,7 @@ class StreamPool:
             raise ValueError(f"queue={queue!r}: expected an integer of 1 or more")
         if nonfinite not in ("propagate", "hold", "error"):
             raise ValueError(f"nonfinite={nonfinite!r}: expected propagate, hold, error")
-        layer = model._unstreamable()
-        if layer is not None:
-            raise UnsupportedError(
-                f"layer {layer!r} reads the future, so the model cannot run frame by frame: use run"
-            )
+        check_streamable(model)
         self.model = model
         self.queue = queue
         self.nonfinite = nonfinite
@@ -80,12 +77,11 @@ class StreamPool:
         self._features = model.inputs[0].features
         self._plain = len(model.inputs) == 1 and model.inputs[0].dtype == "float32"
         self._pages: list[Page] = []
-        self._open: list[int] = []  # of each slot: the id of its stream, or -1
         self._next: list[int] = []  # of each slot: the id of its next stream
         self._free: list[int] = []  # a heap, so that the first pages fill first
         self._count = 0
         self._queued: dict[int, deque[tuple[Array, ...]]] = {}
-        while len(self._open) < capacity:
+        while self.capacity < capacity:
             self._grow()
 
     def _grow(self) -> None:
@@ -93,7 +89,6 @@ class StreamPool:
         self._pages.append(Page(self.model, self._policy))
         slots = range(number * PAGE, (number + 1) * PAGE)
         self._free.extend(slots)  # larger than all that are in it: still a heap
-        self._open.extend([-1] * PAGE)
         self._next.extend(slots)
 
     def open(self) -> int:
@@ -105,7 +100,6 @@ class StreamPool:
             self._grow()
         slot = heappop(self._free)
         stream = self._next[slot]
-        self._open[slot] = stream
         page, row = divmod(slot, PAGE)
         self._pages[page].ids[row] = stream
         self._pages[page].fresh.add(row)
@@ -115,13 +109,13 @@ class StreamPool:
     def _place(self, stream: int) -> tuple[Page, int]:
         """Page and row of an open stream."""
         try:
-            slot = stream & (SLOTS - 1)
-            if self._open[slot] != stream:
+            number, row = divmod(stream & (SLOTS - 1), PAGE)
+            page = self._pages[number]
+            if page.ids.item(row) != stream:
                 raise KeyError
         except (KeyError, IndexError, TypeError):
             raise KeyError(f"no open stream has the id {stream!r}") from None
-        page, row = divmod(slot, PAGE)
-        return self._pages[page], row
+        return page, row
 
     def push(self, stream: int, frame: Any) -> None:
         """Give a stream its next frame; the next tick steps it.
@@ -191,7 +185,7 @@ class StreamPool:
         if self.nonfinite == "error":
             self._check_finite(ids, arrays)
         slots = ids.astype(np.int64) & (SLOTS - 1)
-        if ids.size and slots.max() >= len(self._open):
+        if ids.size and slots.max() >= self.capacity:
             self._place(int(ids[slots.argmax()]))
         numbers, rows = np.divmod(slots, PAGE)
         places = [(n, np.flatnonzero(numbers == n)) for n in np.unique(numbers).tolist()]
@@ -293,7 +287,7 @@ class StreamPool:
         page, row = self._place(stream)
         self._drop(stream, page, row)
         slot = stream & (SLOTS - 1)
-        self._open[slot] = page.ids[row] = -1
+        page.ids[row] = -1
         self._next[slot] = stream + SLOTS
         heappush(self._free, slot)
         self._count -= 1
@@ -307,7 +301,7 @@ class StreamPool:
     @property
     def capacity(self) -> int:
         """Streams that there is memory for."""
-        return len(self._open)
+        return len(self._pages) * PAGE
 
     def __len__(self) -> int:
         return self._count
@@ -320,7 +314,7 @@ class StreamPool:
         return True
 
     def __iter__(self) -> Iterator[int]:
-        return (stream for stream in self._open if stream >= 0)
+        return (stream for page in self._pages for stream in page.ids.tolist() if stream >= 0)
 
     def __repr__(self) -> str:
         return f"<grucore.StreamPool of {self.model!r}: {len(self)} of {self.capacity} open>"

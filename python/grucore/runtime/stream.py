@@ -9,7 +9,7 @@ from typing import Any, NoReturn, Self
 import numpy as np
 
 from grucore import _core
-from grucore._core import NonFiniteError
+from grucore._core import NonFiniteError, UnsupportedError
 from grucore.runtime.arrays import (
     Array,
     Floats,
@@ -194,8 +194,18 @@ class Stream(_core.Stream):
         raise error
 
 
+def check_streamable(model: Loaded) -> None:
+    """UnsupportedError, which names the layer, for a model that reads the future."""
+    layer = model._unstreamable()
+    if layer is not None:
+        raise UnsupportedError(
+            f"layer {layer!r} reads the future, so the model cannot run frame by frame: use run"
+        )
+
+
 def make_stream(model: Loaded, batch: int | None, nonfinite: str) -> Stream:
     """Make the stream that `Model.stream` returns."""
+    check_streamable(model)
     block = choose_block(model, batch or 1, 64)
     check_memory(model, batch or 1, block)
     return Stream(model, batch, nonfinite, block)
