@@ -89,8 +89,8 @@ def keras_stft(x: np.ndarray) -> Features:
     return keras.ops.convert_to_numpy(layer(x[None, :, None].astype(np.float64)))[0]
 
 
-# What computes the same, and how many frames at the start and at the end have samples that each
-# library makes up in its own way: reflected ones, or zeros for a last frame that is not whole.
+# The library's own function, and how many frames at the start and at the end hold samples that it
+# makes up in its own way: reflected ones, or zeros for a last frame that is not whole.
 LIBRARIES: dict[str, tuple[Callable[[np.ndarray], Features], int, int]] = {
     "librosa.melspectrogram": (librosa_mel, 0, 0),
     "librosa.mfcc": (librosa_mfcc, 0, 0),

@@ -4,7 +4,6 @@
 from __future__ import annotations
 
 import json
-import shutil
 import subprocess
 import wave
 from pathlib import Path
@@ -23,6 +22,7 @@ from grucore.demo.runner import KEYWORDS_FILE as KEYWORDS
 from grucore.demo.runner import Listener, configuration, listen, load_model
 from models.small_models import frames_graph
 from models.sounds import save
+from oracle.oracles import program
 
 
 def at_8_khz(samples: np.ndarray, rate: int) -> np.ndarray:
@@ -79,16 +79,16 @@ def test_scores_are_written_as_of_any_input(
     assert np.isfinite(scores).all()
 
 
-@pytest.mark.skipif(shutil.which("espeak-ng") is None, reason="espeak-ng speaks the words")
 def test_a_voice_that_training_never_heard(
     words: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """Most of ten words, spoken here and now."""
+    espeak = program("espeak-ng")
     capsys.readouterr()
     hits = 0
     for word in ("yes", "no", "up", "down", "left", "right", "on", "off", "stop", "go"):
         spoken = tmp_path / f"{word}.wav"
-        subprocess.run(["espeak-ng", "-v", "en-us+m7", "-w", str(spoken), word], check=True)
+        subprocess.run([espeak, "-v", "en-us+m7", "-w", str(spoken), word], check=True)
         samples = at_8_khz(*read_wav(spoken))
         samples = np.pad(0.9 * samples / np.abs(samples).max(), (2000, 4000))
         found = lines(capsys, words, "-i", save(spoken, samples))
