@@ -87,7 +87,7 @@ class Subject(Protocol):
 
 @dataclass(frozen=True)
 class Outcome:
-    """What came of one mutant on one route."""
+    """The outcome of one mutant on one route."""
 
     program: str
     change: str

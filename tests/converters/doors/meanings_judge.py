@@ -76,6 +76,31 @@ class Memo:
         return self._known[key]
 
 
+def onnx_run(
+    model: Any, names: Sequence[str], *, optimized: bool = False
+) -> Callable[[Sequence[Array]], list[Array] | None]:
+    """A call of onnxruntime on a file or its bytes: outputs, or None where it cannot run."""
+    import onnxruntime
+
+    settings = onnxruntime.SessionOptions()
+    settings.log_severity_level = 4
+    settings.intra_op_num_threads = 1
+    if not optimized:
+        settings.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL
+    session = onnxruntime.InferenceSession(model, settings, providers=["CPUExecutionProvider"])
+    known = [each.name for each in session.get_inputs()]
+
+    def run(arrays: Sequence[Array]) -> list[Array] | None:
+        given = dict(zip(names, arrays, strict=True))
+        try:
+            found: list[Array] = session.run(None, {name: given[name] for name in known})
+        except Exception:  # of its own: it has a type for each failure
+            return None
+        return found
+
+    return run
+
+
 def check(model: Any, source: Source) -> None:
     """Raise AssertionError where the model computes something else than its program."""
     _Check(model, source).all()

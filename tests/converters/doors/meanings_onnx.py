@@ -11,7 +11,7 @@ import numpy as np
 
 import grucore
 from converters.doors.meanings import NoProgram, rules
-from converters.doors.meanings_judge import Argument, Array, Source, check
+from converters.doors.meanings_judge import Argument, Source, check, onnx_run
 
 __all__ = ["PROGRAMS", "ROUTES", "RULES", "prepared"]
 
@@ -266,10 +266,10 @@ def prepared(name: str, text: str) -> Callable[[str], None]:
     generator = np.random.default_rng(1)
     try:
         model = _model(onnx, text)
-        run = _run(model, [each.name for each in arguments])
+        run = onnx_run(model.SerializeToString(), [each.name for each in arguments])
     except Exception as error:  # of the parser, or of onnxruntime
         raise NoProgram(f"{type(error).__name__}: {error}") from None
-    # Of a GRU of no frames at all onnxruntime may abort, and a Squeeze may take the time away.
+    # onnxruntime may abort on a GRU of no frames, and a Squeeze may take the time away.
     least = 9 if "Pool" in text or "Conv" in text else 2 if "Squeeze (g)" in text else 1
     source = Source(arguments, run, back, least=least)
     if not any(run(arrays) is not None for arrays in _shaped(model, arguments, generator)):
@@ -317,26 +317,3 @@ def _model(onnx: Any, text: str) -> Any:
     for port in model.graph.output:  # mutants have others
         port.type.tensor_type.ClearField("shape")
     return model
-
-
-def _run(model: Any, names: Sequence[str]) -> Callable[[Sequence[Array]], list[Array] | None]:
-    import onnxruntime
-
-    settings = onnxruntime.SessionOptions()
-    settings.log_severity_level = 4
-    settings.intra_op_num_threads = 1
-    settings.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL
-    session = onnxruntime.InferenceSession(
-        model.SerializeToString(), settings, providers=["CPUExecutionProvider"]
-    )
-    known = [each.name for each in session.get_inputs()]
-
-    def run(arrays: Sequence[Array]) -> list[Array] | None:
-        given = dict(zip(names, arrays, strict=True))
-        try:
-            found: list[Array] = session.run(None, {name: given[name] for name in known})
-        except Exception:  # of its own: it has a type for each failure
-            return None
-        return found
-
-    return run

@@ -20,7 +20,14 @@ import numpy as np
 
 import grucore
 from converters.doors.meanings import NoProgram
-from converters.doors.meanings_judge import Argument, Array, Memo, Source, check
+from converters.doors.meanings_judge import (
+    Argument,
+    Array,
+    Memo,
+    Source,
+    check,
+    onnx_run,
+)
 
 __all__ = ["ALL", "Program", "prepare"]
 
@@ -205,8 +212,6 @@ class _Mutant:
         self._onnx(folder, fixed=True, dynamo=True, verbose=False)
 
     def _onnx(self, folder: Path, *, fixed: bool = False, **options: Any) -> None:
-        import onnxruntime
-
         path = folder / "net.onnx"
         names = [each.name for each in self.program.arguments]
         quiet, sys.stdout = sys.stdout, io.StringIO()
@@ -218,22 +223,7 @@ class _Mutant:
             )
         finally:
             sys.stdout = quiet
-        settings = onnxruntime.SessionOptions()
-        settings.log_severity_level = 4
-        settings.intra_op_num_threads = 1
-        session = self._stored(
-            lambda: onnxruntime.InferenceSession(path, settings, providers=["CPUExecutionProvider"])
-        )
-        known = [each.name for each in session.get_inputs()]
-
-        def run(arrays: Sequence[Array]) -> list[Array] | None:
-            given = dict(zip(names, arrays, strict=True))
-            try:
-                found: list[Array] = session.run(None, {name: given[name] for name in known})
-            except Exception:  # of its own: it has a type for each failure
-                return None
-            return found
-
+        run = self._stored(lambda: onnx_run(path, names, optimized=True))
         self._check(grucore.convert(path), run, fixed=fixed)
 
     def _stored(self, function: Callable[[], Any]) -> Any:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What may be changed in the text of a PyTorch module, each change another meaning."""
+"""Changes of the text of a PyTorch module, each of which gives it another meaning."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What a JSON file of weights must not be: each refusal names what was found and where."""
+"""Faults of a JSON file of weights: each refusal names what was found and where."""
 
 from __future__ import annotations
 

@@ -150,7 +150,7 @@ def test_hooks_of_a_bare_layer_are_refused_by_name() -> None:
 
 
 def test_a_source_that_disagrees_with_itself_proves_nothing(monkeypatch: Any) -> None:
-    """Of the two runs of a source one is wrong: no bound is loosened by what is between them."""
+    """One of two runs of a source is wrong: their difference loosens no bound."""
     from grucore.converters.torch.sources import live_layer
 
     monkeypatch.setattr(live_layer, "_check_hooks", lambda _: None)
