@@ -49,7 +49,7 @@ class Shown:
 
 
 def screens(command: list[str], seconds: float) -> list[tuple[float, list[str]]]:
-    """What the terminal shows, at times from the first output on; the last one when it ends."""
+    """Pictures of the terminal with their times, from the first output to the end."""
     screen = pyte.Screen(COLUMNS, ROWS)
     stream = pyte.ByteStream(screen)
     process, terminal = pty.fork()

@@ -35,7 +35,7 @@ def part_of(name: str) -> str:
 
 
 def read() -> dict[str, dict[str, list[str]]]:
-    """Of each part and language the names; one that two languages share is nobody's."""
+    """The names of each part and language, without those that two languages share."""
     import pycountry
 
     folder = Path(pycountry.__file__).parent / "locales"

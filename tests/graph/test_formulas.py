@@ -207,7 +207,7 @@ def run_textbook(graph: Graph, inputs: tuple[np.ndarray, ...]) -> list[np.ndarra
     frames = len(inputs[0])
     later = {node.output for node in graph.nodes} - values.keys()
     values |= {name: np.zeros(graph.value(name).shape(frames)) for name in later}
-    # What goes around a loop is right for one more frame with each round.
+    # Each round makes one more frame of a loop right.
     rounds = frames if any(isinstance(node, Delay) for node in graph.nodes) else 1
     for _ in range(rounds):
         for node in graph.nodes:

@@ -51,7 +51,7 @@ from models.chain import SIZES, Chain, activation, add_conv1d, add_dense, add_gr
 __all__ = ["KIND_NAMES", "frames_for", "inputs_for", "make"]
 
 KIND_NAMES = tuple(cls.layer for cls in KINDS.values())
-# Of spectra: one radix each, several, odd ones, more rows than columns.
+# Lengths of spectra: one radix each, several, odd ones, more rows than columns.
 LENGTHS = (2, 3, 4, 5, 6, 8, 10, 12, 15, 16, 20, 25, 27, 32, 36, 45, 50, 64, 100, 120, 256, 400)
 
 

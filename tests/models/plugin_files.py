@@ -22,7 +22,7 @@ NAMES = {
 
 
 def of_keras(model: Any, **entries: Any) -> dict[str, Any]:
-    """What RTNeural's exporter writes of a Sequential."""
+    """The JSON that RTNeural's exporter writes for a Sequential."""
     found = []
     for layer in model.layers:
         inner = layer.layer if type(layer).__name__ == "TimeDistributed" else layer

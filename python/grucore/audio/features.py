@@ -111,8 +111,8 @@ def spectrogram(
     power : {2, 1, None}
         The square of each bin's magnitude, the magnitude, or real parts and then imaginary parts.
     log : {None, "ln", "log10", "db", "log1p"}
-        Of ``x + offset``, where that is at least ``floor``, else of ``floor``. "db" is ``10 log10``
-        of a power, ``20 log10`` of a magnitude, with the same of ``reference`` taken away.
+        The logarithm of ``x + offset``, or of ``floor`` where that is larger. "db" is ``10 log10``
+        of a power and ``20 log10`` of a magnitude, less that of ``reference``.
     center : bool
         Frame j lies around sample ``j * hop_length``, with zeros before the recording; a stream
         gives it when half a window more has come. Else it begins there.
@@ -236,7 +236,7 @@ def mfcc(
     energy : bool
         Coefficient 0 is the logarithm of the sum of all bins instead.
     mean, std : array_like, (n_mfcc,) or a number, optional
-        Of the coefficients.
+        Each coefficient has its mean taken away, and is divided by its deviation.
     """
     frames = _frames(locals())
     settings = _settings("mfcc", locals())

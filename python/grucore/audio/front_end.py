@@ -29,7 +29,7 @@ class Chain:
 
     @property
     def features(self) -> int:
-        """Of the last value."""
+        """Numbers in a frame of the last value."""
         return self._values[-1].features
 
     def add(self, cls: type[Node], role: str, **settings: Any) -> None:

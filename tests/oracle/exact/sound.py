@@ -96,7 +96,7 @@ def _butterfly(a: list[Complex]) -> list[Complex]:
 
 
 def _transform(x: Complex, table: Floats) -> Complex:
-    """Of the numbers along axis 1; those of other axes each for themselves."""
+    """The transform along axis 1; other axes hold independent rows."""
     size, length = x[0].shape[1], table.shape[1]
     if size == 1:
         return x

@@ -157,7 +157,7 @@ def _of_two(node: Binary, one: float, other: float) -> float:
 
 
 def _scaled(scale: Any, shift: Any, least: float) -> float:
-    """Of ``scale * x + shift``, where x is at least so large."""
+    """The least value of ``scale * x + shift``, where x is at least so large."""
     if np.asarray(scale).min(initial=math.inf) < 0:
         return -math.inf
     # A scale of 0 leaves nothing of x, however small that may be.

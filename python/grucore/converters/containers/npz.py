@@ -23,7 +23,7 @@ NPY_START = b"\x93NUMPY"
 MAX_HEADER = 1 << 20
 MAX_AXES = 8
 MAX_ARRAYS = 1 << 16
-# What a dtype may be: a byte order, and a kind with its size.
+# A dtype is a byte order and one of these: a kind with its size.
 CODES = ("f2", "f4", "f8", "i1", "i2", "i4", "i8", "u1", "u2", "u4", "u8", "b1")
 OBJECTS = (
     "which are pickled Python objects and never loaded: np.savez('model.npz', **{name: "

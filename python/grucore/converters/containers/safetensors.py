@@ -33,8 +33,8 @@ MAX_AXES = 8
 def load_safetensors(data: bytes) -> dict[str, Array | str]:
     """The tensors by name; one of a dtype that numpy lacks gives the dtype's name instead.
 
-    Of tensors that share their memory `save_model` writes one, and the others' names as metadata:
-    all are here.
+    `save_model` writes one of several tensors that share their memory, and the names of the others
+    as metadata: all of them are returned.
 
     Raises `ConversionError` for a damaged file, and where the package is not installed.
     """

@@ -263,8 +263,8 @@ def _without_twins(found: list[Found]) -> list[Found]:
 
 
 def _usual(found: list[Found]) -> list[Found]:
-    """Of the readings of one frame those with a batch in each input, first in those that are no
-    states, where there are any."""
+    """The likelier readings of one frame: each input has a batch, and it comes first in those that
+    are no states. Where none is so, all of them."""
     batched = [each for each in found if all(BATCH in axes for axes in each.layouts.values())]
     first = [
         each

@@ -109,7 +109,7 @@ def readings(graph: AtenGraph) -> list[Reading]:
     found: dict[Any, Reading] = {}
     for reading in each_one:
         found.setdefault(fingerprint(reading), reading)
-    # What is called a state, and can be one, is one.
+    # An input that is called a state, and can be one, is one.
     states = {name for each in found.values() for name in each.walked.delays}
     found = {key: each for key, each in found.items() if states <= _state_names(each)}
     usual = {key: each for key, each in found.items() if each.walked.delays and _is_usual(each)}

@@ -43,7 +43,7 @@ __all__ = [
     "state_of",
 ]
 
-# Of each state its suffix: the name in errors, and the field of the layer.
+# By the suffix of a state: its name in errors, and the field of the layer.
 STATES = {".h": ("initial_h", "initial_state"), ".c": ("initial_c", "initial_cell")}
 # The start of one layer in one direction: zeros, numbers (H,), a piece of an input, or a value of
 # the frame before.

@@ -116,7 +116,7 @@ def _axes(trace: Trace, solution: list[Atoms]) -> tuple[int, Axes | None]:
         outer = [atom for atom in group if atom.part is not None]
         if outer and _features(group) > 1:
             if all(atom.size == 1 for atom in outer):
-                # Of size 1 it may vanish: one row, or one frame of a model that is fed its state.
+                # An axis of size 1 may vanish: one row, or the one frame of a step.
                 if any(atom.part == "time" for atom in outer) and not trace.has_states:
                     return 0, None
                 score += ALONE

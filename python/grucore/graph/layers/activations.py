@@ -57,7 +57,7 @@ def _sigmoid(x: Float) -> Float:
 
 
 def _log(x: Float, alpha: float, beta: float, function: Callable[[Float], Float]) -> Float:
-    # Of zero -infinity, of less NaN, as the engine has it.
+    # As in the engine, zero gives -infinity, and a negative number NaN.
     with np.errstate(divide="ignore", invalid="ignore"):
         return beta * function(np.where(x < alpha, alpha, x))
 

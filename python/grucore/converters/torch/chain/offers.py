@@ -101,7 +101,7 @@ def _offers(layers: Layers) -> list[Offer]:
 def _chains(layers: Layers) -> Iterator[list[Step]]:
     """Orders of the layers, by likelihood: as in the file, or as their names suggest.
 
-    Of all layers, or where these cannot follow each other, of the most that can.
+    An order has all layers, or, where these cannot follow each other, the most that can.
     """
     if len(layers.found) > MAX_PERMUTED:
         yield from _variants(layers.found, layers)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What a tensor that belongs to no layer may be, by its name and its shape.
+"""The part that a tensor of no layer may play, by its name and its shape.
 
 Nothing is decided here: each part is offered to the user, who knows the model's code.
 """

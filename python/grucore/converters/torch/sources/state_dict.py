@@ -35,7 +35,7 @@ PARTS = ("weight", "bias", "running_mean", "running_var", "num_batches_tracked")
 
 @dataclass(frozen=True)
 class Wanted:
-    """What a user says of a state dict: how its layers follow each other, and what to leave out."""
+    """The user's words on a state dict: how its layers follow each other, and what to leave out."""
 
     architecture: str | None = None
     ignored: Ignored = field(default_factory=Ignored)
