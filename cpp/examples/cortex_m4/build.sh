@@ -42,7 +42,7 @@ esac
 
 if [ ! -f "$out/small_model.h" ]; then
   find "$cpp/src" -name '*.cpp' -exec "${CXX:-c++}" -std=c++17 -O1 -ffp-contract=off -fno-rtti -I"$cpp/include" \
-    -I"$cpp/src" -I"$cpp/tests/support" "$cpp/tests/make_model.cpp" {} + -o "$out/make_model"
+    -I"$cpp/src" -I"$cpp/tests/support" -o "$out/make_model" "$cpp/tests/make_model.cpp" {} +
   "$out/make_model" "$out/small_model.h" "$kind" "$shape"
 fi
 
