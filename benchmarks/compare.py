@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import subprocess
 import sys
 import tempfile
@@ -14,12 +15,14 @@ from typing import Any
 
 import numpy as np
 from peers import GRUCORE, PEERS
+from peers.yardsticks import FOLDER
 from rounds import machine
 from tables import show
 from workers import Entrant, NotTimed, Worker
 from workloads import Workload, chosen, frames, reference, state_dict
 
 LEAST_ROUNDS = 5
+YARDSTICKS = Path(__file__).parents[1] / "cpp/build/release/bench/yardsticks"
 # The names of grucore's kinds of weights in the engine's benchmark.
 ENGINE = {
     "float32": ["--weights", "float32"],
@@ -158,9 +161,16 @@ def main() -> int:
     add("--seconds", type=float, default=3.0, help="for a slow contender (%(default)s)")
     add("--core", type=int, help="pin the processes to this core")
     add("--engine", metavar="BENCH", help="the engine's benchmark: cpp/build/release/bench/bench")
+    add(
+        "--yardsticks",
+        metavar="FOLDER",
+        default=str(YARDSTICKS),
+        help="contenders in C++ (%(default)s)",
+    )
     add("--quick", action="store_true", help="one round of S1 and Q3: does it run at all?")
     add("--out", metavar="JSON", help="where to write the figures")
     arguments = parser.parse_args()
+    os.environ[FOLDER] = str(Path(arguments.yardsticks).absolute())  # workers inherit it
     if arguments.quick:
         arguments.workload, arguments.rounds = "S1,Q3", 1
     try:

@@ -19,6 +19,7 @@ FORMS = {
     "L": "48,000 frames, microseconds",
 }
 OURS = "grucore"
+IN_CPP = "C++ "
 
 
 def figure(value: float) -> str:
@@ -41,27 +42,42 @@ def _titles(workloads: dict[str, Any]) -> list[str]:
 
 
 def _is_ours(title: str) -> bool:
-    return title.split()[0] == OURS
+    return title.removeprefix(IN_CPP).split()[0] == OURS
 
 
-def _cells(workloads: dict[str, Any], title: str, statistic: str) -> list[str]:
-    cells = []
-    for one in workloads.values():
-        found = one["contenders"].get(title)
-        cells.append("-" if found is None else figure(found[statistic]))
+def header(workloads: dict[str, Any]) -> list[str]:
+    """The workloads with their sizes: "S3: 40 -> 64"."""
+    cells = [""]
+    for name, one in workloads.items():
+        deep = f", {one['layers']} layers" if one["layers"] > 1 else ""
+        cells.append(f"{name}: {one['input_size']} -> {one['hidden_size']}{deep}")
     return cells
 
 
-def tables(report: dict[str, Any], statistic: str) -> Iterator[tuple[str, list[list[str]]]]:
-    """From Python: a caption and rows, the first one the header, for each form."""
-    for form, workloads in _forms(report):
-        rows = [["", *workloads]]
-        for title in _titles(workloads):
-            rows.append([title, *_cells(workloads, title, statistic)])
-        for kind in ("float32", "int8"):
-            leads = (lead(one, kind, statistic) for one in workloads.values())
-            rows.append([f"best {kind} peer / grucore", *leads])
-        yield FORMS[form], rows
+def _cells(workloads: dict[str, Any], title: str) -> list[str]:
+    cells = []
+    for one in workloads.values():
+        found = one["contenders"].get(title)
+        both = found and (figure(found["us_min"]), figure(found["us_median"]))
+        cells.append(" / ".join(both) if both else "-")
+    return cells
+
+
+def tables(report: dict[str, Any]) -> Iterator[tuple[str, list[list[str]]]]:
+    """From Python, then in C++: a caption and rows, the first one the header, for each form."""
+    for prefix, whence in (("", "from Python"), (IN_CPP, "in C++")):
+        for form, workloads in _forms(report):
+            found = [one for one in _titles(workloads) if one.startswith(IN_CPP) == bool(prefix)]
+            if not found:
+                continue
+            rows = [header(workloads)]
+            for title in found:
+                rows.append([title.removeprefix(prefix), *_cells(workloads, title)])
+            for kind in ("float32", "int8"):
+                leads = [lead(one, kind, prefix) for one in workloads.values()]
+                if set(leads) != {"-"}:
+                    rows.append([f"best {kind} peer / grucore", *leads])
+            yield f"{FORMS[form]}, {whence}", rows
 
 
 def engines(report: dict[str, Any]) -> Iterator[tuple[str, list[list[str]]]]:
@@ -69,12 +85,12 @@ def engines(report: dict[str, Any]) -> Iterator[tuple[str, list[list[str]]]]:
     workloads = report["workloads"]
     found = {
         title: [one["contenders"].get(title, {}).get("engine") for one in workloads.values()]
-        for title in filter(_is_ours, _titles(workloads))
+        for title in _titles(workloads)
+        if title.startswith(OURS)
     }
     found = {title.removeprefix(f"{OURS} "): row for title, row in found.items() if any(row)}
     if not found:
         return
-    header = ["", *workloads]
     cells: dict[str, Callable[[dict[str, Any]], str]] = {
         "The engine, microseconds": lambda one: figure(one["us"]),
         "The limit, microseconds": lambda one: figure(one["limit_us"]),
@@ -84,23 +100,25 @@ def engines(report: dict[str, Any]) -> Iterator[tuple[str, list[list[str]]]]:
         rows = [
             [title, *("-" if e is None else cell(e) for e in row)] for title, row in found.items()
         ]
-        yield caption, [header, *rows]
+        yield caption, [header(workloads), *rows]
 
 
-def lead(workload: dict[str, Any], kind: str, statistic: str = "us_min") -> str:
+def lead(workload: dict[str, Any], kind: str, prefix: str = "") -> str:
     """How many times the time of grucore the best peer takes, with weights of the same kind."""
     ours, peers = [], []
     for title, found in workload["contenders"].items():
-        is_forced = _is_ours(title) and len(title.split()) > 2  # another instruction set
-        if found["weights"] == kind and not is_forced:
-            (ours if _is_ours(title) else peers).append(found[statistic])
-    return f"{min(peers) / min(ours):.1f}" if ours and peers else "-"
+        name = title.removeprefix(prefix)
+        is_forced = _is_ours(title) and len(name.split()) > 2  # another instruction set
+        is_other = title.startswith(IN_CPP) != bool(prefix)
+        if found["weights"] == kind and not is_forced and not is_other:
+            (ours if _is_ours(title) else peers).append(found["us_min"])
+    return f"{min(peers) / min(ours):.2f}" if ours and peers else "-"
 
 
 def errors(report: dict[str, Any]) -> list[list[str]]:
     """Largest differences from float64."""
     workloads = report["workloads"]
-    rows = [["", *workloads]]
+    rows = [header(workloads)]
     for title in _titles(workloads):
         cells = [one["contenders"].get(title) for one in workloads.values()]
         rows.append([title, *("-" if cell is None else f"{cell['error']:.0e}" for cell in cells)])
@@ -130,14 +148,14 @@ def as_markdown(rows: list[list[str]]) -> Iterator[str]:
         yield "| " + " | ".join(row) + " |"
 
 
-def show(report: dict[str, Any], *, markdown: bool = False, statistic: str = "us_min") -> None:
+def show(report: dict[str, Any], *, markdown: bool = False) -> None:
     """Print everything."""
     form = as_markdown if markdown else _plain
     described = report["machine"]
     loads = [at[0] for one in report["workloads"].values() for at in one.get("load", []) if at]
     busy = f", load {min(loads):.1f} to {max(loads):.1f}" if loads else ""
-    print(f"{described['processor']}{busy}; {statistic}")
-    for caption, rows in (*tables(report, statistic), *engines(report)):
+    print(f"{described['processor']}{busy}; the least / the median of the rounds")
+    for caption, rows in (*tables(report), *engines(report)):
         print(f"\n{caption}\n", *form(rows), sep="\n")
     print("\nLargest difference from float64\n", *form(errors(report)), sep="\n")
     for line in not_timed(report):
@@ -148,10 +166,9 @@ def main() -> int:
     """Read and print."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("results", metavar="JSON", help="what compare.py wrote with --out")
-    parser.add_argument("--median", action="store_true", help="medians instead of minima")
     arguments = parser.parse_args()
     report = json.loads(Path(arguments.results).read_text("utf-8"))
-    show(report, markdown=True, statistic="us_median" if arguments.median else "us_min")
+    show(report, markdown=True)
     return 0
 
 

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 from peers import BOUNDS, GRUCORE, PEERS, Grucore, Peer
 from rounds import Contender, machine, undisturbed
-from workloads import WORKLOADS, Array, Workload, frames, state_dict
+from workloads import WORKLOADS, Array, Workload, frames, reference, state_dict
 
 __all__ = ["Entrant", "NotTimed", "Worker"]
 
@@ -79,6 +79,8 @@ def _contender(peer: Peer, workload: Workload, title: str) -> Contender:
 
         return Contender(title, run)
     native = peer.frames(frames(workload, TIMED_FRAMES, seed=3))
+    if peer.in_cpp:
+        return Contender(title, lambda count: peer.many(native, count))
 
     def steps(count: int) -> None:
         whole, rest = divmod(count, TIMED_FRAMES)
@@ -89,14 +91,19 @@ def _contender(peer: Peer, workload: Workload, title: str) -> Contender:
     return Contender(title, steps)
 
 
-def _prepare(entrant: Entrant, name: str, reference: str) -> tuple[Contender, dict[str, Any]]:
+def _prepare(entrant: Entrant, name: str, expected: str) -> tuple[Contender, dict[str, Any]]:
     """Build, compare, calibrate."""
     workload = WORKLOADS[name]
     try:
         peer = entrant.peer(workload)
     except ImportError as error:
         raise NotTimed(str(error)) from None
-    largest, rms = _differences(peer, workload, np.load(reference, mmap_mode="r"))
+    if peer.reset_after:
+        truth = np.load(expected, mmap_mode="r")
+    else:
+        x = frames(workload, workload.checked_frames)
+        truth = reference(workload, state_dict(workload), x, reset_after=False)
+    largest, rms = _differences(peer, workload, truth)
     bound = BOUNDS[entrant.weights]
     if not largest <= bound:
         raise NotTimed(f"wrong: {largest:.3g} from float64, bound {bound:g}")
@@ -120,8 +127,8 @@ def _serve(pipe: Connection, core: int | None) -> None:
             work, *arguments = pipe.recv()
             try:
                 if work == "prepare":
-                    entrant, name, reference = arguments
-                    held[entrant.title], answer = _prepare(entrant, name, reference)
+                    entrant, name, expected = arguments
+                    held[entrant.title], answer = _prepare(entrant, name, expected)
                 elif work == "take":
                     held[arguments[0]].take()
                     answer = held[arguments[0]].microseconds[-1]

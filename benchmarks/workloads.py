@@ -113,8 +113,10 @@ def frames(workload: Workload, count: int, seed: int = 2) -> Array:
     return rng.standard_normal(shape).astype(np.float32)
 
 
-def reference(workload: Workload, weights: dict[str, Array], x: Array) -> Array:
-    """PyTorch's equations in float64: (frames, batch, hidden_size)."""
+def reference(
+    workload: Workload, weights: dict[str, Array], x: Array, *, reset_after: bool = True
+) -> Array:
+    """PyTorch's equations in float64, or the reset-before cell's: (frames, batch, hidden_size)."""
     y = x.astype(np.float64)
     for layer in range(workload.layers):
         w_ih, w_hh, b_ih, b_hh = (
@@ -128,7 +130,12 @@ def reference(workload: Workload, weights: dict[str, Array], x: Array) -> Array:
             h_r, h_z, h_n = np.split(h @ w_hh.T + b_hh, 3, axis=1)
             r = 1.0 / (1.0 + np.exp(-(x_r + h_r)))
             z = 1.0 / (1.0 + np.exp(-(x_z + h_z)))
-            h = (1.0 - z) * np.tanh(x_n + r * h_n) + z * h
+            if reset_after:
+                from_h = r * h_n
+            else:
+                split = 2 * workload.hidden_size
+                from_h = (r * h) @ w_hh[split:].T + b_hh[split:]
+            h = (1.0 - z) * np.tanh(x_n + from_h) + z * h
             rows.append(h)
         y = np.array(rows)
     return y

@@ -11,6 +11,7 @@ from peers.onnxruntime import ORT, ORTBound, ORTInt8
 from peers.openvino import OpenVINO, OpenVINOInt8
 from peers.ours import GRUCORE, Grucore
 from peers.torch import TorchCell, TorchGRU, TorchInt8
+from peers.yardsticks import YARDSTICKS
 
 __all__ = ["BOUNDS", "GRUCORE", "PEERS", "Grucore", "Peer"]
 
@@ -30,5 +31,6 @@ PEERS: dict[str, type[Peer]] = {
         MNNInt8,
         LiteRT,
         LiteRTInt8,
+        *YARDSTICKS,
     )
 }

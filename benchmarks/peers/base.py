@@ -13,7 +13,7 @@ from workloads import Array, Workload
 __all__ = ["BOUNDS", "Peer"]
 
 # The largest difference from float64, by kind of weights, with which a contender may be timed.
-BOUNDS = {"float32": 1e-5, "float16": 5e-3, "int8": 0.1, "int4": 0.5}
+BOUNDS = {"float32": 1e-5, "float16": 5e-3, "bfloat16": 5e-2, "int8": 0.1, "int4": 0.5}
 
 
 class Peer(ABC):
@@ -26,6 +26,10 @@ class Peer(ABC):
     name: ClassVar[str]
     weights: ClassVar[str] = "float32"
     forms: ClassVar[str] = "S"
+    reset_after: ClassVar[bool] = True  # False: compared with the other cell
+    in_cpp: ClassVar[bool] = (
+        False  # True: `many(frames, count)` is timed, a loop of steps outside Python
+    )
     run: Callable[[Any], Any]  # what is timed where there are other forms: the whole sequence
 
     @abstractmethod

@@ -12,7 +12,7 @@ from workloads import WORKLOADS, Array, Workload, state_dict
 
 from peers.base import Peer
 
-__all__ = ["GRUCORE", "Grucore"]
+__all__ = ["GRUCORE", "Grucore", "file_of"]
 
 # By name: kind of weights, and bits of activations where that is a choice.
 GRUCORE: dict[str, tuple[str, dict[str, Any]]] = {
@@ -25,14 +25,14 @@ GRUCORE: dict[str, tuple[str, dict[str, Any]]] = {
 
 
 @lru_cache(maxsize=len(GRUCORE) + 1)
-def _file(name: str, variant: str) -> bytes:
+def file_of(name: str, variant: str) -> bytes:
     """The file of a workload; every instruction set reads the same one."""
     import grucore
 
     if variant == "float32":
         return bytes(grucore.from_torch(state_dict(WORKLOADS[name])))
     kind, options = GRUCORE[variant]
-    return bytes(grucore.load(_file(name, "float32")).quantize(kind, **options))
+    return bytes(grucore.load(file_of(name, "float32")).quantize(kind, **options))
 
 
 class Grucore(Peer):
@@ -44,7 +44,7 @@ class Grucore(Peer):
     def __init__(self, workload: Workload, variant: str, isa: str | None) -> None:
         import grucore
 
-        self.model = grucore.load(_file(workload.name, variant), isa=isa)
+        self.model = grucore.load(file_of(workload.name, variant), isa=isa)
         self.stream = self.model.stream()
         self.out = np.empty(workload.hidden_size, np.float32)
         shape = (workload.batch, workload.frames, workload.hidden_size)

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import importlib.util
 import json
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -55,6 +56,21 @@ def test_compare(tmp_path: Path) -> None:
         plots = list(tmp_path.glob("*.png"))
         assert plots
         assert all(plot.stat().st_size < 60_000 for plot in plots)
+
+
+@pytest.mark.skipif(not shutil.which("g++"), reason="no compiler")
+def test_contenders_in_cpp(tmp_path: Path) -> None:
+    """One that is there agrees with float64; of one that is not the report says how to build it."""
+    source = FOLDER.parent / "cpp" / "bench" / "yardsticks"
+    library = tmp_path / "libyardstick_columns.so"
+    command = ["g++", "-std=c++17", "-O1", "-shared", "-fPIC", "-o", str(library)]
+    files = [str(source / name) for name in ("columns.cpp", "yardstick.cpp")]
+    subprocess.run([*command, *files], check=True, timeout=300)
+    more = ["--quick", "--weights", "float32", "--peers", "C++ columns,C++ Eigen"]
+    report = run("compare.py", tmp_path / "out.json", *more, "--yardsticks", str(tmp_path))
+    for one in report["workloads"].values():
+        assert one["contenders"]["C++ columns"]["error"] < 2e-6
+        assert "--target yardsticks (it needs Eigen" in one["not_timed"]["C++ Eigen"]
 
 
 def test_streams(tmp_path: Path) -> None:
