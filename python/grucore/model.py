@@ -5,19 +5,15 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any, Literal, Protocol, Self, TypeAlias, overload
+from typing import TYPE_CHECKING, Any, Literal, Protocol, Self
 
 from grucore._core import FormatError
-from grucore.runtime.loaded import Loaded
 from grucore.runtime.ports import Port, SelftestResult
+from grucore.runtime.runner import Runner
 
 if TYPE_CHECKING:
-    import numpy as np
-    import numpy.typing as npt
-
     from grucore.runtime.proof_record import Proof
-    from grucore.runtime.stream import Stream
+    from grucore.runtime.types import Input
     from grucore.summary.describe import LayerInfo, Streamable
 
     class _FrontEnd(Protocol):
@@ -27,15 +23,12 @@ if TYPE_CHECKING:
 
 __all__ = ["Model", "load"]
 
-Nonfinite: TypeAlias = Literal["propagate", "hold", "error"]
-
 # Where the class "muladd" computes a test vector, it may differ from the file by this much; and by
 # that much if a layer rounds what float layers before it give to 8 or 16 bits.
 SELFTEST_BOUND, ROUNDED_SELFTEST_BOUND = 1e-5, 1e-2
-MOST_ROWS = (1 << 32) - 1  # of a batch, which the engine counts in 32 bits
 
 
-class Model(Loaded):
+class Model(Runner):
     """A trained network, ready to run: made by `load`, immutable, shared by any number of threads.
 
     It pickles as its file's bytes, and chooses the instruction set anew where it is unpickled.
@@ -143,120 +136,11 @@ class Model(Loaded):
 
         return html(f"grucore.Model, {self.nbytes:,} bytes, {self.isa}", self._described())
 
-    @overload
-    def run(
-        self,
-        x: Any,
-        *,
-        lengths: Any = None,
-        state: Mapping[str, Any] | None = None,
-        out: Any = None,
-        return_state: Literal[False] = False,
-        threads: int = 1,
-        time_first: bool = False,
-        nonfinite: Nonfinite = "propagate",
-    ) -> Any: ...
-
-    @overload
-    def run(
-        self,
-        x: Any,
-        *,
-        lengths: Any = None,
-        state: Mapping[str, Any] | None = None,
-        out: Any = None,
-        return_state: Literal[True],
-        threads: int = 1,
-        time_first: bool = False,
-        nonfinite: Nonfinite = "propagate",
-    ) -> tuple[Any, dict[str, npt.NDArray[np.float32]]]: ...
-
-    def run(
-        self,
-        x: Any,
-        *,
-        lengths: Any = None,
-        state: Mapping[str, Any] | None = None,
-        out: Any = None,
-        return_state: bool = False,
-        threads: int = 1,
-        time_first: bool = False,
-        nonfinite: Nonfinite = "propagate",
-    ) -> Any:
-        """Run whole sequences, each from its initial state.
-
-        Parameters
-        ----------
-        x : array_like, (frames, features) or (batch, frames, features)
-            Any real dtype. Several inputs: a tuple in the order of `inputs`, or a dict by name. An
-            input of ids (int32, one feature): any integer dtype, (frames,) or (batch, frames).
-        lengths : array_like of int, (batch,), optional
-            Valid frames of each row: past them outputs are 0, and the state stays.
-        state : dict, optional
-            The initial state as `return_state` gives it: "<layer>.h" -> (size,) or (batch, size),
-            "<layer>.history" -> (frames, channels) or (batch, frames, channels).
-        out : ndarray, optional
-            Where to write: float32 of exactly the result's shape. Several outputs: a tuple.
-        return_state : bool
-            Return `(y, state)`.
-        threads : int
-            Threads among which the rows of a batch are divided: the same bits for any number.
-        time_first : bool
-            A batch is (frames, batch, features) in `x`, `out` and the result, as torch's default.
-        nonfinite : {"propagate", "hold", "error"}
-            What a NaN or infinite frame does. It reaches only its own row: "hold" skips the frame
-            for that row, whose state stays and whose outputs are NaN; "error" does so, then raises.
-
-        Returns
-        -------
-        ndarray or tuple of ndarray
-            float32, (frames, features) or (batch, frames, features); an output per sequence gives
-            (features,) or (batch, features), and one that does not come with every frame has fewer
-            frames. A tuple, in the order of `outputs`, where there are several. `(y, state)` with
-            `return_state`.
-
-        Raises
-        ------
-        ValueError
-            A wrong shape or length, an unknown or missing name, a read-only `out`, or an id that an
-            embedding does not have.
-        TypeError
-            A dtype that is not a real number, or an `out` that is not float32.
-        NonFiniteError
-            A valid frame is NaN or infinite, with nonfinite="error": `rows` and `frames` say where.
-        """
-        from grucore.runtime.sequences import run_whole
-
-        return run_whole(
-            self,
-            x,
-            lengths=lengths,
-            state=state,
-            out=out,
-            return_state=return_state,
-            threads=threads,
-            time_first=time_first,
-            nonfinite=nonfinite,
-        )
-
-    def stream(self, batch: int | None = None, *, nonfinite: Nonfinite = "propagate") -> Stream:
-        """Make a stream: the state of one sequence, or of `batch` sequences side by side.
-
-        Raises ValueError for a batch below 1 or of 2**32 and more, and UnsupportedError, which
-        names the layer, if the model reads the future (a reverse direction) and cannot run frame by
-        frame.
-        """
-        from grucore.runtime.stream import make_stream
-
-        if batch is not None and (not isinstance(batch, int) or not 1 <= batch <= MOST_ROWS):
-            raise ValueError(f"batch={batch!r}: expected None or an integer from 1 to {MOST_ROWS}")
-        return make_stream(self, batch, nonfinite)
-
     def quantize(
         self,
         kind: Literal["int8", "float16", "int4"],
         *,
-        calibration: Any = None,
+        calibration: Input | None = None,
         activations: Literal[8, 16] = 16,
         max_error: float | None = None,
     ) -> Model:

@@ -15,7 +15,8 @@ from grucore.cli._files import FORMATS
 if TYPE_CHECKING:
     from grucore.cli.console import Console
     from grucore.demo.words import Heard
-    from grucore.model import Model, Nonfinite
+    from grucore.model import Model
+    from grucore.runtime.types import Nonfinite
 
 HELP = "run a model over the sequences in a file"
 DESCRIPTION = """\

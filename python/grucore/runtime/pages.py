@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
@@ -12,6 +12,9 @@ import numpy.typing as npt
 from grucore.runtime.arrays import Array, single
 from grucore.runtime.loaded import Loaded
 from grucore.runtime.stream import Stream, make_stream
+
+if TYPE_CHECKING:
+    from grucore.runtime.types import Result
 
 # Rows of a page. One call of the engine costs some microseconds beside its arithmetic, a page of
 # 256 rows makes that nothing; larger pages leave the caches.
@@ -61,7 +64,7 @@ class Tick(Mapping[int, Any]):
             ]
         return self._places
 
-    def __getitem__(self, stream: int) -> Any:
+    def __getitem__(self, stream: int) -> Result:
         found = [
             values[places[stream]] if stream in places else None
             for places, (_, values) in zip(self._placed(), self._parts, strict=True)

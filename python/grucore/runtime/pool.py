@@ -6,7 +6,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Iterator
 from heapq import heappop, heappush
-from typing import Any, Literal, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn
 
 import numpy as np
 
@@ -15,6 +15,11 @@ from grucore.runtime.arrays import Array, as_input, check_shape, gather, single
 from grucore.runtime.loaded import Loaded
 from grucore.runtime.pages import PAGE, Ids, Page, Tick
 from grucore.runtime.stream import check_streamable
+
+if TYPE_CHECKING:
+    import numpy.typing as npt
+
+    from grucore.runtime.types import Input, Nonfinite
 
 # An id is a slot in its lower half, and how often the slot was opened before in its upper half:
 # the id of a stream that was closed is never the id of another one.
@@ -61,7 +66,7 @@ class StreamPool:
         capacity: int = 0,
         *,
         queue: int = 1,
-        nonfinite: Literal["propagate", "hold", "error"] = "propagate",
+        nonfinite: Nonfinite = "propagate",
     ) -> None:
         if not isinstance(capacity, int) or not 0 <= capacity < SLOTS:
             raise ValueError(f"capacity={capacity!r}: expected an integer from 0 to {SLOTS - 1}")
@@ -70,10 +75,10 @@ class StreamPool:
         if nonfinite not in ("propagate", "hold", "error"):
             raise ValueError(f"nonfinite={nonfinite!r}: expected propagate, hold, error")
         check_streamable(model)
-        self.model = model
+        self.model: Any = model  # a Model to its user
         self.queue = queue
-        self.nonfinite = nonfinite
-        self._policy = "propagate" if nonfinite == "error" else nonfinite
+        self.nonfinite: Nonfinite = nonfinite
+        self._policy: Nonfinite = "propagate" if nonfinite == "error" else nonfinite
         self._features = model.inputs[0].features
         self._plain = len(model.inputs) == 1 and model.inputs[0].dtype == "float32"
         self._pages: list[Page] = []
@@ -117,7 +122,7 @@ class StreamPool:
             raise KeyError(f"no open stream has the id {stream!r}") from None
         return page, row
 
-    def push(self, stream: int, frame: Any) -> None:
+    def push(self, stream: int, frame: Input) -> None:
         """Give a stream its next frame; the next tick steps it.
 
         Parameters
@@ -163,7 +168,7 @@ class StreamPool:
             line = self._queued.setdefault(stream, deque())
             line.append(tuple(array.copy() for array in arrays))
 
-    def push_many(self, streams: Any, frames: Any) -> None:
+    def push_many(self, streams: npt.ArrayLike, frames: Input) -> None:
         """Give several streams a frame each, in one call; all of them or, where it raises, none.
 
         Parameters

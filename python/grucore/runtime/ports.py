@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 
 class Port(NamedTuple):
@@ -14,7 +14,7 @@ class Port(NamedTuple):
 
     name: str
     features: int
-    dtype: str
+    dtype: Literal["float32", "int32"]
     rate: str
 
 

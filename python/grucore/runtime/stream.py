@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any, NoReturn, Self
+from typing import TYPE_CHECKING, Any, NoReturn, Self
 
 import numpy as np
 
@@ -12,7 +12,6 @@ from grucore import _core
 from grucore._core import NonFiniteError, UnsupportedError
 from grucore.runtime.arrays import (
     Array,
-    Floats,
     apart,
     as_input,
     check_out,
@@ -28,6 +27,9 @@ from grucore.runtime.loaded import Loaded
 from grucore.runtime.memory import check_memory
 from grucore.runtime.sequences import Sequences, choose_block, plain_sequence, raise_nonfinite
 from grucore.runtime.states import from_dict, new_states, to_dict
+
+if TYPE_CHECKING:
+    from grucore.runtime.types import Input, One, Result, Rows, State
 
 NONFINITE_INPUT = 1  # grucore::kFlagNonfiniteInput
 
@@ -45,9 +47,7 @@ class Stream(_core.Stream):
 
     __slots__ = ("__weakref__",)
 
-    model: Loaded
-
-    def run(self, block: Any) -> Any:
+    def run(self, block: Input) -> Result:
         """Run a block of frames, continuing the state.
 
         Parameters
@@ -89,7 +89,7 @@ class Stream(_core.Stream):
             raise_nonfinite(work.inputs, None)
         return work.result()
 
-    def reset(self, rows: Any = None) -> None:
+    def reset(self, rows: Rows = None) -> None:
         """Go back to the initial state: every row, or `rows` (bool (n,), or indices).
 
         Raises IndexError for a row out of range and ValueError for `rows` without a batch.
@@ -97,7 +97,7 @@ class Stream(_core.Stream):
         self._reset_rows(None if rows is None else self._row_numbers(rows, "rows"))
 
     @property
-    def state(self) -> dict[str, Floats]:
+    def state(self) -> State:
         """A snapshot of the state: "<layer>.h" -> float32 (size,), or (n, size) with a batch.
 
         The history of a convolution is "<layer>.history": (frames, channels), with a batch
@@ -110,7 +110,7 @@ class Stream(_core.Stream):
         return to_dict(self.model, states, batched=self.batch is not None)
 
     @state.setter
-    def state(self, values: Mapping[str, Any]) -> None:
+    def state(self, values: Mapping[str, One]) -> None:
         self._move_state(from_dict(self.model, values, self.batch), True)
 
     def copy(self) -> Self:
