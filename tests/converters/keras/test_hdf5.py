@@ -136,10 +136,10 @@ def put(data: bytes, at: int, *numbers: int) -> bytes:
 
 
 def refused(data: bytes, reason: str) -> None:
-    started = time.perf_counter()
+    started = time.process_time()
     with pytest.raises(ConversionError, match=reason):
         converter.graph_of_source(keras_source(data, "x.h5"))
-    assert time.perf_counter() - started < SECONDS
+    assert time.process_time() - started < SECONDS
 
 
 LEGACY = (GOLDEN / "keras2_layout.h5").read_bytes()
@@ -172,11 +172,11 @@ def test_trees_and_headers_that_point_at_themselves() -> None:
 def test_sizes_that_no_file_has() -> None:
     for at in range(0, len(LEGACY) - 8, 8):
         for number in (2**40, 2**63, 2**64 - 2):
-            started = time.perf_counter()
+            started = time.process_time()
             try:
                 converter.graph_of_source(keras_source(put(LEGACY, at, number), "x.h5"))
             except ConversionError:
                 pass
             else:
                 assert put(LEGACY, at, number) != LEGACY
-            assert time.perf_counter() - started < SECONDS
+            assert time.process_time() - started < SECONDS
