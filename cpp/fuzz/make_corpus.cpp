@@ -104,6 +104,7 @@ int main(int argc, char** argv) {
   good = good && write(folder + "bidirectional.gru", bidirectional(2, 3));
   good = good && write(folder + "windows.gru", windows(3)) && write(folder + "loop.gru", loop(3));
   good = good && write(folder + "sound.gru", sound_file({7, 18, 20, 3, 0.97f, 0, 6})) &&
+         write(folder + "samples.gru", samples_file(9, 18)) &&
          write(folder + "spectrum.gru", sound_file({16, 8, 15, 0, 0.0f, 2, 0}));
   const textbook::WeightKind int8 = {textbook::Kind::kInt8, 16, "int8"}, int4 = {textbook::Kind::kInt4, 8, "int4"},
                              half = {textbook::Kind::kFloat16, 0, "float16"};

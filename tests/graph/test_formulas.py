@@ -26,10 +26,12 @@ from grucore.graph.layers import (
     Filterbank,
     Flip,
     Gru,
+    Irfft,
     LayerNorm,
     Lstm,
     Mask,
     MaskedOutput,
+    OverlapAdd,
     Pool,
     Pool1d,
     Pooling,
@@ -186,6 +188,10 @@ def layer(node: Node, sources: list[np.ndarray]) -> np.ndarray:
             return abs(bins) ** 2 if node.spectrum is Spectrum.POWER else abs(bins)
         case Filterbank():
             return x @ dense_matrix(node, x.shape[-1]).T
+        case Irfft():
+            return textbook.inverse_dft(x, node.length)
+        case OverlapAdd():
+            return textbook.overlap_add(x, node.weight, node.hop)
         case Mask():
             is_float = node.inputs[0] != "ids"
             number = np.uint32(node.bits & 0xFFFFFFFF).view(np.float32 if is_float else np.int32)
@@ -269,6 +275,19 @@ def test_spectra_are_those_of_numpy(length: int, rng: np.random.Generator) -> No
         check(graph)
         (found,), _ = reference.run(graph, frames)
         assert np.abs(found - expected).max() < 1e-6 * np.abs(expected).max()  # of 32-bit roots
+
+
+@pytest.mark.parametrize("length", [2, 3, 5, 8, 15, 30, 64, 75, 200, 512, 1000])
+def test_samples_are_those_of_numpy(length: int, rng: np.random.Generator) -> None:
+    bins = length // 2 + 1
+    x = Value("x", 2 * bins)
+    frames = rng.normal(size=(5, x.features))
+    want = np.fft.irfft(frames[:, :bins] + 1j * frames[:, bins:], length)
+    node = Irfft(name="irfft", inputs=("x",), output="y", length=length)
+    graph = Graph(values=(x, node.written(x)), inputs=("x",), outputs=("y",), nodes=(node,))
+    check(graph)
+    (found,), _ = reference.run(graph, frames)
+    assert np.abs(found - want).max() < 1e-6 * np.abs(want).max()  # of 32-bit roots
 
 
 def test_a_filterbank_is_its_matrix(rng: np.random.Generator) -> None:

@@ -26,11 +26,13 @@ from grucore.graph.layers import (
     Filterbank,
     Flip,
     Gru,
+    Irfft,
     LayerNorm,
     Lstm,
     Mask,
     MaskedOutput,
     Operation,
+    OverlapAdd,
     Pool,
     Pool1d,
     Pooling,
@@ -301,6 +303,32 @@ def _filterbank(rng: np.random.Generator) -> Graph:
     return chain.graph()
 
 
+def _irfft(rng: np.random.Generator) -> Graph:
+    """The spectrum of some length, or any numbers in the place of one."""
+    length = int(rng.choice(LENGTHS))
+    if rng.integers(2):
+        chain = _source(rng)
+        length = int(rng.choice([n for n in LENGTHS if n >= chain.at.features]))
+        chain.add(Rfft, length=length, spectrum=Spectrum.COMPLEX)
+    else:
+        chain = _source(rng)
+        bins = length // 2 + 1
+        weight = uniform(rng, 2 * bins, chain.at.features)
+        chain.add(Dense, weight=weight, bias=uniform(rng, 2 * bins), activation=Activation.LINEAR)
+    chain.add(Irfft, length=length)
+    return chain.graph()
+
+
+def _overlap_add(rng: np.random.Generator) -> Graph:
+    chain = _source(rng)
+    if rng.integers(2):
+        add_window(rng, chain, int(rng.choice([*SIZES, 64, 100])))
+    samples = chain.at.features
+    hop = int(rng.choice([1, samples, 1 + samples // 2, rng.integers(1, samples + 1)]))
+    chain.add(OverlapAdd, weight=uniform(rng, samples), hop=hop)
+    return chain.graph()
+
+
 MAKERS: dict[str, Callable[[np.random.Generator], Graph]] = {
     "gru": _recurrent,
     "lstm": partial(_recurrent, kind=Lstm),
@@ -324,6 +352,8 @@ MAKERS: dict[str, Callable[[np.random.Generator], Graph]] = {
     "window": _window,
     "rfft": _rfft,
     "filterbank": _filterbank,
+    "irfft": _irfft,
+    "overlap_add": _overlap_add,
 }
 
 

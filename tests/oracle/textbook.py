@@ -131,12 +131,40 @@ def window(
     return np.array(rows, float).reshape(len(rows), len(weight))
 
 
+def overlap_add(frames: np.ndarray, weight: np.ndarray, hop: int) -> np.ndarray:
+    """Each sample is the sum of all frames that lie over it."""
+    samples = [0.0] * (hop * len(frames) + len(weight))
+    for frame, numbers in enumerate(frames):
+        for n, (x, w) in enumerate(zip(numbers, weight, strict=True)):
+            samples[frame * hop + n] += float(x) * float(w)
+    return np.array(samples[: hop * len(frames)], float).reshape(len(frames), hop)
+
+
+def _circle(turns: np.ndarray) -> np.ndarray:
+    """The points of the unit circle, each coordinate rounded to 32 bits."""
+    parts = (part(2 * np.pi * turns).astype(np.float32).astype(float) for part in (np.cos, np.sin))
+    cosine, sine = (np.where(abs(part) < 1e-9, 0, part) for part in parts)
+    return cosine + 1j * sine
+
+
+def inverse_dft(x: np.ndarray, length: int) -> np.ndarray:
+    """The samples of each row's bins: of the whole spectrum, by its definition."""
+    bins = length // 2 + 1
+    spectrum = np.zeros((*x.shape[:-1], length), complex)
+    spectrum[..., :bins] = x[..., :bins] + 1j * x[..., bins:]
+    for k in range(bins):
+        mirrored = spectrum[..., k].conj()
+        if k in (0, length - k):
+            mirrored = spectrum[..., k].real
+        spectrum[..., -k % length] = mirrored
+    turns = np.outer(np.arange(length), np.arange(length)) % length / length
+    return (spectrum @ _circle(turns)).real / length
+
+
 def dft(x: np.ndarray, length: int) -> np.ndarray:
     """The spectrum of each row by its definition, with cosines and sines of 32 bits."""
     turns = np.outer(np.arange(x.shape[-1]), np.arange(length // 2 + 1)) % length / length
-    cosine = np.cos(2 * np.pi * turns).astype(np.float32).astype(float)
-    sine = np.sin(2 * np.pi * turns).astype(np.float32).astype(float)
-    return x @ (np.where(abs(cosine) < 1e-9, 0, cosine) - 1j * np.where(abs(sine) < 1e-9, 0, sine))
+    return x @ _circle(turns).conj()
 
 
 def softmax(row: Sequence[float]) -> list[float]:

@@ -198,7 +198,7 @@ enum class Spectrum : uint32_t { kPower = 0, kMagnitude = 1, kComplex = 2 };
 
 // The spectrum of `count` samples with zeros after them, by docs/numerics.md. A transform of so many complex numbers
 // (the length, half of it where it is even) is one of `rows` for each of the columns, then one of as many as there are
-// columns for each of the rows.
+// columns for each of the rows. The way back takes x (bins, real parts and then imaginary ones) and no form or count.
 struct RfftArgs {
   uint32_t length;
   uint32_t rows, columns;

@@ -28,8 +28,40 @@ inline uint32_t word_of(float x) {
   return word;
 }
 
-inline Bytes sound_file(const SoundShape& shape) {
+inline FileBuilder::TensorSource root_table(uint32_t length) {
   constexpr double kTurn = 6.283185307179586476925287;
+  textbook::Floats roots;
+  for (uint32_t k = 0; k < length; ++k) roots.push_back(static_cast<float>(cos(kTurn * k / length)));
+  for (uint32_t k = 0; k < length; ++k) roots.push_back(static_cast<float>(-sin(kTurn * k / length)));
+  for (float& root : roots) root = fabs(root) < 1e-9f ? 0.0f : root;
+  FileBuilder::TensorSource table = {7, 0, 1, {2, length, 0}, {0, 0, 0, 0}, Bytes(roots.size() * 4)};
+  memcpy(table.bytes.data(), roots.data(), table.bytes.size());
+  return table;
+}
+
+// Samples, their spectrum and samples again: the window is `samples` long, and the frames are cut to a hop.
+inline Bytes samples_file(uint32_t hop, uint32_t length) {
+  FileBuilder file;
+  const uint32_t x = file.value("x", hop), w = file.value("w", length), p = file.value("p", 2 * (length / 2 + 1));
+  const uint32_t s = file.value("s", length), y = file.value("y", hop);
+  file.input(x);
+  // Its square adds up to 1 over frames of half a window.
+  textbook::Floats weight;
+  for (uint32_t i = 0; i < length; ++i)
+    weight.push_back(static_cast<float>(sin(3.14159265358979 * (i + 0.5) / length)));
+  file.vector_tensor(5, weight);
+  file.node(20, "window", {x}, w, {0, 0, 0}, 1);
+  file.any_tensor(root_table(length));
+  file.node(21, "rfft", {w}, p, {2, length}, 1);
+  file.any_tensor(root_table(length));
+  file.node(23, "irfft", {p}, s, {length}, 1);
+  file.vector_tensor(5, weight);
+  file.node(24, "overlap", {s}, y, {hop}, 1);
+  file.output(y);
+  return file.finish();
+}
+
+inline Bytes sound_file(const SoundShape& shape) {
   constexpr float kFloor = 1e-6f;
   FileBuilder file;
   const uint32_t x = file.value("x", shape.hop), w = file.value("w", shape.samples), p = file.value("p", shape.bins());
@@ -38,13 +70,7 @@ inline Bytes sound_file(const SoundShape& shape) {
   for (uint32_t i = 0; i < shape.samples; ++i) weight.push_back(shape.weight(i));
   file.vector_tensor(5, weight);
   file.node(20, "window", {x}, w, {shape.delay, 0, word_of(shape.emphasis)}, 1);
-  textbook::Floats roots;
-  for (uint32_t k = 0; k < shape.length; ++k) roots.push_back(static_cast<float>(cos(kTurn * k / shape.length)));
-  for (uint32_t k = 0; k < shape.length; ++k) roots.push_back(static_cast<float>(-sin(kTurn * k / shape.length)));
-  for (float& root : roots) root = fabs(root) < 1e-9f ? 0.0f : root;
-  FileBuilder::TensorSource table = {7, 0, 1, {2, shape.length, 0}, {0, 0, 0, 0}, Bytes(roots.size() * 4)};
-  memcpy(table.bytes.data(), roots.data(), table.bytes.size());
-  file.any_tensor(table);
+  file.any_tensor(root_table(shape.length));
   file.node(21, "rfft", {w}, p, {shape.spectrum, shape.length}, 1);
   if (shape.bands == 0) {
     file.output(p);

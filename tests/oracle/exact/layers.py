@@ -25,10 +25,12 @@ from grucore.graph.layers import (
     Filterbank,
     Flip,
     Gru,
+    Irfft,
     LayerNorm,
     Lstm,
     Mask,
     Operation,
+    OverlapAdd,
     Pool,
     Pool1d,
     Pooling,
@@ -48,7 +50,7 @@ from oracle.exact.features import layer_norm, softmax
 from oracle.exact.functions import Floats, flush
 from oracle.exact.products import multiply, stored, table_rows, tap_of
 from oracle.exact.recurrent import recurrent
-from oracle.exact.sound import filterbank, rfft, window
+from oracle.exact.sound import filterbank, irfft, overlap_add, rfft, window
 
 __all__ = ["FORMULAS", "past_of"]
 
@@ -249,4 +251,6 @@ FORMULAS: dict[type[Node], Callable[[Any, Call], Result]] = {
     Window: window,
     Rfft: rfft,
     Filterbank: filterbank,
+    Irfft: irfft,
+    OverlapAdd: overlap_add,
 }

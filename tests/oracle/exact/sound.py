@@ -1,17 +1,17 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Window, spectrum and filterbank to the bit, as docs/numerics.md writes them."""
+"""Layers between samples and features to the bit, as docs/numerics.md writes them."""
 
 from __future__ import annotations
 
 import numpy as np
 
-from grucore.graph.layers import Filterbank, Rfft, Spectrum, Window
+from grucore.graph.layers import Filterbank, Irfft, OverlapAdd, Rfft, Spectrum, Window
 from grucore.graph.tensors import Array, Role
 from oracle.exact.call import Call, Result
 from oracle.exact.functions import Floats, flush, number
 from oracle.exact.products import stored
 
-__all__ = ["filterbank", "rfft", "window"]
+__all__ = ["filterbank", "irfft", "overlap_add", "rfft", "window"]
 
 HALF, SINE_60 = np.float32(0.5), number("0x1.bb67aep-1")
 COSINE_72, COSINE_144 = number("0x1.3c6ef4p-2"), number("-0x1.9e377ap-1")
@@ -159,6 +159,45 @@ def rfft(node: Rfft, call: Call) -> Result:
     if node.spectrum is Spectrum.MAGNITUDE:
         return call.spread(flush(scale * np.sqrt(power))), ()
     return call.spread(flush((scale * scale) * power)), ()
+
+
+def irfft(node: Irfft, call: Call) -> Result:
+    """The transform of numbers whose parts have changed places."""
+    x = call.sources[0][call.at]
+    table: Array = stored(node.tensors()[Role.TABLE])
+    length, bins = node.length, node.length // 2 + 1
+    zero = np.float32(0)
+    real, imaginary = x[:, :bins], x[:, bins:].copy()
+    imaginary[:, 0] = 0
+    samples = np.empty((len(x), length), np.float32)
+    if length % 2:
+        z = np.c_[imaginary, zero - imaginary[:, :0:-1]], np.c_[real, real[:, :0:-1]]
+        samples[:] = _spectrum(z, table)[1]
+    else:
+        imaginary[:, -1] = 0
+        a = (real[:, :-1], imaginary[:, :-1])
+        b = (real[:, :0:-1], imaginary[:, :0:-1])
+        odd = (a[0] - b[0], zero - (a[1] + b[1]))
+        turned = _times(odd, (table[0, : bins - 1], table[1, : bins - 1]))
+        z = (a[1] - b[1]) + turned[0], (a[0] + b[0]) + turned[1]
+        samples[:, 1::2], samples[:, ::2] = _spectrum(z, table)
+    return call.spread(flush(samples * (np.float32(1) / np.float32(length)))), ()
+
+
+def overlap_add(node: OverlapAdd, call: Call) -> Result:
+    """What earlier frames have left, plus each frame's products."""
+    (x,) = call.sources
+    hop, overlap = node.hop, x.shape[2] - node.hop
+    start = call.states[0]
+    last = np.zeros((len(x), overlap), np.float32) if start is None else start.copy()
+    rows = []
+    for row in range(len(x)):
+        for frame in x[row, call.at[row]]:
+            total = flush(frame * stored(node.weight))
+            total[:overlap] = flush(last[row] + total[:overlap])
+            rows.append(total[:hop])
+            last[row] = total[hop:]
+    return call.spread(np.array(rows, np.float32).reshape(-1, hop)), (last,)
 
 
 def filterbank(node: Filterbank, call: Call) -> Result:

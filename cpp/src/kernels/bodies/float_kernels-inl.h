@@ -15,4 +15,6 @@
 #include "kernels/bodies/features-inl.h"
 #include "kernels/bodies/float_product-inl.h"
 #include "kernels/bodies/rfft-inl.h"
+
+#include "kernels/bodies/irfft-inl.h"
 #include "kernels/bodies/rows-inl.h"

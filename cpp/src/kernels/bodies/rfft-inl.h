@@ -231,17 +231,22 @@ GRUCORE_INLINE void fft_write(const RfftArgs& args, size_t plane, const float* z
   }
 }
 
+// The transform of a matrix, row by row in the one that it returns, which is the matrix or `other`.
+GRUCORE_INLINE FftMatrix fft_whole(const RfftArgs& args, const FftMatrix& first, float* other) {
+  float* columns = fft_columns(args, first, other);
+  const FftMatrix second = {columns == first.data ? other : first.data, first.plane, first.columns, first.rows};
+  fft_turn(args, {columns, first.plane, first.rows, first.columns}, second);
+  return {fft_columns(args, second, columns), first.plane, first.columns, first.rows};
+}
+
 void rfft(const RfftArgs& args) {
   const size_t plane = rfft_plane(args.rows, args.columns);
   float *a = args.scratch, *b = a + 2 * plane, *mirrored = b + 2 * plane;
   const FftMatrix first = {a, plane, args.rows, args.columns};
   fft_load(args, first);
-  float* columns = fft_columns(args, first, b);
-  const FftMatrix second = {columns == a ? b : a, plane, args.columns, args.rows};
-  fft_turn(args, {columns, plane, args.rows, args.columns}, second);
-  float* spectrum = fft_columns(args, second, columns);
-  float* z = spectrum == a ? b : a;
-  fft_gather({spectrum, plane, args.columns, args.rows}, z, mirrored);
+  const FftMatrix spectrum = fft_whole(args, first, b);
+  float* z = spectrum.data == a ? b : a;
+  fft_gather(spectrum, z, mirrored);
   const bool in_pairs = args.length % 2 == 0;
   if (in_pairs) fft_part(args, plane, z, mirrored);
   fft_write(args, plane, z, in_pairs ? 0.5f : 1.0f);

@@ -138,6 +138,30 @@ GC_INLINE void gc_fft_bins(float *bins, const float *a, const float *b, float ro
   bins[3] = turned[1] - dif_i;
 }
 
+//! gc_ifft_number
+/* Number k of the n whose transform has the samples two by two, both parts in the other's place, of bins k and n - k. */
+GC_INLINE void gc_ifft_number(float *z, float a_r, float a_i, float b_r, float b_i, float root_r, float root_i) {
+  gc_fft_put(z, a_r - b_r, 0.0f - (a_i + b_i), root_r, root_i, 1);
+  z[0] = (a_i - b_i) + z[0];
+  z[1] = (a_r + b_r) + z[1];
+}
+
+//! gc_overlap_add
+/* A frame times its window on top of what earlier frames have left. */
+GC_STATIC void gc_overlap_add(float *y, float *past, const float *x, const float *weight, uint32_t samples,
+                           uint32_t hop) {
+  uint32_t i;
+  for (i = 0; i < samples; ++i) {
+    float sum = gc_flush(x[i] * weight[i]);
+    if (i + hop < samples) sum = gc_flush(past[i] + sum);
+    if (i < hop) {
+      y[i] = sum;
+    } else {
+      past[i - hop] = sum;
+    }
+  }
+}
+
 //! gc_filterbank
 /* Sums over bands: first and count of each. */
 GC_STATIC void gc_filterbank(float *y, const float *x, const int32_t *bands, const float *weight, uint32_t count) {

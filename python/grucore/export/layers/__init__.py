@@ -20,9 +20,11 @@ from grucore.graph.layers import (
     Filterbank,
     Flip,
     Gru,
+    Irfft,
     LayerNorm,
     Lstm,
     Mask,
+    OverlapAdd,
     Pool,
     Pool1d,
     Recurrent,
@@ -59,6 +61,8 @@ WRITERS: dict[type[Node], Callable[[Call], None]] = {
     Window: sound.write_window,
     Rfft: sound.write_rfft,
     Filterbank: sound.write_filterbank,
+    Irfft: sound.write_irfft,
+    OverlapAdd: sound.write_overlap_add,
 }
 MAX_OUTPUTS = 32  # bits of what a step returns
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Window, spectrum and filterbank as functions of C."""
+"""Layers between samples and features as functions of C."""
 
 from __future__ import annotations
 
@@ -10,10 +10,16 @@ import numpy as np
 
 from grucore.export.literals import float_text
 from grucore.export.unit import Call, lines
-from grucore.graph.layers import Filterbank, Rfft, Spectrum, Window
+from grucore.graph.layers import Filterbank, Irfft, OverlapAdd, Rfft, Spectrum, Window
 from grucore.graph.tensors import Array, Role
 
-__all__ = ["write_filterbank", "write_rfft", "write_window"]
+__all__ = [
+    "write_filterbank",
+    "write_irfft",
+    "write_overlap_add",
+    "write_rfft",
+    "write_window",
+]
 
 
 def write_window(call: Call) -> None:
@@ -80,17 +86,12 @@ def _check_mirrored(call: Call, table: Array) -> None:
         )
 
 
-def write_rfft(call: Call) -> None:
-    """The passes of docs/numerics.md one after the other, between two arrays on the stack."""
-    node, count = cast(Rfft, call.node), call.reads[0].features
-    length, bins = node.length, node.length // 2 + 1
-    numbers = node.numbers
+def _transform(node: Rfft | Irfft) -> tuple[str, list[str]]:
+    """The passes of docs/numerics.md between the arrays a and b, and which of them has the end."""
     rows, columns = node.shape
-    table = np.asarray(node.tensors()[Role.TABLE])
-    _check_mirrored(call, table)
-    roots = call.unit.constant(f"{call.name}.roots", table.reshape(-1))
+    length, numbers = node.length, node.numbers
     here, there = "a", "b"
-    body = []
+    body: list[str] = []
 
     def go(function: str, arguments: str) -> None:
         nonlocal here, there
@@ -103,6 +104,30 @@ def write_rfft(call: Call) -> None:
         go("gc_fft_turn", f"{rows}, {columns}, roots, {length}, {length // numbers}")
     for radix, arguments in _passes(columns, rows, length):
         go(f"gc_fft{radix}", arguments)
+    return here, body
+
+
+def _write_transform(call: Call, roots: str, numbers: int, *body: str) -> None:
+    """A function of this body, with arrays of numbers on the stack."""
+    name = call.function(
+        "float *y, const float *x",
+        f"const float *roots = {roots};",
+        f"float a[{2 * numbers}], b[{2 * numbers}];",
+        "uint32_t i;",
+        *body,
+    )
+    call.step(f"{name}({call.target}, {call.sources[0]});")
+
+
+def write_rfft(call: Call) -> None:
+    """Samples two by two as numbers, a transform, and the bins of both kinds of samples joined."""
+    node, count = cast(Rfft, call.node), call.reads[0].features
+    length, bins = node.length, node.length // 2 + 1
+    numbers = node.numbers
+    table = np.asarray(node.tensors()[Role.TABLE])
+    _check_mirrored(call, table)
+    roots = call.unit.constant(f"{call.name}.roots", table.reshape(-1))
+    here, body = _transform(node)
     scale = 1.0 if length % 2 else 0.5
     if length % 2:
         fill = lines(
@@ -126,16 +151,49 @@ def write_rfft(call: Call) -> None:
             _written(node, f"{numbers} - i", "(bin + 2)", scale),
         )
         write = f"for (i = 0; i <= {numbers // 2}; ++i) {{\n{each}}}"
-    name = call.function(
-        "float *y, const float *x",
-        f"const float *roots = {roots};",
-        f"float a[{2 * numbers}], b[{2 * numbers}];",
-        "uint32_t i;",
-        fill,
-        *body,
-        write,
-    )
-    call.step(f"{name}({call.target}, {call.sources[0]});")
+    _write_transform(call, roots, numbers, fill, *body, write)
+
+
+def write_irfft(call: Call) -> None:
+    """The same backwards: the parts of each number change places before the transform and after."""
+    node = cast(Irfft, call.node)
+    length, bins, numbers = node.length, node.length // 2 + 1, node.numbers
+    table = np.asarray(node.tensors()[Role.TABLE])
+    roots = call.unit.constant(f"{call.name}.roots", table.reshape(-1))
+    here, body = _transform(node)
+    factor = float_text(float(np.float32(1) / np.float32(length)))
+    if length % 2:
+        each = lines(
+            f"a[2 * i] = x[{bins} + i];",
+            f"a[2 * ({length} - i)] = 0.0f - x[{bins} + i];",
+            f"a[2 * i + 1] = a[2 * ({length} - i) + 1] = x[i];",
+        )
+        fill = f"a[0] = 0.0f;\na[1] = x[0];\nfor (i = 1; i < {bins}; ++i) {{\n{each}}}"
+        each = lines(f"y[i] = gc_flush({here}[2 * i + 1] * {factor});")
+    else:
+        each = lines(
+            f"const uint32_t j = {numbers} - i;",
+            f"const float a_i = i ? x[{bins} + i] : 0.0f, b_i = i ? x[{bins} + j] : 0.0f;",
+            f"gc_ifft_number(a + 2 * i, x[i], a_i, x[j], b_i, roots[i], roots[i + {length}]);",
+        )
+        fill = f"for (i = 0; i < {numbers}; ++i) {{\n{each}}}"
+        each = lines(
+            f"y[2 * i] = gc_flush({here}[2 * i + 1] * {factor});",
+            f"y[2 * i + 1] = gc_flush({here}[2 * i] * {factor});",
+        )
+    write = f"for (i = 0; i < {numbers}; ++i) {{\n{each}}}"
+    _write_transform(call, roots, numbers, fill, *body, write)
+
+
+def write_overlap_add(call: Call) -> None:
+    """The frame's products and what earlier frames have left; then the rest is kept."""
+    node = cast(OverlapAdd, call.node)
+    size = len(node.weight)
+    weight = call.unit.constant(f"{call.name}.weight", node.weight)
+    kept = size - node.hop
+    past = call.unit.state(f"{call.name}.overlap", kept) if kept else "0"
+    arguments = f"{call.target}, {past}, {call.sources[0]}, {weight}, {size}, {node.hop}"
+    call.step(f"gc_overlap_add({arguments});")
 
 
 def _written(node: Rfft, index: str, parts: str, scale: float) -> str:

@@ -34,6 +34,8 @@ Dense and Conv1d then take input_range=None as well, a float.
     Window(weight (samples,), delay=0, lost=0, emphasis=0.0); a frame is a hop of samples
     Rfft(length, spectrum=Spectrum.POWER, MAGNITUDE or COMPLEX)
     Filterbank(weight (count,), index (features, 2) int32), or Filterbank.of_matrix
+    Irfft(length); reads real parts, then imaginary parts
+    OverlapAdd(weight (samples,), hop); a frame of the output is a hop of samples
 
 `Node.written` gives the value that a layer writes: ``node.written(*inputs)``.
 """
@@ -49,7 +51,8 @@ from grucore.graph.layers.gru import Cell, Gru
 from grucore.graph.layers.lstm import Lstm
 from grucore.graph.layers.recurrent import Direction, MaskedOutput, Recurrent
 from grucore.graph.layers.rnn import Rnn
-from grucore.graph.layers.sound import Filterbank, Rfft, Spectrum, Window
+from grucore.graph.layers.sound import Filterbank, OverlapAdd, Window
+from grucore.graph.layers.spectrum import Irfft, Rfft, Spectrum
 from grucore.graph.layers.time import Flip, Mask, Pool, Pool1d, Pooling, Position, Take
 from grucore.graph.node import Node
 
@@ -70,11 +73,13 @@ __all__ = [
     "Filterbank",
     "Flip",
     "Gru",
+    "Irfft",
     "LayerNorm",
     "Lstm",
     "Mask",
     "MaskedOutput",
     "Operation",
+    "OverlapAdd",
     "Pool",
     "Pool1d",
     "Pooling",
@@ -113,5 +118,7 @@ _CLASSES: tuple[type[Node], ...] = (
     Window,
     Rfft,
     Filterbank,
+    Irfft,
+    OverlapAdd,
 )
 KINDS: dict[int, type[Node]] = {cls.kind: cls for cls in _CLASSES}

@@ -1,30 +1,21 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Layers from samples to features: window, spectrum, filterbank."""
+"""Layers at both ends of a spectrum: windows of samples, bands of bins, overlapping frames."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from enum import IntEnum
 from typing import Any, ClassVar, Self
 
 import numpy as np
 
-from grucore.graph.layers.checks import (
-    check_arity,
-    check_clock,
-    check_code,
-    check_float32,
-    check_in_time,
-)
+from grucore.graph.layers.checks import check_arity, check_clock, check_float32, check_in_time
 from grucore.graph.layers.windows import MAX_TAPS, check_range, check_window_clock, window_value
 from grucore.graph.node import Call, Defect, Node, Result, Value, float32_bits, float32_of
 from grucore.graph.tensors import Array, Dtype, Float, Role, Slot
 from grucore.graph.weights import Weight
 
-__all__ = ["MAX_LENGTH", "Filterbank", "Rfft", "Spectrum", "Window", "is_fast", "roots"]
-
-MAX_LENGTH = 65536
+__all__ = ["Filterbank", "OverlapAdd", "Window"]
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -106,120 +97,65 @@ class Window(Node):
         return result, (last,)
 
 
-class Spectrum(IntEnum):
-    """The number that is made of each bin."""
-
-    POWER = 0
-    MAGNITUDE = 1
-    COMPLEX = 2  # the real parts of all bins, then the imaginary parts
-
-
-def is_fast(length: int) -> bool:
-    """True of products of 2, 3 and 5."""
-    for factor in (2, 3, 5):
-        while length % factor == 0:
-            length //= factor
-    return length == 1
-
-
-def roots(length: int) -> Array:
-    """Cosine and negative sine of each ``2 pi k / length``, (2, length) float32.
-
-    Each number is correctly rounded, and a symmetry of the circle is one of the bits.
-    """
-    eighths = 8 * np.arange(length)
-    octant, rest = eighths // length, eighths % length
-    odd = octant % 2 == 1
-    angle = np.pi / 4 * np.where(odd, length - rest, rest) / length
-    near, far = np.cos(angle), np.sin(angle)
-    quarter = (octant + 1) // 2 % 4  # the axis that is nearest
-    sign = np.where(odd, -1.0, 1.0)
-    cosine = np.choose(quarter, [near, -sign * far, -near, sign * far])
-    sine = np.choose(quarter, [sign * far, near, -sign * far, -near])
-    table = np.stack([cosine, -sine])
-    return np.where(table == 0, 0.0, table).astype(np.float32)
-
-
 @dataclass(frozen=True, eq=False, kw_only=True)
-class Rfft(Node):
-    """The spectrum of each frame, bins 0 to ``length // 2``, with zeros after it up to ``length``.
+class OverlapAdd(Node):
+    """Frames of samples times ``weight`` (samples,), each ``hop`` after the one before, added up.
 
-    ``length``: 2 to 65536 with no other factors than 2, 3 and 5. ``table``: `roots` of it.
+    A frame of the output is the ``hop`` samples that no later frame reaches.
     """
 
-    length: int
-    spectrum: Spectrum = Spectrum.POWER
-    table: Array | None = None
+    weight: Array
+    hop: int
 
-    kind: ClassVar[int] = 21
-    layer: ClassVar[str] = "rfft"
-    attribute_count: ClassVar[int] = 2
-
-    @property
-    def numbers(self) -> int:
-        """Complex numbers of the transform that the engine does: two samples in each, if it can."""
-        return self.length if self.length % 2 else self.length // 2
-
-    @property
-    def shape(self) -> tuple[int, int]:
-        """Rows and columns of the matrix in which they lie."""
-        count = self.numbers
-        rows = next(n for n in range(1, count + 1) if count % n == 0 and n * n >= count)
-        return rows, count // rows
+    kind: ClassVar[int] = 24
+    layer: ClassVar[str] = "overlap_add"
+    attribute_count: ClassVar[int] = 1
+    state_suffixes: ClassVar[tuple[str, ...]] = (".overlap",)
 
     @property
     def attributes(self) -> tuple[int, ...]:
-        return (int(self.spectrum), self.length)
+        return (self.hop,)
 
     def tensors(self) -> dict[Role, Weight]:
-        return {Role.TABLE: roots(self.length) if self.table is None else self.table}
+        return {Role.WEIGHT: self.weight}
 
     def written(self, *inputs: Value) -> Value:
-        features = _bins(self.length) * (2 if self.spectrum is Spectrum.COMPLEX else 1)
-        return replace(inputs[0], name=self.output, features=features)
+        return replace(inputs[0], name=self.output, features=self.hop)
 
     @classmethod
     def check(cls, words: Sequence[int], inputs: Sequence[Value], output: Value) -> None:
         check_arity(inputs, 1, 1)
         check_float32(*inputs, output)
         check_clock(inputs[0], output)
-        check_code(Spectrum, words, 0, "the spectrum")
-        check_range(words, 1, "length", 2, MAX_LENGTH)
-        if not is_fast(words[1]):
-            message = f"length {words[1]}, expected no factors but 2, 3 and 5"
-            raise Defect("kBadAttribute", message, 1)
-        if inputs[0].features > words[1]:
-            message = f"value {inputs[0].name!r} has {inputs[0].features} features"
-            raise Defect("kBadShape", f"{message}, expected at most the length {words[1]}")
-        features = _bins(words[1]) * (2 if words[0] == Spectrum.COMPLEX else 1)
-        if output.features != features:
+        check_in_time(output)
+        check_range(words, 0, "hop", 1, inputs[0].features)
+        if output.features != words[0]:
             message = f"value {output.name!r} has {output.features} features"
-            raise Defect("kBadShape", f"{message}, expected {features} of length {words[1]}")
+            raise Defect("kBadShape", f"{message}, expected {words[0]}, a hop")
 
     @classmethod
     def slots(
         cls, words: Sequence[int], inputs: Sequence[Value], output: Value
     ) -> tuple[Slot, ...]:
-        return (Slot(Role.TABLE, (2, words[1])),)
+        return (Slot(Role.WEIGHT, (inputs[0].features,)),)
 
     @classmethod
     def settings(cls, words: Sequence[int], tensors: Mapping[Role, Any]) -> dict[str, Any]:
-        table = tensors[Role.TABLE]
-        return {"length": words[1], "spectrum": Spectrum(words[0]), "table": table}
+        return {"weight": tensors[Role.WEIGHT], "hop": words[0]}
 
     def formula(self, call: Call) -> Result:
-        (x,) = call.sources
-        cosine, sine = np.asarray(self.tensors()[Role.TABLE]).astype(np.float64)
-        angles = np.outer(np.arange(x.shape[-1]), np.arange(_bins(self.length))) % self.length
-        real, imaginary = x @ cosine[angles], x @ sine[angles]
-        if self.spectrum is Spectrum.COMPLEX:
-            return np.concatenate([real, imaginary], axis=-1), ()
-        power = real**2 + imaginary**2
-        return np.sqrt(power) if self.spectrum is Spectrum.MAGNITUDE else power, ()
-
-
-def _bins(length: int) -> int:
-    return length // 2 + 1
+        (x,), (state,) = call.sources, call.states
+        batch, frames, size = x.shape
+        result, last = np.zeros((batch, frames, self.hop)), np.zeros((batch, size - self.hop))
+        for row, end in enumerate(call.ends):
+            total = np.zeros(size + self.hop * end)
+            if state is not None:
+                total[: size - self.hop] = state[row]
+            for frame in range(end):
+                total[frame * self.hop :][:size] += x[row, frame] * self.weight
+            result[row, :end] = total[: end * self.hop].reshape(end, self.hop)
+            last[row] = total[end * self.hop :][: size - self.hop]
+        return result, (last,)
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
