@@ -64,10 +64,13 @@ class _Comparison:
     frames: int
     rounding: float = 0.0
     own: float = 0.0
+    is_finite: bool = True
 
     @property
     def is_telling(self) -> bool:
-        """True if the bound is tight enough to tell a wrong conversion."""
+        """True if there are numbers, and the bound is tight enough to tell a wrong conversion."""
+        if not self.is_finite:
+            return False
         is_own = self.bound <= ROUNDINGS * self.own
         return self.bound <= (LOOSEST_OF_OWN if is_own else LOOSEST)
 
@@ -178,6 +181,7 @@ def _comparisons(graph: Graph, trials: Sequence[_Trial], exact: float) -> list[_
                 if theirs[place].dtype != np.float64 and len(trial.theirs) > 1:
                     bound = max(bound, ABSOLUTE_FLOAT32 / scale)
                 one = _Comparison(name, difference, bound, len(trial.xs[0]))
+                one.is_finite = bool(np.isfinite(theirs[place]).any())
                 if not difference <= bound:
                     # Two runs of a source that differ by more are not two roundings of one.
                     one.own = own if own <= LOOSEST_OF_OWN else 0.0
@@ -221,7 +225,8 @@ def _difference(name: str, mine: Array, other: Array) -> float:
         raise ConversionError(f"the converted model does not agree with its source: {message}")
     with np.errstate(over="ignore", invalid="ignore"):
         difference = np.abs(mine.astype(np.float64) - other.astype(np.float64))
-        # Numbers too large for float32 are infinite in both.
-        difference = np.where(mine == other.astype(np.float32), 0.0, difference)
+        # Numbers too large for float32 are infinite in both; a quotient of zeros is none in both.
+        same = (mine == other.astype(np.float32)) | (np.isnan(mine) & np.isnan(other))
+        difference = np.where(same, 0.0, difference)
     largest = float(difference.max(initial=0.0))
     return float("inf") if np.isnan(largest) else largest

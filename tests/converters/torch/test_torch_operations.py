@@ -38,6 +38,12 @@ FRAMES: dict[str, Callable[[Any], Any]] = {
     **{name: getattr(functional, name) for name in ("logsigmoid", "elu", "leaky_relu", "gelu")},
     "gelu tanh": lambda y: functional.gelu(y, approximate="tanh"),
     "hardtanh": lambda y: functional.hardtanh(y, -0.3, 0.2),
+    "mish": functional.mish,
+    "celu with alpha": lambda y: functional.celu(y, alpha=0.5),
+    "softplus with beta": lambda y: functional.softplus(y, beta=3),
+    "threshold": lambda y: functional.threshold(y, 0.1, 0.1),
+    "threshold at 0": lambda y: functional.threshold(y, 0.0, 0.0),
+    "clip": lambda y: y.clip(-0.1, 0.3),
     "clamp": lambda y: y.clamp(-0.1, 0.3),
     "clamp below": lambda y: y.clamp(min=-0.1),
     "clamp above": lambda y: y.clamp(max=0.1),
@@ -58,9 +64,16 @@ FRAMES: dict[str, Callable[[Any], Any]] = {
     "layer norm of two": lambda y: functional.layer_norm(
         y.unflatten(-1, (2, 3)), (2, 3), C.reshape(2, 3)
     ).flatten(2),
+    "vector": lambda y: (y @ C).unsqueeze(-1),
     "matmul": lambda y: y @ W[:, :3],
     "product of slices": lambda y: (y.view(2, -1, 2, 3) @ W[:3]).flatten(2),
     "slices": lambda y: torch.cat([y[..., 1::2], y[..., :-3]], -1),
+    "roll": lambda y: y.roll(2, -1),
+    "roll of pairs": lambda y: y.view(2, -1, 2, 3).roll((1, -1), (2, 3)).flatten(2),
+    "more features": lambda y: functional.pad(y, (1, 2)),
+    "fewer and more features": lambda y: functional.pad(y, (-2, 1), value=0.5),
+    "beside ones": lambda y: torch.cat([y.new_ones(2, y.shape[1], 2), y], -1),
+    "beside a constant": lambda y: torch.cat([y, C.expand(2, y.shape[1], SIZE)], -1),
     "split": lambda y: torch.cat(y.split([1, 2, 3], -1)[::-1], -1),
     "unbind": lambda y: torch.stack(y.unbind(-1)[::2], -1),
     "chunk": lambda y: torch.cat(y.chunk(4, 2), -1),
@@ -115,6 +128,7 @@ WHOLE: dict[str, Callable[[Any], Any]] = {
     "ends added": lambda y: y[:, -1] + y[:, 0],
     "mean of the ends": lambda y: torch.stack([y[:, 0], y[:, -1]], 1).mean(1),
     "mean of everything": lambda y: y.mean((1, 2), keepdim=True).flatten(1),
+    "last beside a constant": lambda y: torch.cat([y[:, -1], C.expand(2, SIZE)], -1),
     "all of them": lambda y: torch.cat([y.mean(1), y.amax(1), y[:, -1]], -1).tanh(),
 }
 

@@ -114,7 +114,10 @@ def _sized(source: Source) -> Iterator[tuple[Port, ...]]:
     for port in source.inputs:
         left_open = [place for place, size in enumerate(port.dims) if not isinstance(size, int)]
         forms = [port]
-        if len(left_open) > 1 and sizes:
+        # A size above 1 that the file fixes is that of the features, or of frames beside features
+        # that it fixes as well: an axis left open beside it is neither.
+        fixes = any(isinstance(size, int) and size > 1 for size in port.dims)
+        if len(left_open) > 1 and sizes and not fixes:
             forms = [
                 replace(port, dims=(*port.dims[:place], size, *port.dims[place + 1 :]))
                 for place in reversed(left_open)

@@ -29,18 +29,23 @@ __all__ = [
     "ABSOLUTE",
     "activated",
     "affine",
+    "alike",
     "arithmetic",
     "binary",
     "broadcast",
+    "celu",
     "clipped",
     "extreme",
     "log_sigmoid",
+    "mish",
     "power",
     "prelu",
     "scaled",
     "selu",
+    "softplus",
     "softsign",
     "spread_over",
+    "threshold",
 ]
 
 ABSOLUTE = Activation.leaky_relu(-1.0)
@@ -77,6 +82,42 @@ def selu(
 ) -> Data:
     """``gamma`` times the elu of ``alpha``."""
     return scaled(trace, activated(trace, x, Activation.elu(alpha)), gamma)
+
+
+def celu(trace: Trace, x: Operand | None, alpha: float) -> Data:
+    """``alpha`` times the elu of ``x / alpha``."""
+    if alpha == 1:
+        return activated(trace, x, Activation.elu(1.0))
+    if alpha <= 0:
+        raise Unfit(f"celu with alpha {alpha}, expected a number above 0")
+    inner = scaled(trace, trace.data(x), 1 / alpha)
+    return scaled(trace, activated(trace, inner, Activation.elu(1.0)), alpha)
+
+
+def softplus(trace: Trace, x: Operand | None, beta: float = 1.0) -> Data:
+    """``log(1 + exp(beta x)) / beta``."""
+    if beta == 1:
+        return activated(trace, x, Activation.SOFTPLUS)
+    if beta == 0:
+        raise Unfit("softplus with beta 0")
+    inner = scaled(trace, trace.data(x), beta)
+    return scaled(trace, activated(trace, inner, Activation.SOFTPLUS), 1 / beta)
+
+
+def mish(trace: Trace, x: Operand | None) -> Data:
+    """``x tanh(softplus(x))``."""
+    data = trace.data(x)
+    gate = activated(trace, activated(trace, data, Activation.SOFTPLUS), Activation.TANH)
+    return binary(trace, data, gate, Operation.MULTIPLY)
+
+
+def threshold(trace: Trace, x: Operand | None, bound: float, value: float) -> Data:
+    """The value where x is not above the bound: a step, unless both are the same number."""
+    if bound != value:
+        raise Unfit(f"jumps to {value} at {bound}, expected the same number")
+    if bound == 0:
+        return activated(trace, x, Activation.RELU)
+    return clipped(trace, x, bound, math.inf)
 
 
 def log_sigmoid(trace: Trace, x: Operand | None) -> Data:
@@ -130,12 +171,12 @@ def spread_over(trace: Trace, x: Data, operand: Operand | None, what: str) -> tu
     """A constant with a number for each feature of the data, which may become more by it."""
     if not isinstance(operand, Spread):
         array = trace.weights(operand, what)
-        operand = spread(_alike(trace, x, array))
+        operand = spread(alike(trace, x, array))
     axes, (index, numbers) = broadcast([x, operand])
     return x.moved(axes, index), numbers.reshape(-1).astype(np.float64)
 
 
-def _alike(trace: Trace, x: Data, array: Array) -> Array:
+def alike(trace: Trace, x: Data, array: Array) -> Array:
     """A constant with rows for a fixed batch or time, all of them the same, as one row."""
     lead = x.rank - array.ndim
     for place in range(array.ndim):

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Joins: tensors side by side along an axis of features, frames put together, zeros as padding."""
+"""Joins: tensors side by side along an axis of features, frames put together, padding."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from dataclasses import replace
 import numpy as np
 
 from grucore.converters.trace.axes import (
+    FEATURES,
     TIME,
     Data,
     Ended,
@@ -17,23 +18,26 @@ from grucore.converters.trace.axes import (
     Spread,
     Tracked,
     Unfit,
+    arrange,
     spread,
 )
+from grucore.converters.trace.elementwise import alike
+from grucore.converters.trace.pieces import sliced
 from grucore.converters.trace.trace import Trace
 from grucore.converters.trace.views import squeezed, unsqueezed
-from grucore.graph.layers import Concat, Flip
+from grucore.graph.layers import Concat, Dense, Flip
 
-__all__ = ["joined", "stacked"]
+__all__ = ["joined", "padded", "stacked"]
 
 
 def joined(trace: Trace, operands: Sequence[Operand], axis: int) -> Tracked:
     """The tensors side by side along an axis."""
     if len(operands) == 1:
         return spread(operands[0])
-    padded = _padded(operands, axis)
-    if padded is not None:
-        return padded
-    pieces = [spread(operand) for operand in operands]
+    sequence = _padded(operands, axis)
+    if sequence is not None:
+        return sequence
+    pieces = _beside(trace, operands, axis)
     frames = _in_sequence(trace, pieces)
     if frames:
         others = [place for place in range(pieces[0].rank) if place != axis]
@@ -62,6 +66,74 @@ def _padded(operands: Sequence[Operand], axis: int) -> Tracked | None:
     before = sum(int(each.shape[axis]) for each in others[: moving[0]])
     after = sum(int(each.shape[axis]) for each in others[moving[0] :])
     return replace(x, padding=(x.padding[0] + before, x.padding[1] + after))
+
+
+def padded(trace: Trace, x: Data, axis: int, before: int, after: int, fill: float = 0.0) -> Data:
+    """So many more before and after: features, or frames of zeros for a window that comes next.
+
+    Negative numbers cut off.
+    """
+    if not before and not after:
+        return x
+    if x.is_features(axis):
+        size = x.index.shape[axis]
+        kept = sliced(trace, x, axis, max(-before, 0), size - max(-after, 0))
+        parts: list[Operand] = [kept]
+        shape = [1] * x.rank
+        for count, place in ((after, 1), (before, 0)):
+            if count > 0:
+                shape[axis] = count
+                parts.insert(place, np.full(shape, fill))
+        return trace.data(joined(trace, parts, axis))
+    if x.axes[axis] != TIME:
+        raise Unfit(
+            f"pads axis {axis} of {x.text} by {before} and {after}: expected time or features"
+        )
+    if fill != 0:
+        raise Unfit(f"pads frames of {fill}, expected zeros")
+    if after < 0 and x.tail == -after and not before:
+        return replace(x, tail=0)
+    if min(before, after) < 0 or x.tail:
+        raise Unfit(f"pads {x.text} by {before} and {after} frames: expected zeros in time")
+    return replace(x, padding=(x.padding[0] + before, x.padding[1] + after))
+
+
+def _beside(trace: Trace, operands: Sequence[Operand], axis: int) -> list[Tracked]:
+    """The tensors; beside values also the constants as values."""
+    moving = [x for x in operands if isinstance(x, Data)]
+    if not moving or not moving[0].is_features(axis):
+        return [spread(operand) for operand in operands]
+    return [
+        x
+        if isinstance(x, Tracked) and not isinstance(x, Spread)
+        else _frames_of(trace, moving[0], x, axis)
+        for x in operands
+    ]
+
+
+def _frames_of(trace: Trace, beside: Data, constant: Operand, axis: int) -> Data:
+    """A constant in each frame of a value, whose axes it has but for its own extent along one."""
+    if isinstance(constant, Spread):
+        array, axes = constant.index, constant.axes
+    else:
+        array = alike(trace, beside, trace.weights(constant, "the constant"))
+        axes = (FEATURES,) * array.ndim
+    fits = array.ndim == beside.rank and all(
+        kind in (FEATURES, wanted) for kind, wanted in zip(axes, beside.axes, strict=True)
+    )
+    if not fits:
+        raise Unfit(f"joins {beside.text} and a constant of shape {array.shape}")
+    shape = list(beside.index.shape)
+    shape[axis] = array.shape[axis]
+    numbers = np.broadcast_to(array, shape).reshape(-1)
+    value = trace.add(
+        Dense,
+        [beside.value],
+        "constant",
+        weight=np.zeros((numbers.size, beside.value.features)),
+        bias=numbers,
+    )
+    return replace(beside, index=arrange(shape), value=value)
 
 
 def _in_sequence(trace: Trace, pieces: Sequence[Tracked]) -> list[Data]:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Products with constants: matrices over features, tables of embeddings, padding for windows."""
+"""Products with constants: matrices over features, tables of embeddings."""
 
 from __future__ import annotations
 
@@ -9,7 +9,6 @@ import numpy as np
 
 from grucore.converters.trace.axes import (
     FEATURES,
-    TIME,
     Data,
     Operand,
     Tracked,
@@ -22,7 +21,7 @@ from grucore.graph.layers import Concat, Dense, Embedding
 from grucore.graph.node import Value
 from grucore.graph.tensors import Array, Dtype
 
-__all__ = ["embedded", "matmul", "padded", "times"]
+__all__ = ["embedded", "matmul", "times"]
 
 MAX_GROUPS = 64  # products with slices of a frame that are layers of their own, more in one
 
@@ -48,6 +47,8 @@ def _swapped(x: Data) -> Data:
 def times(trace: Trace, x: Data, matrix: Array, bias: Array | None = None) -> Data:
     """Rows of the last axis times a matrix (in, out), or a matrix for each place of other feature
     axes, plus a bias (out,)."""
+    if matrix.ndim == 1:
+        return _dot(trace, x, matrix)
     if matrix.ndim < 2 or x.rank < 1 or not x.is_features(-1) or matrix.ndim > max(x.rank, 2):
         raise WrongAxes(f"{x.text} times a matrix of shape {matrix.shape}")
     size, width = matrix.shape[-2:]
@@ -66,6 +67,12 @@ def times(trace: Trace, x: Data, matrix: Array, bias: Array | None = None) -> Da
     rows = x.index.reshape(-1, size)
     value = _each(trace, x, rows, matrices, shift)
     return replace(x, index=arrange((*others, width)), value=value)
+
+
+def _dot(trace: Trace, x: Data, vector: Array) -> Data:
+    """Rows of the last axis times a vector (in,): without that axis."""
+    found = times(trace, x, vector[:, None])
+    return found.moved(found.axes[:-1], found.index.squeeze(-1))
 
 
 def _each(trace: Trace, x: Data, rows: Array, matrices: Array, bias: Array) -> Value:
@@ -105,16 +112,3 @@ def embedded(trace: Trace, ids: Data, table: Array) -> Data:
     value = trace.add(Embedding, [trace.ordered(ids)], table=table)
     shape = (*ids.index.shape, table.shape[1])
     return replace(ids, axes=(*ids.axes, FEATURES), index=arrange(shape), value=value)
-
-
-def padded(x: Data, axis: int, before: int, after: int) -> Data:
-    """Frames of zeros before and after, for a window that comes next; negative ones cut off."""
-    if not before and not after:
-        return x
-    if x.axes[axis] != TIME:
-        raise Unfit(f"pads axis {axis} of {x.text} by {before} and {after}: expected time")
-    if after < 0 and x.tail == -after and not before:
-        return replace(x, tail=0)
-    if min(before, after) < 0 or x.tail:
-        raise Unfit(f"pads {x.text} by {before} and {after} frames: expected zeros in time")
-    return replace(x, padding=(x.padding[0] + before, x.padding[1] + after))

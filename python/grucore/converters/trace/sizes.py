@@ -12,7 +12,16 @@ import numpy as np
 
 from grucore.graph.tensors import Array
 
-__all__ = ["Size", "Unit", "Unknown", "divide", "integers", "is_symbolic", "product"]
+__all__ = [
+    "Size",
+    "Unit",
+    "Unknown",
+    "divide",
+    "integers",
+    "is_symbolic",
+    "may_be_of_frames",
+    "product",
+]
 
 
 class Unknown(ValueError):
@@ -114,3 +123,15 @@ def integers(array: Array) -> list[Size]:
         number if isinstance(number, Unit) else _integer(number)
         for number in np.asarray(array).reshape(-1).tolist()
     ]
+
+
+def may_be_of_frames(number: float, frames: int | None) -> bool:
+    """True if an exporter may have made a factor of the number of frames that it saw.
+
+    So are the number itself, its root where that is not whole, and their inverses.
+    """
+    if frames is None or frames < 3:
+        return False
+    root = math.sqrt(frames)
+    made = [float(frames)] if root.is_integer() else [float(frames), root]
+    return any(np.float32(number) in (np.float32(each), np.float32(1 / each)) for each in made)

@@ -24,6 +24,7 @@ from grucore.converters.trace.elementwise import (
     scaled,
     selu,
 )
+from grucore.converters.trace.sizes import may_be_of_frames
 from grucore.graph.layers import Activation, Operation
 
 __all__ = ["ELEMENTWISE"]
@@ -102,11 +103,10 @@ def _arithmetic(work: Work, node: OnnxNode, operands: Operands) -> Data:
 
 def _check_not_frames(work: Work, node: OnnxNode, number: float) -> None:
     """Refuse a number that an exporter may have made of the frames that the file fixes."""
-    frames = work.frames or 0
-    if frames > 2 and node.op in ("Mul", "Div") and number in (frames, np.float32(1 / frames)):
+    if node.op in ("Mul", "Div") and may_be_of_frames(number, work.frames):
         raise Unfit(
-            f"the constant {number:g} goes with the {frames} frames that the file fixes, and may "
-            "be another at any other number. Export with a dynamic size of time"
+            f"the constant {number:g} goes with the {work.frames} frames that the file fixes, "
+            "and may be another at any other number. Export with a dynamic size of time"
         )
 
 

@@ -8,7 +8,7 @@ import numpy as np
 from grucore.converters.onnx.context import Operands, Table, Work, number_of
 from grucore.converters.onnx.read.source import OnnxNode
 from grucore.converters.trace.axes import FEATURES, Operand, Unfit
-from grucore.converters.trace.products import padded
+from grucore.converters.trace.joins import padded
 from grucore.converters.trace.views import axis_of
 from grucore.converters.trace.windows import Window, convolved, convolved_in_frame, windowed
 from grucore.graph.layers import Pooling
@@ -69,8 +69,6 @@ def _pad(work: Work, node: OnnxNode, operands: Operands) -> Operand:
     fill = node.get("value", 0.0)
     if given[2] is not None:
         fill = number_of(work, given[2], "the padding")
-    if fill != 0:
-        raise Unfit(f"pads with {fill}, expected zeros in time")
     pads = [int(n) for n in node.get("pads", ())]
     if not pads:
         pads = [int(n) for n in np.reshape(work.constant(given[1], "pads"), -1)]
@@ -80,7 +78,7 @@ def _pad(work: Work, node: OnnxNode, operands: Operands) -> Operand:
     if len(pads) != 2 * len(axes):
         raise Unfit(f"pads are {pads} for {len(axes)} axes")
     for place, axis in enumerate(axes):
-        data = padded(data, axis, pads[place], pads[place + len(axes)])
+        data = padded(work, data, axis, pads[place], pads[place + len(axes)], fill)
     return data
 
 

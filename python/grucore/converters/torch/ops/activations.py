@@ -13,10 +13,14 @@ from grucore.converters.trace.axes import Tracked, Unfit
 from grucore.converters.trace.elementwise import (
     ABSOLUTE,
     activated,
+    celu,
     clipped,
     log_sigmoid,
+    mish,
     prelu,
     selu,
+    softplus,
+    threshold,
 )
 from grucore.graph.layers import Activation
 
@@ -61,27 +65,37 @@ def _leaky_relu(walk: Walk, a: Arguments) -> Any:
     return activated(walk, a["self"], Activation.leaky_relu(a.get("negative_slope", 0.01)))
 
 
-@op("elu.default", "elu_.default", "celu.default")
+@op("elu.default", "elu_.default")
 def _elu(walk: Walk, a: Arguments) -> Any:
-    assert walk.node is not None
     a.only(scale=1, input_scale=1)
-    alpha = a.get("alpha", 1.0)
-    if "celu" in walk.node.op and alpha != 1:
-        raise Unfit(f"celu with alpha {alpha}, expected 1")
-    return activated(walk, a["self"], Activation.elu(alpha))
+    return activated(walk, a["self"], Activation.elu(a.get("alpha", 1.0)))
 
 
-@op("selu.default")
+@op("celu.default", "celu_.default")
+def _celu(walk: Walk, a: Arguments) -> Any:
+    return celu(walk, a["self"], a.get("alpha", 1.0))
+
+
+@op("selu.default", "selu_.default")
 def _selu(walk: Walk, a: Arguments) -> Any:
     return selu(walk, a["self"])
 
 
 @op("softplus.default")
 def _softplus(walk: Walk, a: Arguments) -> Any:
-    a.only(beta=1)
     if a.get("threshold", 20) < 20:
         raise Unfit(f"threshold is {a['threshold']}, expected at least 20")
-    return activated(walk, a["self"], Activation.SOFTPLUS)
+    return softplus(walk, a["self"], a.get("beta", 1.0))
+
+
+@op("mish.default", "mish_.default")
+def _mish(walk: Walk, a: Arguments) -> Any:
+    return mish(walk, a["self"])
+
+
+@op("threshold.default", "threshold_.default")
+def _threshold(walk: Walk, a: Arguments) -> Any:
+    return threshold(walk, a["self"], a["threshold"], a["value"])
 
 
 @op("log_sigmoid.default")
@@ -90,11 +104,9 @@ def _log_sigmoid(walk: Walk, a: Arguments) -> Any:
 
 
 @op(
-    "clamp.default",
-    "hardtanh.default",
+    *(f"{name}{tail}.default" for name in ("clamp", "clip", "hardtanh") for tail in ("", "_")),
     "clamp_min.default",
     "clamp_max.default",
-    "hardtanh_.default",
 )
 def _clip(walk: Walk, a: Arguments) -> Any:
     hard = walk.node is not None and "hardtanh" in walk.node.op

@@ -11,6 +11,7 @@ from grucore.converters.torch.ops.arrays import fold
 from grucore.converters.torch.walk.walk import Arguments, Walk, number, op
 from grucore.converters.trace.axes import Tracked, Unfit
 from grucore.converters.trace.elementwise import arithmetic, extreme, scaled
+from grucore.converters.trace.sizes import may_be_of_frames
 from grucore.graph.layers import Operation
 
 __all__ = ["combined"]
@@ -65,6 +66,12 @@ def _minimum(walk: Walk, a: Arguments) -> Any:
 
 def combined(walk: Walk, one: Any, other: Any, word: str) -> Any:
     """Two values, or a value and a constant, or two constants."""
+    if word in ("mul", "div"):
+        for given in (one, other):
+            if isinstance(given, int | float) and may_be_of_frames(given, walk.frames):
+                walk.doubt(
+                    f"the number {given:g} goes with the {walk.frames} frames of the example"
+                )
     if _moves(one) or _moves(other):
         return arithmetic(walk, number(one), number(other), word)
     if isinstance(one, np.ndarray) or isinstance(other, np.ndarray):

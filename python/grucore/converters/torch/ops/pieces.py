@@ -70,6 +70,17 @@ def _flip(walk: Walk, a: Arguments) -> Any:
     return flipped(walk, x, [axis_of(dim, x.rank) for dim in a["dims"]])
 
 
+@op("roll.default")
+def _roll(walk: Walk, a: Arguments) -> Any:
+    x, shifts, dims = a["self"], list(a["shifts"]), list(a.get("dims", []))
+    if not isinstance(x, Tracked):
+        return np.roll(x, shifts, dims or None)
+    axes = [axis_of(dim, x.rank) for dim in dims]
+    if not axes or not all(x.is_features(axis) for axis in axes):
+        raise Unfit(f"turns axes {dims} of {x.text} round, expected features")
+    return x.moved(x.axes, np.roll(x.index, shifts, axes))
+
+
 @op("unbind.int")
 def _unbind(walk: Walk, a: Arguments) -> Any:
     shape, dim = walk.shape(a["self"]), a.get("dim", 0)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Operations of PyTorch with weights: linear maps, embeddings, convolutions, padding."""
+"""Operations of PyTorch with weights: linear maps, embeddings, convolutions; padding."""
 
 from __future__ import annotations
 
@@ -9,7 +9,8 @@ import numpy as np
 
 from grucore.converters.torch.walk.walk import Arguments, Walk, number, op
 from grucore.converters.trace.axes import BATCH, FEATURES, Data, Tracked, Unfit, WrongAxes
-from grucore.converters.trace.products import embedded, matmul, padded, times
+from grucore.converters.trace.joins import padded
+from grucore.converters.trace.products import embedded, matmul, times
 from grucore.converters.trace.reduce import einsum
 from grucore.converters.trace.views import squeezed, unsqueezed
 from grucore.converters.trace.windows import Window, convolved, convolved_in_frame
@@ -98,15 +99,14 @@ def one_of(found: Any, what: str) -> int:
 @op("pad.default", "constant_pad_nd.default")
 def _pad(walk: Walk, a: Arguments) -> Any:
     a.only(mode="constant")
-    if a.get("value", 0.0) != 0.0:
-        raise Unfit(f"it pads with {a['value']}, expected zeros")
+    fill = float(a.get("value", 0.0))
     x, pads = a["self"], list(a["pad"])
     pairs = list(zip(pads[::2], pads[1::2], strict=True))
     if not isinstance(x, Tracked):
-        return np.pad(x, [*[(0, 0)] * (x.ndim - len(pairs)), *pairs[::-1]])
+        return np.pad(x, [*[(0, 0)] * (x.ndim - len(pairs)), *pairs[::-1]], constant_values=fill)
     data = walk.data(x)
     for place, (before, after) in enumerate(pairs):
-        data = padded(data, data.rank - 1 - place, before, after)
+        data = padded(walk, data, data.rank - 1 - place, before, after, fill)
     return data
 
 

@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from grucore.converters.torch.walk.extents import Extent
 from grucore.converters.torch.walk.walk import REGISTERED, Arguments, Walk, op
 from grucore.converters.trace.axes import TIME, Tracked, Unfit, spread
 from grucore.converters.trace.views import (
@@ -188,4 +189,6 @@ REGISTERED.update({f"python.{name}": _python(name) for name in PYTHON})
 
 @op("sym_size.int")
 def _size(walk: Walk, a: Arguments) -> Any:
-    return walk.shape(a["self"])[a["dim"]]
+    x, axis = a["self"], a["dim"]
+    size = walk.shape(x)[axis]
+    return size if not isinstance(x, Tracked) or x.is_features(axis) else Extent(size)

@@ -11,6 +11,7 @@ import numpy as np
 
 from grucore._core import ConversionError
 from grucore.converters.torch.aten import AtenGraph, AtenNode, Ref
+from grucore.converters.torch.walk.extents import check_numbers
 from grucore.converters.trace.axes import (
     FEATURES,
     Axes,
@@ -200,9 +201,10 @@ class Walk(Trace):
             raise node.refuse(
                 DECOMPOSED if _in_layer(node) else "this operation cannot be converted"
             )
-        arguments = Arguments({name: self.resolve(each) for name, each in node.arguments.items()})
+        given = {name: self.resolve(each) for name, each in node.arguments.items()}
         try:
-            result = handler(self, arguments)
+            check_numbers(given)
+            result = handler(self, Arguments(given))
         except Unfit as problem:
             self.misread = isinstance(problem, WrongAxes)
             raise node.refuse(DECOMPOSED if _in_layer(node) else str(problem)) from None
