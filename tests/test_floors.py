@@ -114,6 +114,7 @@ ROWS: dict[str, Rules] = {
         evaluate="read",
         float64="read",
         context="evaluate read",
+        loops="read",
         patterns="read",
         carried="context read",
         feedback="carried context read",
@@ -122,7 +123,7 @@ ROWS: dict[str, Rules] = {
         search="walk context evaluate read",
         reading="search read",
         witness="evaluate float64 reading read",
-        convert="carried feedback evaluate patterns witness reading search read",
+        convert="carried feedback evaluate loops patterns witness reading search read",
     ),
 }
 ENGINE_ROWS = rules(

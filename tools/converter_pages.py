@@ -22,6 +22,7 @@ FAMILIES = {
     "recurrent": "recurrent layers",
     "starts": "recurrent layers",
     "cells": "recurrent layers",
+    "loops": "loops over frames",
     "products": "products and convolutions",
     "activations": "activations",
     "elementwise": "arithmetic, element by element",
@@ -44,6 +45,12 @@ FAMILIES = {
 # The ways out, the first that fits: where the message is raised, the words in it, the advice.
 WAYS = (
     ("", r"pip install", "run the line that the message names"),
+    (
+        "loops",
+        r"",
+        "convert the module that the file was exported from, or export its recurrent layers as "
+        "operators GRU, LSTM or RNN, or its cell for one frame with its states in and out",
+    ),
     (
         "",
         r"read as|more than one reading|several meanings|can mean",
@@ -247,6 +254,7 @@ def operators() -> str:
     from grucore.converters.keras.ops.layers import LAYERS
     from grucore.converters.keras.ops.merge import MERGES
     from grucore.converters.keras.ops.operations import OPERATIONS
+    from grucore.converters.onnx.loops.inline import INLINED
     from grucore.converters.onnx.walk import OPERATORS
     from grucore.converters.torch.ops import OPS
 
@@ -259,7 +267,10 @@ def operators() -> str:
     for name, handler in OPS.items():
         add("torch", name.removeprefix("aten.").rpartition(".")[0] or name, handler.__module__)
     for name, (converter, _) in OPERATORS.items():
-        add("onnx", name, converter.__module__)
+        if not name.startswith("loop."):  # our own, for what stands in a loop
+            add("onnx", name, converter.__module__)
+    for name in INLINED:
+        add("onnx", name, "loops")
     for name in EXPRESSED:
         if name in LAYERS:
             add("keras", name, LAYERS[name].__module__)

@@ -23,9 +23,10 @@ from grucore.converters.conversion import Conversion
 from grucore.converters.onnx.carried import check_memory, feedback_of
 from grucore.converters.onnx.evaluate import Budget, folded
 from grucore.converters.onnx.feedback import connect, pairs_of
+from grucore.converters.onnx.loops.inline import flattened
 from grucore.converters.onnx.patterns import fuse
 from grucore.converters.onnx.read.read import MAX_INPUTS, MAX_NODES, parse, source_of
-from grucore.converters.onnx.read.source import CELL, RECURRENT, Source
+from grucore.converters.onnx.read.source import BEFORE, CELL, RECURRENT, Source
 from grucore.converters.onnx.reading import Reading
 from grucore.converters.onnx.search import Found, decided, is_timed
 from grucore.converters.onnx.witness import drops_any_axis, evidence_of
@@ -87,9 +88,9 @@ def read(
     """Read a ModelProto and decide on the axes of its inputs; raises `ConversionError`."""
     source = source_of(model, folder, pytorch_lbr_fix=pytorch_lbr_fix)
     budget = Budget.of(source.constants)
-    fused = fuse(folded(source, budget))
+    fused = fuse(flattened(source, lambda given: folded(given, budget)))
     pairs = pairs_of(fused)
-    called = pairs and not any(node.op in (*RECURRENT, CELL) for node in fused.nodes)
+    called = pairs and not any(node.op in (*RECURRENT, CELL, BEFORE) for node in fused.nodes)
     failure: ConversionError | None = None
     for delayed in (frozenset(pairs), None) if called else (None, frozenset(pairs)):
         if delayed is not None and not pairs:

@@ -15,7 +15,7 @@ from typing import Any
 
 import numpy as np
 
-from grucore.converters.onnx.read.source import OnnxNode, Source
+from grucore.converters.onnx.read.source import Body, OnnxNode, Source
 from grucore.converters.onnx.read.tensors import DTYPES
 from grucore.graph.tensors import Array
 
@@ -26,7 +26,8 @@ LEAST_PRODUCTS, PRODUCTS_PER_BYTE = 10**9, 4000
 COST_OF_A_NODE = 10**5  # the evaluator's own work, in multiply-adds
 TRIALS = 16  # times that a walk over the file may make all these bytes
 FORBIDDEN = re.compile(
-    "Bernoulli|Constant$|Dropout|GRU|If|LSTM|Loop|Multinomial|Optional|RNN|Random|Scan|Sequence"
+    "Bernoulli|ConcatFromS|Constant$|Dropout|GRU|If|LSTM|Loop|Multinomial|Optional|RNN|Random|Scan|"
+    "Sequence|SplitToS|loop"
 )
 
 
@@ -128,13 +129,32 @@ def evaluate(
 
 def made_node(node: OnnxNode) -> Any:
     """The NodeProto."""
-    from onnx import helper, numpy_helper
+    from onnx import helper
 
     attributes = {
-        key: numpy_helper.from_array(value) if isinstance(value, np.ndarray) else value
+        key: _proto_of(node, value) if isinstance(value, np.ndarray | Body) else value
         for key, value in node.attributes.items()
     }
     return helper.make_node(node.op, list(node.inputs), list(node.outputs), node.name, **attributes)
+
+
+def _proto_of(node: OnnxNode, value: Array | Body) -> Any:
+    """A TensorProto or a GraphProto."""
+    from onnx import helper, numpy_helper
+
+    if not isinstance(value, Body):
+        return numpy_helper.from_array(value)
+    inputs = [helper.make_empty_tensor_value_info(name) for name in value.inputs]
+    if node.op == "Loop":  # onnxruntime wants to know that these are scalars
+        for place, kind in enumerate(("int64", "bool")):
+            number = helper.np_dtype_to_tensor_dtype(np.dtype(kind))
+            inputs[place] = helper.make_tensor_value_info(value.inputs[place], number, [])
+    return helper.make_graph(
+        [made_node(inner) for inner in value.nodes],
+        "body",
+        inputs,
+        [helper.make_empty_tensor_value_info(name) for name in value.outputs],
+    )
 
 
 def _bytes_of_outputs(node: OnnxNode, arrays: Sequence[Array | None], opset: int) -> int | None:

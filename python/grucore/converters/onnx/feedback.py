@@ -4,13 +4,14 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 
 from grucore._core import ConversionError
 from grucore.converters.onnx.carried import WAY_OUT, is_own, paired_by_name
 from grucore.converters.onnx.context import Work
 from grucore.converters.onnx.read.source import CELL, RECURRENT, Source
-from grucore.converters.trace.axes import TIME, Data, Operand, Unfit
+from grucore.converters.trace.axes import Data, Operand, Unfit
+from grucore.converters.trace.recurrent import are_alike
 
 __all__ = ["connect", "pairs_of"]
 
@@ -69,7 +70,7 @@ def connect(work: Work, outputs: Mapping[str, Operand], pairs: Mapping[str, str]
                 raise ConversionError(f"output {other!r} is not the new state {name!r}: {WAY_OUT}")
             continue
         delay = work.delays[name]
-        if not isinstance(found, Data) or not _are_alike(found, delay):
+        if not isinstance(found, Data) or not are_alike(found, delay):
             text = found.text if isinstance(found, Data) else "no value of a frame"
             message = f"output {other!r} is {text}, expected {delay.text} as the state {name!r}"
             raise ConversionError(message)
@@ -78,17 +79,3 @@ def connect(work: Work, outputs: Mapping[str, Operand], pairs: Mapping[str, str]
             work.builder.feed_back(delay.value, work.ordered(found))
         except Unfit as problem:
             raise ConversionError(f"output {other!r}: {problem}") from None
-
-
-def _are_alike(found: Data, delay: Data) -> bool:
-    """True if both have the same axes; one row may be a feature axis of size 1."""
-    if found.index.shape == delay.index.shape and found.axes == delay.axes:
-        return True
-    lone = [
-        [axis for axis, size in zip(each.axes, each.index.shape, strict=True) if size > 1]
-        for each in (found, delay)
-    ]
-    sizes: Sequence[tuple[int, ...]] = [
-        tuple(size for size in each.index.shape if size > 1) for each in (found, delay)
-    ]
-    return lone[0] == lone[1] and sizes[0] == sizes[1] and not found.has(TIME)

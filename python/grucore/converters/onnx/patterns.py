@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from grucore.converters.onnx.read.source import CELL, OnnxNode, Source
+from grucore.converters.onnx.read.source import AFTER, CELL, OnnxNode, Source
 from grucore.graph.tensors import Array
 
 __all__ = ["fuse"]
@@ -33,9 +33,9 @@ class Pieces:
         self.maker = {name: node for node in source.nodes for name in node.outputs if name}
         self.readers: dict[str, list[OnnxNode]] = {}
         for node in source.nodes:
-            for name in dict.fromkeys(node.inputs):
+            for name in dict.fromkeys(node.reads):
                 self.readers.setdefault(name, []).append(node)
-        self.uses = Counter(name for node in source.nodes for name in node.inputs)
+        self.uses = Counter(name for node in source.nodes for name in node.reads)
         self.uses.update(source.outputs)
 
     def made(self, name: str, op: str) -> OnnxNode | None:
@@ -65,13 +65,19 @@ def fuse(source: Source) -> Source:
     """The graph with these layers in one piece, and without nodes that no output needs."""
     for pattern in (_cells, _gelus, _wheres, _layer_norms, _crops):
         source = pattern(source)
-    needed = set(source.outputs)
-    kept: list[OnnxNode] = []
-    for node in reversed(source.nodes):
-        if needed.intersection(filter(None, node.outputs)):
-            needed.update(node.inputs)
-            kept.append(node)
-    return replace(source, nodes=tuple(reversed(kept)))
+    return replace(source, nodes=_needed(source))
+
+
+def _needed(source: Source) -> tuple[OnnxNode, ...]:
+    """The nodes that the outputs need; a state of a loop needs what it becomes."""
+    needed, count = set(source.outputs), -1
+    while len(needed) > count:
+        count = len(needed)
+        for node in reversed(source.nodes):
+            carried = node.op == AFTER and node.inputs[0] in needed
+            if carried or needed.intersection(filter(None, node.outputs)):
+                needed.update((*node.reads, *node.outputs))
+    return tuple(node for node in source.nodes if needed.intersection(filter(None, node.outputs)))
 
 
 def _replaced(source: Source, match: Callable[[OnnxNode], OnnxNode | None]) -> Source:

@@ -17,7 +17,7 @@ from grucore.converters.conversion import ambiguous
 from grucore.converters.onnx.context import Work
 from grucore.converters.onnx.evaluate import Budget
 from grucore.converters.onnx.read.read import MAX_NODES
-from grucore.converters.onnx.read.source import CELL, RECURRENT, OnnxNode, Port, Source
+from grucore.converters.onnx.read.source import BEFORE, CELL, RECURRENT, OnnxNode, Port, Source
 from grucore.converters.onnx.walk import check_operators, walk
 from grucore.converters.trace.axes import (
     BATCH,
@@ -56,6 +56,7 @@ PURPOSES = {
     **{(op, 5): Purpose.STATE for op in RECURRENT},
     ("LSTM", 6): Purpose.STATE,
     (CELL, 1): Purpose.STATE,
+    (BEFORE, 0): Purpose.STATE,
 }
 
 

@@ -12,13 +12,14 @@ from grucore.converters.onnx.context import Operands, Table, Work
 from grucore.converters.onnx.evaluate import Budget, evaluate
 from grucore.converters.onnx.ops.elementwise import ELEMENTWISE
 from grucore.converters.onnx.ops.fold import FOLDS, fold
+from grucore.converters.onnx.ops.loops import LOOPS
 from grucore.converters.onnx.ops.norms import NORMS
 from grucore.converters.onnx.ops.products import PRODUCTS
 from grucore.converters.onnx.ops.recurrent import RECURRENT
 from grucore.converters.onnx.ops.reductions import REDUCTIONS
 from grucore.converters.onnx.ops.shapes import SHAPES
 from grucore.converters.onnx.ops.windows import WINDOWS
-from grucore.converters.onnx.read.source import CELL, OnnxNode, Port, Source
+from grucore.converters.onnx.read.source import CELL, LOOP_TEXT, OnnxNode, Port, Source
 from grucore.converters.trace.axes import (
     BATCH,
     FEATURES,
@@ -51,9 +52,18 @@ OPERATORS: Table = {
     **NORMS,
     **REDUCTIONS,
     **WINDOWS,
+    **LOOPS,
 }
 
 
+# Operators with a graph inside that stand where it can not be read.
+LEFT = {
+    "If": (
+        "it chooses between two graphs by what depends on the input, which is not read. Export "
+        "with fixed sizes, or write squeeze with the axis and no condition on sizes"
+    ),
+    "SequenceMap": f"it is a loop over a list of tensors. {LOOP_TEXT}",
+}
 HALVES, WHOLES = (10, 16), (1, 11)  # TensorProto's float16, bfloat16; float, double
 
 
@@ -68,6 +78,8 @@ def check_operators(source: Source) -> None:
                 "model is not supported, export the cell for one frame, or convert the module"
             )
         if known is None:
+            if node.op in LEFT:
+                raise node.refuse(LEFT[node.op])
             if node.op not in FOLDS and node.op != "ReduceProd":
                 raise node.refuse("this operator is not supported")
             continue

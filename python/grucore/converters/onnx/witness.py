@@ -7,7 +7,7 @@ folding or relabelling of ours. The file itself is not given to either.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -16,7 +16,7 @@ import numpy as np
 from grucore._core import ConversionError
 from grucore.converters.onnx.evaluate import made_node
 from grucore.converters.onnx.float64 import evaluator
-from grucore.converters.onnx.read.source import RECURRENT, OnnxNode, Port, Source
+from grucore.converters.onnx.read.source import RECURRENT, Body, OnnxNode, Port, Source
 from grucore.converters.onnx.reading import Reading
 from grucore.converters.trace.arrangement import inward, outward
 from grucore.converters.trace.axes import BATCH, FEATURES, Data
@@ -105,13 +105,7 @@ def rebuilt_model(source: Source, dtype: str) -> Any:
     """A ModelProto of these nodes; all floating point is ``dtype``, the layout of layers 0."""
     from onnx import helper, numpy_helper
 
-    nodes = []
-    for node in source.nodes:
-        for plain in _batch_second(node) if node.op in RECURRENT else [node]:
-            attributes = {key: _as(value, dtype) for key, value in plain.attributes.items()}
-            if plain.op == "Cast" and attributes["to"] in (1, 10, 11, 16):
-                attributes["to"] = int(helper.np_dtype_to_tensor_dtype(np.dtype(dtype)))
-            nodes.append(made_node(replace(plain, attributes=attributes)))
+    nodes = [made_node(node) for node in _in_dtype(source.nodes, dtype)]
     graph = helper.make_graph(
         nodes,
         "rebuilt",
@@ -127,6 +121,23 @@ def rebuilt_model(source: Source, dtype: str) -> Any:
     )
 
 
+def _in_dtype(nodes: Iterable[OnnxNode], dtype: str) -> Iterator[OnnxNode]:
+    """The nodes, and those inside them, with all floating point in this dtype."""
+    from onnx import helper
+
+    number = int(helper.np_dtype_to_tensor_dtype(np.dtype(dtype)))
+    for node in nodes:
+        for plain in _batch_second(node) if node.op in RECURRENT else [node]:
+            attributes = {key: _as(value, dtype) for key, value in plain.attributes.items()}
+            if plain.op == "Cast" and attributes["to"] in (1, 10, 11, 16):
+                attributes["to"] = number
+            if plain.op == "ConstantOfShape" and "value" not in attributes:
+                attributes["value"] = np.zeros(1, dtype)
+            if plain.op == "SequenceEmpty" and attributes.get("dtype", 1) in (1, 10, 11, 16):
+                attributes["dtype"] = number
+            yield replace(plain, attributes=attributes)
+
+
 def _value_info(helper: Any, port: Port, dtype: str) -> Any:
     kind = dtype if port.dtype.startswith(("float", "bfloat")) else port.dtype
     elem_type = helper.np_dtype_to_tensor_dtype(np.dtype(kind))
@@ -134,6 +145,8 @@ def _value_info(helper: Any, port: Port, dtype: str) -> Any:
 
 
 def _as(value: Any, dtype: str) -> Any:
+    if isinstance(value, Body):
+        return replace(value, nodes=tuple(_in_dtype(value.nodes, dtype)))
     if not isinstance(value, np.ndarray):
         return value
     kind = dtype if value.dtype.kind == "f" else value.dtype

@@ -35,6 +35,7 @@ __all__ = [
     "Start",
     "add_layer",
     "add_state",
+    "are_alike",
     "beside",
     "cell_states",
     "check_sequence",
@@ -44,7 +45,11 @@ __all__ = [
 ]
 
 # By the suffix of a state: its name in errors, and the field of the layer.
-STATES = {".h": ("initial_h", "initial_state"), ".c": ("initial_c", "initial_cell")}
+STATES = {
+    ".h": ("initial_h", "initial_state"),
+    ".c": ("initial_c", "initial_cell"),
+    ".x": ("the first state of a loop", "initial_state"),
+}
 # The start of one layer in one direction: zeros, numbers (H,), a piece of an input, or a value of
 # the frame before.
 Start: TypeAlias = Array | Held | Data | None
@@ -76,7 +81,7 @@ def initial(
     what = STATES[suffix][0]
     if operand is None:
         return [None] * rows
-    if isinstance(operand, Held) or (isinstance(operand, Data) and trace.delayed):
+    if isinstance(operand, Held) or (isinstance(operand, Data) and trace.in_frames):
         return _pieces(operand, rows, hidden, batch, what)
     if isinstance(operand, Tracked) and not isinstance(operand, Spread):
         raise Unfit(
@@ -174,6 +179,20 @@ def add_state(trace: Trace, held: Held, state: str, value: Value) -> None:
         if abs(other.first - part.first) < max(other.size, part.size):
             raise Unfit(f"{what} is a part of input {held.name!r} that is also {other.state!r}")
     parts.append(part)
+
+
+def are_alike(found: Data, before: Data) -> bool:
+    """True if a state may become this: both have the same axes, but for a row of features alone."""
+    if found.index.shape == before.index.shape and found.axes == before.axes:
+        return True
+    lone = [
+        [axis for axis, size in zip(each.axes, each.index.shape, strict=True) if size > 1]
+        for each in (found, before)
+    ]
+    sizes: Sequence[tuple[int, ...]] = [
+        tuple(size for size in each.index.shape if size > 1) for each in (found, before)
+    ]
+    return lone[0] == lone[1] and sizes[0] == sizes[1] and not found.has(TIME)
 
 
 def final(trace: Trace, value: Value, *, name: str, reverse: bool, is_own: bool = False) -> Value:

@@ -66,9 +66,17 @@ class Trace:
     # State inputs that are values of the frame before and no layer's own; None: nobody asked.
     delayed: frozenset[str] | None = None
     delays: dict[str, Data] = field(default_factory=dict)
+    # In the body of a loop; and the states of loops that begin with an input, by their value.
+    in_loop: bool = False
+    loops: dict[str, Held] = field(default_factory=dict)
     # For each state input of the source: what its features are the state of.
     states: dict[str, list[Part]] = field(default_factory=dict)
     _made: dict[Any, Value] = field(default_factory=dict)
+
+    @property
+    def in_frames(self) -> bool:
+        """True if a value without time may be one of a frame, and not of the sequence."""
+        return bool(self.delayed) or self.in_loop
 
     def name(self, suffix: str = "") -> str:
         """A name for a layer of the operation at hand."""

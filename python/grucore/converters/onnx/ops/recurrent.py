@@ -307,7 +307,7 @@ def _cell(work: Work, node: OnnxNode, operands: Operands) -> Operand:
         raise Unfit(f"the cell reads {data.text}, expected (batch, features) of one frame")
     if data.value.rate is Rate.SEQUENCE:
         raise Unfit("the cell reads a value per sequence, expected one per frame")
-    is_state = isinstance(h, Held) or (isinstance(h, Data) and work.delayed)
+    is_state = isinstance(h, Held) or (isinstance(h, Data) and work.in_frames)
     if not is_state or not isinstance(h, Held | Data) or h.rank != 2 or h.axes[0] == TIME:
         raise Unfit(
             "the state of the cell is not an input of the model: a loop over frames inside the "

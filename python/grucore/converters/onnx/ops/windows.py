@@ -45,7 +45,7 @@ def _conv(work: Work, node: OnnxNode, operands: Operands) -> Operand:
     has_bias = len(operands) > 2 and operands[2] is not None
     bias = work.weights(operands[2], "B") if has_bias else None
     window = _window(node, taps)
-    if work.delayed and data.rank == 3 and data.axes[1:] == (FEATURES, FEATURES):
+    if work.in_frames and data.rank == 3 and data.axes[1:] == (FEATURES, FEATURES):
         return convolved_in_frame(work, data, weight, bias, window, int(node.get("group", 1)))
     return convolved(work, data, weight, bias, window, int(node.get("group", 1)))
 

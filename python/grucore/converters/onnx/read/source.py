@@ -10,7 +10,23 @@ from typing import Any
 from grucore._core import ConversionError
 from grucore.graph.tensors import Array
 
-__all__ = ["OnnxNode", "Port", "Source"]
+__all__ = ["Body", "OnnxNode", "Port", "Source"]
+
+
+@dataclass(frozen=True)
+class Body:
+    """A graph inside an operator. Its names are its own, its constants stand in the `Source`."""
+
+    nodes: tuple[OnnxNode, ...]
+    inputs: tuple[str, ...]
+    outputs: tuple[str, ...]
+
+    @property
+    def reads(self) -> tuple[str, ...]:
+        """The values of the graph around it that it reads."""
+        own = {*self.inputs, *(name for node in self.nodes for name in node.outputs)}
+        named = (*(name for node in self.nodes for name in node.reads), *self.outputs)
+        return tuple(name for name in dict.fromkeys(named) if name and name not in own)
 
 
 @dataclass(frozen=True)
@@ -22,6 +38,12 @@ class OnnxNode:
     inputs: tuple[str, ...]
     outputs: tuple[str, ...]
     attributes: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def reads(self) -> tuple[str, ...]:
+        """Its inputs, and what the graphs inside it read of the graph around them."""
+        bodies = [value for value in self.attributes.values() if isinstance(value, Body)]
+        return (*self.inputs, *(name for body in bodies for name in body.reads))
 
     @property
     def label(self) -> str:
@@ -77,3 +99,17 @@ class Source:
 
 RECURRENT = ("GRU", "LSTM", "RNN")
 CELL = "nn.GRUCell"  # the operator that onnx_patterns makes of its pieces
+
+# The body of a loop is written with these, once it stands in the graph around it. One frame of a
+# sequence: x, the place of the first frame, and counts of iterations.
+FRAME = "loop.Frame"
+# A state as the frame before left it: its first value, and the sequences of the loop.
+BEFORE = "loop.Before"
+# A state after the last frame: what BEFORE gives, and the value after a frame.
+AFTER = "loop.After"
+# A sequence of the values of all frames.
+FRAMES = "loop.Frames"
+LOOP_TEXT = (
+    "Convert the module that this file was exported from; or export its recurrent layers as "
+    "operators GRU, LSTM or RNN, or its cell for one frame with its states as inputs and outputs"
+)

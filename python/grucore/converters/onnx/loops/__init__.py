@@ -1,0 +1,2 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Loops of ONNX: their bodies as programs of one frame."""
