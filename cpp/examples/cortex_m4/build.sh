@@ -36,8 +36,8 @@ printf 'GRUCORE_LAYER(%s)\n' $layers > "$out/layers.inc"
 # a frame.
 max_stack=1300 max_ram=12000 max_engine=30000 max_instructions=1000000
 case $shape.$kind in
-  spotter.float32) max_ram=4500 max_engine=19500 max_instructions=70000 ;;
-  spotter.int8 | spotter.int8x8) max_ram=5000 max_engine=21100 max_instructions=58000 ;;
+  spotter.float32) max_ram=4500 max_engine=18700 max_instructions=70000 ;;
+  spotter.int8 | spotter.int8x8) max_ram=5000 max_engine=20000 max_instructions=58000 ;;
 esac
 
 if [ ! -f "$out/small_model.h" ]; then

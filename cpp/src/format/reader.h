@@ -39,38 +39,20 @@ class Reader {
   }
   uint64_t u64(size_t offset) const { return u32(offset) | static_cast<uint64_t>(u32(offset + 4)) << 32; }
 
-  Status refuse(Status status, size_t offset, size_t found = 0, size_t expected = 0) const {
-    return refuse_wide(status, offset, found, expected);
-  }
+  // Notes the refusal, and returns the status.
+  Status refuse(Status status, size_t offset, size_t found = 0, size_t expected = 0) const;
   // The same of numbers that may be larger than memory.
-  Status refuse_wide(Status status, size_t offset, uint64_t found, uint64_t expected) const {
-    if (report_) {
-      report_->status = status;
-      report_->offset = offset;
-      report_->found = found;
-      report_->expected = expected;
-    }
-    return status;
-  }
-  // The node and the tensor that the next refusals are about; a name without bytes where it is not known yet.
-  void blame_node(uint32_t node, const Text& name) const {
-    if (!report_) return;
-    report_->node = node;
-    report_->node_name = name;
-    report_->role = kNone;
-  }
+  Status refuse_wide(Status status, size_t offset, uint64_t found, uint64_t expected) const;
+  // The node and the tensor that the next refusals are about, or the last one was; a name without bytes where it is
+  // not known yet.
+  void blame_node(uint32_t node, const Text& name) const;
   void blame_tensor(uint32_t role) const {
     if (report_) report_->role = role;
   }
   void blame_nobody() const { blame_node(kNone, {nullptr, 0}); }
 
   // Refuses the first byte of [from, to) that is not zero.
-  Status zeros(size_t from, size_t to) const {
-    for (size_t i = from; i < to; ++i) {
-      if (file_[i] != 0) return refuse(Status::kReservedNotZero, i, file_[i], 0);
-    }
-    return Status::kOk;
-  }
+  Status zeros(size_t from, size_t to) const;
 
  private:
   const unsigned char* file_;

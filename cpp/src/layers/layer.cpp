@@ -24,15 +24,18 @@ const LayerKind* const kKinds[] = {
 #undef GRUCORE_LAYER
 };
 
+// Of the activations that this build has; the others are refused before.
 uint32_t parameters_of(ActivationCode code) {
   switch (code) {
 #define GRUCORE_ACTIVATION(enumerator, number, name, parameters) \
-  case ActivationCode::enumerator: return parameters;
+  case ActivationCode::enumerator: return has_activation(ActivationCode::enumerator) ? parameters : 0;
 #include "kernels/activations.inc"
 #undef GRUCORE_ACTIVATION
   }
   return 0;
 }
+
+bool is(ActivationCode code, ActivationCode one) { return has_activation(one) && code == one; }
 
 }  // namespace
 
@@ -68,9 +71,9 @@ Status NodeSource::activation(uint32_t first, uint32_t codes, Activation* out) c
     const uint32_t word = attributes[first + i];
     const bool is_used = i <= parameters_of(out->code);
     const bool is_finite = (word & 0x7f800000u) != 0x7f800000u;
-    const bool has_floor = i == 1 && (out->code == ActivationCode::kLog || out->code == ActivationCode::kLog1p);
+    const bool has_floor = i == 1 && (is(out->code, ActivationCode::kLog) || is(out->code, ActivationCode::kLog1p));
     const bool is_nan = !is_finite && (word & 0x007fffffu) != 0;
-    const bool may_be_infinite = !is_nan && (out->code == ActivationCode::kClip || has_floor);
+    const bool may_be_infinite = !is_nan && (is(out->code, ActivationCode::kClip) || has_floor);
     if (is_used ? !is_finite && !may_be_infinite : word != 0) {
       return reader.refuse(Status::kBadAttribute, attribute_offset + 4 * size_t{first + i}, word, 0);
     }

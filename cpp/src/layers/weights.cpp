@@ -53,7 +53,7 @@ Status parse_scale(const NodeSource& source, Role role, const WeightShape& shape
   const Tensor* tensor = source.find(role);
   source.blame(role);
   if (!tensor) return source.refuse(Status::kMissingTensor, 0, 1);
-  const bool is_int8 = out->kind == WeightKind::kInt8;
+  const bool is_int8 = !has_weights(WeightKind::kInt4) || out->kind == WeightKind::kInt8;
   GRUCORE_TRY(source.expect_tensor(*tensor, is_int8 ? TensorDtype::kFloat32 : TensorDtype::kFloat16, Layout::kPanel16,
                                    is_int8 ? 1 : 2));
   GRUCORE_TRY(expect_panels(source, *tensor, shape));

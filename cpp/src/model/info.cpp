@@ -7,10 +7,17 @@ namespace grucore {
 
 uint32_t version() { return GRUCORE_VERSION; }
 
+// A text is an object of its own, which a linker leaves out where nothing asks for it: literals of a whole file may
+// share a section.
+#define GRUCORE_TEXT_CASE(of, text)       \
+  case of: {                              \
+    static constexpr char kText[] = text; \
+    return kText;                         \
+  }
+
 const char* status_name(Status status) {
   switch (status) {
-#define GRUCORE_STATUS(name, number, python, meaning) \
-  case Status::name: return #name;
+#define GRUCORE_STATUS(name, number, python, meaning) GRUCORE_TEXT_CASE(Status::name, #name)
 #include "grucore/status.inc"
 #undef GRUCORE_STATUS
   }
@@ -19,8 +26,7 @@ const char* status_name(Status status) {
 
 const char* status_meaning(Status status) {
   switch (status) {
-#define GRUCORE_STATUS(name, number, python, meaning) \
-  case Status::name: return meaning;
+#define GRUCORE_STATUS(name, number, python, meaning) GRUCORE_TEXT_CASE(Status::name, meaning)
 #include "grucore/status.inc"
 #undef GRUCORE_STATUS
   }
@@ -29,13 +35,14 @@ const char* status_meaning(Status status) {
 
 const char* role_name(uint32_t role) {
   switch (role) {
-#define GRUCORE_ROLE(enumerator, number, name) \
-  case number: return #name;
+#define GRUCORE_ROLE(enumerator, number, name) GRUCORE_TEXT_CASE(number, #name)
 #include "format/roles.inc"
 #undef GRUCORE_ROLE
     default: return "";
   }
 }
+
+#undef GRUCORE_TEXT_CASE
 
 namespace {
 

@@ -36,6 +36,10 @@ constexpr bool is_control(unsigned char byte) { return byte < 0x20 || byte == 0x
 // The next name, from *offset on, checked for control characters.
 Status parse_name(const Reader& reader, const Sections& at, const Header& header, uint32_t length, size_t length_offset,
                   size_t* offset, Text* out);
+// No earlier one has this name, which is in element `index` of an array of elements of `size` bytes.
+Status expect_new_name(const Reader& reader, size_t length_offset, const Text& name, uint32_t index, size_t size);
+// Where the names of nodes begin, behind those of values.
+size_t node_names(const Header& header, const Sections& at, const Value* values);
 
 }  // namespace detail
 }  // namespace grucore

@@ -101,12 +101,7 @@ Status parse_node(Cursor* cursor, const ModelMemory& memory, uint32_t index, uin
   reader.blame_node(index, {nullptr, 0});
   GRUCORE_TRY(parse_name(reader, cursor->at, header, reader.u32(record + 4), record + 4, &cursor->name, &node.name));
   reader.blame_node(index, node.name);
-  for (uint32_t j = 0; j < index; ++j) {
-    const Text& other = memory.nodes[j].name;
-    if (other.length == node.name.length && memcmp(other.bytes, node.name.bytes, other.length) == 0) {
-      return reader.refuse(Status::kBadName, record + 4, index, j);
-    }
-  }
+  GRUCORE_TRY(expect_new_name(reader, record + 4, node.name, index, sizeof node));
   const uint32_t number = reader.u32(record);
   node.kind = find_layer_kind(number);
   if (!node.kind) return reader.refuse(Status::kUnknownKind, record, number, 0);
@@ -205,9 +200,7 @@ Status parse_test_vector(const Reader& reader, const Header& header, const Secti
 }  // namespace
 
 Status parse_graph(const Reader& reader, const Header& header, const Sections& at, const ModelMemory& memory) {
-  size_t names = at.names;
-  for (uint32_t i = 0; i < header.value_count; ++i) names += memory.values[i].name.length;
-  Cursor cursor = {reader, header, at, memory.words, 0, names};
+  Cursor cursor = {reader, header, at, memory.words, 0, node_names(header, at, memory.values)};
   GRUCORE_TRY(parse_ports(&cursor, memory));
   uint32_t tensor = 0;
   for (uint32_t i = 0; i < header.node_count; ++i) GRUCORE_TRY(parse_node(&cursor, memory, i, &tensor));

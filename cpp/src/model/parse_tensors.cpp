@@ -7,15 +7,19 @@ namespace detail {
 
 namespace {
 
-bool is_integer_weight(const Tensor& tensor) {
-  return tensor.dtype == TensorDtype::kInt8 || tensor.dtype == TensorDtype::kInt4;
-}
+// int4 is the last one, and of weights alone.
+constexpr bool kHasInt4 = has_weights(WeightKind::kInt4);
+constexpr uint32_t kLastDtype = kHasInt4 ? last_dtype() : static_cast<uint32_t>(TensorDtype::kInt4) - 1;
+static_assert(static_cast<uint32_t>(TensorDtype::kInt4) == last_dtype(), "kLastDtype leaves int4 out");
+
+bool is_int4(const Tensor& tensor) { return kHasInt4 && tensor.dtype == TensorDtype::kInt4; }
+bool is_integer_weight(const Tensor& tensor) { return tensor.dtype == TensorDtype::kInt8 || is_int4(tensor); }
 
 Status check_panels(const Reader& reader, size_t record, const Tensor& tensor) {
   const uint32_t gates = tensor.params[0];
   if (gates < 1 || gates > 4) return reader.refuse(Status::kBadShape, record + 32, gates, 4);
   const bool is_integer = is_integer_weight(tensor);
-  const uint32_t together = tensor.dtype == TensorDtype::kInt8 ? 4 : tensor.dtype == TensorDtype::kInt4 ? 8 : 1;
+  const uint32_t together = tensor.dtype == TensorDtype::kInt8 ? 4 : is_int4(tensor) ? 8 : 1;
   if (tensor.params[1] != together) return reader.refuse(Status::kBadShape, record + 36, tensor.params[1], together);
   const uint32_t groups = tensor.params[2];
   if (groups == 1 || groups > kMaxFeatures) return reader.refuse(Status::kBadShape, record + 40, groups, kMaxFeatures);
@@ -35,7 +39,7 @@ Status check_panels(const Reader& reader, size_t record, const Tensor& tensor) {
 
 Status check_layout(const Reader& reader, size_t record, const Tensor& tensor) {
   if (tensor.layout == Layout::kPanel16) return check_panels(reader, record, tensor);
-  if (tensor.dtype == TensorDtype::kInt4) {
+  if (is_int4(tensor)) {
     return reader.refuse(Status::kUnknownLayout, record + 8, static_cast<uint32_t>(tensor.layout),
                          static_cast<uint32_t>(Layout::kPanel16));
   }
@@ -52,12 +56,13 @@ constexpr size_t bytes_of(TensorDtype dtype, size_t elements) {
   return bits_of(dtype) == 4 ? elements / 2 : elements * (bits_of(dtype) / 8);
 }
 
-// Elements with their padding. No product overflows: each is bounded by kMostElements before the next.
+// Elements with their padding. No product overflows: each is bounded by kMostElements before the next. (A padded
+// extent might, but is not looked at where the extent itself is too large.)
 Status stored_elements(const Reader& reader, size_t record, const Tensor& tensor, size_t* out) {
   size_t elements = 1;
   for (uint32_t i = 0; i < tensor.rank; ++i) {
     size_t extent = tensor.shape[i];
-    if (extent > kMostElements) return reader.refuse(Status::kBadShape, record + 16 + 4 * i, extent, kMostElements);
+    const size_t most = kMostElements / elements;
     if (i == 0 && tensor.layout == Layout::kPanel16) {
       const size_t matrices = size_t{tensor.params[0]} * (tensor.params[2] ? tensor.params[2] : 1);
       extent = matrices * ((extent / matrices + 3) / 4 * 4);
@@ -66,8 +71,9 @@ Status stored_elements(const Reader& reader, size_t record, const Tensor& tensor
     if (i == tensor.rank - 1 && is_integer_weight(tensor) && tensor.layout == Layout::kPanel16) {
       extent = (extent + tensor.params[1] - 1) / tensor.params[1] * tensor.params[1];
     }
-    const size_t most = kMostElements / elements;
-    if (extent > most) return reader.refuse(Status::kBadShape, record + 16 + 4 * size_t{i}, tensor.shape[i], most);
+    if (tensor.shape[i] > most || extent > most) {
+      return reader.refuse(Status::kBadShape, record + 16 + 4 * size_t{i}, tensor.shape[i], most);
+    }
     elements *= extent;
   }
   *out = elements;
@@ -89,20 +95,19 @@ Status parse_shape(const Reader& reader, size_t record, Tensor* tensor) {
   return Status::kOk;
 }
 
-// [offset, offset + bytes) is where the tensor has to be, after `expected`, the end of the one before.
-Status check_place(const Reader& reader, size_t record, uint64_t offset, uint64_t bytes, size_t needed,
-                   size_t expected) {
+// The tensor's bytes are those that the record says, and begin at `expected`, the end of the one before.
+Status check_place(const Reader& reader, size_t record, size_t needed, size_t expected) {
+  const uint64_t offset = reader.u64(record + 48), bytes = reader.u64(record + 56);
   if (offset % kSectionAlignment != 0) {
     return reader.refuse_wide(Status::kMisalignedTensor, record + 48, offset, align_up(offset, kSectionAlignment));
   }
-  if (offset < expected) return reader.refuse_wide(Status::kOverlappingTensor, record + 48, offset, expected);
-  if (offset > expected) return reader.refuse_wide(Status::kGap, record + 48, offset, expected);
-  if (bytes != needed) return reader.refuse_wide(Status::kBadShape, record + 56, bytes, needed);
-  if (offset > reader.bytes() || bytes > reader.bytes() - offset) {
-    return reader.refuse_wide(Status::kTruncated, record + 56, bytes,
-                              offset > reader.bytes() ? 0 : reader.bytes() - offset);
+  if (offset != expected) {
+    return reader.refuse_wide(offset < expected ? Status::kOverlappingTensor : Status::kGap, record + 48, offset,
+                              expected);
   }
-  return Status::kOk;
+  if (bytes != needed) return reader.refuse_wide(Status::kBadShape, record + 56, bytes, needed);
+  const size_t left = reader.bytes() - expected;
+  return needed > left ? reader.refuse(Status::kTruncated, record + 56, needed, left) : Status::kOk;
 }
 
 // Finite; of weights, which a denormal one would slow, also zero or normal.
@@ -111,44 +116,26 @@ bool is_fit(uint32_t bits, bool is_weight) {
   return magnitude < 0x7f800000u && (magnitude == 0 || magnitude >= 0x00800000u || !is_weight);
 }
 
-// Which node the tensors belong to, and its name, told from the nodes' records before these are checked: for reports
-// only.
-class Owner {
- public:
-  Owner(const Reader& reader, const Header& header, const Sections& at, const Value* values)
-      : reader_(reader), header_(header), at_(at), name_(at.names) {
-    for (uint32_t i = 0; i < header.value_count; ++i) name_ += values[i].name.length;
-    if (header.node_count) end_ = reader.u32(record() + 20);
-  }
-
-  // Blames the node of `tensor`, which is not before those of the calls before; the model's own tensors have none.
-  void blame(uint32_t tensor) {
-    while (node_ < header_.node_count && tensor >= end_) {
-      name_ += reader_.u32(record() + 4);
-      if (++node_ < header_.node_count) end_ += reader_.u32(record() + 20);
+// Blames the node that tensor `tensor` belongs to; the model's own tensors have none. Told from the nodes' records,
+// which nothing has checked yet: for reports only.
+void blame_owner(const Reader& reader, const Header& header, const Sections& at, const Value* values, uint32_t tensor) {
+  size_t name = node_names(header, at, values);
+  uint64_t end = 0;
+  for (uint32_t node = 0; node < header.node_count; ++node) {
+    const size_t record = at.nodes + size_t{node} * kNodeBytes;
+    const uint32_t length = reader.u32(record + 4);
+    end += reader.u32(record + 20);
+    if (tensor < end) {
+      const size_t names_end = at.names + header.name_bytes;
+      bool is_name = length <= kMaxNameLength && name <= names_end && length <= names_end - name;
+      for (size_t i = name; is_name && i < name + length; ++i) is_name = !is_control(*reader.at(i));
+      const Text unknown = {nullptr, 0};
+      reader.blame_node(node, is_name ? Text{reinterpret_cast<const char*>(reader.at(name)), length} : unknown);
+      return;
     }
-    if (node_ < header_.node_count) reader_.blame_node(node_, name());
+    name += length;
   }
-
- private:
-  size_t record() const { return at_.nodes + size_t{node_} * kNodeBytes; }
-  Text name() const {
-    const uint32_t length = reader_.u32(record() + 4);
-    const size_t end = at_.names + header_.name_bytes;
-    if (length > kMaxNameLength || name_ > end || length > end - name_) return {nullptr, 0};
-    for (size_t i = name_; i < name_ + length; ++i) {
-      if (is_control(*reader_.at(i))) return {nullptr, 0};
-    }
-    return {reinterpret_cast<const char*>(reader_.at(name_)), length};
-  }
-
-  const Reader& reader_;
-  const Header& header_;
-  const Sections& at_;
-  size_t name_;
-  uint64_t end_ = 0;
-  uint32_t node_ = 0;
-};
+}
 
 Status check_floats(const Reader& reader, size_t offset, size_t bytes, bool is_weight) {
   bool bad = false;
@@ -198,40 +185,43 @@ Status check_numbers(const Reader& reader, const Tensor& tensor, size_t offset, 
   return Status::kOk;
 }
 
+// The tensor of a record, whose data begin at *end; moves *end to where those of the next one do.
+Status parse_tensor(const Reader& reader, size_t record, Tensor* tensor, size_t* end) {
+  const uint32_t dtype = reader.u32(record + 4);
+  if (dtype > kLastDtype) return reader.refuse(Status::kUnknownDtype, record + 4, dtype, kLastDtype);
+  tensor->dtype = static_cast<TensorDtype>(dtype);
+  const uint32_t layout = reader.u32(record + 8);
+  if (layout < 1 || layout > last_layout()) {
+    return reader.refuse(Status::kUnknownLayout, record + 8, layout, last_layout());
+  }
+  tensor->layout = static_cast<Layout>(layout);
+  GRUCORE_TRY(parse_shape(reader, record, tensor));
+  GRUCORE_TRY(check_layout(reader, record, *tensor));
+  size_t elements = 0;
+  GRUCORE_TRY(stored_elements(reader, record, *tensor, &elements));
+  const size_t bytes = bytes_of(tensor->dtype, elements), offset = *end;
+  GRUCORE_TRY(check_place(reader, record, bytes, offset));
+  *end = align_up(offset + bytes, kSectionAlignment);  // within the file, which ends on such a multiple
+  GRUCORE_TRY(reader.zeros(offset + bytes, *end));
+  tensor->data = reader.at(offset);
+  return check_numbers(reader, *tensor, offset, bytes);
+}
+
 }  // namespace
 
 Status parse_tensors(const Reader& reader, const Header& header, const Sections& at, const ModelMemory& memory) {
   size_t end = at.data;
-  Owner owner(reader, header, at, memory.values);
   for (uint32_t i = 0; i < header.tensor_count; ++i) {
     const size_t record = at.tensors + size_t{i} * kTensorBytes;
     Tensor& tensor = memory.tensors[i];
     tensor.record_offset = record;
     tensor.role = reader.u32(record);
-    owner.blame(i);
-    reader.blame_tensor(tensor.role);
-    const uint32_t dtype = reader.u32(record + 4);
-    if (dtype > last_dtype()) return reader.refuse(Status::kUnknownDtype, record + 4, dtype, last_dtype());
-    tensor.dtype = static_cast<TensorDtype>(dtype);
-    const uint32_t layout = reader.u32(record + 8);
-    if (layout < 1 || layout > last_layout()) {
-      return reader.refuse(Status::kUnknownLayout, record + 8, layout, last_layout());
+    const Status status = parse_tensor(reader, record, &tensor, &end);
+    if (status != Status::kOk) {
+      blame_owner(reader, header, at, memory.values, i);
+      reader.blame_tensor(tensor.role);
+      return status;
     }
-    tensor.layout = static_cast<Layout>(layout);
-    GRUCORE_TRY(parse_shape(reader, record, &tensor));
-    GRUCORE_TRY(check_layout(reader, record, tensor));
-    size_t elements = 0;
-    GRUCORE_TRY(stored_elements(reader, record, tensor, &elements));
-    const size_t bytes = bytes_of(tensor.dtype, elements);
-    GRUCORE_TRY(check_place(reader, record, reader.u64(record + 48), reader.u64(record + 56), bytes, end));
-    const size_t offset = end;
-    const size_t next = align_up(offset + bytes, kSectionAlignment);
-    if (next > reader.bytes()) return reader.refuse(Status::kTruncated, reader.bytes(), reader.bytes(), next);
-    GRUCORE_TRY(reader.zeros(offset + bytes, next));
-    GRUCORE_TRY(check_numbers(reader, tensor, offset, bytes));
-    tensor.data = reader.at(offset);
-    end = next;
-    reader.blame_nobody();
   }
   if (end != reader.bytes()) return reader.refuse(Status::kGap, end, reader.bytes(), end);
   return Status::kOk;

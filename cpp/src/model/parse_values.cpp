@@ -23,18 +23,31 @@ Status parse_name(const Reader& reader, const Sections& at, const Header& header
   return Status::kOk;
 }
 
+Status expect_new_name(const Reader& reader, size_t length_offset, const Text& name, uint32_t index, size_t size) {
+  const unsigned char* at = reinterpret_cast<const unsigned char*>(&name);
+  for (uint32_t j = index; j-- > 0;) {
+    at -= size;
+    const Text& other = *reinterpret_cast<const Text*>(at);
+    if (other.length == name.length && memcmp(other.bytes, name.bytes, name.length) == 0) {
+      return reader.refuse(Status::kBadName, length_offset, index, j);
+    }
+  }
+  return Status::kOk;
+}
+
+size_t node_names(const Header& header, const Sections& at, const Value* values) {
+  size_t names = at.names;
+  for (uint32_t i = 0; i < header.value_count; ++i) names += values[i].name.length;
+  return names;
+}
+
 Status parse_values(const Reader& reader, const Header& header, const Sections& at, const ModelMemory& memory) {
   size_t name_offset = at.names;
   for (uint32_t i = 0; i < header.value_count; ++i) {
     const size_t record = at.values + size_t{i} * kValueBytes;
     Value& value = memory.values[i];
     GRUCORE_TRY(parse_name(reader, at, header, reader.u32(record), record, &name_offset, &value.name));
-    for (uint32_t j = 0; j < i; ++j) {
-      const Text& other = memory.values[j].name;
-      if (other.length == value.name.length && memcmp(other.bytes, value.name.bytes, other.length) == 0) {
-        return reader.refuse(Status::kBadName, record, i, j);
-      }
-    }
+    GRUCORE_TRY(expect_new_name(reader, record, value.name, i, sizeof value));
     value.features = reader.u32(record + 4);
     if (value.features == 0 || value.features > kMaxFeatures) {
       return reader.refuse(Status::kBadValue, record + 4, value.features, kMaxFeatures);

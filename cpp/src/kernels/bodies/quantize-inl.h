@@ -58,9 +58,16 @@ struct Quantizer {
   bool clamps;  // where the range was given, values may be outside of it
 };
 
-GRUCORE_INLINE I32 quantize_lanes(F32 x, const Quantizer& by) {
+// Firmware has the numbers that may be clamped go the way of the last ones: one copy of that code less.
+#if defined(GRUCORE_PLAIN)
+constexpr bool kClampsMany = false;
+#else
+constexpr bool kClampsMany = true;
+#endif
+
+GRUCORE_INLINE I32 quantize_lanes(F32 x, const Quantizer& by, bool may_clamp) {
   F32 scaled = mul(x, by.inverse);
-  if (by.clamps) scaled = max(neg(by.levels), min(by.levels, scaled));
+  if (may_clamp && by.clamps) scaled = max(neg(by.levels), min(by.levels, scaled));
   const F32 round = broadcast(0x1.8p23f);
   return sub(bits(add(scaled, round)), bits(round));
 }
@@ -72,11 +79,11 @@ GRUCORE_INLINE int32_t quantize_group(const float* x, uint32_t count, const Quan
                                       size_t at, size_t plane) {
   I32 sum = broadcast_i32(0);
   uint32_t i = 0;
-  for (; i + kStored <= count; i += kStored) {
+  for (; (kClampsMany || !by.clamps) && i + kStored <= count; i += kStored) {
     I32 q[kStoredVectors];
     GRUCORE_UNROLL(4)
     for (int v = 0; v < kStoredVectors; ++v) {
-      q[v] = quantize_lanes(load(x + i + v * kLanes), by);
+      q[v] = quantize_lanes(load(x + i + v * kLanes), by, kClampsMany);
       sum = add(sum, q[v]);
     }
     store_activations<kBits>(values, at + i, plane, q);
@@ -86,7 +93,7 @@ GRUCORE_INLINE int32_t quantize_group(const float* x, uint32_t count, const Quan
     for (int v = 0; v < kStoredVectors; ++v) {
       const uint32_t from = i + static_cast<uint32_t>(v * kLanes);
       const int left = count > from ? static_cast<int>(count - from) : 0;
-      q[v] = quantize_lanes(load_n(x + from, left < kLanes ? left : kLanes), by);
+      q[v] = quantize_lanes(load_n(x + from, left < kLanes ? left : kLanes), by, true);
       sum = add(sum, q[v]);
     }
     store_activations<kBits>(values, at + i, plane, q);
@@ -99,11 +106,9 @@ GRUCORE_INLINE void quantize_tap(const ProductArgs& args, const float* x, float 
   const PackedWeights& weights = *args.weights;
   const uint32_t count = weights.inputs;
   const Scaling scaling = scaling_of(args, x, count, levels);
-  unsigned char* const values = to + weights.header;
   __builtin_memcpy(to, &scaling.scale, sizeof scaling.scale);
   if (scaling.inverse == 0.0f) {
-    __builtin_memset(to + 4, 0, 4 * weights.sums);
-    __builtin_memset(values, 0, weights.tap_bytes - weights.header);
+    __builtin_memset(to + 4, 0, weights.tap_bytes - 4);
     return;
   }
   // The product of the largest magnitude rounds to `levels`, those of the others to no more.
@@ -112,7 +117,8 @@ GRUCORE_INLINE void quantize_tap(const ProductArgs& args, const float* x, float 
   unsigned char* sums = to;
   for (uint32_t first = 0; first < count; first += group) {
     const uint32_t left = count - first;
-    const int32_t sum = quantize_group<kBits>(x + first, left < group ? left : group, by, values, first, weights.plane);
+    const int32_t sum =
+        quantize_group<kBits>(x + first, left < group ? left : group, by, to + weights.header, first, weights.plane);
     __builtin_memcpy(sums += 4, &sum, sizeof sum);
   }
 }
