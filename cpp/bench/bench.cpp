@@ -11,6 +11,7 @@
 #include "harness.h"
 #include "limits.h"
 #include "portable.h"
+#include "textbook_gates.h"
 #include "textbook_quantized.h"
 
 using namespace grucore_test;
@@ -19,7 +20,7 @@ namespace {
 
 constexpr const char* kHelp =
     "bench [--isa NAME] [--weights KIND] [--activations 8|16] [--only S1,Q3,...] [--rounds N] [--chunk-us N]\n"
-    "      [--json] [--reset-before] [--steps N]\n"
+    "      [--json] [--cell gru|reset-before|lstm|rnn] [--steps N]\n"
     "KIND: float32 (the default), float16, int8, int4; activations of the last two, 16 unless said.\n"
     "S: one frame a call, state carried; Q: a sequence of 100 frames; BHxN: a batch of N sequences;\n"
     "S3x1000: one frame of 1,000 streams.\n"
@@ -61,7 +62,8 @@ struct Options {
   const char* only = nullptr;
   uint32_t rounds = 60;
   double chunk_us = 3000;
-  bool json = false, reset_before = false;
+  bool json = false;
+  std::string cell = "gru";
   uint32_t steps = 0;
   textbook::Kind kind = textbook::Kind::kFloat32;
   const char* kind_name = "float32";
@@ -96,12 +98,17 @@ struct Timed {
 void put_layer(FileBuilder* file, uint32_t layer, const Options& options, uint32_t inputs, uint32_t hidden, uint32_t x,
                uint32_t y) {
   PortableRandom portable(layer + 1);
-  const textbook::Gru gru = portable_gru(inputs, hidden, options.reset_before, false, &portable);
-  const std::string name = "gru" + std::to_string(layer);
-  if (options.kind == textbook::Kind::kFloat32) return file->gru(name, gru, x, y);
+  const bool is_reset_before = options.cell == "reset-before";
+  const textbook::Gru gru = portable_gru(inputs, hidden, is_reset_before, false, &portable);
+  const std::string name = options.cell + std::to_string(layer);
   const textbook::WeightKind kind = {options.kind, options.activations, options.kind_name};
   std::mt19937 random(layer + 1);
-  textbook::random_quantized_gru(kind, kind, inputs, hidden, options.reset_before, &random).put(file, name, x, y);
+  if (options.cell == "lstm" || options.cell == "rnn") {
+    textbook::random_gates(options.cell == "lstm", kind, kind, inputs, hidden, &random).put(file, name, {x}, y);
+    return;
+  }
+  if (options.kind == textbook::Kind::kFloat32) return file->gru(name, gru, x, y);
+  textbook::random_quantized_gru(kind, kind, inputs, hidden, is_reset_before, &random).put(file, name, x, y);
 }
 
 Bytes file_of(const Workload& work, const Options& options) {
@@ -140,10 +147,10 @@ bool is_chosen(const Options& options, const char* name) {
 
 // The least time that the machine's own figures allow: weights are read each step, products are done at peak.
 // A sequence or batch reads the recurrent weights each step and does the input product as one.
-double limit_of(const Workload& work, double read_us, double mac_us) {
-  const double deeper = (work.layers - 1) * 3.0 * work.hidden_size * work.hidden_size;
-  const double input = 3.0 * work.hidden_size * work.input_size + deeper;
-  const double recurrent = work.layers * 3.0 * work.hidden_size * work.hidden_size;
+double limit_of(const Workload& work, double gates, double read_us, double mac_us) {
+  const double deeper = (work.layers - 1) * gates * work.hidden_size * work.hidden_size;
+  const double input = gates * work.hidden_size * work.input_size + deeper;
+  const double recurrent = work.layers * gates * work.hidden_size * work.hidden_size;
   const double steps = work.frames ? work.frames : 1;
   if (!work.frames) return std::max(read_us, work.batch * (input + recurrent) * mac_us);
   return steps * (work.batch * input * mac_us + std::max(read_us, work.batch * recurrent * mac_us));
@@ -200,8 +207,9 @@ void measure(const Workload& work, const Options& options) {
   const grucore::Signal out = {y.data(), size_t{frames} * work.hidden_size, work.hidden_size};
 
   // Weights of the same size, apart from the model's, as the engine leaves them in the caches.
-  const double hidden_macs = 3.0 * work.hidden_size * work.hidden_size * work.layers;
-  const double input_macs = 3.0 * work.hidden_size * (work.input_size + (work.layers - 1.0) * work.hidden_size);
+  const double gates = options.cell == "lstm" ? 4 : options.cell == "rnn" ? 1 : 3;
+  const double hidden_macs = gates * work.hidden_size * work.hidden_size * work.layers;
+  const double input_macs = gates * work.hidden_size * (work.input_size + (work.layers - 1.0) * work.hidden_size);
   const double read_bytes = (hidden_macs + (work.frames ? 0 : input_macs)) * bytes_of_weight(options.kind);
   const AlignedBytes weights((static_cast<size_t>(read_bytes) + 63) / 64 * 64);
   const grucore_bench::Limits limits = grucore_bench::limits_of(options.isa);
@@ -209,7 +217,7 @@ void measure(const Workload& work, const Options& options) {
   const auto multiply_rounds = is_integer ? limits.multiply_bytes : limits.multiply;
   constexpr uint32_t kMultiplyRounds = 1000, kLoopRounds = 10000;
   const double columns = work.hidden_size + (work.frames ? 0.0 : work.input_size);
-  TurningRead turning(limits, weights, work, 3 * 16 * columns * bytes_of_weight(options.kind));
+  TurningRead turning(limits, weights, work, gates * 16 * columns * bytes_of_weight(options.kind));
 
   Timed timed[] = {
       {[&] {
@@ -236,21 +244,21 @@ void measure(const Workload& work, const Options& options) {
                loop = timed[3].figure(), turned = timed[4].figure();
   const double mac_us =
       multiply.best / (kMultiplyRounds * (is_integer ? limits.byte_macs_of_a_round : limits.macs_of_a_round));
-  const double limit = limit_of(work, read.best, mac_us);
+  const double limit = limit_of(work, gates, read.best, mac_us);
   const double macs = (hidden_macs + input_macs) * frames * work.batch;
   if (options.json) {
     printf(
         "{\"workload\": \"%s\", \"isa\": \"%s\", \"input_size\": %u, \"hidden_size\": %u, \"frames\": %u, \"batch\": "
         "%u, "
-        "\"reset_after\": %s, \"layers\": %u, \"weights\": \"%s\", \"activations\": %u, \"us\": %.5g, \"us_median\": "
+        "\"cell\": \"%s\", \"layers\": %u, \"weights\": \"%s\", \"activations\": %u, \"us\": %.5g, \"us_median\": "
         "%.5g, \"limit_us\": %.5g, "
         "\"read_us\": %.5g, \"read_us_median\": %.5g, \"turning_read_us\": %.5g, \"weight_bytes\": %zu, "
         "\"peak_gmacs\": %.4g, "
         "\"loop_us\": %.5g, \"loop_us_median\": %.5g, \"rounds\": %u}\n",
         work.name, grucore::isa_name(options.isa), work.input_size, work.hidden_size, frames, work.batch,
-        options.reset_before ? "false" : "true", work.layers, options.kind_name, is_integer ? options.activations : 0,
-        engine.best, engine.median, limit, read.best, read.median, turned.best, weights.size(), 1e-3 / mac_us,
-        loop.best, loop.median, options.rounds);
+        options.cell.c_str(), work.layers, options.kind_name, is_integer ? options.activations : 0, engine.best,
+        engine.median, limit, read.best, read.median, turned.best, weights.size(), 1e-3 / mac_us, loop.best,
+        loop.median, options.rounds);
   } else {
     printf("%-8s %10.4g %10.4g %10.4g %7.2f %10.4g %10.4g %8.1f %8.1f %8.3g %8.3g\n", work.name, engine.best,
            engine.median, limit, engine.best / limit, read.best, turned.best, macs / engine.best * 1e-3, 1e-3 / mac_us,
@@ -265,6 +273,14 @@ Isa isa_named(const char* name) {
     if (strcmp(grucore::isa_name(isa), name) == 0 && grucore::isa_supported(isa)) return isa;
   }
   fprintf(stderr, "bench: this machine or build has no instruction set \"%s\"\n", name);
+  exit(2);
+}
+
+const char* cell_named(const char* name) {
+  for (const char* known : {"gru", "reset-before", "lstm", "rnn"}) {
+    if (strcmp(name, known) == 0) return known;
+  }
+  fprintf(stderr, "bench: cell \"%s\", expected gru, reset-before, lstm or rnn\n", name);
   exit(2);
 }
 
@@ -293,8 +309,8 @@ Options parse(int argc, char** argv) {
     const bool has_value = i + 1 < argc;
     if (is("--json")) {
       options.json = true;
-    } else if (is("--reset-before")) {
-      options.reset_before = true;
+    } else if (is("--cell") && has_value) {
+      options.cell = cell_named(argv[++i]);
     } else if (is("--isa") && has_value) {
       options.isa = isa_named(argv[++i]);
     } else if (is("--weights") && has_value) {

@@ -70,28 +70,38 @@ struct CellActivations {
   bool is_standard;      // sigmoid and tanh
 };
 
-// The arguments that are the same at every step of a GRU with float32 weights.
-struct GruCell {
-  PanelWeights weight_ih;  // 3 gates
-  PanelWeights weight_hh;  // 3 gates; reset-before: 2 gates
-  PanelWeights weight_hn;  // reset-before: 1 gate; else data is null
-  const float* bias;       // reset-after: 4 gates; reset-before: 3
-  CellActivations activations;
+// Activations of an LSTM; a plain recurrent layer has `candidate` alone.
+struct GateActivations {
+  Activation gate;       // of i, f and o
+  Activation candidate;  // of g
+  Activation cell;       // of the new cell state
+  bool is_standard;      // sigmoid, tanh and tanh
 };
 
-// Steps of it for each of the rows. The input enters as x, or as `projected`: bias and input product, panel by
-// panel, gate by gate, where that is not null.
-struct GruArgs {
-  const GruCell* cell;
+// The arguments that are the same at every step of a recurrent layer with float32 weights.
+struct FloatCell {
+  PanelWeights weight_ih;            // GRU: 3 gates; LSTM: 4; plain: 1
+  PanelWeights weight_hh;            // as many; reset-before: 2 gates
+  PanelWeights weight_hn;            // reset-before: 1 gate; else data is null
+  const float* bias;                 // as many; reset-after: 4 gates
+  CellActivations activations;       // of a GRU
+  GateActivations gate_activations;  // of the others
+};
+
+// Steps of such a layer for each of the rows. The input enters as x, or as `projected`: bias and input product, panel
+// by panel, gate by gate, where that is not null.
+struct FloatStepArgs {
+  const FloatCell* cell;
   ConstMatrix x;
   ConstMatrix projected;
   ConstMatrix h;   // of the first frame; every other one reads what the one before has written
   Matrix out;      // does not overlap h
-  Matrix scratch;  // reset-before: rows of 3 times the padded hidden size
+  Matrix scratch;  // reset-before: rows of 3 times the padded hidden size; LSTM: the cell states, before and after
   Rows rows;
   uint32_t frames;
   ptrdiff_t frame_rows;  // from a frame to the next one, of x, projected and out
   bool backwards;        // last panel first; every other frame the other way round
+  float* keep;           // of a single row: where its h goes after the last frame, h itself or null
 };
 
 // Weights in panel16 of any dtype, for products that are added to what stands in y already.
@@ -170,14 +180,6 @@ struct PanelStepArgs {
   CellArgs cell;
   bool backwards;  // last panel first
   bool one_panel;  // input.y and cell.sums have room for one panel; where kStepsOnePanel
-};
-
-// Activations of an LSTM; a plain recurrent layer has `candidate` alone.
-struct GateActivations {
-  Activation gate;       // of i, f and o
-  Activation candidate;  // of g
-  Activation cell;       // of the new cell state
-  bool is_standard;      // sigmoid, tanh and tanh
 };
 
 // One step of a layer whose gates are one chain each, panel by panel: the input product of a panel, its recurrent

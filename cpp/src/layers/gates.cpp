@@ -29,12 +29,33 @@ GateScratch lay_out(const GateParams& p, uint32_t batch, uint32_t frames) {
 void begin(GatePlan* plan, uint32_t frames, const Rows& all) {
   ProductArgs& input = plan->pieces.input;
   input.weights = &plan->params->weight_ih;
+  plan->whole.projected.data = nullptr;
+  if (plan->batch == 1 && !projects_blocks(*plan->params, plan->is_fused)) return;
   if ((frames == 1 || plan->batch >= kManyRows) && has_one_table(*plan->params)) return;
   input.x.data = plan->x;
   input.y.data = plan->projected;
   input.rows = all;
   multiply(*plan->table, input);
   input.weights = nullptr;
+  plan->whole.projected.data = plan->projected;
+}
+
+// Steps of a single row by one kernel.
+void step_row(GatePlan* plan, const RecurrentFrame& frame) {
+  FloatStepArgs& args = plan->whole;
+  if (args.projected.data) {
+    args.projected.data = plan->projected + frame.row * args.projected.stride;
+  } else {
+    args.x.data = plan->x + frame.row * args.x.stride;
+  }
+  args.h.data = frame.h;
+  args.h.stride = frame.h_stride;
+  args.out.data = frame.out;
+  args.rows.index = frame.rows->index;
+  args.rows.count = 1;
+  args.backwards = frame.backwards;
+  args.frames = frame.count;
+  plan->table->floats->gate_steps(args);
 }
 
 void step_once(GatePlan* plan, const RecurrentFrame& frame) {
@@ -59,12 +80,32 @@ void step_once(GatePlan* plan, const RecurrentFrame& frame) {
 }
 
 void step(GatePlan* plan, const RecurrentFrame& first) {
+  if (plan->is_fused && first.rows->count == 1) return step_row(plan, first);
   RecurrentFrame frame = first;
   for (uint32_t i = 0;;) {
     step_once(plan, frame);
     if (++i == first.count) return;
     next_frame(*plan, &frame);
   }
+}
+
+// The arguments of one kernel's steps, and those of a frame of a stream's only row, which change no more.
+void plan_whole(const NodeMemory& memory, const ValueBuffer& x, GatePlan* plan) {
+  const GateParams& p = *static_cast<const GateParams*>(plan->params);
+  plan->is_fused = p.is_float32 && plan->table->floats->gate_steps;
+  if (!plan->is_fused) return;
+  plan->cell.weight_ih = as_panels(p.weight_ih);
+  plan->cell.weight_hh = as_panels(p.weight_hh);
+  plan->cell.bias = p.bias;
+  plan->cell.gate_activations = p.activations;
+  FloatStepArgs& args = plan->whole;
+  args.cell = &plan->cell;
+  args.x = {nullptr, x.stride};
+  args.projected = {nullptr, chain_stride(p)};
+  args.out = {nullptr, plan->y.stride};
+  args.scratch = plan->pieces.cell;
+  args.frame_rows = frame_rows(*plan);
+  plan_one(memory, x, args, plan);
 }
 
 }  // namespace
@@ -115,9 +156,15 @@ void plan_gates(const Node& node, const NodeMemory& memory, const StreamShape& s
   // The state h of a node is padded to whole panels, and c stands after it.
   if (p.gates > 1) args.cell = {memory.state + gate_stride(p), memory.state_stride};
   args.out = {nullptr, plan.y.stride};
+  plan_whole(memory, shape.values[node.inputs[0]], &plan);
 }
 
 void run_gates(const Node& node, const NodeMemory& memory, const Block& block) {
+  GatePlan& plan = *static_cast<GatePlan*>(memory.plan);
+  if (plan.has_one && block.frames == 1 && block.in.at[0].count == 1) {
+    plan.one.backwards = block.pass % 2 != 0;
+    return plan.table->floats->gate_steps(plan.one);
+  }
   run_recurrent<GatePlan, begin, step>(node, memory, block);
 }
 

@@ -19,6 +19,8 @@ Status parse_gate_tensors(const NodeSource& source, uint32_t gates, bool has_cel
 
 struct GatePlan : RecurrentPlan {
   GateStepArgs pieces;
+  FloatCell cell;
+  FloatStepArgs whole;  // of one kernel, with that cell: a single row
 };
 
 // The hooks of a kind whose params are GateParams.

@@ -77,14 +77,15 @@ void plan(const Node& node, const NodeMemory& memory, const StreamShape& shape) 
   plan.between = memory.scratch + at.cell;
   plan.rows = reinterpret_cast<uint32_t*>(memory.scratch + at.rows);
   plan.state_product = memory.scratch + at.state_product;
-  GruArgs& args = plan.whole;
-  plan.cell = {as_panels(p.weight_ih), as_panels(p.weight_hh), as_panels(p.weight_hn), p.bias, p.activations};
+  FloatStepArgs& args = plan.whole;
+  plan.cell = {as_panels(p.weight_ih), as_panels(p.weight_hh), as_panels(p.weight_hn), p.bias, p.activations, {}};
   args.cell = &plan.cell;
   args.x = {nullptr, x.stride};
   args.projected = {nullptr, projected_stride(p)};
   args.out = {nullptr, plan.y.stride};
   args.scratch = {plan.between, projected_stride(p)};
   args.frame_rows = frame_rows(plan);
+  if (plan.is_fused) plan_one(memory, x, args, &plan);
   plan_mixed({x.data, x.stride}, memory.scratch + at.input_product, shape.frames, &plan);
 }
 
@@ -98,7 +99,7 @@ void begin(GruPlan* plan, uint32_t frames, const Rows& all) {
 
 void step(GruPlan* plan, const RecurrentFrame& frame) {
   if (!plan->is_fused) return step_mixed(plan, frame);
-  GruArgs& args = plan->whole;
+  FloatStepArgs& args = plan->whole;
   if (args.projected.data) {
     args.projected.data = plan->projected + frame.row * args.projected.stride;
   } else {
@@ -114,8 +115,17 @@ void step(GruPlan* plan, const RecurrentFrame& frame) {
   plan->table->floats->gru_steps(args);
 }
 
+void run(const Node& node, const NodeMemory& memory, const Block& block) {
+  GruPlan& plan = *static_cast<GruPlan*>(memory.plan);
+  if (!plan.has_one || block.frames != 1 || block.in.at[0].count != 1) {
+    return run_recurrent<GruPlan, begin, step>(node, memory, block);
+  }
+  plan.one.backwards = block.pass % 2 != 0;
+  plan.table->floats->gru_steps(plan.one);
+}
+
 constexpr LayerKind make() {
-  LayerKind kind = {1, "gru", parse, run_recurrent<GruPlan, begin, step>};
+  LayerKind kind = {1, "gru", parse, run};
   kind.reads_future = reads_future;
   kind.macs = macs;
   kind.products = products;

@@ -42,8 +42,8 @@ GruScratch lay_out(const GruParams& p, bool fused, uint32_t batch, uint32_t fram
 struct GruPlan : RecurrentPlan {
   float* between;  // what a step keeps between its products
   float* state_product;
-  GruCell cell;
-  GruArgs whole;         // of one kernel, with that cell
+  FloatCell cell;
+  FloatStepArgs whole;   // of one kernel, with that cell
   PanelStepArgs pieces;  // of products and cells; of the fused way its input product alone
 
   const GruParams& gru() const { return *static_cast<const GruParams*>(params); }

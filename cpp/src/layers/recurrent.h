@@ -72,8 +72,13 @@ struct RecurrentPlan {
   uint32_t* rows;    // that a mask leaves
   uint32_t batch;
   bool is_fused;  // one kernel does a whole step
+  bool has_one;   // a frame of a stream's only row has arguments of its own, which change no more but for the order of
+  FloatStepArgs one;  // panels
 };
 void set_plan(const Node& node, const RecurrentParams& params, const StreamShape& shape, RecurrentPlan* plan);
+
+// Sets the plan's `one` from the arguments that all steps share, where there is a single row and no mask.
+void plan_one(const NodeMemory& memory, const ValueBuffer& x, const FloatStepArgs& shared, RecurrentPlan* plan);
 
 // Frames of a block.
 struct RecurrentFrame {

@@ -17,6 +17,14 @@ enum class FrameFate : uint8_t {
   kHeld = 2,     // not finite, and skipped: outputs are NaN
 };
 
+// One frame of a plain stream of one row.
+struct OneFrame {
+  bool is_ready;
+  Rows row;
+  ValueBuffer in, out;
+  Block block;
+};
+
 }  // namespace detail
 
 struct Stream {
@@ -38,6 +46,7 @@ struct Stream {
   uint32_t pass;  // blocks so far
   Nonfinite nonfinite;
   bool is_plain;  // steps have a short way, and blocks, if the output has a value for each frame
+  detail::OneFrame one;
 };
 
 }  // namespace grucore

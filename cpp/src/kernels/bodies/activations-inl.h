@@ -1,7 +1,8 @@
 // exp, sigmoid and tanh over the Vec API: the same bits on every instruction set (docs/numerics.md).
 // SPDX-License-Identifier: Apache-2.0
 // Included once per kernel file, inside its target region, after vec_*.h.
-// No mul_add here: it is fused on some machines only. Constants: tools/fit_activations.py.
+// No mul_add here: it is fused on some machines only. exact_mul_add is for products by powers of two, and by a
+// constant of so few bits that nothing is rounded. Constants: tools/fit_activations.py.
 namespace grucore::detail::GRUCORE_ISA {
 namespace {
 
@@ -37,7 +38,7 @@ GRUCORE_INLINE V ln2_low_times(const V& n) {
 GRUCORE_INLINE F32 exp_f32(F32 x) {
   const F32 rounded = add(mul(x, broadcast(kLog2E)), broadcast(kRound));
   const F32 n = sub(rounded, broadcast(kRound));
-  const F32 p = expm1_reduced(sub(sub(x, mul(n, broadcast(kLn2High))), ln2_low_times(n)));
+  const F32 p = expm1_reduced(sub(exact_mul_add(n, broadcast(-kLn2High), x), ln2_low_times(n)));
   // n reaches 128, where 2^n is no float: it goes into the exponent instead.
   const I32 scaled = add(bits(add(broadcast(1.0f), p)), shift_left<23>(bits(rounded)));
   // The sum is NaN for NaN.
@@ -54,12 +55,12 @@ GRUCORE_ONCE V sigmoid_f32(const V& x) {
   const V inside = min(like(x, kSaturated), x);
   const V rounded = add(mul(inside, like(x, -kLog2E)), like(x, kRoundBiased));
   const V n = sub(rounded, like(x, kRoundBiased));
-  const V p = expm1_reduced(sub(sub(mul(n, like(x, -kLn2High)), inside), ln2_low_times(n)));
+  const V p = expm1_reduced(sub(exact_mul_sub(n, like(x, -kLn2High), inside), ln2_low_times(n)));
   const V scale = from_bits(shift_left<23>(bits(rounded)));
   // 1 + exp(-x) = (scale + 1) + scale*p; what scale + 1 loses, far from 1, joins the second term.
   const V high = add(scale, one);
   const V lost = sub(one, sub(high, scale));
-  const V denominator = add(high, add(mul(scale, p), lost));
+  const V denominator = add(high, exact_mul_add(scale, p, lost));
   return zero_if(lt(x, like(x, kExpMin)), div(one, denominator));
 }
 
@@ -81,7 +82,7 @@ GRUCORE_ONCE V tanh_f32(const V& x) {
   const V c456 = add(mul(like(x, 0x1.41fce0p-13f), f2), c45);
   const V p = add(mul(like(x, 0x1.62e430p-1f), f), mul(f2, add(mul(f2, c456), c23)));
   const V scale = from_bits(shift_left<23>(bits(rounded)));
-  const V denominator = add(mul(scale, p), add(scale, like(x, 1.0f)));
+  const V denominator = exact_mul_add(scale, p, add(scale, like(x, 1.0f)));
   const V large = sub(like(x, 1.0f), div(like(x, 2.0f), denominator));
 
   // A cube that would be denormal changes nothing; a denormal result becomes 0.

@@ -10,6 +10,7 @@
 #include "kernels/bodies/product-inl.h"
 
 #include "kernels/bodies/gru-inl.h"
+#include "kernels/bodies/gate_steps-inl.h"
 #include "kernels/bodies/matmul-inl.h"
 #endif
 #include "kernels/bodies/features-inl.h"

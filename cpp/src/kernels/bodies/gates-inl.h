@@ -22,6 +22,32 @@ struct PlainVectors {
   float* out[kCount];
 };
 
+template <int kGates, int kCount>
+struct GateVectorsOf {
+  using Type = LstmVectors<kCount>;
+};
+template <int kCount>
+struct GateVectorsOf<1, kCount> {
+  using Type = PlainVectors<kCount>;
+};
+template <int kGates, int kCount>
+using GateVectors = typename GateVectorsOf<kGates, kCount>::Type;
+
+// Neighbouring vectors of units.
+template <int kCount>
+GRUCORE_INLINE void point(LstmVectors<kCount>& vectors, float* out, float* cell) {
+  GRUCORE_UNROLL(8)
+  for (int i = 0; i < kCount; ++i) {
+    vectors.cell[i] = cell + i * kLanes;
+    vectors.out[i] = out + i * kLanes;
+  }
+}
+template <int kCount>
+GRUCORE_INLINE void point(PlainVectors<kCount>& vectors, float* out, float*) {
+  GRUCORE_UNROLL(8)
+  for (int i = 0; i < kCount; ++i) vectors.out[i] = out + i * kLanes;
+}
+
 template <class V>
 GRUCORE_INLINE V gate_of(const GateActivations& activations, const V& chain) {
   return activations.is_standard ? sigmoid_f32(chain) : apply(activations.gate, chain);

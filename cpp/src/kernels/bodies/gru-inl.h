@@ -16,7 +16,7 @@ namespace {
 // Where the values of kRows rows from `first` on stand at one frame.
 template <int kRows>
 struct FrameRows {
-  const GruArgs& args;
+  const FloatStepArgs& args;
   uint32_t first;
 
   GRUCORE_INLINE uint32_t row(int r) const { return row_in_tile(args.rows, first, r); }
@@ -29,13 +29,13 @@ struct FrameRows {
 // The arguments of a single row, worked out once for all of its frames; the input is there as x or as `projected`.
 template <>
 struct FrameRows<1> {
-  const GruArgs& args;
+  const FloatStepArgs& args;
   const ConstMatrix& input;
   size_t row;
   const float *input_at, *h_at;
   float* out_at;
 
-  GRUCORE_INLINE FrameRows(const GruArgs& of, uint32_t i)
+  GRUCORE_INLINE FrameRows(const FloatStepArgs& of, uint32_t i)
       : args(of), input(of.projected.data ? of.projected : of.x), row(row_at(of.rows, i)) {
     input_at = input.data;
     h_at = args.h.data;
@@ -57,17 +57,17 @@ struct FrameRows<1> {
   GRUCORE_INLINE float* scratch(int) const { return args.scratch.data + row * args.scratch.stride; }
 };
 
-// The chains of r, z and n after the input: from `projected`, or bias and product here.
-template <int kLast, int kRows, int kPanels, int kVectors>
-GRUCORE_INLINE void input_sums(Sums<3, kRows, kPanels, kVectors>& sums, const FrameRows<kRows>& rows,
+// The chains of all gates after the input: from `projected`, or bias and product here.
+template <int kLast, int kGates, int kRows, int kPanels, int kVectors>
+GRUCORE_INLINE void input_sums(Sums<kGates, kRows, kPanels, kVectors>& sums, const FrameRows<kRows>& rows,
                                uint32_t bias_gates, const Tile& tile) {
-  const GruArgs& args = rows.args;
+  const FloatStepArgs& args = rows.args;
   if (args.projected.data) {
     GRUCORE_UNROLL(8)
     for (int r = 0; r < kRows; ++r) {
       const float* projected = rows.projected(r);
       GRUCORE_UNROLL(4)
-      for (int g = 0; g < 3; ++g) set_gate<kLast>(sums, g, r, projected, 3, g, tile);
+      for (int g = 0; g < kGates; ++g) set_gate<kLast>(sums, g, r, projected, kGates, g, tile);
     }
     return;
   }
@@ -76,7 +76,7 @@ GRUCORE_INLINE void input_sums(Sums<3, kRows, kPanels, kVectors>& sums, const Fr
   for (int r = 0; r < kRows; ++r) {
     x[r] = rows.x(r);
     GRUCORE_UNROLL(4)
-    for (int g = 0; g < 3; ++g) set_gate<kLast>(sums, g, r, args.cell->bias, bias_gates, g, tile);
+    for (int g = 0; g < kGates; ++g) set_gate<kLast>(sums, g, r, args.cell->bias, bias_gates, g, tile);
   }
   accumulate<kLast>(sums, args.cell->weight_ih, tile, x);
 }
@@ -93,13 +93,13 @@ GRUCORE_INLINE void copy_gate(Sums<kGates, kRows, kPanels, kVectors>& sums, int 
   }
 }
 
-GRUCORE_NOINLINE F32 gate_of_tile(const GruArgs& args, F32 x) { return gate_of(args.cell->activations, x); }
-GRUCORE_NOINLINE F32 candidate_of_tile(const GruArgs& args, F32 z, F32 h, F32 x) {
+GRUCORE_NOINLINE F32 gate_of_tile(const FloatStepArgs& args, F32 x) { return gate_of(args.cell->activations, x); }
+GRUCORE_NOINLINE F32 candidate_of_tile(const FloatStepArgs& args, F32 z, F32 h, F32 x) {
   return blend(z, h, candidate_of(args.cell->activations, x));
 }
 
 // Bytes of weights that a step reads for one panel.
-GRUCORE_INLINE size_t bytes_of_panel(const GruArgs& args) {
+GRUCORE_INLINE size_t bytes_of_panel(const FloatStepArgs& args) {
   const size_t inputs = args.projected.data ? 0 : args.cell->weight_ih.inputs;
   return 3 * kPanel * sizeof(float) * (inputs + args.cell->weight_hh.inputs);
 }
@@ -128,7 +128,7 @@ struct ResetAfterOp {
   // The starts of the cells of a tile, into vectors[at...].
   template <int kPanels, int kVectors, int kLast, int kCount>
   GRUCORE_INLINE void chains(const Tile& tile, CellVectors<kCount>& vectors, int at) const {
-    const GruCell& cell = *rows.args.cell;
+    const FloatCell& cell = *rows.args.cell;
     const float* h[kRows];
     Sums<3, kRows, kPanels, kVectors> sums;
     GRUCORE_UNROLL(8)
@@ -156,7 +156,7 @@ struct ResetAfterOp {
 };
 
 // A row of scratch: r * h, then z, then the chain of n, this far apart.
-GRUCORE_INLINE size_t scratch_part(const GruArgs& args) { return round_up(args.cell->weight_hh.rows, kPanel); }
+GRUCORE_INLINE size_t scratch_part(const FloatStepArgs& args) { return round_up(args.cell->weight_hh.rows, kPanel); }
 
 template <int kRows>
 struct ResetBeforeGates {
@@ -165,7 +165,7 @@ struct ResetBeforeGates {
 
   template <int kPanels, int kVectors, int kLast>
   GRUCORE_INLINE void run(const Tile& tile) const {
-    const GruArgs& args = rows.args;
+    const FloatStepArgs& args = rows.args;
     const size_t hidden = scratch_part(args);
     const float* h[kRows];
     Sums<3, kRows, kPanels, kVectors> input;
@@ -216,7 +216,7 @@ struct ResetBeforeCandidate {
 
   template <int kPanels, int kVectors, int kLast>
   GRUCORE_INLINE void run(const Tile& tile) const {
-    const GruArgs& args = rows.args;
+    const FloatStepArgs& args = rows.args;
     const size_t hidden = scratch_part(args);
     const float* gated[kRows];
     Sums<1, kRows, kPanels, kVectors> sums;
@@ -263,15 +263,27 @@ struct AtFrame {
   };
 };
 
-GRUCORE_NOINLINE void steps_of_tiles(const GruArgs& first, const TileHeights& heights) {
+}  // namespace
+}  // namespace GRUCORE_ISA
+}  // namespace detail
+}  // namespace grucore
+
+#include "kernels/bodies/small-inl.h"
+
+namespace grucore {
+namespace detail {
+namespace GRUCORE_ISA {
+namespace {
+
+GRUCORE_NOINLINE void steps_of_tiles(const FloatStepArgs& first, const TileHeights& heights) {
   const uint32_t units = first.cell->weight_hh.rows;
-  GruArgs args = first;
+  FloatStepArgs args = first;
   for (uint32_t i = 0;; ++i) {
     if (args.cell->weight_hn.data) {
-      tiles_of_vectors(units, TilesOfRows<GruArgs, AtFrame<ResetBeforeGates>::Of>{args, heights});
-      tiles_of_vectors(units, TilesOfRows<GruArgs, AtFrame<ResetBeforeCandidate>::Of>{args, heights});
+      tiles_of_vectors(units, TilesOfRows<FloatStepArgs, AtFrame<ResetBeforeGates>::Of>{args, heights});
+      tiles_of_vectors(units, TilesOfRows<FloatStepArgs, AtFrame<ResetBeforeCandidate>::Of>{args, heights});
     } else {
-      tiles_of_vectors(units, TilesOfRows<GruArgs, AtFrame<ResetAfterOp>::Of>{args, heights});
+      tiles_of_vectors(units, TilesOfRows<FloatStepArgs, AtFrame<ResetAfterOp>::Of>{args, heights});
     }
     if (i + 1 == first.frames) return;
     ConstMatrix& input = args.projected.data ? args.projected : args.x;
@@ -282,7 +294,7 @@ GRUCORE_NOINLINE void steps_of_tiles(const GruArgs& first, const TileHeights& he
   }
 }
 
-GRUCORE_NOINLINE void steps_of_row(const GruArgs& args, uint32_t i) {
+GRUCORE_NOINLINE void steps_of_row(const FloatStepArgs& args, uint32_t i) {
   const uint32_t units = args.cell->weight_hh.rows;
   const uint32_t frames = args.frames;
   const bool is_reset_before = args.cell->weight_hn.data;
@@ -303,8 +315,21 @@ GRUCORE_NOINLINE void steps_of_row(const GruArgs& args, uint32_t i) {
   }
 }
 
-void gru_steps(const GruArgs& args) {
-  if (args.rows.count == 1) return steps_of_row(args, 0);
+// What the last frame has left, to where the next block reads it.
+GRUCORE_NOINLINE void keep_row(const FloatStepArgs& args) {
+  const float* from = args.out.data + static_cast<ptrdiff_t>(args.frames - 1) * args.frame_rows *
+                                          static_cast<ptrdiff_t>(args.out.stride);
+  const size_t padded = round_up(args.cell->weight_hh.rows, kPanel);
+  for (size_t i = 0; i < padded; i += kLanes) store(args.keep + i, load(from + i));
+}
+
+void gru_steps(const FloatStepArgs& args) {
+  if (args.rows.count == 1) {
+    if (!args.rows.index && !args.cell->weight_hn.data && took_small_steps<3>(args)) return;
+    steps_of_row(args, 0);
+    if (args.keep) keep_row(args);
+    return;
+  }
   const bool is_far = args.cell->weight_hh.rows / kPanel * bytes_of_panel(args) > kManyBytes;
   const TileHeights heights(args.rows.count, is_far);
   if (heights.in_tiles) steps_of_tiles(args, heights);

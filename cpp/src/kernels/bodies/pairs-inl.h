@@ -77,6 +77,14 @@ GRUCORE_OF_PAIRS(bit_or)
 #undef GRUCORE_OF_PAIR
 #undef GRUCORE_OF_PAIRS
 
+template <class A, class B>
+GRUCORE_INLINE Pair<A, B> exact_mul_add(const Pair<A, B>& a, const Pair<A, B>& b, const Pair<A, B>& c) {
+  return {exact_mul_add(a.first, b.first, c.first), exact_mul_add(a.second, b.second, c.second)};
+}
+template <class A, class B>
+GRUCORE_INLINE Pair<A, B> exact_mul_sub(const Pair<A, B>& a, const Pair<A, B>& b, const Pair<A, B>& c) {
+  return {exact_mul_sub(a.first, b.first, c.first), exact_mul_sub(a.second, b.second, c.second)};
+}
 template <class M, class N, class A, class B>
 GRUCORE_INLINE Pair<A, B> select(const Pair<M, N>& m, const Pair<A, B>& if_true, const Pair<A, B>& if_false) {
   return {select(m.first, if_true.first, if_false.first), select(m.second, if_true.second, if_false.second)};

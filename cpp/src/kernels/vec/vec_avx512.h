@@ -61,6 +61,13 @@ GRUCORE_INLINE F32 mul(F32 a, F32 b) { return {_mm512_mul_ps(a.v, b.v)}; }
 GRUCORE_INLINE F32 div(F32 a, F32 b) { return {_mm512_div_ps(a.v, b.v)}; }
 GRUCORE_INLINE F32 sqrt(F32 a) { return {_mm512_sqrt_ps(a.v)}; }
 GRUCORE_INLINE F32 mul_add(F32 a, F32 b, F32 c) { return {_mm512_fmadd_ps(a.v, b.v, c.v)}; }
+// The lower eight lanes of a*b + c with eight floats at a; the upper ones are 0.
+GRUCORE_INLINE F32 mul_add_eight(const float* a, F32 b, F32 c) {
+  return {_mm512_zextps256_ps512(
+      _mm256_fmadd_ps(_mm256_loadu_ps(a), _mm512_castps512_ps256(b.v), _mm512_castps512_ps256(c.v)))};
+}
+GRUCORE_INLINE F32 exact_mul_add(F32 a, F32 b, F32 c) { return mul_add(a, b, c); }
+GRUCORE_INLINE F32 exact_mul_sub(F32 a, F32 b, F32 c) { return {_mm512_fmsub_ps(a.v, b.v, c.v)}; }
 GRUCORE_INLINE F32 max(F32 a, F32 b) { return {_mm512_max_ps(a.v, b.v)}; }
 GRUCORE_INLINE F32 min(F32 a, F32 b) { return {_mm512_min_ps(a.v, b.v)}; }
 

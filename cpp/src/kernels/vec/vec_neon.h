@@ -82,6 +82,8 @@ GRUCORE_INLINE F32 div(F32 a, F32 b) { return {vdivq_f32(a.v, b.v)}; }
 GRUCORE_INLINE F32 sqrt(F32 a) { return {vsqrtq_f32(a.v)}; }
 GRUCORE_INLINE F32 mul_add(F32 a, F32 b, F32 c) { return {vfmaq_f32(c.v, a.v, b.v)}; }
 // FMAX and FMIN order zeros and propagate NaN: not this API's contract.
+GRUCORE_INLINE F32 exact_mul_add(F32 a, F32 b, F32 c) { return mul_add(a, b, c); }
+GRUCORE_INLINE F32 exact_mul_sub(F32 a, F32 b, F32 c) { return {vfmaq_f32(vnegq_f32(c.v), a.v, b.v)}; }
 GRUCORE_INLINE F32 max(F32 a, F32 b) { return {vbslq_f32(vcgtq_f32(a.v, b.v), a.v, b.v)}; }
 GRUCORE_INLINE F32 min(F32 a, F32 b) { return {vbslq_f32(vcltq_f32(a.v, b.v), a.v, b.v)}; }
 

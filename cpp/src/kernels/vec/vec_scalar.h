@@ -100,6 +100,14 @@ GRUCORE_INLINE F32 mul_add(F32 a, F32 b, F32 c) {
   return add(mul(a, b), c);
 #endif
 }
+// a*b + c and a*b - c where a*b is exact, so that fused or not they have the same bits: in whichever way is faster.
+#if defined(__FP_FAST_FMAF) || defined(__ARM_FEATURE_FMA)
+GRUCORE_INLINE F32 exact_mul_add(F32 a, F32 b, F32 c) { return {__builtin_fmaf(a.v, b.v, c.v)}; }
+GRUCORE_INLINE F32 exact_mul_sub(F32 a, F32 b, F32 c) { return {__builtin_fmaf(a.v, b.v, -c.v)}; }
+#else
+GRUCORE_INLINE F32 exact_mul_add(F32 a, F32 b, F32 c) { return add(mul(a, b), c); }
+GRUCORE_INLINE F32 exact_mul_sub(F32 a, F32 b, F32 c) { return sub(mul(a, b), c); }
+#endif
 
 // b whenever the comparison is false: for NaN on either side, and for two zeros. min(limit, x) keeps a NaN in x.
 GRUCORE_INLINE F32 max(F32 a, F32 b) { return {a.v > b.v ? a.v : b.v}; }

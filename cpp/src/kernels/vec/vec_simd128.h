@@ -91,6 +91,8 @@ GRUCORE_INLINE F32 mul(F32 a, F32 b) { return {wasm_f32x4_mul(a.v, b.v)}; }
 GRUCORE_INLINE F32 div(F32 a, F32 b) { return {wasm_f32x4_div(a.v, b.v)}; }
 GRUCORE_INLINE F32 sqrt(F32 a) { return {wasm_f32x4_sqrt(a.v)}; }
 GRUCORE_INLINE F32 mul_add(F32 a, F32 b, F32 c) { return add(mul(a, b), c); }
+GRUCORE_INLINE F32 exact_mul_add(F32 a, F32 b, F32 c) { return add(mul(a, b), c); }
+GRUCORE_INLINE F32 exact_mul_sub(F32 a, F32 b, F32 c) { return sub(mul(a, b), c); }
 // pmax(x, y) is x < y ? y : x.
 GRUCORE_INLINE F32 max(F32 a, F32 b) { return {wasm_f32x4_pmax(b.v, a.v)}; }
 GRUCORE_INLINE F32 min(F32 a, F32 b) { return {wasm_f32x4_pmin(b.v, a.v)}; }

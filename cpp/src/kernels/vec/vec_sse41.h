@@ -97,6 +97,8 @@ GRUCORE_INLINE F32 mul(F32 a, F32 b) { return {_mm_mul_ps(a.v, b.v)}; }
 GRUCORE_INLINE F32 div(F32 a, F32 b) { return {_mm_div_ps(a.v, b.v)}; }
 GRUCORE_INLINE F32 sqrt(F32 a) { return {_mm_sqrt_ps(a.v)}; }
 GRUCORE_INLINE F32 mul_add(F32 a, F32 b, F32 c) { return add(mul(a, b), c); }
+GRUCORE_INLINE F32 exact_mul_add(F32 a, F32 b, F32 c) { return add(mul(a, b), c); }
+GRUCORE_INLINE F32 exact_mul_sub(F32 a, F32 b, F32 c) { return sub(mul(a, b), c); }
 GRUCORE_INLINE F32 max(F32 a, F32 b) { return {_mm_max_ps(a.v, b.v)}; }
 GRUCORE_INLINE F32 min(F32 a, F32 b) { return {_mm_min_ps(a.v, b.v)}; }
 
