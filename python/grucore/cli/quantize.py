@@ -30,9 +30,11 @@ EPILOG = """\
 examples:
   grucore quantize kws.gru -o kws-int8.gru --kind int8 --calibration frames.npy
   grucore quantize kws.gru -o kws-int8.gru --kind int8 --activations 8 --report report
+  grucore quantize kws.gru -o kws-int8.gru --kind int8 --calibration frames.npy --labels y.npy
   grucore quantize kws.gru -o kws-int4.gru --kind int4 --calibration frames.npy --max-error 0.05
 """
 KINDS = ("int8", "float16", "int4")
+GLANCE = 0.1  # seconds that tell faster from slower
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -54,6 +56,12 @@ def configure(parser: argparse.ArgumentParser) -> None:
         "rounding errors are made to cancel on these",
     )
     parser.add_argument(
+        "--labels",
+        metavar="FILE",
+        help="the right choice for each output of the calibration frames, integers in a .npy file: "
+        "the accuracy of both models is reported; below 0: not counted",
+    )
+    parser.add_argument(
         "--max-error",
         type=float,
         metavar="E",
@@ -63,7 +71,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--report",
         metavar="DIR",
-        help="write report.txt, report.json and report.html (with plots) there, speed included",
+        help="write report.txt, report.json and report.html (with plots) there",
     )
     parser.add_argument(
         "--strip",
@@ -86,6 +94,7 @@ def run(arguments: argparse.Namespace, console: Console) -> None:
 
     model = load_model(arguments.model, isa=arguments.isa)
     frames = None if arguments.calibration is None else _calibration(model, arguments.calibration)
+    labels = None if arguments.labels is None else _labels(arguments.labels)
     started = time.perf_counter()
     # How long weights take to become wider, nobody knows before.
     total = 1.0 if arguments.max_error is None else None
@@ -105,7 +114,9 @@ def run(arguments: argparse.Namespace, console: Console) -> None:
             model,
             quantized,
             frames,
-            seconds=0.0 if arguments.report is None else 1.0,
+            labels=labels,
+            name=Path(arguments.model).name,
+            seconds=GLANCE if arguments.report is None else 1.0,
             progress=task.advance,
         )
     written = [] if arguments.report is None else report.save(arguments.report)
@@ -134,6 +145,8 @@ def _check(arguments: argparse.Namespace) -> None:
         usage("--activations goes with int8 and int4: float16 weights multiply float32")
     if source.exists() and output.exists() and source.samefile(output):
         usage(f"-o {output} is the model itself")
+    if arguments.labels is not None and arguments.calibration is None:
+        usage("--labels belong to frames: give these with --calibration")
     _check_folder(output.parent, exists=True)
     if arguments.report is not None:
         _check_folder(Path(arguments.report))
@@ -149,6 +162,17 @@ def _check_folder(folder: Path, *, exists: bool = False) -> None:
         raise NotADirectoryError(20, os.strerror(20), str(folder))
     if not os.access(folder, os.W_OK):
         raise PermissionError(13, os.strerror(13), str(folder))
+
+
+def _labels(path: str) -> Any:
+    """The only array of a file."""
+    from grucore.cli._files import read_arrays
+
+    found = read_arrays(path)
+    arrays = list(found.values()) if isinstance(found, dict) else [found]
+    if len(arrays) != 1:
+        raise ValueError(f"{path}: holds {len(arrays)} arrays, expected one of labels")
+    return arrays[0]
 
 
 def _calibration(model: Model, path: str) -> Any:

@@ -6,6 +6,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 from dataclasses import dataclass
+from datetime import date
 from pathlib import Path
 from typing import Any
 
@@ -17,10 +18,13 @@ from grucore.graph.graph import Graph
 from grucore.graph.node import Node, Rate
 from grucore.graph.tensors import Array
 from grucore.proof.signals import SEED, noise
+from grucore.quantize.report_advice import input_scales, verdict, warnings
 from grucore.quantize.report_figures import layer_figures, matrix_figures
+from grucore.quantize.report_outputs import decision_figures
 from grucore.runtime.loaded import Loaded
 from grucore.runtime.sequences import Sequences
 from grucore.runtime.timing import in_turn
+from grucore.version import __version__
 
 __all__ = ["FEWEST_FRAMES", "Report", "compare"]
 
@@ -71,6 +75,8 @@ def compare(
     quantized: Loaded,
     signals: Any = None,
     *,
+    labels: Any = None,
+    name: str = "",
     seconds: float = 1.0,
     progress: Callable[[float], None] = lambda share: None,
 ) -> Report:
@@ -84,6 +90,11 @@ def compare(
         What `Model.run` takes: (frames, features) or (batch, frames, features), or several of
         these. Frames of fewer than 10 000 are repeated until there are as many; of more than 131072
         the first are taken. Without signals they are generated: noise of several sizes.
+    labels : array_like of int, optional
+        The right choice for each output of the signals, (frames,) or (batch, frames), and (batch,)
+        for an output per sequence: the accuracy of both models is reported. Below 0: not counted.
+    name : str
+        Of the model, for the report's heading.
     seconds : float
         For how long the models are timed; 0 leaves it out.
     progress : callable
@@ -92,19 +103,25 @@ def compare(
     Raises
     ------
     ValueError
-        The models are not of the same layers, or the signals do not fit them or have no frame.
+        The models are not of the same layers, the signals do not fit them or have no frame, or
+        the labels do not fit the outputs.
     NonFiniteError
         A frame of the signals is NaN or infinite.
     """
     graphs = read(bytes(model)), read(bytes(quantized))
     _check_twins(*graphs)
-    inputs, frames = _signals(model, graphs[0], signals)
+    if labels is not None and signals is None:
+        raise ValueError("labels need the signals that they belong to")
+    inputs, once = _signals(model, graphs[0], signals)
+    frames = once[0].shape[0] * once[0].shape[1]
     share = 0.5 if seconds > 0 else 1.0
     layers = layer_figures(
         graphs, inputs, isa=quantized.isa, advance=lambda done: progress(done * share)
     )
     pairs = list(zip(graphs[0].nodes, graphs[1].nodes, strict=True))
     figures: dict[str, Any] = {
+        "name": name,
+        "made": {"grucore": __version__, "date": date.today().isoformat()},
         "isa": quantized.isa,
         "numerics": {"before": model.numerics, "after": quantized.numerics},
         "quantization": graphs[1].metadata.get("quantization"),
@@ -131,6 +148,11 @@ def compare(
             for before, after in pairs
         ],
         "outputs": _output_figures(graphs[0], layers),
+        "output_layers": [
+            node.name for node in graphs[0].nodes if node.output in graphs[0].outputs
+        ],
+        "decisions": decision_figures((model, quantized), once, labels),
+        "input_scales": input_scales(graphs[1], once),
         "matrices": [found for pair in pairs for found in matrix_figures(*pair)],
         "speed": None,
     }
@@ -142,6 +164,8 @@ def compare(
             advance=lambda taken: progress(taken / seconds * (1 - share)),
         )
         figures["speed"] = dict(zip(("before", "after"), costs, strict=True))
+    figures["verdict"] = verdict(figures)
+    figures["warnings"] = warnings(figures)
     return Report(figures)
 
 
@@ -153,8 +177,11 @@ def _check_twins(before: Graph, after: Graph) -> None:
         raise ValueError("the models differ in more than their weights: expected a quantized twin")
 
 
-def _signals(model: Loaded, graph: Graph, data: Any) -> tuple[tuple[Array, ...], int]:
-    """Inputs (B, frames, features), and how many frames there are before any is repeated."""
+Inputs = tuple[Array, ...]
+
+
+def _signals(model: Loaded, graph: Graph, data: Any) -> tuple[Inputs, Inputs]:
+    """Inputs (B, frames, features), and the same before any frame is repeated."""
     if data is None:
         return _generated(graph)
     inputs = Sequences(model, data).inputs
@@ -164,10 +191,11 @@ def _signals(model: Loaded, graph: Graph, data: Any) -> tuple[tuple[Array, ...],
     rows = min(rows, MOST_FRAMES)
     kept = min(frames, max(1, MOST_FRAMES // rows))
     times = -(-FEWEST_FRAMES // (rows * kept))
-    return tuple(np.tile(x[:rows, :kept], (1, times, 1)) for x in inputs), rows * kept
+    once = tuple(x[:rows, :kept] for x in inputs)
+    return tuple(np.tile(x, (1, times, 1)) for x in once), once
 
 
-def _generated(graph: Graph) -> tuple[tuple[Array, ...], int]:
+def _generated(graph: Graph) -> tuple[Inputs, Inputs]:
     """One long sequence, or where an output is per sequence, many; every tenth of time is alike."""
     count = -(-FEWEST_FRAMES // SEGMENT)
     generator = np.random.default_rng(SEED)
@@ -178,7 +206,7 @@ def _generated(graph: Graph) -> tuple[tuple[Array, ...], int]:
     )
     if not any(graph.value(name).rate is Rate.SEQUENCE for name in graph.outputs):
         inputs = tuple(x.reshape(1, -1, x.shape[-1]) for x in inputs)
-    return inputs, count * SEGMENT
+    return inputs, inputs
 
 
 def _output_figures(graph: Graph, layers: dict[str, Any]) -> dict[str, Any]:

@@ -3,11 +3,11 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from html import escape
 from typing import Any
 
+from grucore.quantize.report_plots import drift, scatter
 from grucore.quantize.report_text import (
     gate_tables,
     share,
@@ -19,22 +19,27 @@ from grucore.quantize.report_text import (
 
 __all__ = ["page"]
 
-COLORS = ("#1f6fb2", "#d1622b", "#3f8f4f", "#8c5bb0", "#b8930f", "#c2477f", "#4a9aa5", "#77706a")
-BEFORE, AFTER = "#b9c3cc", COLORS[0]
-WIDTH, HEIGHT, LEFT, BOTTOM = 640, 240, 64, 34
 BAR, ROW = 160, 18
 
 STYLE = """
-body{font:15px/1.5 system-ui,sans-serif;color:#1c2733;background:#fff;max-width:60rem;
-margin:2rem auto;padding:0 1rem}
-h1{font-size:1.5rem}h2{font-size:1.1rem;margin:2rem 0 .4rem}p{color:#5b6875;margin:.2rem 0 .6rem}
+:root{color-scheme:light dark;--ink:#1c2733;--soft:#5b6875;--paper:#fff;--line:#d5dce2;
+--tile:#eef2f5;--warn:#fdf0dc;--edge:#c77700}
+@media (prefers-color-scheme:dark){:root{--ink:#e4e9ee;--soft:#a3afba;--paper:#14191f;
+--line:#36414b;--tile:#1f272f;--warn:#3a2c14;--edge:#e39b2d}}
+body{font:15px/1.5 system-ui,sans-serif;color:var(--ink);background:var(--paper);
+max-width:60rem;margin:2rem auto;padding:0 1rem}
+h1{font-size:1.5rem;margin-bottom:0}h2{font-size:1.1rem;margin:2rem 0 .4rem}
+p{color:var(--soft);margin:.2rem 0 .6rem}.verdict{color:var(--ink);font-size:1.15rem;
+margin:.8rem 0}.warn{color:var(--ink);background:var(--warn);border-left:4px solid var(--edge);
+padding:.4rem .8rem}
 table{border-collapse:collapse;font-variant-numeric:tabular-nums}
-th{font-weight:600;text-align:left;border-bottom:1px solid #9aa5af}
+th{font-weight:600;text-align:left;border-bottom:1px solid var(--soft)}
 th,td{padding:.15rem 1.2rem .15rem 0;white-space:nowrap}.n{text-align:right}
-.tiles{display:flex;flex-wrap:wrap;gap:.8rem}.tile{background:#eef2f5;border-radius:6px;
-padding:.5rem .9rem}.tile b{display:block;font-size:1.3rem}svg{max-width:100%;height:auto}
-td svg{max-width:none}
-text{font:12px system-ui,sans-serif;fill:#5b6875}.wide{overflow-x:auto}
+.tiles{display:flex;flex-wrap:wrap;gap:.8rem}.tile{background:var(--tile);border-radius:6px;
+padding:.5rem .9rem}.tile b{display:block;font-size:1.3rem}.plots{display:flex;flex-wrap:wrap;
+gap:1rem 2rem}svg{max-width:100%;height:auto}td svg{max-width:none}
+text{font:12px system-ui,sans-serif;fill:var(--soft)}.wide{overflow-x:auto}
+.grid{stroke:var(--line)}.before{fill:var(--soft);opacity:.6}.after{fill:#2f83cc}
 """
 
 Figures = dict[str, Any]
@@ -43,18 +48,27 @@ Figures = dict[str, Any]
 def page(figures: Figures) -> str:
     """The whole page."""
     kind = (figures["quantization"] or {}).get("kind", "quantized")
+    made = figures["made"]
+    of = f"{figures['name']}, " if figures["name"] else ""
     sections = [
         f"<h1>Quantization report: {escape(str(kind))}</h1>",
+        f"<p>{escape(of)}grucore {escape(made['grucore'])}, {escape(made['date'])}</p>",
+        f"<p class=verdict>{escape(figures['verdict'])}</p>",
+        *(f"<p class=warn>{escape(text)}</p>" for text in figures["warnings"]),
         f"<p>{escape(signals_text(figures))}, on {escape(figures['isa'])}; numerics "
         f"{figures['numerics']['before']} before, {figures['numerics']['after']} after.</p>",
         _tiles(figures),
-        *_drift(figures),
+        *_plots(figures),
         *_layers(figures),
         *_gates(figures),
         *_worst(figures),
         *_wider(figures),
     ]
-    head = f'<meta charset="utf-8"><title>Quantization report</title><style>{STYLE}</style>'
+    head = (
+        '<meta charset="utf-8"><meta name="viewport" content="width=device-width">'
+        f"<title>Quantization report{': ' + escape(of[:-2]) if of else ''}</title>"
+        f"<style>{STYLE}</style>"
+    )
     return (
         f"<!doctype html><html lang=en><head>{head}</head><body>{''.join(sections)}</body></html>\n"
     )
@@ -69,6 +83,14 @@ def _tiles(figures: Figures) -> str:
             f"{share(sizes['after'], sizes['before'])} of before",
         )
     ]
+    for name, found in figures["decisions"].items():
+        if found["accuracy"] is not None:
+            both = found["accuracy"]
+            text = f"before {both['before']:.2%}, {both['labels']:,} labels"
+            tiles.append(("accuracy", f"{both['after']:.2%}", text))
+        if found["agreement"] is not None:
+            text = f"of {found['decisions']:,} decisions"
+            tiles.append((f"output {name}, alike", f"{found['agreement']:.2%}", text))
     for name, error in figures["outputs"].items():
         of_scale = f", {share(error['rms'], error['scale'])} of its RMS" if error["scale"] else ""
         tiles.append(
@@ -91,47 +113,22 @@ def _tiles(figures: Figures) -> str:
     return f"<div class=tiles>{''.join(cells)}</div>"
 
 
-def _drift(figures: Figures) -> list[str]:
-    """RMS of each layer over time, by the layer's scale, on a logarithmic axis."""
-    lines = []
-    for layer in figures["layers"]:
-        error = layer["error"]
-        if error and error["scale"] and len(error["drift"]) > 1:
-            points = [(window["rms"] or 0.0) / error["scale"] for window in error["drift"]]
-            if any(points):
-                lines.append((layer["name"], points))
-    if not lines:
-        return []
-    lines.sort(key=lambda line: -max(line[1]))
-    numbers = [point for _, points in lines for point in points if point > 0]
-    low, high = math.floor(math.log10(min(numbers))), math.ceil(math.log10(max(numbers)))
-    high = max(high, low + 1)
-
-    def at(index: int, count: int, number: float) -> str:
-        power = math.log10(max(number, 10.0**low))
-        x = LEFT + (WIDTH - LEFT) * (index + 0.5) / count
-        return f"{x:.1f},{10 + (HEIGHT - BOTTOM - 10) * (high - power) / (high - low):.1f}"
-
+def _plots(figures: Figures) -> list[str]:
+    """Outputs before and after, and each layer's difference over time."""
+    found = [scatter(name, each["pairs"]) for name, each in figures["decisions"].items()]
+    drifts = drift(figures["layers"], figures["output_layers"])
     parts = []
-    for power in range(low, high + 1):
-        y = 10 + (HEIGHT - BOTTOM - 10) * (high - power) / (high - low)
-        parts.append(f'<line x1="{LEFT}" x2="{WIDTH}" y1="{y:.1f}" y2="{y:.1f}" stroke="#dde3e8"/>')
+    if any(found):
         parts.append(
-            f'<text x="{LEFT - 8}" y="{y + 4:.1f}" text-anchor="end">{10.0**power:.0e}</text>'
+            "<h2>Outputs</h2><p>Numbers of float32 across, of smaller weights upwards: on "
+            f"the line they are equal</p><div class=plots>{''.join(found)}</div>"
         )
-    parts.append(f'<text x="{LEFT}" y="{HEIGHT - 10}">start</text>')
-    parts.append(f'<text x="{WIDTH}" y="{HEIGHT - 10}" text-anchor="end">end of the signals</text>')
-    legend = []
-    for (name, points), color in zip(lines, COLORS, strict=False):
-        path = " ".join(at(index, len(points), point) for index, point in enumerate(points))
-        parts.append(f'<polyline points="{path}" fill="none" stroke="{color}" stroke-width="2"/>')
-        legend.append(f'<span style="color:{color}">\N{BLACK SQUARE}</span> {escape(name)}')
-    more = f", the {len(COLORS)} worst of {len(lines)} layers" if len(lines) > len(COLORS) else ""
-    return [
-        f"<h2>Drift</h2><p>RMS difference by the RMS of the layer's output, over time{more}</p>",
-        f'<svg viewBox="0 0 {WIDTH} {HEIGHT}" width="{WIDTH}" role="img">{"".join(parts)}</svg>',
-        f"<p>{'&ensp;'.join(legend)}</p>",
-    ]
+    if drifts:
+        parts.append(
+            f"<h2>Drift</h2><p>RMS difference by the RMS of what a layer writes, over time; "
+            f"outputs are drawn thick</p>{drifts}"
+        )
+    return parts
 
 
 def _table(titles: Sequence[str], rows: Sequence[Sequence[str]], texts: int = 1) -> str:
@@ -148,6 +145,7 @@ def _table(titles: Sequence[str], rows: Sequence[Sequence[str]], texts: int = 1)
 def _layers(figures: Figures) -> list[str]:
     rows = []
     largest = max((layer["bytes"]["before"] for layer in figures["layers"]), default=0) or 1
+    worst = max(map(_relative, (layer["error"] for layer in figures["layers"])), default=0.0)
     for layer in figures["layers"]:
         kinds = [row["after"] for row in figures["matrices"] if row["layer"] == layer["name"]]
         error, sizes = layer["error"], layer["bytes"]
@@ -158,15 +156,16 @@ def _layers(figures: Figures) -> list[str]:
         )
         bars = "".join(
             f'<rect y="{y}" width="{max(BAR * sizes[when] / largest, 1):.1f}" height="7" '
-            f'fill="{color}"/>'
-            for when, y, color in (("before", 1, BEFORE), ("after", 9, AFTER))
+            f'class="{when}"/>'
+            for when, y in (("before", 1), ("after", 9))
         )
         size = [f"{sizes['before']:,}", f"{sizes['after']:,}"] if sizes["before"] else ["", ""]
         svg = (
             f'<svg width="{BAR}" height="{ROW}" role="img">{bars}</svg>' if sizes["before"] else ""
         )
         name = escape(layer["name"])
-        rows.append([name, layer["kind"], " + ".join(dict.fromkeys(kinds)), svg, *size, *numbers])
+        kinds = [layer["kind"], " + ".join(dict.fromkeys(kinds))]
+        rows.append([name, *kinds, svg, *size, *numbers, _error_bar(error, worst)])
     titles = (
         "layer",
         "kind",
@@ -179,8 +178,19 @@ def _layers(figures: Figures) -> list[str]:
     )
     return [
         "<h2>Layers</h2><p>Sizes, and the difference of each layer's output</p>",
-        _table((*titles, "of RMS"), rows, 4),
+        _table((*titles, "of RMS", ""), rows, 4),
     ]
+
+
+def _relative(error: Figures | None) -> float:
+    return error["rms"] / error["scale"] if error and error["rms"] and error["scale"] else 0.0
+
+
+def _error_bar(error: Figures | None, worst: float) -> str:
+    """A bar as long as the layer's relative difference is of the largest one."""
+    length = BAR / 2 * _relative(error) / worst if worst else 0
+    bar = f'<rect y="5" width="{length:.1f}" height="7" class="after"/>'
+    return f'<svg width="{BAR // 2}" height="{ROW}" role="img">{bar}</svg>' if length else ""
 
 
 def _gates(figures: Figures) -> list[str]:

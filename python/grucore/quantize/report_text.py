@@ -105,6 +105,10 @@ def worst_features(figures: Figures) -> list[tuple[str, str]]:
 def show(figures: Figures, page: Page) -> None:
     """All of the report."""
     numerics, entry = figures["numerics"], figures["quantization"] or {}
+    page.sentence(figures["verdict"])
+    for warning in figures["warnings"]:
+        page.sentence(f"Warning: {warning}")
+    page.line()
     page.line(f"{signals_text(figures)}, on {figures['isa']}")
     page.line(f"numerics {numerics['before']} before, {numerics['after']} after")
     if "max_error" in entry:
