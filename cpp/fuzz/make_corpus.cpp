@@ -92,6 +92,17 @@ Bytes loop(uint32_t features) {
   return file.finish();
 }
 
+// The largest feature as an id, and that of the frame before.
+Bytes ids(uint32_t features) {
+  FileBuilder file;
+  const uint32_t x = file.value("x", features), now = file.int_value("now", 1), past = file.int_value("past", 1);
+  file.input(x);
+  file.output(past);
+  file.node(26, "largest", {x}, now, {1}, 0);
+  file.node(19, "delay", {now}, past, {1}, 0);
+  return file.finish();
+}
+
 }  // namespace
 
 int main(int argc, char** argv) {
@@ -102,7 +113,8 @@ int main(int argc, char** argv) {
   good = good && write(folder + "one_by_one.gru", one_layer(1, 1, false));
   good = good && write(folder + "wide_before.gru", one_layer(2, 18, true));
   good = good && write(folder + "bidirectional.gru", bidirectional(2, 3));
-  good = good && write(folder + "windows.gru", windows(3)) && write(folder + "loop.gru", loop(3));
+  good = good && write(folder + "windows.gru", windows(3)) && write(folder + "loop.gru", loop(3)) &&
+         write(folder + "ids.gru", ids(3));
   good = good && write(folder + "sound.gru", sound_file({7, 18, 20, 3, 0.97f, 0, 6})) &&
          write(folder + "samples.gru", samples_file(9, 18)) &&
          write(folder + "spectrum.gru", sound_file({16, 8, 15, 0, 0.0f, 2, 0}));

@@ -155,6 +155,33 @@ void check_rows() {
   CHECK(same_bits(read.data(), network.net.initial.data(), read.size()));
 }
 
+// The place of the largest feature now and two frames ago; a NaN is the largest.
+void check_ids() {
+  FileBuilder file;
+  const uint32_t x = file.value("x", 4), now = file.int_value("now", 2), past = file.int_value("past", 2);
+  file.input(x);
+  file.output(now);
+  file.output(past);
+  file.node(26, "largest", {x}, now, {2}, 0);
+  file.node(19, "delay", {now}, past, {2}, 0);
+  const LoadedModel model(file.finish(), grucore::best_isa());
+  if (!CHECK(model.status() == Status::kOk)) return;
+  OwnedStream stream(model, 1, 1);
+  const float nan = std::numeric_limits<float>::quiet_NaN();
+  const float frames[4][4] = {{1, 2, 3, 3}, {5, -1, -2, -1}, {0, 0, nan, 9}, {1, 1, 2, nan}};
+  const int32_t expected[4][2] = {{1, 0}, {0, 1}, {0, 0}, {0, 1}};
+  for (uint32_t t = 0; t < 4; ++t) {
+    int32_t found[2], before[2];
+    const void* input = frames[t];
+    void* outputs[] = {found, before};
+    grucore::step(stream.get(), &input, outputs);
+    for (uint32_t i = 0; i < 2; ++i) {
+      CHECK(found[i] == expected[t][i]);
+      CHECK(before[i] == (t < 2 ? 0 : expected[t - 2][i]));
+    }
+  }
+}
+
 struct Hostile {
   Status status;
   const char* what;
@@ -206,6 +233,7 @@ int main() {
     check_feedback(16, 18, delay);
   }
   check_rows();
+  check_ids();
   check_hostile();
   return finish("delay_test");
 }

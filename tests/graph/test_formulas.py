@@ -15,6 +15,7 @@ from grucore.graph.layers import (
     Activate,
     Activation,
     Affine,
+    ArgMax,
     Binary,
     Cell,
     Concat,
@@ -142,6 +143,9 @@ def layer(node: Node, sources: list[np.ndarray]) -> np.ndarray:
             return each(node.activation, convolve(x, node.weight, node.bias))
         case Embedding():
             return embedded(node, x)
+        case ArgMax():
+            groups = np.array_split(x, node.groups, axis=-1)
+            return np.stack([[row.argmax() for row in np.atleast_2d(g)] for g in groups], -1)
         case Activate() if node.slope is not None:
             return np.maximum(x, 0) + node.slope.astype(float) * np.minimum(x, 0)
         case Activate():

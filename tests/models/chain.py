@@ -132,3 +132,8 @@ def add_conv1d(rng: np.random.Generator, chain: Chain, *, look_ahead: bool = Fal
         after=after,
         activation=activation(rng),
     )
+
+
+def scale_and_shift(rng: np.random.Generator, features: int) -> dict[str, Any]:
+    scale, shift = rng.uniform(-1.5, 1.5, (2, features)).astype(np.float32)
+    return {"scale": scale, "shift": shift}

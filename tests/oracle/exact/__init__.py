@@ -23,7 +23,7 @@ from grucore.graph.tensors import Array, Dtype
 from grucore.reference.run import arrange
 from oracle.exact.call import Bools, Call
 from oracle.exact.functions import Floats, flush
-from oracle.exact.layers import FORMULAS, past_of
+from oracle.exact.layers import FORMULAS, past_of, whole
 from oracle.exact.products import float_weights
 
 __all__ = ["run"]
@@ -149,9 +149,12 @@ class _Work:
             for node in nodes:
                 if node in late:
                     assert isinstance(node, Delay)
-                    now[node.output] = past_of(
+                    dtype = now[node.output].dtype
+                    past = past_of(
                         node, state.get(f"{node.name}.x"), rows, now[node.output].shape[2]
                     )[:, :1]
+                    past = whole(past) if dtype == np.int32 else past
+                    now[node.output] = past.astype(dtype)
                     continue
                 now[node.output], states = self.node(node, now, here, state)
                 state |= states

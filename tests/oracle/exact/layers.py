@@ -16,6 +16,7 @@ import numpy as np
 from grucore.graph.layers import (
     Activate,
     Affine,
+    ArgMax,
     Binary,
     Concat,
     Conv1d,
@@ -55,6 +56,9 @@ from oracle.exact.sound import filterbank, irfft, overlap_add, rfft, window
 __all__ = ["FORMULAS", "past_of"]
 
 
+MOST_ID = 1 << 24
+
+
 def past_of(node: Delay, state: Floats | None, rows: int, features: int) -> Floats:
     """The frames that a delay holds, oldest first: (rows, frames, features)."""
     shape = (rows, node.frames, features)
@@ -65,13 +69,22 @@ def past_of(node: Delay, state: Floats | None, rows: int, features: int) -> Floa
     return np.broadcast_to(flush(node.initial_state), shape)
 
 
+def whole(numbers: Floats) -> Floats:
+    """The ids that a state holds, as numbers: of what is none, -1."""
+    known = np.abs(numbers) <= MOST_ID
+    return np.where(known, np.trunc(np.where(known, numbers, 0)), np.float32(-1))
+
+
 def _delay(node: Delay, call: Call) -> Result:
     (x,) = call.sources
     past = past_of(node, call.states[0], len(x), x.shape[2])
     result, last = np.zeros_like(x), np.zeros_like(past)
+    if x.dtype == np.int32:
+        x = np.where(np.abs(x) <= MOST_ID, x, -1).astype(np.float32)
     for row, at in enumerate(call.at):
         heard = np.concatenate([past[row], x[row, at]])
-        result[row, at] = heard[: at.sum()]
+        given = heard[: at.sum()]
+        result[row, at] = whole(given) if result.dtype == np.int32 else given
         last[row] = heard[at.sum() :]
     return result, (last[:, 0] if node.frames == 1 else last,)
 
@@ -125,6 +138,12 @@ def _embedding(node: Embedding, call: Call) -> Result:
     rows = table_rows(node.table, np.where(known, ids, 0))
     rows = np.where(known[..., None], rows, np.float32(0))
     return call.spread(rows.reshape(len(ids), ids.shape[1] * rows.shape[2])), ()
+
+
+def _arg_max(node: ArgMax, call: Call) -> Result:
+    (x,) = call.sources
+    groups = x.reshape(*x.shape[:-1], node.groups, x.shape[-1] // node.groups)
+    return np.argmax(groups, axis=-1).astype(np.int32), ()
 
 
 def _activate(node: Activate, call: Call) -> Result:
@@ -248,6 +267,7 @@ FORMULAS: dict[type[Node], Callable[[Any, Call], Result]] = {
     Conv1d: _conv1d,
     Pool1d: _pool1d,
     Delay: _delay,
+    ArgMax: _arg_max,
     Window: window,
     Rfft: rfft,
     Filterbank: filterbank,

@@ -72,20 +72,25 @@ class GraphBuilder:
         return value
 
     def delay(
-        self, name: str, features: int, initial: Any = None, like: Value | None = None
+        self,
+        name: str,
+        features: int,
+        initial: Any = None,
+        like: Value | None = None,
+        dtype: Dtype = Dtype.FLOAT32,
     ) -> Value:
         """Add the value of the frame before of what `feed_back` will say.
 
         ``initial`` (features,): the value before the first frame; None for zeros. ``like``: a value
-        that comes at the same frames; None for every frame.
+        that comes at the same frames; None for every frame. ``dtype``: int32 for ids.
         """
         name = self.unique(name)
         output = self.unique(f"{name}.out")
         start = None if initial is None else np.asarray(initial, np.float32).reshape(1, features)
         node = Delay(name=name, inputs=(output,), output=output, initial_state=start)
-        value = Value(output, features)
+        value = Value(output, features, dtype)
         if like is not None:
-            value = replace(like, name=output, features=features)
+            value = replace(like, name=output, features=features, dtype=dtype)
         self.nodes.append(node)
         self.values.append(value)
         return value

@@ -90,7 +90,11 @@ def read(
     budget = Budget.of(source.constants)
     fused = fuse(flattened(source, lambda given: folded(given, budget)))
     pairs = pairs_of(fused)
-    called = pairs and not any(node.op in (*RECURRENT, CELL, BEFORE) for node in fused.nodes)
+    # An id that comes back is the one of the frame before, whatever else may read it.
+    has_ids = any(port.is_integer and port.name in pairs for port in source.inputs)
+    called = has_ids or (
+        pairs and not any(node.op in (*RECURRENT, CELL, BEFORE) for node in fused.nodes)
+    )
     failure: ConversionError | None = None
     for delayed in (frozenset(pairs), None) if called else (None, frozenset(pairs)):
         if delayed is not None and not pairs:

@@ -242,7 +242,8 @@ def _input(work: Work, port: Port, layouts: Mapping[str, Axes], purpose: Purpose
             _fix(work, port, axis, size)
     index = arrange(shape)
     if port.name in (work.delayed or ()):
-        return work.delay(port.name, axes, index)
+        kind = Dtype.INT32 if port.is_integer else Dtype.FLOAT32
+        return work.delay(port.name, axes, index, kind)
     if purpose is not None:
         return Held(axes, index, port.name, purpose)
     dtype = Dtype.INT32 if port.is_integer else Dtype.FLOAT32

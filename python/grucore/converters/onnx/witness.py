@@ -230,7 +230,7 @@ def _answer(
             array = np.zeros([size if isinstance(size, int) else 1 for size in port.dims])
         elif port.name in given:
             array = inward(given[port.name], axes, port.dims, batch)
-        elif axes == (BATCH,) and port.is_integer:
+        elif axes == (BATCH,) and port.is_integer and port.name not in reading.feedback:
             array = np.full(batch, frames)
         else:
             sizes = [

@@ -17,7 +17,7 @@ from grucore.converters.torch.returned import inputs_of, states_of
 from grucore.converters.torch.walk.walk import Meaning, Walk
 from grucore.converters.trace.axes import TIME, Data, Ended, Tracked, Unfit
 
-__all__ = ["are_states", "feed_back"]
+__all__ = ["are_states", "feed_back", "is_called_a_state"]
 
 # Words by which a forward calls what it carries from frame to frame.
 CALLED = (
@@ -40,12 +40,13 @@ def are_states(graph: AtenGraph, names: Sequence[str]) -> bool:
                 for each in (hx if isinstance(hx, list) else [hx])
                 if isinstance(each, Ref)
             )
-    found = {spec.name for spec in graph.inputs if _words(spec.name) & WORDS} | given
+    found = {spec.name for spec in graph.inputs if is_called_a_state(spec.name)} | given
     return set(names) == found & {spec.name for spec in graph.inputs}
 
 
-def _words(name: str) -> set[str]:
-    return set(re.split(r"[_\W\d]+", name.lower()))
+def is_called_a_state(name: str) -> bool:
+    """True if an input has the name of a state."""
+    return bool(WORDS.intersection(re.split(r"[_\W\d]+", name.lower())))
 
 
 def feed_back(walked: Walk, outputs: Sequence[Any]) -> dict[str, int]:

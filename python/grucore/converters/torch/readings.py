@@ -17,7 +17,7 @@ from grucore._core import ConversionError
 from grucore.converters.build.folding import fold
 from grucore.converters.conversion import ambiguous
 from grucore.converters.torch.aten import AtenGraph, InputSpec
-from grucore.converters.torch.carried import are_states, feed_back
+from grucore.converters.torch.carried import are_states, feed_back, is_called_a_state
 from grucore.converters.torch.ops import OPS
 from grucore.converters.torch.returned import check_order, check_returned, inputs_of, states_of
 from grucore.converters.torch.walk.walk import Meaning, Walk
@@ -348,7 +348,11 @@ def _options(spec: InputSpec) -> Iterator[Meaning]:
             for place, role in zip(places, wanted, strict=True):
                 axes[place] = role
             yield Meaning(tuple(axes))
-            if TIME not in wanted and spec.dtype not in IDS and rank in (2, 3):
+            # An id is a state only where it is called one: a token is what a decoder reads.
+            fits = (
+                is_called_a_state(spec.name) and rank < 3 if spec.dtype in IDS else rank in (2, 3)
+            )
+            if TIME not in wanted and fits:
                 yield Meaning(tuple(axes), is_state=True)
 
 

@@ -21,11 +21,11 @@ from grucore.converters.trace.axes import (
 )
 from grucore.converters.trace.elementwise import scaled
 from grucore.converters.trace.trace import MAX_FOLDED, Trace, padding_text
-from grucore.graph.layers import Binary, Concat, Dense, Operation, Pool, Pooling
+from grucore.graph.layers import ArgMax, Binary, Concat, Dense, Operation, Pool, Pooling
 from grucore.graph.node import Value
 from grucore.graph.tensors import Array
 
-__all__ = ["einsum", "pooled", "reduced"]
+__all__ = ["arg_max", "einsum", "pooled", "reduced"]
 
 OPERATIONS = {
     "max": Operation.MAXIMUM,
@@ -171,3 +171,18 @@ def _labels(equation: str, count: int) -> tuple[list[str], str]:
     if len(inputs) != count or not letters.isalpha() or len(set(result)) < len(result):
         raise Unfit(f"the equation is {equation!r}, expected letters for each axis")
     return inputs, result
+
+
+def arg_max(trace: Trace, x: Data, axis: int, *, keep: bool) -> Data:
+    """The place of the largest feature along an axis, as an id."""
+    if not x.is_features(axis):
+        raise Unfit(f"looks for the largest along axis {axis} of {x.text}, expected features")
+    moved = np.moveaxis(x.index, axis, -1)
+    value = trace.ordered(x.moved(x.axes, moved))
+    ids = trace.add(ArgMax, [value], groups=value.features // moved.shape[-1])
+    shape = [size for place, size in enumerate(x.index.shape) if place != axis]
+    axes = x.axes[:axis] + x.axes[axis + 1 :]
+    if keep:
+        shape.insert(axis, 1)
+        axes = x.axes
+    return replace(x, axes=axes, index=arrange(shape), value=ids)

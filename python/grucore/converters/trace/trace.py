@@ -26,7 +26,7 @@ from grucore.converters.trace.axes import (
 from grucore.converters.trace.sizes import Size, Unit, product
 from grucore.graph.layers import Position, Select, Take
 from grucore.graph.node import Node, Rate, Value
-from grucore.graph.tensors import Array
+from grucore.graph.tensors import Array, Dtype
 
 __all__ = ["MAX_FOLDED", "Part", "Trace", "clock_text", "padding_text"]
 
@@ -106,9 +106,10 @@ class Trace:
         """The same for those who name their layers."""
         return self.add(kind, inputs, called=name, **given)
 
-    def delay(self, name: str, axes: Axes, index: Array) -> Data:
+    def delay(self, name: str, axes: Axes, index: Array, dtype: Dtype = Dtype.FLOAT32) -> Data:
         """A state input as the value of the frame before."""
-        self.delays[name] = Data(axes, index, self.builder.delay(name, index.size))
+        value = self.builder.delay(name, index.size, dtype=dtype)
+        self.delays[name] = Data(axes, index, value)
         return self.delays[name]
 
     def layer_of(self, value: Value) -> str:

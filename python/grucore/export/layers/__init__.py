@@ -11,6 +11,7 @@ from grucore.graph.graph import Graph
 from grucore.graph.layers import (
     Activate,
     Affine,
+    ArgMax,
     Binary,
     Concat,
     Conv1d,
@@ -47,6 +48,7 @@ WRITERS: dict[type[Node], Callable[[Call], None]] = {
     Take: time.write_take,
     Concat: combine.write_concat,
     Embedding: combine.write_embedding,
+    ArgMax: combine.write_arg_max,
     Activate: features.write_activation,
     Softmax: features.write_softmax,
     LayerNorm: features.write_layer_norm,

@@ -12,7 +12,7 @@ from grucore.graph.layers import Binary, Embedding, Operation, Select
 from grucore.graph.tensors import Dtype
 from grucore.graph.weights import Quantized
 
-__all__ = ["write_binary", "write_concat", "write_embedding", "write_select"]
+__all__ = ["write_arg_max", "write_binary", "write_concat", "write_embedding", "write_select"]
 
 _OPERATIONS = {
     Operation.ADD: "a[i] + b[i]",
@@ -49,6 +49,23 @@ def write_select(call: Call) -> None:
         f"for (i = 0; i < {len(index)}; ++i) y[i] = x[{name}[i]];",
     )
     call.step(f"{function}({call.target}, {call.sources[0]});")
+
+
+def write_arg_max(call: Call) -> None:
+    """The place of the largest feature of each group."""
+    count = call.writes.features
+    size = call.reads[0].features // count
+    search = lines(
+        "uint32_t best = 0;",
+        f"for (j = 1; j < {size} && x[best] == x[best]; ++j) if (!(x[j] <= x[best])) best = j;",
+        "y[i] = (int32_t)best;",
+    )
+    name = call.function(
+        "int32_t *y, const float *x",
+        "uint32_t i, j;",
+        f"for (i = 0; i < {count}; ++i, x += {size}) {{\n{search}}}",
+    )
+    call.step(f"{name}({call.target}, {call.sources[0]});")
 
 
 def write_embedding(call: Call) -> None:

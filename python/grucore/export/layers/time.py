@@ -5,6 +5,8 @@ from __future__ import annotations
 
 from typing import cast
 
+import numpy as np
+
 from grucore.export.layers.windows import Window
 from grucore.export.literals import float_text
 from grucore.export.unit import Call, lines
@@ -97,9 +99,11 @@ def write_delay(call: Call) -> None:
     It comes in after all nodes: some of them may write it.
     """
     node, count = cast(Delay, call.node), call.writes.features
-    start = node.initial_state
+    start, c_type = node.initial_state, _c_type(call.writes.dtype)
+    if start is not None and call.writes.dtype is Dtype.INT32:
+        start = start.astype(np.int32)  # whole numbers stand in the file for ids
     initial = "" if start is None else call.unit.constant(f"{call.name}.initial", start.ravel())
-    slot = call.unit.state(f"{call.name}.x", node.frames * count, initial=initial)
+    slot = call.unit.state(f"{call.name}.x", node.frames * count, c_type, initial=initial)
     if node.frames > 1:
         place = call.unit.state(f"{call.name}.place", 0, "uint32_t")
         slot = f"{slot} + {count} * {place}"

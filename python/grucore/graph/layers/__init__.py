@@ -19,6 +19,7 @@ Dense and Conv1d then take input_range=None as well, a float.
     Conv1d(weight (out, taps, in / groups), bias (out,), dilation=1, stride=1, groups=1,
         before=0, after=0, activation=Activation.LINEAR); oldest tap first
     Embedding(table (ids, width)); reads int32
+    ArgMax(groups=1); writes int32
     Activate(activation, slope=None (features,))
     Softmax(logarithm=False)
     LayerNorm(scale (features,), shift (features,), epsilon)
@@ -43,7 +44,7 @@ Dense and Conv1d then take input_range=None as well, a float.
 from __future__ import annotations
 
 from grucore.graph.layers.activations import Activation, ActivationCode
-from grucore.graph.layers.combine import Binary, Concat, Embedding, Operation, Select
+from grucore.graph.layers.combine import ArgMax, Binary, Concat, Embedding, Operation, Select
 from grucore.graph.layers.delay import Delay
 from grucore.graph.layers.dense import Conv1d, Dense
 from grucore.graph.layers.features import Activate, Affine, LayerNorm, Softmax
@@ -62,6 +63,7 @@ __all__ = [
     "Activation",
     "ActivationCode",
     "Affine",
+    "ArgMax",
     "Binary",
     "Cell",
     "Concat",
@@ -120,5 +122,6 @@ _CLASSES: tuple[type[Node], ...] = (
     Filterbank,
     Irfft,
     OverlapAdd,
+    ArgMax,
 )
 KINDS: dict[int, type[Node]] = {cls.kind: cls for cls in _CLASSES}

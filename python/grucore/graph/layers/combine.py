@@ -22,7 +22,7 @@ from grucore.graph.node import Call, Defect, Node, Result, Value
 from grucore.graph.tensors import Array, Dtype, Float, Layout, Role, Slot
 from grucore.graph.weights import Weight, as_float64
 
-__all__ = ["Binary", "Concat", "Embedding", "Operation", "Select"]
+__all__ = ["ArgMax", "Binary", "Concat", "Embedding", "Operation", "Select"]
 
 
 class Operation(IntEnum):
@@ -197,4 +197,48 @@ class Embedding(Node):
         known = (ids >= 0) & (ids < len(self.table))
         rows = as_float64(self.table)[np.where(known, ids, 0)]
         rows = np.where(known[..., None], rows, 0.0)
-        return rows.reshape(*ids.shape[:-1], -1), ()
+        return rows.reshape(*ids.shape[:-1], ids.shape[-1] * rows.shape[-1]), ()
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class ArgMax(Node):
+    """The place of the largest feature as an id; of several groups side by side, one for each.
+
+    The first of equal ones; a NaN is larger than any number.
+    """
+
+    groups: int = 1
+
+    kind: ClassVar[int] = 26
+    layer: ClassVar[str] = "arg_max"
+    attribute_count: ClassVar[int] = 1
+
+    @property
+    def attributes(self) -> tuple[int, ...]:
+        return (self.groups,)
+
+    def written(self, *inputs: Value) -> Value:
+        return replace(inputs[0], name=self.output, dtype=Dtype.INT32, features=self.groups)
+
+    @classmethod
+    def check(cls, words: Sequence[int], inputs: Sequence[Value], output: Value) -> None:
+        check_arity(inputs, 1, 1)
+        check_float32(inputs[0])
+        if output.dtype is not Dtype.INT32:
+            message = f"value {output.name!r} is {output.dtype.name}, not INT32"
+            raise Defect("kBadShape", message)
+        check_clock(inputs[0], output)
+        if inputs[0].features % output.features:
+            message = f"value {inputs[0].name!r} has {inputs[0].features} features"
+            raise Defect("kBadShape", f"{message} for {output.features} ids")
+        if words[0] != output.features:
+            raise Defect("kBadAttribute", f"{words[0]} groups, but {output.features} ids", 0)
+
+    @classmethod
+    def settings(cls, words: Sequence[int], tensors: Mapping[Role, Any]) -> dict[str, Any]:
+        return {"groups": words[0]}
+
+    def formula(self, call: Call) -> Result:
+        (x,) = call.sources
+        groups = x.reshape(*x.shape[:-1], self.groups, x.shape[-1] // self.groups)
+        return np.argmax(groups, axis=-1).astype(np.float64), ()

@@ -12,8 +12,8 @@ import numpy as np
 from grucore.graph.layers.checks import (
     check_arity,
     check_clock,
+    check_dtype,
     check_features,
-    check_float32,
     check_in_time,
 )
 from grucore.graph.layers.windows import MAX_TAPS, check_history, check_range
@@ -27,7 +27,8 @@ __all__ = ["Delay"]
 class Delay(Node):
     """The input of ``frames`` frames ago, of any node, also of a later one or of one that reads it.
 
-    ``initial_state`` (frames, features): what comes out first, oldest first; None for zeros.
+    ``initial_state`` (frames, features): what comes out first, oldest first; None for zeros. Of ids
+    (int32) the state is the same as numbers, exact up to 2^24.
     """
 
     frames: int = 1
@@ -55,7 +56,7 @@ class Delay(Node):
     @classmethod
     def check(cls, words: Sequence[int], inputs: Sequence[Value], output: Value) -> None:
         check_arity(inputs, 1, 1)
-        check_float32(*inputs, output)
+        check_dtype(inputs[0], output)
         check_clock(inputs[0], output)
         check_in_time(inputs[0])
         check_features(inputs[0], output)
@@ -77,7 +78,7 @@ class Delay(Node):
         history = self.before(call.states[0], len(x), x.shape[2])
         result, last = np.zeros_like(x), np.zeros_like(history)
         for row, end in enumerate(call.ends):
-            heard = np.concatenate([history[row], x[row, :end]])
+            heard = np.concatenate([history[row], x[row, :end]])  # ids become whole numbers
             result[row, :end] = heard[:end]
             last[row] = heard[end:]
         return result, (self.shown(last),)

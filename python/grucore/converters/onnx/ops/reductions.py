@@ -5,8 +5,9 @@ from __future__ import annotations
 
 from grucore.converters.onnx.context import Operands, Table, Work, axes_of
 from grucore.converters.onnx.read.source import OnnxNode
-from grucore.converters.trace.axes import Operand
-from grucore.converters.trace.reduce import reduced
+from grucore.converters.trace.axes import Operand, Unfit
+from grucore.converters.trace.reduce import arg_max, reduced
+from grucore.converters.trace.views import axis_of
 
 __all__ = ["REDUCTIONS"]
 
@@ -29,7 +30,16 @@ def _global(work: Work, node: OnnxNode, operands: Operands) -> Operand:
     return reduced(work, data, range(2, data.rank), GLOBAL[node.op], keep=True)
 
 
+def _arg_max(work: Work, node: OnnxNode, operands: Operands) -> Operand:
+    data = work.data(operands[0])
+    if node.get("select_last_index", 0):
+        raise Unfit("attribute select_last_index is 1, expected the first of equal ones")
+    axis = axis_of(node.get("axis", 0), data.rank)
+    return arg_max(work, data, axis, keep=bool(node.get("keepdims", 1)))
+
+
 REDUCTIONS: Table = {
+    "ArgMax": (_arg_max, ("axis", "keepdims", "select_last_index")),
     **{name: (_reduce, ("axes", "keepdims", "noop_with_empty_axes")) for name in REDUCED},
     **{name: (_global, ()) for name in GLOBAL},
 }

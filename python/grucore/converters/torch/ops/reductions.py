@@ -8,7 +8,7 @@ from typing import Any
 from grucore.converters.torch.ops.products import one_of, without_batch
 from grucore.converters.torch.walk.walk import Arguments, Walk, op
 from grucore.converters.trace.axes import Data, Unfit
-from grucore.converters.trace.reduce import reduced
+from grucore.converters.trace.reduce import arg_max, reduced
 from grucore.converters.trace.views import axis_of, squeezed
 from grucore.converters.trace.windows import Window, windowed
 from grucore.graph.layers import Pooling
@@ -33,6 +33,17 @@ def _reduce(walk: Walk, a: Arguments) -> Any:
     axes = [axis_of(dim, x.rank) for dim in (dims if isinstance(dims, list) else [dims])]
     found = reduced(walk, x, axes, WORDS.get(kind, kind), keep=a.get("keepdim", False))
     return (found, None) if kind in ("max", "min") else found
+
+
+@op("argmax.default")
+def _arg_max(walk: Walk, a: Arguments) -> Any:
+    x = walk.data(a["self"])
+    dim = a.get("dim")
+    if dim is None and x.rank != 1:
+        raise Unfit("of all numbers at once, expected dim=-1")
+    return arg_max(
+        walk, x, axis_of(-1 if dim is None else dim, x.rank), keep=a.get("keepdim", False)
+    )
 
 
 @op("adaptive_avg_pool1d.default", "adaptive_max_pool1d.default")

@@ -173,14 +173,14 @@ class Walk(Trace):
             extent if axis == FEATURES else 1
             for axis, extent in zip(meaning.axes, shape, strict=True)
         )
+        is_ids = dtype in ("int64", "int32")
+        kind = Dtype.INT32 if is_ids else Dtype.FLOAT32
         if meaning.is_state and name in (self.delayed or ()):
-            return self.delay(name, meaning.axes, index)
+            return self.delay(name, meaning.axes, index, kind)
         if meaning.is_state:
             return Held(meaning.axes, index, name, Purpose.STATE)
-        is_ids = dtype in ("int64", "int32")
         if not is_ids and dtype not in ("float32", "float64"):
             raise ConversionError(f"input {name!r} is of {dtype}, expected float32 or int64")
-        kind = Dtype.INT32 if is_ids else Dtype.FLOAT32
         return Data(meaning.axes, index, self.builder.input(name, index.size, kind))
 
     def resolve(self, argument: Any) -> Any:
