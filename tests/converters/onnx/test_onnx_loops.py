@@ -77,9 +77,68 @@ def test_scan_along_another_axis_and_backwards(turned: tuple[int, int]) -> None:
     assert bool(model.streamable) == (turned == (0, 0))
 
 
-@pytest.mark.parametrize("step", [gru_step(3, 4), gru_step(3, 4, before=True)])
-def test_loop_of_a_cell(step: Step) -> None:
-    compared(made(lambda maker, x: loop(maker, step, x, [zeros(maker, x, 4)])[1:]))
+def kinds(model: grucore.Model) -> list[str]:
+    return [layer.kind for layer in model.layers]
+
+
+@pytest.mark.parametrize(
+    ("step", "kind"),
+    [
+        (rnn_step(3, 4), "rnn"),
+        (gru_step(3, 4), "gru"),
+        (gru_step(3, 4, swapped=True), "gru"),
+        (gru_step(3, 4, before=True), "gru"),
+    ],
+)
+def test_a_loop_that_is_a_cell_becomes_it(step: Step, kind: str) -> None:
+    model = compared(made(lambda maker, x: loop(maker, step, x, [zeros(maker, x, 4)])[::-1]))
+    assert kinds(model) == [kind, "take"]
+    (state,) = model.states
+    assert state.endswith(f".{kind}.h")
+
+
+def test_a_cell_that_runs_backwards() -> None:
+    def build(maker: Maker, x: str) -> list[str]:
+        turned = {"scan_input_directions": [1], "scan_output_directions": [1]}
+        return scan(maker, gru_step(3, 4), x, [zeros(maker, x, 4)], **turned)[1:]
+
+    assert kinds(compared(made(build))) == ["gru"]
+
+
+def peepholes(body: Maker, x: str, states: Any) -> Any:
+    """An RNN whose gate reads another state as well."""
+    h, c = states
+    sums = [body.add("MatMul", h, body.weight(4, 4)), body.add("Mul", c, body.weight(4))]
+    gate = body.add("Sigmoid", body.add("Add", sums[0], sums[1]))
+    new = body.add("Tanh", body.add("MatMul", x, body.weight(3, 4)))
+    c = body.add("Add", body.add("Mul", gate, c), new)
+    return [body.add("Tanh", c), c], [c]
+
+
+def leaky(body: Maker, x: str, states: Any) -> Any:
+    """Half of the state before, and half of an RNN's."""
+    (new, *_), _ = rnn_step(3, 4)(body, x, states)
+    half = body.constant(np.float32(0.5))
+    mixed = body.add("Add", body.add("Mul", half, new), body.add("Mul", half, states[0]))
+    return [mixed], [mixed]
+
+
+@pytest.mark.parametrize(("step", "states"), [(peepholes, 2), (leaky, 1)])
+def test_a_loop_that_is_almost_a_cell_stays_one(step: Step, states: int) -> None:
+    def build(maker: Maker, x: str) -> list[str]:
+        found = scan(maker, step, x, [zeros(maker, x, 4) for _ in range(states)])
+        return found[states:]
+
+    found = kinds(compared(made(build)))
+    assert found.count("delay") == states
+    assert not {"gru", "lstm", "rnn"}.intersection(found)
+
+
+def test_the_cell_state_as_an_output_keeps_the_loop() -> None:
+    def build(maker: Maker, x: str) -> list[str]:
+        return scan(maker, lstm_step(3, 4), x, [zeros(maker, x, 4) for _ in range(2)])
+
+    assert kinds(compared(made(build))).count("delay") == 2
 
 
 @pytest.mark.parametrize(

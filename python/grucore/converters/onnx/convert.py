@@ -19,6 +19,7 @@ import numpy as np
 from grucore._core import ConversionError
 from grucore.converters.boundary import WrongKind
 from grucore.converters.build.folding import fold
+from grucore.converters.build.known_cells import known_cells
 from grucore.converters.conversion import Conversion
 from grucore.converters.onnx.carried import check_memory, feedback_of
 from grucore.converters.onnx.evaluate import Budget, folded
@@ -192,14 +193,17 @@ def _finished(
                 "of a frame: leave it out of the outputs, and take it from "
                 "run(..., return_state=True)"
             )
-    fold(builder, [value.name for value in outputs.values()])
+    given_out = [value.name for value in outputs.values()]
+    renamed = known_cells(builder, given_out, work.looped)
+    fold(builder, given_out)
     entries: dict[str, Any] = {**about, **source.about}
     entries["axes"] = {
         **{name: text_of(kinds) for name, kinds in layouts.items()},
         **{name: text_of(x.axes) for name, x in given.items()},
     }
     for name, parts in work.states.items():
-        note = ", ".join(part.state for part in sorted(parts, key=lambda part: part.first))
+        parts = sorted(parts, key=lambda part: part.first)
+        note = ", ".join(renamed.get(part.state, part.state) for part in parts)
         entries.setdefault("states", {})[name] = f"the input is the state of {note}"
     for name, delay in work.delays.items():
         state = f"{delay.value.name.removesuffix('.out')}.x"

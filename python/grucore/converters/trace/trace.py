@@ -66,8 +66,9 @@ class Trace:
     # State inputs that are values of the frame before and no layer's own; None: nobody asked.
     delayed: frozenset[str] | None = None
     delays: dict[str, Data] = field(default_factory=dict)
-    # In the body of a loop; and the states of loops that begin with an input, by their value.
+    # In the body of a loop; the values of its states, and those of them that begin with an input.
     in_loop: bool = False
+    looped: list[str] = field(default_factory=list)
     loops: dict[str, Held] = field(default_factory=dict)
     # For each state input of the source: what its features are the state of.
     states: dict[str, list[Part]] = field(default_factory=dict)

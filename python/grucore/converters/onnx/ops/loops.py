@@ -130,6 +130,7 @@ def _delayed(
     value = work.builder.delay(
         f"{work.label}.state", index.size, initial if starts else None, like.value
     )
+    work.looped.append(value.name)
     made = Data(x.axes, index, value)
     if held is not None:
         work.loops[value.name] = held
