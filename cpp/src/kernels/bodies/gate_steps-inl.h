@@ -43,8 +43,8 @@ struct GatesOp {
 // Vectors at once: as many sums as stay in registers, and enough of them.
 template <int kGates>
 GRUCORE_NOINLINE void gate_steps_of_row(const FloatStepArgs& args) {
-  constexpr int kMost = kGates == 1 ? 2 * kStepVectors : kHasMasks || kStepVectors < 4 ? kStepVectors : 2;
-  static_assert(kMost >= kPanelVectors || kStepVectors == 1, "a panel at once");
+  constexpr int kPlain = 2 * kStepVectors, kLstm = kHasMasks ? kStepVectors : kPanelVectors;  // at least a panel
+  constexpr int kMost = kGates == 1 ? kPlain : kLstm;
   FrameRows<1> rows(args, 0);
   bool backwards = args.backwards;
   const auto tiles = Tiles<kMost>::template of<GatesOp<kGates>>(args.cell->weight_hh.rows, 0);
