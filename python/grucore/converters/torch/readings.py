@@ -9,12 +9,13 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import permutations
 from typing import Any
 
 from grucore._core import ConversionError
 from grucore.converters.build.folding import fold
+from grucore.converters.build.known_cells import known_cells
 from grucore.converters.conversion import ambiguous
 from grucore.converters.torch.aten import AtenGraph, InputSpec
 from grucore.converters.torch.carried import are_states, feed_back, is_called_a_state
@@ -246,11 +247,17 @@ def finished(walked: Walk) -> Reading:
     ]
     if unused:
         raise ConversionError(f"input {unused[0]!r} is no sequence, and starts no recurrent layer")
-    fold(walked.builder, [value.name for value in given.values()])
+    values = [value.name for value in given.values()]
+    renamed = known_cells(walked.builder, values, walked.looped)
+    fold(walked.builder, values)
     graph = walked.builder.finish(given, {})
     alive = {f"{node.name}{end}" for node in graph.nodes for end in node.state_suffixes}
     walked.states = {
-        name: [part for part in parts if part.state in alive]
+        name: [
+            replace(part, state=state)
+            for part in parts
+            if (state := renamed.get(part.state, part.state)) in alive
+        ]
         for name, parts in walked.states.items()
     }
     return Reading(graph, walked, tuple(kept.values()), tuple(kept))

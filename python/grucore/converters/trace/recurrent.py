@@ -1,9 +1,13 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Recurrent layers: the axes that they read and write, their states at the start and at the end."""
+"""Recurrent layers: the axes that they read and write, their states at the start and at the end.
+
+At the end, the bodies of loops over frames: what one reads, carries to the next frame and gives.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -24,8 +28,11 @@ from grucore.converters.trace.axes import (
     Unfit,
     WrongAxes,
     arrange,
+    spread,
 )
+from grucore.converters.trace.pieces import flipped
 from grucore.converters.trace.trace import Part, Trace, padding_text
+from grucore.converters.trace.views import axis_of
 from grucore.graph import gates
 from grucore.graph.layers import Concat, Direction, Position, Recurrent, Take
 from grucore.graph.node import Node, Rate, Value
@@ -35,12 +42,17 @@ __all__ = [
     "Start",
     "add_layer",
     "add_state",
+    "after",
     "are_alike",
+    "before",
     "beside",
     "cell_states",
     "check_sequence",
     "final",
+    "frame_of",
+    "frames_of",
     "initial",
+    "sequence",
     "state_of",
 ]
 
@@ -232,3 +244,102 @@ def cell_states(
     layers = [trace.layer_of(value) for value, *_ in written]
     axes, sizes = _state_axes(x, len(layers), written[0][0].features, batch)
     return Ended(axes, arrange(sizes), tuple(f"{layer}.c" for layer in layers))
+
+
+def sequence(trace: Trace, operand: Operand | None, axis: int | None = None) -> Data:
+    """A sequence that a loop takes its frames of, along this axis."""
+    x = trace.data(operand)
+    at = x.axes.index(TIME) if axis is None and TIME in x.axes else axis
+    if at is None or x.axes[axis_of(at, x.rank)] != TIME:
+        raise WrongAxes(f"a loop takes the frames of {x.text} along axis {at}, expected time there")
+    if not x.is_plain or x.frame is not None:
+        raise Unfit(padding_text(x))
+    return x
+
+
+def frame_of(trace: Trace, x: Data, axis: int, *, turned: bool, keep: bool) -> Data:
+    """What an iteration reads: each frame in turn, or from the last one back."""
+    if turned:
+        x = trace.data(flipped(trace, x, [axis]))
+    axes, index = _without(x.axes, axis), x.index.squeeze(axis)
+    if keep:
+        axes, index = (*axes[:axis], FEATURES, *axes[axis:]), np.expand_dims(index, axis)
+    return replace(x, axes=axes, index=index)
+
+
+def _without(axes: Axes, axis: int) -> Axes:
+    return axes[:axis] + axes[axis + 1 :]
+
+
+def before(trace: Trace, start: Operand | None, sequences: Sequence[Data]) -> Data:
+    """A state before a frame, from what it is at first, in a loop over these sequences."""
+    trace.check_alike(sequences, "one loop over")
+    like = sequences[0]
+    trace.in_loop = True
+    if isinstance(start, Held) and start.purpose is Purpose.STATE:
+        made = _delayed(trace, start, like, None)
+        trace.loops[made.value.name] = start
+        return made
+    if isinstance(start, Tracked) and not isinstance(start, Spread):
+        raise Unfit(
+            "the first state of a loop is computed by the model, expected an input or a constant: "
+            "convert the two parts apart, and hand the state over"
+        )
+    x = spread(start)
+    axes, numbers = list(x.axes), x.index
+    lone = [place for place in range(min(x.rank - 1, like.rank)) if axes[place] == FEATURES]
+    if BATCH not in axes and BATCH in like.axes:
+        # A constant has a row of the batch where the frames have theirs.
+        place = _without(like.axes, like.axes.index(TIME)).index(BATCH)
+        if place in lone and numbers.shape[place] in (1, trace.batch):
+            axes[place] = BATCH
+    for place, axis in enumerate(axes):
+        if axis == BATCH:
+            rows = np.moveaxis(numbers, place, 0)
+            if (rows != rows[:1]).any():
+                raise Unfit("the first state of a loop differs between the rows of the batch")
+            numbers = np.expand_dims(rows[0], place)
+        elif axis != FEATURES:
+            raise Unfit(f"the first state of a loop is {x.text}, expected batch and features")
+    if numbers.dtype.kind not in "fiu":
+        raise Unfit(f"a state of a loop is {numbers.dtype}, expected numbers")
+    return _delayed(trace, Spread(tuple(axes), numbers), like, numbers.reshape(-1))
+
+
+def _delayed(trace: Trace, x: Tracked, like: Data, initial: Array | None) -> Data:
+    index = arrange(x.index.shape)
+    starts = initial is not None and initial.any()
+    name = trace.name("state")
+    value = trace.builder.delay(name, index.size, initial if starts else None, like.value)
+    trace.looped.append(value.name)
+    return Data(x.axes, index, value)
+
+
+def after(trace: Trace, past: Data, new: Data) -> Data:
+    """A state after the last frame; what it is before a frame is known from here on."""
+    if not are_alike(new, past):
+        raise Unfit(f"a state of a loop is {past.text} and becomes {new.text}")
+    if new.value.clock != past.value.clock:
+        raise Unfit("a state of a loop becomes a value that does not come with its frames")
+    value = trace.ordered(new)
+    trace.builder.feed_back(past.value, value)
+    held = trace.loops.get(past.value.name)
+    if held is not None:
+        add_state(trace, held, f"{trace.layer_of(past.value)}.x", value)
+    last = trace.add(Take, [value], "final", position=Position.LAST)
+    return Data(new.axes, arrange(new.index.shape), last)
+
+
+def frames_of(trace: Trace, x: Data, axis: int, *, turned: bool, joins: bool = False) -> Data:
+    """The sequence of what all frames give; ``joins``: an axis of size 1 becomes time."""
+    if x.value.rate is Rate.SEQUENCE or x.has(TIME):
+        raise Unfit(f"a loop gives {x.text} in each frame, expected a value of the frame")
+    axis = axis_of(axis, x.rank if joins else x.rank + 1)
+    axes, index = x.axes, x.index
+    if joins:
+        if not x.is_features(axis) or index.shape[axis] != 1:
+            raise Unfit(f"a loop puts {x.text} one after the other along axis {axis}")
+        axes, index = _without(axes, axis), index.squeeze(axis)
+    axes, index = (*axes[:axis], TIME, *axes[axis:]), np.expand_dims(index, axis)
+    made = replace(x, axes=axes, index=index)
+    return trace.data(flipped(trace, made, [axis])) if turned else made

@@ -14,6 +14,7 @@ import numpy as np
 from grucore._core import ConversionError
 from grucore.converters.torch.aten import AtenGraph, AtenNode, InputSpec, Ref
 from grucore.converters.torch.walk.constants import evaluated
+from grucore.converters.torch.walk.scans import SCAN, inlined
 from grucore.graph.tensors import Array
 
 __all__ = ["WRAPPED", "export", "neutral"]
@@ -75,6 +76,7 @@ def neutral(torch: Any, program: Any) -> AtenGraph:
     inputs: list[InputSpec] = []
     nodes: list[AtenNode] = []
     outputs: list[Any] = []
+    graphs: dict[str, Any] = {}
     written = set(signature.user_inputs)
     for node in program.graph.nodes:
         if node.op == "placeholder" and node.name in tensors:
@@ -87,7 +89,24 @@ def neutral(torch: Any, program: Any) -> AtenGraph:
                 raise ConversionError(f"argument {node.name!r} is no tensor but {value!r}")
             shape = tuple(int(extent) for extent in value.shape)
             inputs.append(InputSpec(node.name, shape, _dtype(value.dtype)))
+        elif node.op == "get_attr" and hasattr(
+            getattr(program.graph_module, node.name, 0), "graph"
+        ):
+            graphs[node.name] = getattr(program.graph_module, node.name)
+        elif node.op == "call_function" and str(node.target) == SCAN:
+            nodes += inlined(
+                node,
+                graphs,
+                lambda each: _call(torch, each),
+                lambda found: _argument(torch, found),
+            )
         elif node.op == "call_function":
+            if isinstance(node.target, torch._ops.HigherOrderOperator):
+                raise ConversionError(
+                    f"the graph has {str(node.target)!r}, whose own graphs run or end as the model "
+                    "decides: not supported. Write a loop over all frames with scan or a for, or "
+                    "convert one step, forward(x, h) -> (y, h), which then streams"
+                )
             nodes.append(_call(torch, node))
         elif node.op == "output":
             # None stands where a module could have given something else.

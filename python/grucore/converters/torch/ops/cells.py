@@ -45,7 +45,7 @@ def _cell(walk: Walk, a: Arguments) -> Any:
         raise WrongAxes("its input is no frame of a sequence")
     if x.rank != 2 or x.axes[0] not in (BATCH, FEATURES) or not x.is_features(1):
         raise WrongAxes(f"its input is {x.text}, expected (batch, features)")
-    if walk.in_steps:
+    if walk.in_steps or (walk.in_loop and x.frame is None):
         starts = _starts(walk, cell, parts, states)
         out, *cells = add_cell(walk, cell, x, parts, starts, name=f"{name}.l0")
         walk.finals[out.name] = out.name

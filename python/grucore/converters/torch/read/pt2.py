@@ -243,6 +243,11 @@ def _argument(argument: Mapping[str, Any]) -> Any:
             return _plain(content)
         case "as_ints" | "as_bools" | "as_floats" | "as_strings":
             return [_plain(each) for each in content]
+        case "as_graph":
+            raise ConversionError(
+                "an operation with a graph of its own (scan, cond, while_loop), which a file is "
+                "not read with: convert the live module, whose scan over all frames is"
+            )
         case _:
             raise ConversionError(f"an operation with an argument of kind {kind!r}")
 
