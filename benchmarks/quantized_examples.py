@@ -111,7 +111,7 @@ def keywords(cache: Path, every: int) -> list[Row]:
 
     corpus = Corpus(cache / "test.npz")
     for index, condition in enumerate(conditions()):
-        rng = np.random.default_rng([settings["training"]["seed"], index])
+        rng = np.random.default_rng([settings["training"][0]["seed"], index])
         for item in corpus.words[index % every :: every]:
             found = decide(frames_of(corpus, item, condition, rng))
             count += found["float32"][1].size

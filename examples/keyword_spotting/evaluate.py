@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 import torch
@@ -51,12 +52,16 @@ def scores(model: KeywordSpotter, samples: Samples) -> np.ndarray:
     return model(frames[np.newaxis])[0].numpy()
 
 
-def decide(model: KeywordSpotter, samples: Samples) -> str:
-    """The word which the demo would report for a clip."""
-    detector = decisions.Detector(LABELS)
-    for row in scores(model, samples):
-        detector.push(row)
-    return detector.decision()
+@torch.no_grad()
+def decide(model: KeywordSpotter, recordings: Sequence[Samples]) -> Iterator[str]:
+    """The word which the demo would report for each clip."""
+    frames = [features.log_mel(through_mu_law(samples)) for samples in recordings]
+    padded = nn.utils.rnn.pad_sequence(list(map(torch.from_numpy, frames)), batch_first=True)
+    for rows, own in zip(model(padded).numpy(), frames, strict=True):
+        detector = decisions.Detector(LABELS)
+        for row in rows[: len(own)]:
+            detector.push(row)
+        yield detector.decision()
 
 
 def conditions() -> list[tuple[str, float | None]]:
@@ -72,8 +77,9 @@ def evaluate(
     for index, (kind, decibels) in enumerate(conditions()):
         rng = np.random.default_rng([seed, index])
         hits: dict[bool, list[bool]] = {True: [], False: []}
-        for item in corpus.words[index % every :: every]:
-            found = decide(model, test_clip(corpus, item, kind, decibels, rng))
+        items = corpus.words[index % every :: every]
+        sounds = [test_clip(corpus, item, kind, decibels, rng) for item in items]
+        for item, found in zip(items, decide(model, sounds), strict=True):
             hits[item.label in KEYWORDS].append(found == item.label)
         row = {
             "noise": kind,
@@ -116,7 +122,7 @@ def shipped_clips(corpus: Corpus, seed: int) -> list[object]:
         item = pool[int(rng.integers(len(pool)))]
         chosen.append(
             clips.Clip(
-                samples=test_clip(corpus, item, kind, decibels, rng),
+                samples=test_clip(corpus, item, *CLEAN, rng),  # load_clips adds the noise
                 sample_rate=SAMPLE_RATE,
                 label=label,
                 text=item.text,

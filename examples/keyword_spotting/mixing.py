@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
-from shared import HOP_SAMPLES, SAMPLE_RATE, WINDOW_SAMPLES
+from shared import HOP_SAMPLES, SAMPLE_RATE, WINDOW_SAMPLES, clips
 from voices import KEYWORDS, LABELS
 
 NOISES = ("white", "pink", "babble")
@@ -53,38 +53,15 @@ class Corpus:
         self.keywords = [item for item in self.words if item.label != "unknown"]
         self.unknown = [item for item in self.words if item.label == "unknown"]
 
+        self.talk = [item.samples for item in (*self.sentences, *self.unknown)]
+
     def noise(self, kind: str, length: int, rng: np.random.Generator) -> Samples:
         """Noise of root mean square 1."""
-        if kind == "babble":
-            noise = np.zeros(length, np.float32)
-            for _ in range(6):
-                at = int(rng.integers(-SAMPLE_RATE, 0))
-                while at < length:
-                    talk = pick([*self.sentences, *self.unknown], rng).samples
-                    overlay(noise, talk * np.float32(rng.uniform(0.4, 1.0)), at)
-                    at += len(talk)
-        else:
-            noise = rng.standard_normal(length).astype(np.float32)
-            if kind == "pink":
-                spectrum = np.fft.rfft(noise)
-                noise = np.fft.irfft(spectrum / np.sqrt(np.arange(len(spectrum)) + 1.0), length)
-        return (noise / max(1e-6, float(np.sqrt(np.mean(noise**2))))).astype(np.float32)
+        return clips.noise(kind, length, rng, self.talk)
 
 
 def pick(items: list[Utterance], rng: np.random.Generator) -> Utterance:
     return items[int(rng.integers(len(items)))]
-
-
-def overlay(track: Samples, samples: Samples, at: int) -> None:
-    """Adds ``samples`` to ``track`` from index ``at``, leaving out what lies beyond its ends."""
-    start, end = max(0, at), min(len(track), at + len(samples))
-    if start < end:
-        track[start:end] += samples[start - at : end - at]
-
-
-def level(samples: Samples) -> float:
-    """Root mean square."""
-    return float(np.sqrt(np.mean(samples**2)))
 
 
 def stretch(samples: Samples, factor: float) -> Samples:
@@ -128,7 +105,7 @@ def training_track(
         end = at + len(samples)
         if end + NAMED_AFTER_END > length and " " not in item.text:
             break
-        overlay(track, samples * np.float32(gain * 10.0 ** (rng.uniform(-4, 4) / 20.0)), at)
+        clips.overlay(track, samples * np.float32(gain * 10.0 ** (rng.uniform(-4, 4) / 20.0)), at)
         spoken.append((item.label, at, end, " " in item.text))
         at = end + int(rng.uniform(0.32, 0.65) * SAMPLE_RATE)
         if at >= length:
@@ -147,9 +124,9 @@ def background(
     rng: np.random.Generator,
 ) -> Samples:
     """Noise for a training track, in one or two stretches of different kind and level."""
-    loud = [level(track[start:end]) for _, start, end, _ in spoken if start < len(track)]
+    loud = [clips.level(track[start:end]) for _, start, end, _ in spoken if start < len(track)]
     speech = float(np.mean(loud)) if loud else 0.15 * gain
-    noise = np.zeros(len(track), np.float32)
+    sound = np.zeros(len(track), np.float32)
     cuts = [0, len(track)]
     if rng.random() < 0.35:
         cuts.insert(1, int(rng.integers(len(track) // 5, 4 * len(track) // 5)))
@@ -158,8 +135,8 @@ def background(
             continue
         ratio = 10.0 ** (-rng.uniform(0.0, 34.0) / 20.0)
         kind = str(rng.choice(NOISES))
-        noise[start:end] = corpus.noise(kind, end - start, rng) * np.float32(speech * ratio)
-    return noise
+        sound[start:end] = corpus.noise(kind, end - start, rng) * np.float32(speech * ratio)
+    return sound
 
 
 def test_clip(
@@ -170,8 +147,9 @@ def test_clip(
     start = round(before * SAMPLE_RATE)
     clip = np.zeros(start + len(item.samples) + round(after * SAMPLE_RATE), np.float32)
     spoken = item.samples * np.float32(10.0 ** (rng.uniform(-18.0, -3.0) / 20.0))
-    overlay(clip, spoken, start)
+    clips.overlay(clip, spoken, start)
     if decibels is not None:
-        noise = corpus.noise(kind, len(clip), rng)
-        clip += noise * np.float32(level(spoken) * 10.0 ** (-decibels / 20.0))
+        clip += corpus.noise(kind, len(clip), rng) * np.float32(
+            clips.level(spoken) * 10.0 ** (-decibels / 20.0)
+        )
     return np.clip(clip, -1.0, 1.0)

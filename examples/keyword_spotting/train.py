@@ -34,6 +34,7 @@ HIDDEN_SIZE = 64
 TRACK_SAMPLES = 28_000  # 3.5 s
 BATCH = 64
 PEAK_RATE = 6e-3
+TEST_SEED = 1  # the same noise whatever was trained
 
 
 def progress(text: str) -> None:
@@ -80,13 +81,14 @@ def loss_of(logits: torch.Tensor, target: torch.Tensor) -> torch.Tensor:
     return -(chosen * weight).sum() / weight.sum()
 
 
-def train(inputs: torch.Tensor, wanted: torch.Tensor, epochs: int) -> KeywordSpotter:
+def train(
+    model: KeywordSpotter, inputs: torch.Tensor, wanted: torch.Tensor, epochs: int, peak_rate: float
+) -> KeywordSpotter:
     """Adam under a one-cycle rate."""
-    model = KeywordSpotter(HIDDEN_SIZE)
     steps = epochs * (len(inputs) // BATCH)
-    optimiser = torch.optim.AdamW(model.parameters(), lr=PEAK_RATE, weight_decay=1e-3)
+    optimiser = torch.optim.AdamW(model.parameters(), lr=peak_rate, weight_decay=1e-3)
     schedule = torch.optim.lr_scheduler.OneCycleLR(
-        optimiser, PEAK_RATE, total_steps=steps, pct_start=0.15
+        optimiser, peak_rate, total_steps=steps, pct_start=0.15
     )
     started, average = time.monotonic(), 0.0
     for epoch in range(epochs):
@@ -107,7 +109,7 @@ def train(inputs: torch.Tensor, wanted: torch.Tensor, epochs: int) -> KeywordSpo
     return model.eval()
 
 
-def configuration(seed: int, epochs: int, count: int) -> dict[str, object]:
+def configuration(training: list[dict[str, object]]) -> dict[str, object]:
     """Everything needed to use the checkpoint, besides the measured figures."""
     return {
         "architecture": ARCHITECTURE,
@@ -125,13 +127,7 @@ def configuration(seed: int, epochs: int, count: int) -> dict[str, object]:
             "smoothing_frames": decisions.SMOOTHING_FRAMES,
             "refractory_frames": decisions.REFRACTORY_FRAMES,
         },
-        "training": {
-            "seed": seed,
-            "epochs": epochs,
-            "tracks": count,
-            "speech": "synthesised by espeak-ng",
-            "torch": torch.__version__.partition("+")[0],
-        },
+        "training": training,
         "held_out_voices": list(VARIANTS["test"]),
     }
 
@@ -143,6 +139,10 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--epochs", type=int, default=15)
     parser.add_argument("--tracks", type=int, default=24_000)
+    parser.add_argument("--rate", type=float, default=PEAK_RATE, help="at its highest")
+    parser.add_argument(
+        "--go-on", action="store_true", help="train the checkpoint in --output further"
+    )
     parser.add_argument(
         "--measure", action="store_true", help="keep the checkpoint in --output, do not train"
     )
@@ -151,25 +151,32 @@ def main() -> None:
     torch.set_num_threads(1)
     torch.manual_seed(arguments.seed)
 
-    checkpoint = arguments.output / "keywords.pt"
-    if arguments.measure:
-        model = KeywordSpotter(HIDDEN_SIZE).eval()
+    checkpoint, settings = (arguments.output / f"keywords.{suffix}" for suffix in ("pt", "json"))
+    model, training = KeywordSpotter(HIDDEN_SIZE), []
+    if arguments.measure or arguments.go_on:
         model.load_state_dict(torch.load(checkpoint, weights_only=True))
-    else:
-        training = Corpus(arguments.cache / "train.npz")
-        inputs, wanted = tracks(training, arguments.tracks, arguments.seed)
-        model = train(inputs, wanted, arguments.epochs)
+        training = json.loads(settings.read_text(encoding="utf-8"))["training"]
+    if not arguments.measure:
+        corpus = Corpus(arguments.cache / "train.npz")
+        inputs, wanted = tracks(corpus, arguments.tracks, arguments.seed)
+        train(model.train(), inputs, wanted, arguments.epochs, arguments.rate)
+        names = ("seed", "epochs", "tracks", "rate")
+        training.append(
+            {name: getattr(arguments, name) for name in names}
+            | {"points": features.FFT_SAMPLES, "torch": torch.__version__.partition("+")[0]}
+        )
         arguments.output.mkdir(parents=True, exist_ok=True)
         torch.save(model.state_dict(), checkpoint)
+    model.eval()
 
     held_out = Corpus(arguments.cache / f"{arguments.split}.npz")
-    config = configuration(arguments.seed, arguments.epochs, arguments.tracks)
-    config["accuracy"] = evaluate(model, held_out, arguments.seed)
-    config["false_alarms_per_hour"] = false_alarms_per_hour(model, held_out, arguments.seed)
+    config = configuration(training)
+    config["accuracy"] = evaluate(model, held_out, TEST_SEED)
+    config["false_alarms_per_hour"] = false_alarms_per_hour(model, held_out, TEST_SEED)
     print(f"false alarms per hour of other speech: {config['false_alarms_per_hour']}")
     text = json.dumps(config, indent=1) + "\n"
-    (arguments.output / "keywords.json").write_text(text, encoding="utf-8")
-    clips.save_clips(arguments.output / "clips.npz", shipped_clips(held_out, arguments.seed))
+    settings.write_text(text, encoding="utf-8")
+    clips.save_clips(arguments.output / "clips.npz", shipped_clips(held_out, TEST_SEED))
     for path in sorted(arguments.output.iterdir()):
         print(f"{path.name}: {path.stat().st_size} bytes")
 

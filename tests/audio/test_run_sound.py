@@ -139,4 +139,4 @@ def test_refused(words: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
     assert "the model has no labels" in refused(capsys, plain, "-i", narrow)
     np.save(tmp_path / "x.npy", np.zeros((4, 80), np.float32))
     message = refused(capsys, plain, "-i", tmp_path / "x.npy")
-    assert "expected -o OUT: labels without it are of .wav files alone" in message
+    assert "expected -o OUT: labels without it are of sound files alone" in message

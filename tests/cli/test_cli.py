@@ -18,7 +18,7 @@ from grucore.demo.clips import DATA
 from grucore.fileformat import write
 from models.small_models import GRAPHS
 
-COMMANDS = ("convert", "inspect", "run", "quantize", "bench", "demo")
+COMMANDS = ("convert", "inspect", "run", "listen", "denoise", "quantize", "bench", "demo")
 CHECKPOINT = str(DATA / "keywords.pt")
 
 

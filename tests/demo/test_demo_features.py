@@ -21,7 +21,8 @@ from grucore.demo.features import (
 )
 
 LABELS = ("silence", "unknown", "yes", "no")
-MAXIMUM_DATA_BYTES = 900_000
+MAXIMUM_DATA_BYTES = 300_000
+MAXIMUM_CLIP_BYTES = 200_000
 
 
 def sure_of(label: str) -> np.ndarray:
@@ -164,6 +165,7 @@ class TestDetector:
 class TestData:
     def test_stays_small(self) -> None:
         assert sum(path.stat().st_size for path in DATA.iterdir()) < MAXIMUM_DATA_BYTES
+        assert (DATA / "clips.npz").stat().st_size <= MAXIMUM_CLIP_BYTES
 
     def test_clips_hold_every_label_clean_and_noisy(self) -> None:
         labels = json.loads((DATA / "keywords.json").read_text("utf-8"))["labels"]

@@ -12,23 +12,28 @@ torchaudio, python_speech_features and Keras, and where they differ.
 from __future__ import annotations
 
 from grucore.audio.features import log_mel, mfcc, spectrogram
-from grucore.audio.filters import dct_matrix, mel_filters
+from grucore.audio.filters import dct_matrix, erb_filters, mel_filters
 from grucore.audio.front_end import FrontEnd
+from grucore.audio.masks import masked
 from grucore.audio.presets import PRESETS, like
 from grucore.audio.text import parse
-from grucore.audio.wav import read_wav
+from grucore.audio.wav import read_sound, read_wav, write_wav
 from grucore.audio.windows import window
 
 __all__ = [
     "PRESETS",
     "FrontEnd",
     "dct_matrix",
+    "erb_filters",
     "like",
     "log_mel",
+    "masked",
     "mel_filters",
     "mfcc",
     "parse",
+    "read_sound",
     "read_wav",
     "spectrogram",
     "window",
+    "write_wav",
 ]

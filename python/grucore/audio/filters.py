@@ -9,7 +9,15 @@ import numpy as np
 
 from grucore.graph.tensors import Float
 
-__all__ = ["MelScale", "Triangles", "dct_matrix", "hertz", "mel", "mel_filters"]
+__all__ = [
+    "MelScale",
+    "Triangles",
+    "dct_matrix",
+    "erb_filters",
+    "hertz",
+    "mel",
+    "mel_filters",
+]
 
 MelScale: TypeAlias = Literal["htk", "slaney"]
 Triangles: TypeAlias = Literal["hertz", "mel", "bins"]
@@ -92,6 +100,23 @@ def mel_filters(
         filters *= 2.0 / (edges[2:] - edges[:-2])[:, None]
     elif norm is not None:
         raise ValueError(f"norm={norm!r}: expected 'slaney' or None")
+    return filters
+
+
+def erb_filters(*, sample_rate: float, n_fft: int, bands: int) -> Float:
+    """Triangles equally spaced in equivalent rectangular bandwidths, (bands, n_fft // 2 + 1).
+
+    The first has its peak at 0, the last one at half the sample rate; those of each bin add up to
+    1. In float64. Raises ValueError for bands so many that one of them has no bin.
+    """
+    scale = 21.4 * np.log10(1.0 + 0.00437 * sample_rate / 2)
+    peaks = (10.0 ** (np.linspace(0, scale, bands) / 21.4) - 1.0) / 0.00437
+    bins = np.arange(n_fft // 2 + 1) * (sample_rate / n_fft)
+    filters = np.stack([np.interp(bins, peaks, row) for row in np.eye(bands)])
+    if bands < 2 or not filters.any(axis=1).all():
+        raise ValueError(
+            f"{bands} bands of {n_fft // 2 + 1} bins: expected 2 or more, and a bin in each"
+        )
     return filters
 
 

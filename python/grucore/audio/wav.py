@@ -1,16 +1,17 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Samples of a WAV file: PCM of 8 to 32 bits and floats of 32 and 64, any number of channels."""
+"""WAV files: PCM of 8 to 32 bits and floats of 32 and 64, any number of channels."""
 
 from __future__ import annotations
 
 import os
 import struct
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 import numpy.typing as npt
 
-__all__ = ["read_wav"]
+__all__ = ["read_sound", "read_wav", "write_wav"]
 
 _PCM, _FLOAT, _EXTENSIBLE = 1, 3, 0xFFFE
 _FLOATS = {32: "<f4", 64: "<f8"}
@@ -54,6 +55,60 @@ def read_wav(source: str | os.PathLike[str] | bytes) -> tuple[Samples, int]:
             return (whole if channels == 1 else whole.reshape(-1, channels)), rate
         at += 8 + size + size % 2
     raise ValueError(f"{where}: {len(data)} bytes without samples (no data chunk)")
+
+
+def read_sound(source: str | os.PathLike[str]) -> tuple[Samples, int]:
+    """The samples of a sound file, as `read_wav` gives them.
+
+    WAV files are read here; FLAC, Ogg, MP3 and others by soundfile, which the extra
+    ``grucore[audio]`` brings. Raises ValueError that says what was found, and OSError.
+    """
+    with Path(source).open("rb") as file:
+        start = file.read(12)
+    if start[:4] == b"RIFF" and start[8:12] == b"WAVE":
+        return read_wav(source)
+    try:
+        import soundfile
+    except ImportError:
+        raise ValueError(
+            f"{os.fspath(source)}: starts with {start[:4]!r}, expected a WAV file (RIFF); other "
+            'sound files need soundfile: pip install "grucore[audio]"'
+        ) from None
+    try:
+        samples, rate = soundfile.read(os.fspath(source), dtype="float32")
+    except soundfile.SoundFileError as error:
+        raise ValueError(f"{os.fspath(source)}: {error}") from None
+    return samples, int(rate)
+
+
+def write_wav(
+    target: str | os.PathLike[str],
+    samples: npt.ArrayLike,
+    sample_rate: int,
+    *,
+    bits: Literal[16, 32] = 16,
+) -> None:
+    """Write samples within ±1, (N,) or (N, channels): PCM of 16 bits, or floats of 32.
+
+    Numbers beyond full scale are cut off at 16 bits. Raises ValueError for other shapes and bits.
+    """
+    array = np.asarray(samples, np.float32)
+    if array.ndim not in (1, 2) or bits not in (16, 32):
+        raise ValueError(
+            f"samples of shape {array.shape} at {bits} bits, expected (N,) or (N, channels) at 16 "
+            "or 32"
+        )
+    channels = 1 if array.ndim == 1 else array.shape[1]
+    if bits == 16:
+        body = np.round(np.clip(array, -1, 1 - 2.0**-15) * 32768).astype("<i2").tobytes()
+    else:
+        body = array.astype("<f4").tobytes()
+    size = channels * bits // 8
+    code = _PCM if bits == 16 else _FLOAT
+    form = _FORMAT.pack(code, channels, sample_rate, sample_rate * size, size, bits)
+    parts = b"fmt " + struct.pack("<I", len(form)) + form + b"data" + struct.pack("<I", len(body))
+    whole = b"WAVE" + parts + body + b"\0" * (len(body) % 2)
+    Path(target).write_bytes(b"RIFF" + struct.pack("<I", len(whole)) + whole)
 
 
 def _numbers(body: bytes, code: int, bits: int, where: str) -> Samples:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The command line: a subcommand for each file here without an underscore."""
+"""The command line: a subcommand for each file here, and in `sound`, that has HELP."""
 
 from __future__ import annotations
 
@@ -11,10 +11,14 @@ from collections.abc import Sequence
 from grucore import GrucoreError, __version__
 from grucore.cli import bench, completion, convert, demo, doctor, export, inspect, quantize, run
 from grucore.cli.console import Console
+from grucore.cli.sound import denoise, listen
 
 __all__ = ["build_parser", "main"]
 
-COMMANDS = (convert, inspect, run, quantize, bench, export, demo, doctor, completion)
+COMMANDS = (
+    *(convert, inspect, run, listen, denoise, quantize),
+    *(bench, export, demo, doctor, completion),
+)
 
 DESCRIPTION = "Trained recurrent networks: convert a checkpoint, look at a model, run and time it."
 TRACEBACK = "GRUCORE_TRACEBACK"  # the variable that asks for tracebacks
@@ -29,6 +33,7 @@ examples:
   grucore convert kws.pt -o kws.gru --architecture "gru > last > linear"
   grucore inspect kws.gru --selftest
   grucore run kws.gru -i frames.npy -o scores.npy
+  grucore listen words.gru
   grucore quantize kws.gru -o kws-int8.gru --kind int8 --calibration frames.npy
   grucore export kws-int8.gru -o firmware --cpu cortex-m4
 

@@ -26,6 +26,7 @@ __all__ = [
     "FORMATS",
     "STANDARD",
     "by_input",
+    "is_sound",
     "load_model",
     "output_form",
     "read_array",
@@ -44,7 +45,13 @@ STANDARD = "-"  # standard input or output
 FORMATS = ("npy", "npz", "csv", "raw")  # raw: float32 in the byte order of little-endian machines
 NPY_MAGIC = b"\x93NUMPY"
 ZIP_MAGIC = b"PK"
+SOUNDS = (".wav", ".flac", ".ogg", ".mp3", ".aif", ".aiff")
 NUMBER = re.compile(rb"\s*[+-]?(\d|\.\d|nan|inf)[\d.eE+,\s-]", re.IGNORECASE)
+
+
+def is_sound(path: str) -> bool:
+    """True of the suffix of a sound file."""
+    return Path(path).suffix.lower() in SOUNDS
 
 
 def load_model(path: str, isa: str | None = None) -> Model:

@@ -7,14 +7,12 @@ import argparse
 import sys
 import time
 from json import dumps
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from grucore.cli._files import FORMATS
+from grucore.cli._files import FORMATS, is_sound
 
 if TYPE_CHECKING:
     from grucore.cli.console import Console
-    from grucore.demo.words import Heard
     from grucore.model import Model
     from grucore.runtime.types import Nonfinite
 
@@ -27,7 +25,8 @@ array for each, by name; several outputs give one. A .csv file may begin with a 
 .raw file has little-endian float32 numbers and nothing else.
 
 A .wav file (PCM of 8 to 32 bits, or floats) goes into a model that reads samples, a hop of them in
-each frame. Without -o it is labels that come out: when each was heard, and how certainly.
+each frame; .flac, .ogg and .mp3 do with grucore[audio]. Without -o it is labels that come out: when
+each was heard, and how certainly.
 """
 EPILOG = """\
 examples:
@@ -66,6 +65,9 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--threshold", type=float, metavar="P", help="probability from which a label is reported"
     )
+    parser.add_argument(
+        "--smoothing", type=int, metavar="N", help="frames over which probabilities are averaged"
+    )
     parser.add_argument("--channel", type=int, metavar="N", help="of a .wav file with several")
     parser.add_argument("--stream", action="store_true", help="frame by frame, by Stream.step")
     parser.add_argument(
@@ -93,9 +95,9 @@ def run(arguments: argparse.Namespace, console: Console) -> None:
         write_arrays,
     )
 
-    sound = Path(arguments.input).suffix.lower() == ".wav" and arguments.input_format is None
+    sound = arguments.input_format is None and is_sound(arguments.input)
     if arguments.output is None and not sound:
-        arguments.parser.error("expected -o OUT: labels without it are of .wav files alone")
+        arguments.parser.error("expected -o OUT: labels without it are of sound files alone")
     if arguments.json and arguments.output == STANDARD:
         arguments.parser.error("--json and -o - would both write to standard output")
     if arguments.output == STANDARD and sys.stdout.isatty() and arguments.output_format != "csv":
@@ -112,7 +114,7 @@ def run(arguments: argparse.Namespace, console: Console) -> None:
     model = load_model(arguments.model, isa=arguments.isa)
     words = None
     if arguments.output is None:
-        from grucore.demo.words import heard, labels_of
+        from grucore.demo.words import as_line, as_object, heard, labels_of
 
         words = labels_of(model, arguments.labels)
     if arguments.output is not None:
@@ -138,9 +140,10 @@ def run(arguments: argparse.Namespace, console: Console) -> None:
             outputs = as_tuple(model.run(inputs, threads=arguments.threads, **options))
     seconds = time.perf_counter() - started
     if words is not None:
-        given = {"background": arguments.background, "threshold": arguments.threshold}
+        names = ("background", "threshold", "smoothing")
+        given = {name: getattr(arguments, name) for name in names}
         for one in heard(model, outputs[0], words, rate, **given):
-            _say(one, console, arguments.json)
+            console.line(dumps(as_object(one)) if arguments.json else as_line(one))
         return
     named = dict(zip((port.name for port in model.outputs), outputs, strict=True))
     write_arrays(arguments.output, named, arguments.output_format)
@@ -156,15 +159,6 @@ def run(arguments: argparse.Namespace, console: Console) -> None:
         console.emit(report)
     elif arguments.output != STANDARD:
         _show(report, console)
-
-
-def _say(one: Heard, console: Console, json: bool) -> None:
-    """A line: of text, or an object."""
-    if json:
-        seconds, score = round(one.seconds, 3), round(one.score, 4)
-        console.line(dumps({"label": one.label, "seconds": seconds, "score": score}))
-    else:
-        console.line(f"{one.seconds:8.2f} s  {one.label}  {one.score:.2f}")
 
 
 def _show(report: dict[str, Any], console: Console) -> None:

@@ -1,10 +1,14 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The recordings shipped with the demo, 8-bit mu-law in one file, and a microphone made of them."""
+"""The recordings shipped with the demo, and a microphone made of them.
+
+The file holds clean speech as 8-bit mu-law. Noise is made as clips are loaded, from seeds: it would
+take most of the file.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -15,15 +19,21 @@ __all__ = [
     "Clip",
     "Recording",
     "Spoken",
+    "level",
     "load_clips",
     "microphone",
     "mu_law_decode",
     "mu_law_encode",
+    "noise",
+    "overlay",
     "save_clips",
 ]
 
 DATA = Path(__file__).parent / "data"
 MU = 255.0
+NOISE_SEED = 73
+VOICES = 6  # of babble
+LATEST_START = 8000  # samples before a noise in which each of them begins
 
 Samples = npt.NDArray[np.float32]
 
@@ -83,8 +93,44 @@ class Recording:
     spoken: tuple[Spoken, ...]
 
 
+def level(samples: Samples) -> float:
+    """Root mean square."""
+    return float(np.sqrt(np.mean(samples**2)))
+
+
+def overlay(track: Samples, samples: Samples, at: int) -> None:
+    """Adds ``samples`` to ``track`` from index ``at``, leaving out what lies beyond its ends."""
+    start, end = max(0, at), min(len(track), at + len(samples))
+    if start < end:
+        track[start:end] += samples[start - at : end - at]
+
+
+def noise(kind: str, length: int, rng: np.random.Generator, talk: Sequence[Samples]) -> Samples:
+    """White, pink, or the babble of six voices that say ``talk``; root mean square 1."""
+    if kind not in ("white", "pink", "babble"):
+        raise ValueError(f"noise {kind!r}: expected 'white', 'pink' or 'babble'")
+    if kind == "babble":
+        sound = np.zeros(length, np.float32)
+        for _ in range(VOICES):
+            at = int(rng.integers(-LATEST_START, 0))
+            while at < length:
+                words = talk[int(rng.integers(len(talk)))]
+                overlay(sound, words * np.float32(rng.uniform(0.4, 1.0)), at)
+                at += len(words)
+    else:
+        sound = rng.standard_normal(length).astype(np.float32)
+        if kind == "pink":
+            spectrum = np.fft.rfft(sound)
+            pink = np.fft.irfft(spectrum / np.sqrt(np.arange(len(spectrum)) + 1.0), length)
+            sound = np.asarray(pink, np.float32)
+    return (sound / max(1e-6, level(sound))).astype(np.float32)
+
+
 def save_clips(path: Path, clips: Sequence[Clip]) -> None:
-    """Writes clips of one sample rate to a compressed ``.npz`` without pickles."""
+    """Writes clips of one sample rate to a compressed ``.npz`` without pickles.
+
+    Samples are clean, zero outside of the word: `load_clips` adds the noise that a clip names.
+    """
     (sample_rate,) = {clip.sample_rate for clip in clips}
     codes = np.concatenate([mu_law_encode(clip.samples) for clip in clips])
     np.savez_compressed(
@@ -101,17 +147,35 @@ def save_clips(path: Path, clips: Sequence[Clip]) -> None:
 
 
 def load_clips(path: Path = DATA / "clips.npz") -> list[Clip]:
-    """The clips in the order in which they were saved."""
+    """The clips in the order in which they were saved, the same samples each time."""
     with np.load(path, allow_pickle=False) as archive:
         codes = np.cumsum(archive["differences"], dtype=np.uint8)
         cuts = np.split(mu_law_decode(codes), archive["ends"][:-1])
         sample_rate = int(archive["sample_rate"])
         names = ("label", "text", "voice", "noise", "decibels")
         columns = [archive[name].tolist() for name in names]
-    return [
+    clips = [
         Clip(samples, sample_rate, *values)
         for samples, values in zip(cuts, zip(*columns, strict=True), strict=True)
     ]
+    talk = [_word(clip) for clip in clips if clip.label == "unknown"]
+    rngs = np.random.default_rng(NOISE_SEED).spawn(len(clips))
+    return [_noisy(clip, talk, rng) for clip, rng in zip(clips, rngs, strict=True)]
+
+
+def _word(clip: Clip) -> Samples:
+    """A clean clip without the silence around the word."""
+    spoken = np.flatnonzero(clip.samples)
+    return clip.samples[spoken[0] : spoken[-1] + 1]
+
+
+def _noisy(clip: Clip, talk: Sequence[Samples], rng: np.random.Generator) -> Clip:
+    """A clean clip in the noise that it names, so many decibels below the word."""
+    if np.isinf(clip.decibels):
+        return clip
+    sound = noise(clip.noise, len(clip.samples), rng, talk)
+    sound *= np.float32(level(_word(clip)) * 10.0 ** (-clip.decibels / 20.0))
+    return replace(clip, samples=np.clip(clip.samples + sound, -1.0, 1.0))
 
 
 def microphone(

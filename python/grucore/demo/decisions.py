@@ -67,6 +67,7 @@ class Detector:
         """Starts anew, as before the first frame."""
         self.frame = 0
         self._recent[:] = 0.0
+        self.smoothed = np.zeros(len(self.words))  # averages of the words' probabilities
         self._armed = True
         self._quiet_until = 0
         self._best: Detection | None = None
@@ -80,7 +81,7 @@ class Detector:
         self.frame += 1
         finite = bool(np.isfinite(logits).all())
         self._recent[frame % len(self._recent)] = softmax(logits) if finite else 0.0
-        smoothed = self._recent.mean(axis=0)[self.words]
+        smoothed = self.smoothed = self._recent.mean(axis=0)[self.words]
         index = int(smoothed.argmax())
         found = Detection(self.labels[self.words[index]], frame, float(smoothed[index]))
         if self._best is None or found.score > self._best.score:

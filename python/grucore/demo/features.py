@@ -18,15 +18,13 @@ WINDOW_SAMPLES = 200  # 25 ms
 HOP_SAMPLES = 80  # 10 ms
 BANDS = 40
 FFT_SAMPLES = 320
-# The network was trained on transforms of 512, whose bands have more bins to sum.
-PEAK = 512 / FFT_SAMPLES
 LOWEST_HZ, HIGHEST_HZ = 60.0, 3900.0
 
 # Power below which a band counts as silent. White noise of -59 dB full scale lies here: above the
 # rounding noise of 8-bit mu-law, far below speech.
-FLOOR = 1e-4
+FLOOR = 6e-5
 # The network sees (ln(power + FLOOR) - LOG_CENTRE) / LOG_SCALE: about -2 in silence, 2 in speech.
-LOG_CENTRE, LOG_SCALE = -2.0, 3.5
+LOG_CENTRE, LOG_SCALE = -2.5, 3.5
 
 Frames = npt.NDArray[np.float32]
 Samples = npt.NDArray[np.floating]
@@ -37,14 +35,14 @@ def _mel(hertz: npt.ArrayLike) -> npt.NDArray[np.float64]:
 
 
 def mel_filters() -> npt.NDArray[np.float64]:
-    """Triangles equally spaced in mel, (BANDS, FFT_SAMPLES // 2 + 1), peak PEAK."""
+    """Triangles equally spaced in mel, (BANDS, FFT_SAMPLES // 2 + 1), peak 1."""
     edges_mel = np.linspace(_mel(LOWEST_HZ), _mel(HIGHEST_HZ), BANDS + 2)
     edges_hertz = 700.0 * (10.0 ** (edges_mel / 2595.0) - 1.0)
     bins_hertz = np.fft.rfftfreq(FFT_SAMPLES, 1.0 / SAMPLE_RATE)
     left, centre, right = (edges_hertz[i : BANDS + i, np.newaxis] for i in range(3))
     rising = (bins_hertz - left) / (centre - left)
     falling = (right - bins_hertz) / (right - centre)
-    return PEAK * np.maximum(0.0, np.minimum(rising, falling))
+    return np.maximum(0.0, np.minimum(rising, falling))
 
 
 class LogMel:

@@ -4,7 +4,6 @@
 from __future__ import annotations
 
 import json as json_format
-import math
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
@@ -25,7 +24,6 @@ from grucore.demo.features import (
     LOG_CENTRE,
     LOG_SCALE,
     LOWEST_HZ,
-    PEAK,
     SAMPLE_RATE,
     WINDOW_SAMPLES,
 )
@@ -76,7 +74,6 @@ def front_end() -> FrontEnd:
         n_mels=BANDS,
         fmin=LOWEST_HZ,
         fmax=HIGHEST_HZ,
-        scale=math.sqrt(PEAK),
         offset=FLOOR,
         floor=0.0,
         mean=LOG_CENTRE,
