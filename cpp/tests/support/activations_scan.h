@@ -178,19 +178,23 @@ void test_special(const VecTable& table, const Special (&specials)[N]) {
   }
 }
 
-// Errors on the first table, the same bits from all of them. `hashes` are of every stride-th float.
+// Errors on the first table, the same bits from all of them. `hashes` are of every stride-th float; under a sanitizer,
+// a sample of the sample has the first table's.
 template <size_t N>
 void test_sample(const Activation (&functions)[N], const uint64_t (&hashes)[N], uint32_t stride) {
+  uint64_t expected[N];
+  std::memcpy(expected, hashes, sizeof expected);
   for (const VecTable* const* table = vec_tables(); *table != nullptr; ++table) {
     const bool first = table == vec_tables();
     for (size_t i = 0; i < N; ++i) {
       const Activation& f = functions[i];
-      const ActivationScan scan = scan_activation(**table, f, stride, first);
+      const ActivationScan scan = scan_activation(**table, f, kSanitized ? 64 * stride : stride, first);
       std::printf("%s %s: hash %016llx", (*table)->name, kVecOpNames[f.op], static_cast<unsigned long long>(scan.hash));
       if (first) std::printf(", at most %.4f ulp, at %a", scan.worst_ulp, static_cast<double>(scan.worst_at));
       std::printf("\n");
       CHECK(scan.worst_ulp <= f.most_ulp);
-      CHECK_EQ(scan.hash, hashes[i]);
+      if (kSanitized && first) expected[i] = scan.hash;
+      CHECK_EQ(scan.hash, expected[i]);
     }
   }
 }

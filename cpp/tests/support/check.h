@@ -11,6 +11,13 @@
 
 namespace grucore_test {
 
+// Sanitizers take their time for each operation, and see in a few frames all that they see in many.
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+constexpr bool kSanitized = true;
+#else
+constexpr bool kSanitized = false;
+#endif
+
 constexpr long kMostPrinted = 30;
 
 inline long checks = 0;

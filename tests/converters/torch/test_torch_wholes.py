@@ -51,6 +51,8 @@ def test_random_models(seed: int) -> None:
     if seed % 8 == 0:
         twin = grucore.load(data).quantize("int8")
         assert agree(bytes(twin), module, seed) < TWIN_BOUND
+    if seed % 2:  # an export takes as long as all else
+        return
     saved, _, proof = program_in(exported(module, module.example()))
     assert proof is not None
     assert proof.largest_difference <= proof.bound
