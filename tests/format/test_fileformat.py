@@ -20,7 +20,14 @@ from grucore.graph.layers import Cell
 from grucore.graph.node import Value
 from grucore.graph.tensors import Dtype
 from models.layer_models import KIND_NAMES, make
-from models.small_models import GRAPHS, bidirectional_graph, frames_graph, gru, last_graph
+from models.small_models import (
+    GRAPHS,
+    bidirectional_graph,
+    frames_graph,
+    gru,
+    last_graph,
+    parameter_bytes,
+)
 
 
 def same_graph(one: Graph, other: Graph) -> bool:
@@ -157,7 +164,7 @@ def test_counts_of_a_graph() -> None:
     graph = bidirectional_graph(features=5, hidden_size=7)
     assert graph.multiply_adds_per_frame == 2 * 3 * 7 * (5 + 7)
     assert graph.parameter_count == 2 * (21 * 5 + 21 * 7 + 28)
-    assert graph.parameter_bytes == 4 * graph.parameter_count
+    assert parameter_bytes(graph) == 4 * graph.parameter_count
     assert not graph.streamable
     assert graph.first_unstreamable is graph.nodes[1]
     # The output layer of this one runs once per sequence, not once per frame.

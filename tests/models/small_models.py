@@ -149,3 +149,8 @@ def with_test_vector(graph: Graph, frames: int = 9, isa: str | None = None) -> b
     outputs = model.run(inputs if len(inputs) > 1 else inputs[0])
     vector = TestVector(inputs, outputs if isinstance(outputs, tuple) else (outputs,))
     return write(replace(graph, test=vector))
+
+
+def parameter_bytes(graph: Graph) -> int:
+    """Bytes of all tensors as they are stored, padding not counted."""
+    return sum(weight.nbytes for node in graph.nodes for weight in node.tensors().values())

@@ -76,11 +76,6 @@ class Graph:
         """Numbers in all weights and biases."""
         return sum(self.parameters(node) for node in self.nodes)
 
-    @property
-    def parameter_bytes(self) -> int:
-        """Bytes of all tensors as they are stored, padding not counted."""
-        return sum(weight.nbytes for node in self.nodes for weight in node.tensors().values())
-
     def multiply_adds(self, node: Node) -> int:
         """Multiply-adds of one value that the node writes: at a frame, or per sequence."""
         return node.multiply_adds
