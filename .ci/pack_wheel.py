@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Compresses wheels once more, in place: the same files, some hundredths fewer bytes. Wants zopflipy.
+"""Compresses wheels once more, in place: the same files in fewer bytes. Wants zopflipy.
 
 pack_wheel.py WHEEL...
 """
