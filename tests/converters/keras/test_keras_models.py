@@ -28,7 +28,7 @@ pytestmark = [
     pytest.mark.filterwarnings("ignore:.*HDF5 file.*:UserWarning"),
 ]
 
-CASES = 240
+CASES = 180
 BLOCKS = 12
 TOLERANCE = 1e-5
 TWIN_TOLERANCE = 0.04  # of int8 weights; seen: 0.018
