@@ -96,3 +96,20 @@ def test_the_reference_has_both_states(rng: np.random.Generator) -> None:
     for suffix, theirs in ((".h", want[1]), (".c", want[2])):
         (ours,) = (array for name, array in states.items() if name.endswith(suffix))
         assert np.abs(ours - theirs).max() < BOUND
+
+
+@pytest.mark.parametrize("made", [layers.GRU, layers.LSTM, layers.SimpleRNN])
+def test_unrolled_is_the_same_layer(made: type, rng: np.random.Generator) -> None:
+    """Keras wants a fixed number of frames for it; the model takes any."""
+    source = keras.Sequential(
+        [keras.Input((7, 3)), made(4, unroll=True, return_sequences=True, name="layer")]
+    )
+    rolled = keras.Sequential(
+        [keras.Input((None, 3)), made(4, return_sequences=True, name="layer")]
+    )
+    randomize(source, rng)
+    rolled.set_weights(source.get_weights())
+    model = grucore.from_keras(source)
+    for frames in (7, 12):
+        x = rng.uniform(-2, 2, (2, frames, 3)).astype(np.float32)
+        assert np.abs(model.run(x) - numpy_of(rolled(x))).max() < BOUND

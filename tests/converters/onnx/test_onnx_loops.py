@@ -237,6 +237,14 @@ def test_a_loop_of_a_scripted_module(tmp_path: Path) -> None:
     compared(oracle("onnx").load(path), batch_first=True)
 
 
+def test_an_attribute_that_nobody_looks_at_is_refused() -> None:
+    proto = made(lambda maker, x: scan(maker, CLIPPED, x, [zeros(maker, x, 4)])[1:])
+    (node,) = (node for node in proto.graph.node if node.op_type == "Scan")
+    node.attribute.add(name="spin", type=2, i=1)
+    with pytest.raises(ERROR, match=r"Scan .*: attribute spin is 1"):
+        grucore.from_onnx(proto)
+
+
 def test_two_loops_in_both_directions() -> None:
     """Their bodies may use the same names."""
 

@@ -28,6 +28,17 @@ LISTS = (
     "SplitToSequence",
 )
 INLINED = (*INSIDE, *LISTS)
+ATTRIBUTES: dict[str, tuple[str, ...]] = {
+    "ConcatFromSequence": ("axis", "new_axis"),
+    "If": ("else_branch", "then_branch"),
+    "Loop": ("body",),
+    "Scan": (
+        *("body", "num_scan_inputs", "scan_input_axes", "scan_input_directions"),
+        *("scan_output_axes", "scan_output_directions"),
+    ),
+    "SequenceEmpty": ("dtype",),
+    "SplitToSequence": ("axis", "keepdims"),
+}
 
 
 def flattened(source: Source, fold: Fold) -> Source:
@@ -70,6 +81,7 @@ class _Pass:
         return replace(self._source, nodes=tuple(self._nodes), constants=self._constants)
 
     def _inline(self, node: OnnxNode) -> None:
+        node.check_attributes(ATTRIBUTES.get(node.op, ()))
         if node.op == "Scan":
             self._put(scan(node, self._source.opset))
         elif node.op == "Loop":

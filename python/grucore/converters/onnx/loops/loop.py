@@ -107,12 +107,20 @@ def _numbers(node: OnnxNode, name: str, size: int) -> list[int]:
 def _body(node: OnnxNode) -> Body:
     body = node.attributes["body"]
     assert isinstance(body, Body)
+    _check_flat(node, body)
+    return body
+
+
+def _check_flat(node: OnnxNode, body: Body) -> None:
+    """Refuse a loop in a loop, which starts anew in every iteration; also within a branch."""
     for inner in body.nodes:
         if inner.op in LOOPS:
             raise node.refuse(
                 f"{inner.label} in its body is a loop in a loop, which is not read. {LOOP_TEXT}"
             )
-    return body
+        for branch in inner.attributes.values():
+            if isinstance(branch, Body):
+                _check_flat(node, branch)
 
 
 def _carried(
