@@ -47,7 +47,7 @@ def test_quantize(
     report = as_json(capsys, *arguments)
     assert report["bytes"]["file"]["after"] == output.stat().st_size
     assert report["quantization"] == found.metadata["quantization"]
-    assert found["speed"]["after"]["us_min"] > 0
+    assert report["speed"]["after"]["us_min"] > 0
 
 
 def test_strip_leaves_the_weights(
