@@ -30,6 +30,8 @@ FILES = {
     "model.json": GOLDEN / "keras/keras3.json",
     "model.onnx": GOLDEN / "onnx/torch_legacy_17.onnx",
     "net.onnx": GOLDEN / "onnx/torch_legacy_17.onnx",
+    "suppressor.gru": ROOT / "examples/noise_suppressor/suppressor.gru",
+    "noisy.wav": ROOT / "examples/noise_suppressor/before.wav",
     "amp.json": GOLDEN / "plugin/amp.json",
     "sunspots.keras": ROOT / "examples/sunspots/sunspots.keras",
 }
@@ -82,6 +84,7 @@ def names(page: str, folder: Path) -> dict[str, Any]:
         found |= {"frames": frames, "frame": frames[0]}
     elif page == "docs/audio.md":
         found["samples"] = np.zeros(16000)
+        oracle("torch")
     elif page == "docs/converting.md":
         torch, keras = oracle("torch"), oracle("keras")
         found |= {"grucore": grucore, "path": "model.keras", "path_or_proto": "model.onnx"}
