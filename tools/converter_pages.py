@@ -12,35 +12,12 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
+from operator_rows import rows
+
 ROOT = Path(__file__).parents[1]
 CONVERTERS = ROOT / "python" / "grucore" / "converters"
 RAISED = {"ConversionError", "Unfit", "WrongAxes", "Unknown"}
 METHODS = {"refuse", "contradict"}
-
-# Families of operations, by the name of the file that handles them.
-FAMILIES = {
-    "recurrent": "recurrent layers",
-    "starts": "recurrent layers",
-    "cells": "recurrent layers",
-    "loops": "loops over frames",
-    "products": "products and convolutions",
-    "activations": "activations",
-    "elementwise": "arithmetic, element by element",
-    "powers": "roots, powers, quotients",
-    "norms": "norms and softmax",
-    "reductions": "reductions and windows",
-    "reduce": "reductions and windows",
-    "windows": "windows over time",
-    "pieces": "slices, joins, picks",
-    "merge": "several inputs",
-    "views": "shapes",
-    "reshape": "shapes",
-    "shapes": "shapes",
-    "arrays": "constants and sizes",
-    "layers": "layers",
-    "operations": "operations between layers",
-    "graph": "wrappers",
-}
 
 # The ways out, the first that fits: where the message is raised, the words in it, the advice.
 WAYS = (
@@ -247,53 +224,44 @@ def refusals() -> str:
     return "\n".join(lines) + "\n"
 
 
-def operators() -> str:
-    """The page of operations, a row for each family, a column for each frontend."""
+def dialects() -> dict[str, set[str]]:
+    """The names that each frontend knows, as `operator_rows` writes them."""
     sys.path.insert(0, str(ROOT / "python"))
     from grucore.converters.keras.graph import EXPRESSED
-    from grucore.converters.keras.ops.layers import LAYERS
-    from grucore.converters.keras.ops.merge import MERGES
-    from grucore.converters.keras.ops.operations import OPERATIONS
     from grucore.converters.onnx.loops.inline import INLINED
     from grucore.converters.onnx.walk import OPERATORS
     from grucore.converters.torch.ops import OPS
 
-    table: dict[str, dict[str, set[str]]] = {}
+    torch = {name.removeprefix("aten.").rpartition(".")[0] or name for name in OPS}
+    # Known only to be refused by name.
+    torch -= {name for name in torch if name.startswith(("quantized", "_pack", "_pad_packed"))}
+    return {
+        "torch": {name.removesuffix("_") for name in torch},  # of add_ as well
+        "keras": {name.removeprefix("ops") for name in EXPRESSED},
+        "onnx": {name for name in OPERATORS if not name.startswith("loop.")} | set(INLINED),
+    }
 
-    def add(frontend: str, name: str, module: str) -> None:
-        family = FAMILIES[module.rpartition(".")[2]]
-        table.setdefault(family, {}).setdefault(frontend, set()).add(name)
 
-    for name, handler in OPS.items():
-        add("torch", name.removeprefix("aten.").rpartition(".")[0] or name, handler.__module__)
-    for name, (converter, _) in OPERATORS.items():
-        if not name.startswith("loop."):  # our own, for what stands in a loop
-            add("onnx", name, converter.__module__)
-    for name in INLINED:
-        add("onnx", name, "loops")
-    for name in EXPRESSED:
-        if name in LAYERS:
-            add("keras", name, LAYERS[name].__module__)
-        elif name in MERGES:
-            add("keras", name, "merge")
-        elif name in OPERATIONS:
-            add("keras", name, "operations")
-        else:
-            add("keras", name, "recurrent" if re.search("GRU|LSTM|RNN", name) else "graph")
+def operators() -> str:
+    """The page of operations, a row for each, a column for each frontend."""
     lines = [
         "# Operations",
         "",
-        "The operations that each frontend reads, by family; `tools/converter_pages.py` writes the",
-        "page from the tables of the code. An operation here may still be refused: where an",
-        "attribute or an axis has no counterpart. [refusals.md](refusals.md) has the messages.",
-        "",
-        "| family | PyTorch (aten) | Keras | ONNX |",
-        "| --- | --- | --- | --- |",
+        "The operations that the converters read, a row for each, with the names that it has in",
+        "each frontend: an aten operator of PyTorch, a layer of Keras or a function of `keras.ops`",
+        "(with a dot before it), an operator of ONNX. `tools/converter_pages.py` writes the page,",
+        "and holds it against the tables of the code. What axes are (batch, time, features) is one",
+        "engine's question, `converters/trace`, so that an operation means the same in all three.",
+        "An operation here may still be refused: where an attribute or an axis has no counterpart.",
+        "[refusals.md](refusals.md) has the messages. A dash: the framework has no such operation",
+        "of its own, or none that is read.",
     ]
-    order = list(dict.fromkeys(FAMILIES.values()))
-    for family in sorted(table, key=order.index):
-        cells = (", ".join(sorted(table[family].get(f, ()))) for f in ("torch", "keras", "onnx"))
-        lines.append(f"| {family} | {' | '.join(cells)} |")
+    for heading, found in rows(dialects()):
+        lines += ["", f"## {heading.capitalize()}", ""]
+        lines += ["| operation | PyTorch (aten) | Keras | ONNX |", "| --- | --- | --- | --- |"]
+        for operation, cells in found:
+            texts = (", ".join(f"`{name}`" for name in cell) or "-" for cell in cells)
+            lines.append(f"| {operation} | {' | '.join(texts)} |")
     return "\n".join(lines) + "\n"
 
 

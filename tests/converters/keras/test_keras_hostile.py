@@ -71,7 +71,7 @@ def test_features_without_end() -> None:
     config["output_layers"] = [[before, 0, 0]]
     refused(
         archive({"module": "keras", "class_name": "Functional", "config": config}),
-        "concat 'c0' writes 2097152 features",
+        "joins 2097152 features",
     )
 
 
@@ -104,11 +104,11 @@ def test_models_in_models_without_end() -> None:
     ("part", "reason"),
     [
         (layer("Cropping1D", cropping=[10**9, 1]), "'cropping1d' cuts off 1000000000 and 1"),
-        (layer("ZeroPadding1D", padding=[10**9, 0]), "ZeroPadding1D gives|reads what a Zero"),
+        (layer("ZeroPadding1D", padding=[10**9, 0]), "reads a sequence padded by 1000000000"),
         (layer("MaxPooling1D", pool_size=[2**40], strides=[1]), "skip 1099511627775"),
         (layer("MaxPooling1D", pool_size=[2], strides=[2**40]), "period 1099511627776"),
-        (layer("Reshape", target_shape=[-1, 2**40]), "target_shape"),
-        (layer("Permute", dims=[1, 5]), "dims"),
+        (layer("Reshape", target_shape=[-1, 2**40]), "does not divide"),
+        (layer("Permute", dims=[1, 5]), "axis is 5 of 3 axes"),
         (layer("Embedding", input_dim=2**40, output_dim=2**40), "needs 1 weights"),
     ],
 )

@@ -122,20 +122,29 @@ def test_zero_padding_and_strides(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("parts", "reason"),
     [
-        ([layers.ZeroPadding1D(2), layers.Conv1D(2, 3, name="c")], r"'c' reads 2 frames of zeros"),
-        ([layers.ZeroPadding1D((0, 1)), layers.Conv1D(2, 3, name="c")], r"2 in all, as its window"),
+        (
+            [layers.ZeroPadding1D(2), layers.Conv1D(2, 3, strides=2, name="c")],
+            "'c' pads are 2 and 2: expected at most 2 before",
+        ),
+        (
+            [layers.ZeroPadding1D((0, 1)), layers.Conv1D(2, 3)],
+            "reads 1 frames past the end that a convolution's padding makes",
+        ),
         (
             [layers.ZeroPadding1D(), layers.Conv1D(2, 3, padding="same", name="c")],
-            "'c' reads 2 frames of zeros before the sequence and 2 after",
+            "reads 2 frames past the end that a convolution's padding makes",
         ),
-        ([layers.ZeroPadding1D(), layers.GRU(2, name="g")], "GRU 'g' reads what a ZeroPadding1D"),
+        (
+            [layers.ZeroPadding1D(), layers.GRU(2, name="g")],
+            "GRU 'g' reads a sequence padded by 1 and 1",
+        ),
         (
             [layers.ZeroPadding1D(), layers.MaxPooling1D(name="m")],
-            "MaxPooling1D 'm' reads 1 frames of zeros before the sequence and 1 after it",
+            "MaxPooling1D 'm' pads are 1 and 1: expected at most 1 before",
         ),
-        ([layers.ZeroPadding1D()], "output '0' of Sequential .* reads what a ZeroPadding1D"),
+        ([layers.ZeroPadding1D()], "output 'y' of Sequential .* a sequence padded by 1 and 1"),
         ([layers.Cropping1D(2), layers.UpSampling1D(name="u")], "UpSampling1D 'u' is of a kind"),
-        ([layers.MaxPooling1D(2, padding="same", name="m")], "'m' has padding='same'"),
+        ([layers.MaxPooling1D(17, 1, padding="same", name="m")], "'m' a window of 17 frames that"),
         ([layers.AveragePooling1D(3, padding="same", strides=2, name="a")], "'a' has strides=2"),
         ([layers.AveragePooling1D(3, padding="same", strides=1, name="a")], "padding='same'"),
     ],
@@ -176,7 +185,7 @@ def test_pooling(make: Any, options: dict[str, Any], tmp_path: Path) -> None:
 def test_pooling_of_a_known_length_needs_no_padding(tmp_path: Path) -> None:
     parts = [layers.MaxPooling1D(3, padding="same"), layers.AveragePooling1D(2, padding="same")]
     agreed(model_of(*parts, layers.GRU(3), frames=18), tmp_path, 18).stream()
-    with pytest.raises(ERROR, match="padding='same'"):
+    with pytest.raises(ERROR, match=r"AveragePooling1D .* padding='same'"):
         grucore.from_keras(model_of(*parts, layers.GRU(3), frames=19))
 
 

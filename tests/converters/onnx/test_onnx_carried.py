@@ -60,7 +60,7 @@ def test_states_that_come_back_as_they_are(time: Any, calls: Sequence[int]) -> N
     x = np.random.default_rng(1).standard_normal((FRAMES, FEATURES)).astype(np.float32)
     stream, start, rows = grucore.from_onnx(model).stream(), 0, []
     for count in calls:
-        rows.append(np.array(stream.run(x[start : start + count])[0]))
+        rows.append(np.array(stream.run(x[start : start + count])))
         start += count
     assert np.abs(np.concatenate(rows) - caller(model, x, calls)).max() < 1e-5
 
@@ -157,7 +157,7 @@ def test_one_row_and_one_frame_whose_reshapes_say_nothing() -> None:
     stream, h = grucore.from_onnx(model).stream(), np.zeros((1, 1, HIDDEN), np.float32)
     for frame in frames:
         wanted, h = answer(model, {"x": frame, "h": h})
-        assert np.abs(stream.step(frame[0])[0] - wanted[0]).max() < 1e-5
+        assert np.abs(stream.step(frame[0]) - wanted[0]).max() < 1e-5
 
 
 @pytest.mark.parametrize("order", [(0, 1), (1, 0)])
@@ -182,6 +182,6 @@ def test_layers_that_read_the_states_in_another_order_than_the_inputs_stand(
         return
     stream, start, rows = grucore.from_onnx(model).stream(), 0, []
     for count in (1, 9, 20):
-        rows.append(np.array(stream.run(frames[start : start + count])[0]))
+        rows.append(np.array(stream.run(frames[start : start + count])))
         start += count
     assert np.abs(np.concatenate(rows) - caller(model, frames, (1, 9, 20))).max() < 1e-5

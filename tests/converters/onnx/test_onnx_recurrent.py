@@ -67,8 +67,7 @@ def test_states_in_and_out(frames: Any, rng: np.random.Generator) -> None:
     for frame in x:
         out, state["h"], state["c"] = answer(whole, {"x": frame[None, None], **state})
         want.append(out.reshape(-1))
-    outputs, final = model.run(x, return_state=True)
-    have = outputs[0] if isinstance(outputs, tuple) else outputs
+    have, final = model.run(x, return_state=True)
     assert np.abs(have - np.array(want)).max() < BOUND
     assert np.abs(final[f"{layer.name}.c"] - state["c"].reshape(-1)).max() < BOUND
 
@@ -97,8 +96,7 @@ def test_a_stack_from_torch_returns_its_states(tmp_path: Path, rng: np.random.Ge
     x = rng.uniform(-2, 2, (12, 3)).astype(np.float32)
     with torch.no_grad():
         want, _, c = module(torch.from_numpy(x)[None], zeros, zeros)
-    outputs, final = model.run(x, return_state=True)
-    have = outputs[0] if isinstance(outputs, tuple) else outputs
+    have, final = model.run(x, return_state=True)
     assert np.abs(have - want[0].numpy()).max() < BOUND
     assert np.abs(final["lstm.l1.c"] - c[1, 0].numpy()).max() < BOUND
 

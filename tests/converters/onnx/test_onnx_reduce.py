@@ -81,11 +81,9 @@ def test_over_features_and_time(name: str) -> None:
         assert np.abs(found.reshape(-1) - wanted.reshape(-1)).max() < 1e-5
 
 
-@pytest.mark.parametrize(
-    ("op", "axis"), [("ReduceSum", 0), ("ReduceMean", 2), ("ReduceMax", 2)], ids=str
-)
+@pytest.mark.parametrize(("op", "axis"), [("ReduceMean", 2), ("ReduceMax", 2)], ids=str)
 def test_over_time_and_rows_is_refused(op: str, axis: int) -> None:
-    with pytest.raises(grucore.ConversionError, match=r"adds up all frames|expected time or"):
+    with pytest.raises(grucore.ConversionError, match="expected time or"):
         grucore.from_onnx(model(over(op, axis)))
 
 

@@ -1,21 +1,22 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The values between Keras layers while they become a graph, and helpers of all layers."""
+"""The tensors between Keras layers while they become a graph, and helpers of all layers."""
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
 from grucore._core import ConversionError
-from grucore.converters.build.builder import GraphBuilder
 from grucore.converters.keras.read.config import Layer
 from grucore.converters.keras.read.names import Weights
-from grucore.graph.node import Rate, Value
+from grucore.converters.trace.axes import BATCH, FEATURES, TIME, Axis, Data, Tracked, Unfit
+from grucore.converters.trace.ops.views import axis_of
+from grucore.converters.trace.trace import Trace
+from grucore.graph.node import Value
 from grucore.graph.tensors import Array
 
-__all__ = ["Bits", "CellState", "Context", "Flow", "Start", "dtype_policy", "reshaped"]
+__all__ = ["Bits", "Context", "Flow", "dtype_policy"]
 
 # Attributes that change nothing at inference, of any layer.
 HARMLESS = {
@@ -30,49 +31,18 @@ NUMBERS = ("float64", "float32", "float16", "bfloat16")
 
 @dataclass(frozen=True)
 class Flow:
-    """A tensor: a value, its features in ``dims`` as Keras shapes them, and its mask.
+    """A tensor as Keras shapes it, and the mask that goes with it."""
 
-    ``dims`` stand after the axes of batch and, unless there is one value per sequence, time.
-    ``padding``: frames of zeros before and after the value's own, which have no value of theirs.
-    ``is_row``: the one frame of a call, without a time axis.
-    """
-
-    value: Value
-    dims: tuple[int, ...]
+    tensor: Tracked
     mask: Value | None = None
-    padding: tuple[int, int] = (0, 0)
-    is_row: bool = False
 
-    @property
-    def in_time(self) -> bool:
-        """True if there is a time axis."""
-        return self.value.rate is not Rate.SEQUENCE and not self.is_row
-
-    def of(self, value: Value, dims: tuple[int, ...] | None = None) -> Flow:
-        """Another value with the same mask; its features are one axis unless ``dims`` says more."""
-        return replace(self, value=value, dims=(value.features,) if dims is None else dims)
+    def of(self, tensor: Tracked) -> Flow:
+        """Another tensor with the same mask."""
+        return replace(self, tensor=tensor)
 
     def unmasked(self) -> Flow:
         """The same without a mask."""
         return replace(self, mask=None)
-
-
-@dataclass(frozen=True)
-class Start:
-    """An input of the model that is one row for a sequence: a state to start from."""
-
-    name: str
-    size: int
-
-
-@dataclass(frozen=True)
-class CellState:
-    """The cell state of an LSTM after the last frame, by its name: no value of a model has it."""
-
-    state: str
-
-    def __str__(self) -> str:
-        return f"the cell state {self.state!r}"
 
 
 @dataclass(frozen=True)
@@ -87,19 +57,21 @@ class Bits:
 
 
 @dataclass
-class Context:
-    """The graph so far, the weights, and what the source's version means for a layer."""
+class Context(Trace):
+    """A trace of layers: their weights, and what the source's version means for them."""
 
-    builder: GraphBuilder
-    weights: Weights
-    version: tuple[int, ...] | None
+    variables: Weights = field(default_factory=dict)
+    version: tuple[int, ...] | None = None
     notes: dict[str, Any] = field(default_factory=dict)
-    states: dict[str, str] = field(default_factory=dict)  # by the input that they start from
-    framewise: bool = False
     calls: int = 0
-    delayed: bool = False  # rows that go in are values of the frame before, and no layer's states
-    delays: dict[str, Value] = field(default_factory=dict)  # by the input
-    frames: int | None = None  # that the model's inputs have, where it is a known number
+
+    def doubt(self, what: str) -> None:
+        """Refuse what may mean something else at another number of frames than the inputs have."""
+        if self.frames is not None:
+            raise Unfit(
+                f"{what}, and the inputs have {self.frames} frames: at any other number this may "
+                "mean something else. Give the Input a shape of (None, ...), or leave the bound out"
+            )
 
     def count_call(self) -> None:
         """Raise for models inside models, each used twice, which make any number of layers."""
@@ -109,7 +81,7 @@ class Context:
 
     def weight(self, layer: Layer, name: str, *shapes: tuple[int, ...]) -> Array:
         """A variable of a layer, which has one of these shapes."""
-        array = self.weights[layer][name]
+        array = self.variables[layer][name]
         if array.shape not in shapes:
             expected = " or ".join(str(shape) for shape in shapes)
             raise ConversionError(f"{name} of {layer} has shape {array.shape}, expected {expected}")
@@ -140,38 +112,40 @@ class Context:
             if policy not in seen:
                 seen.append(policy)
 
-    def axis(self, layer: Layer, flow: Flow, axis: Any) -> int:
-        """Which of ``flow.dims`` an axis of Keras is; raises for batch and time."""
-        if isinstance(axis, list | tuple) and len(axis) == 1:
-            axis = axis[0]
-        first = 2 if flow.in_time and not self.framewise else 1
-        rank = first + len(flow.dims)
-        if not isinstance(axis, int) or not -rank <= axis < rank:
-            raise ConversionError(f"{layer} has axis {axis!r} of a tensor of {rank} axes")
-        place = axis % rank - first
-        if place < 0:
-            what = "time" if axis % rank else "the batch"
-            raise ConversionError(f"{layer} has axis {axis}, which is {what}, expected features")
-        return place
+    def axes(self, layer: Layer, x: Tracked, given: Any) -> list[int]:
+        """The axes that a setting names, counted from the front."""
+        axes = given if isinstance(given, list | tuple) else [given]
+        if not all(isinstance(axis, int) for axis in axes):
+            raise ConversionError(f"{layer} has axis {given!r} of a tensor of {x.rank} axes")
+        return [axis_of(axis, x.rank) for axis in axes]
 
-    def features(self, layer: Layer, flow: Flow) -> int:
-        """The features of a float tensor whose features are one axis."""
-        if len(flow.dims) != 1:
-            shape = f"features of shape {flow.dims}"
-            raise ConversionError(f"{layer} reads {shape}, expected one axis of features")
-        self.check_numbers(layer, flow)
-        return flow.dims[0]
+    def feature_axes(self, layer: Layer, x: Tracked, given: Any) -> list[int]:
+        """The same of axes that have to be features."""
+        axes = self.axes(layer, x, given)
+        for axis in axes:
+            if not x.is_features(axis):
+                raise Unfit(f"axis {axis} is that of {x.axes[axis]}, expected features")
+        return axes
 
-    def check_numbers(self, layer: Layer, flow: Flow) -> None:
-        """Raise for a tensor of ids."""
-        if flow.value.dtype.numpy.kind != "f":
-            raise ConversionError(f"{layer} reads ids, expected numbers")
+    def numbers(self, flow: Flow) -> Data:
+        """A tensor of floats."""
+        data = self.data(flow.tensor)
+        if data.value.dtype.numpy.kind != "f":
+            raise Unfit("reads ids, expected numbers")
+        return data
 
-    def sequence(self, layer: Layer, flow: Flow) -> int:
-        """The features of a sequence; raises where there is no time axis."""
-        if not flow.in_time or self.framewise:
-            raise ConversionError(f"{layer} reads no sequence: it has one value for all frames")
-        return self.features(layer, flow)
+    def sequence(self, flow: Flow) -> Data:
+        """A sequence of floats (batch, time, ...), or one frame of it where states are fed back."""
+        data = self.numbers(flow)
+        if data.rank < 3 or data.axes[0] != BATCH or data.axes[1] != self.time_axis:
+            raise Unfit(f"reads no sequence, but {data.text}: it has one value for all frames")
+        return data
+
+    @property
+    def time_axis(self) -> Axis:
+        """The second axis of a sequence: of one frame a call, whose states are fed back, it has
+        size 1."""
+        return TIME if self.delayed is None else FEATURES
 
 
 def dtype_policy(layer: Layer) -> str | None:
@@ -185,10 +159,3 @@ def dtype_policy(layer: Layer) -> str | None:
     if policy is not None and str(policy).removeprefix("mixed_") not in NUMBERS:
         raise ConversionError(f"{layer} has dtype {policy}, expected {', '.join(NUMBERS)}")
     return None if policy is None else str(policy)
-
-
-def reshaped(layer: Layer, flow: Flow, dims: tuple[int, ...]) -> Flow:
-    """The same numbers with other axes of features."""
-    if math.prod(dims) != flow.value.features:
-        raise ConversionError(f"{layer} makes {dims} of {flow.dims}")
-    return replace(flow, dims=dims)

@@ -4,22 +4,21 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Any
 
+import numpy as np
+
 from grucore._core import ConversionError
 from grucore.converters.boundary import at
-from grucore.converters.build.builder import GraphBuilder
 from grucore.converters.build.folding import fold
-from grucore.converters.keras.context import Bits, CellState, Context, Flow, Start, dtype_policy
-from grucore.converters.keras.ops.fed_back import feed_back, rows
+from grucore.converters.keras.context import Bits, Context, Flow, dtype_policy
+from grucore.converters.keras.ops.cells import CELLS
 from grucore.converters.keras.ops.layers import LAYERS, VANISHING
 from grucore.converters.keras.ops.merge import MERGES, merge
 from grucore.converters.keras.ops.operations import OPERATIONS, mask_of, operation
-from grucore.converters.keras.ops.recurrent import CELLS, SINGLE, bidirectional, recurrent
-from grucore.converters.keras.ops.returned import check_returned
-from grucore.converters.keras.ops.states import take_start
+from grucore.converters.keras.ops.recurrent import RECURRENT, bidirectional, recurrent, take_start
 from grucore.converters.keras.read.config import MODELS, Call, Layer, Ref, node_shifts, references
 from grucore.converters.keras.read.inputs import (
     GENERATED,
@@ -29,7 +28,22 @@ from grucore.converters.keras.read.inputs import (
     input_ports,
 )
 from grucore.converters.keras.read.names import Weights
+from grucore.converters.trace.axes import (
+    BATCH,
+    FEATURES,
+    Axis,
+    Data,
+    Ended,
+    Held,
+    Purpose,
+    Tracked,
+    Unfit,
+    arrange,
+)
+from grucore.converters.trace.carried import Caller, connect, handed_back, left
+from grucore.converters.trace.sizes import Unknown
 from grucore.graph.graph import Graph
+from grucore.graph.node import MAX_FEATURES
 from grucore.graph.tensors import Dtype
 
 __all__ = [
@@ -37,17 +51,6 @@ __all__ = [
     "graph_of",
 ]
 
-RECURRENT = (*SINGLE, "RNN")
-# Layers that read a sequence with frames of zeros around it.
-PADDED = {
-    "MaxPooling1D",
-    "AveragePooling1D",
-    "Conv1D",
-    "DepthwiseConv1D",
-    "SeparableConv1D",
-    "ZeroPadding1D",
-    *VANISHING,
-}
 EXPRESSED = {
     *(*LAYERS, *VANISHING, *MERGES, *OPERATIONS, *RECURRENT),
     *("InputLayer", "Bidirectional", "TimeDistributed", "StackedRNNCells", *CELLS),
@@ -62,19 +65,31 @@ def graph_of(
 ) -> Graph:
     """The checked graph of a model; ``metadata``'s source gets what became of its options.
 
-    States of one frame a call that are no layer's own are fed back.
+    States of one frame a call that no layer carries are fed back: all of them at first, then as few
+    as do.
     """
+
+    def tried(delayed: frozenset[str] | None) -> Graph:
+        return _graph(model, weights, version, metadata, delayed)
+
+    ports = input_ports(model)
+    of_ids = id_inputs(model, ports)
+    rows = [port.name for port in ports if _is_row(port, of_ids)]
+    steps = {port.shape[0] for port in ports if port.name not in rows}
+    if not rows or steps != {1}:
+        return tried(None)
     try:
-        return _graph(model, weights, version, metadata, delayed=False)
+        return tried(frozenset())
     except ConversionError as error:
-        ports = input_ports(model)
-        rows = [port for port in ports if _is_row(port, id_inputs(model, ports))]
-        steps = {port.shape[0] for port in ports if port not in rows}
-        if not rows or steps != {1}:
-            raise
+        delayed, failure = frozenset(rows), error
+    try:
+        graph = tried(delayed)
+    except ConversionError:
+        raise failure from None
+    for name in rows:
         with contextlib.suppress(ConversionError):
-            return _graph(model, weights, version, metadata, delayed=True)
-        raise error from None
+            graph, delayed = tried(delayed - {name}), delayed - {name}
+    return graph
 
 
 def _graph(
@@ -82,59 +97,74 @@ def _graph(
     weights: Weights,
     version: tuple[int, ...] | None,
     metadata: Mapping[str, Any],
-    *,
-    delayed: bool,
+    delayed: frozenset[str] | None,
 ) -> Graph:
+    """``delayed``: of a model of one frame a call the states that are fed back, else None."""
     ports = input_ports(model)
     of_ids = id_inputs(model, ports)
     flat = flat_inputs(model, ports)
     of_ids |= flat
     lengths = {port.shape[0] for port in ports if not _is_row(port, of_ids)}
-    context = Context(GraphBuilder(), weights, version, delayed=delayed)
-    context.frames = lengths.pop() if len(lengths) == 1 else None
+    context = Context(variables=dict(weights), version=version, delayed=delayed)
+    context.frames = lengths.pop() if len(lengths) == 1 and delayed is None else None
     if flat:  # a Reshape says how many frames there are
         context.notes["frames"] = context.frames
-    flows: list[Any] = [_input(context, port, ports, of_ids, flat) for port in ports]
+    flows = [_input(context, port, ports, of_ids, flat) for port in ports]
     found = _model(context, model, flows)
-    named = {}
-    returned = {}
-    for place, (name, flow) in enumerate(found.items()):
-        if isinstance(flow, CellState) and flow.state in context.states.values():
-            returned[str(place)] = flow.state  # the state that a stream carries itself
-            continue
-        if isinstance(flow, CellState):
-            raise ConversionError(
-                f"output {name!r} of {model} is {flow}, which is no value of a frame: leave it "
-                "out of the outputs, and take it from run(..., return_state=True)"
-            )
-        if not isinstance(flow, Flow):
-            what = "an input" if isinstance(flow, Start) else "a mask"
-            raise ConversionError(f"output {name!r} of {model} is {what}, expected numbers")
-        _check_padding(f"output {name!r} of {model}", [flow])
-        named[name] = flow.value
-    if returned:
-        context.notes["returned_states"] = returned
     called = dict(zip(found, _output_names(model, list(found)), strict=True))
-    if delayed:
-        feed_back(context, {called[name]: flow for name, flow in found.items()})
-    else:
-        check_returned(
-            context,
-            {
-                called[name]: flow if isinstance(flow, CellState) else named[name]
-                for name, flow in found.items()
-            },
-        )
-    named = {called[name]: value for name, value in named.items()}
+    tensors: dict[str, Tracked] = {}
+    for name, flow in found.items():
+        if not isinstance(flow, Flow) or isinstance(flow.tensor, Held):
+            what = "an input" if isinstance(flow, Flow) else "a mask"
+            raise ConversionError(f"output {name!r} of {model} is {what}, expected numbers")
+        tensors[called[name]] = flow.tensor
+    caller = Caller({port.name: len(port.shape) + 1 for port in ports}, tensors, {})
+    pairs = handed_back(context, caller, steps=delayed is not None)
+    connect(context, caller, pairs)
+    kept = left(caller, pairs)
+    named = {}
+    for name in kept:
+        tensor = tensors[name]
+        if isinstance(tensor, Ended):
+            raise ConversionError(
+                f"output {name!r} of {model} is the cell state {', '.join(tensor.states)}, which "
+                "is no value of a frame: leave it out of the outputs, and take it from "
+                "run(..., return_state=True)"
+            )
+        context.label = name
+        try:
+            named[name] = context.ordered(tensor)
+        except Unfit as problem:
+            raise ConversionError(f"output {name!r} of {model}: {problem}") from None
+    read = {*context.states, *context.delays}
+    for flow in flows:
+        if isinstance(flow.tensor, Held) and flow.tensor.name not in read:
+            raise ConversionError(f"input {flow.tensor.name!r} of {model} is read by no layer")
     fold(context.builder, [value.name for value in named.values()])
-    if context.states:
-        is_state = "the input is the state of {}".format
-        context.notes["states"] = {name: is_state(at) for name, at in context.states.items()}
-    for start in flows:
-        if isinstance(start, Start) and start.name not in context.states:
-            raise ConversionError(f"input {start.name!r} of {model} is read by no layer")
+    _note(context, list(tensors), kept, pairs)
     source = {**metadata.get("source", {}), **context.notes}
     return context.builder.finish(named, {**metadata, "source": source})
+
+
+def _note(context: Context, outputs: list[str], kept: list[str], pairs: Mapping[str, str]) -> None:
+    """What became of the states, for who reads the file and for the witness."""
+    is_state = "the input is the state of {}".format
+    states = {
+        name: is_state(", ".join(part.state for part in sorted(parts, key=lambda part: part.first)))
+        for name, parts in context.states.items()
+    }
+    states |= {
+        name: is_state(f"{delay.value.name.removesuffix('.out')}.x")
+        for name, delay in context.delays.items()
+    }
+    if states:
+        context.notes["states"] = states
+    if pairs:
+        context.notes["handed_back"] = {name: outputs.index(key) for name, key in pairs.items()}
+    if len(kept) < len(outputs):
+        context.notes["outputs"] = [outputs.index(name) for name in kept]
+    if context.delayed is not None:
+        context.notes["steps"] = True
 
 
 def _output_names(model: Layer, names: list[str]) -> list[str]:
@@ -159,34 +189,31 @@ def _is_row(port: Port, of_ids: set[str]) -> bool:
 
 def _input(
     context: Context, port: Port, ports: tuple[Port, ...], of_ids: set[str], flat: set[str]
-) -> Flow | Start:
-    if _is_row(port, of_ids) and context.delayed:
-        size = port.shape[0] or 0
-        context.delays[port.name] = context.builder.delay(port.name, size)
-        return Flow(context.delays[port.name], (size,), is_row=True)
+) -> Flow:
     if _is_row(port, of_ids):
-        return Start(port.name, port.shape[0] or 0)
+        index = arrange((1, port.shape[0] or 0))
+        if port.name in (context.delayed or ()):
+            return Flow(context.delay(port.name, (BATCH, FEATURES), index))
+        return Flow(Held((BATCH, FEATURES), index, port.name, Purpose.STATE))
     ports = tuple(other for other in ports if not _is_row(other, of_ids))
     alone = len(ports) == 1 and GENERATED.fullmatch(port.name)
     name = "x" if alone else port.name
-    if port.name in flat:
-        return Flow(context.builder.input(name, 1), (1,))
-    if port.name in of_ids:
-        if len(port.shape) not in (1, 2) or (len(port.shape) == 2 and port.shape[1] != 1):
-            raise ConversionError(
-                f"input {port.name!r} of ids has shape {port.shape}, expected (time,): one for "
-                "each frame"
-            )
-        return Flow(context.builder.input(name, 1, Dtype.INT32), (1,) * (len(port.shape) - 1))
-    if len(port.shape) < 2 or None in port.shape[1:]:
+    is_ids = port.name in of_ids and port.name not in flat
+    dims = port.shape[1:]
+    if is_ids and dims not in ((), (1,)):
+        raise ConversionError(
+            f"input {port.name!r} of ids has shape {port.shape}, expected (time,): one for "
+            "each frame"
+        )
+    if not port.shape or None in dims or (not dims and port.name not in of_ids):
         raise ConversionError(
             f"input {port.name!r} has shape {port.shape}, expected (time, features)"
         )
-    dims = tuple(extent for extent in port.shape[1:] if extent is not None)
-    features = 1
-    for extent in dims:
-        features *= extent
-    return Flow(context.builder.input(name, features), dims)
+    extents = [int(extent or 1) for extent in dims]
+    dtype = Dtype.INT32 if is_ids else Dtype.FLOAT32
+    value = context.builder.input(name, int(np.prod(extents, dtype=object)), dtype)
+    axes = (BATCH, context.time_axis, *[FEATURES] * len(extents))
+    return Flow(Data(axes, arrange((1, 1, *extents)), value))
 
 
 def check_kinds(model: Layer) -> None:
@@ -199,7 +226,7 @@ def check_kinds(model: Layer) -> None:
         check_kinds(layer)
 
 
-def _model(context: Context, model: Layer, flows: list[Flow]) -> dict[str, Any]:
+def _model(context: Context, model: Layer, flows: list[Any]) -> dict[str, Any]:
     """The outputs of a model that reads these flows."""
     if model.kind == "Sequential":
         if len(flows) != 1:
@@ -257,14 +284,9 @@ def _call(context: Context, layer: Layer, call: Call, known: Mapping[Ref, Any]) 
     if layer.kind.startswith("ops."):
         if layer.kind not in OPERATIONS or keywords:
             raise ConversionError(f"the operation {layer} cannot be expressed")
-        context.count_call()
-        _check_padding(layer, arguments)
-        return rows(context, layer, arguments, (operation(context, layer, arguments),))
+        return _applied(context, layer, lambda: operation(context, layer, arguments))
     flows = arguments[0] if len(arguments) == 1 and isinstance(arguments[0], list) else arguments
-    for flow in flows:
-        if isinstance(flow, CellState):
-            raise ConversionError(f"{layer} reads {flow}, which only its LSTM may")
-    if any(not isinstance(flow, Flow | Start) for flow in flows):
+    if any(not isinstance(flow, Flow) for flow in flows):
         raise ConversionError(f"{layer} reads {arguments!r:.120}, expected tensors of numbers")
     return _apply(context, layer, list(flows), keywords)
 
@@ -273,29 +295,37 @@ def _apply(
     context: Context, layer: Layer, flows: list[Flow], keywords: Mapping[str, Any]
 ) -> tuple[Any, ...]:
     """The result of a layer for these tensors."""
-    if context.delayed and layer.kind not in (*MODELS, *RECURRENT):
-        return rows(context, layer, flows, _results(context, layer, flows, keywords))
-    return _results(context, layer, flows, keywords)
+    return _applied(context, layer, lambda: _results(context, layer, flows, keywords))
+
+
+def _applied(
+    context: Context, layer: Layer, make: Callable[[], tuple[Any, ...]]
+) -> tuple[Any, ...]:
+    """What a layer makes, with its name where that cannot be."""
+    context.count_call()
+    before = context.label, context.result
+    context.label = context.result = layer.path
+    try:
+        results = make()
+        for each in results:
+            if isinstance(each, Flow) and each.tensor.index.size > MAX_FEATURES:
+                raise Unfit(f"gives {each.tensor.text}, expected at most {MAX_FEATURES} features")
+        return results
+    except (Unfit, Unknown) as problem:
+        raise ConversionError(f"{layer} {problem}") from None
+    finally:
+        context.label, context.result = before
 
 
 def _results(
     context: Context, layer: Layer, flows: list[Flow], keywords: Mapping[str, Any]
 ) -> tuple[Any, ...]:
-    context.count_call()
-    starts: tuple[Start, ...] = ()
+    starts: list[Tracked] = []
     if layer.kind in (*RECURRENT, "Bidirectional"):
-        flows, keywords, starts = take_start(layer, flows, keywords)
+        flows, keywords, starts = take_start(flows, keywords)
     flows = _with_keywords(context, layer, flows, keywords)
     if layer.kind in MODELS:
         return tuple(_model(context, layer, flows).values())
-    if layer.kind not in PADDED:
-        _check_padding(layer, flows)
-    for flow in flows:
-        if isinstance(flow, Start):
-            raise ConversionError(
-                f"{layer} reads input {flow.name!r} of shape ({flow.size},), a row that does not "
-                "come with every frame: it can only be the initial state of a recurrent layer"
-            )
     if layer.kind in MERGES:
         return (merge(context, layer, flows),)
     if len(flows) != 1:
@@ -317,18 +347,6 @@ def _results(
     raise ConversionError(f"{layer} is of a kind that cannot be expressed")
 
 
-def _check_padding(reader: Layer | str, arguments: Sequence[Any]) -> None:
-    """Raise where something other than a convolution reads frames of zeros around a sequence."""
-    for flow in arguments:
-        if isinstance(flow, list):
-            _check_padding(reader, flow)
-        elif isinstance(flow, Flow) and flow.padding != (0, 0):
-            raise ConversionError(
-                f"{reader} reads what a ZeroPadding1D gives, which can only be expressed before a "
-                "convolution or a pool over windows"
-            )
-
-
 def _with_keywords(
     context: Context, layer: Layer, flows: list[Flow], keywords: Mapping[str, Any]
 ) -> list[Flow]:
@@ -337,10 +355,10 @@ def _with_keywords(
         if content is None or (name == "training" and content is False):
             continue
         if name == "mask" and isinstance(content, Bits):
-            flows = [replace(flow, mask=mask_of(context, layer, content)) for flow in flows]
+            flows = [replace(flow, mask=mask_of(context, content)) for flow in flows]
         elif name == "mask" and isinstance(content, list):
             flows = [
-                flow if bits is None else replace(flow, mask=mask_of(context, layer, bits))
+                flow if bits is None else replace(flow, mask=mask_of(context, bits))
                 for flow, bits in zip(flows, content, strict=True)
             ]
         else:
@@ -351,10 +369,21 @@ def _with_keywords(
 
 
 def _time_distributed(context: Context, layer: Layer, flow: Flow) -> tuple[Any, ...]:
+    """The frames as rows of a batch, and apart again."""
     context.settings(layer, {"layer"})
-    if not flow.in_time:
-        raise ConversionError(f"{layer} reads no sequence")
-    before, context.framewise = context.framewise, True
-    results = _apply(context, layer.inside["layer"], [flow], {})
-    context.framewise = before
-    return tuple(replace(result, mask=flow.mask) for result in results)
+    x = flow.tensor
+    if x.rank < 3 or x.axes[0].is_mixed or BATCH.parts[0] not in x.axes[0].parts:
+        raise Unfit(f"reads no sequence, but {x.text}")
+    first, second = x.axes[:2]
+    extent = x.index.shape[1]
+    parts = (*first.parts, *(second.parts or (extent,) * (extent > 1)))
+    rows = x.moved((Axis(parts), *x.axes[2:]), x.index.reshape(-1, *x.index.shape[2:]))
+    results = _apply(context, layer.inside["layer"], [Flow(rows)], {})
+    apart = []
+    for result in results:
+        y = result.tensor
+        if y.axes[:1] != rows.axes[:1]:
+            raise Unfit(f"gives {y.text}, expected a row for each frame")
+        index = y.index.reshape(x.index.shape[0], extent, *y.index.shape[1:])
+        apart.append(Flow(y.moved((first, second, *y.axes[1:]), index), flow.mask))
+    return tuple(apart)

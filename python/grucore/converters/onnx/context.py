@@ -12,9 +12,9 @@ import numpy as np
 from grucore.converters.onnx.evaluate import Budget
 from grucore.converters.onnx.read.source import OnnxNode
 from grucore.converters.trace.axes import Operand, Tracked, Unfit
+from grucore.converters.trace.ops.views import axis_of
 from grucore.converters.trace.sizes import Size, integers
 from grucore.converters.trace.trace import Trace
-from grucore.converters.trace.views import axis_of
 
 __all__ = ["Operands", "Table", "Work", "axes_of", "integers_of", "number_of"]
 

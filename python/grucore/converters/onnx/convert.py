@@ -9,7 +9,7 @@ rest do not all give the same model, the file is refused.
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -21,9 +21,7 @@ from grucore.converters.boundary import WrongKind
 from grucore.converters.build.folding import fold
 from grucore.converters.build.known_cells import known_cells
 from grucore.converters.conversion import Conversion
-from grucore.converters.onnx.carried import check_memory, feedback_of
 from grucore.converters.onnx.evaluate import Budget, folded
-from grucore.converters.onnx.feedback import connect, pairs_of
 from grucore.converters.onnx.loops.inline import flattened
 from grucore.converters.onnx.patterns import fuse
 from grucore.converters.onnx.read.read import MAX_INPUTS, MAX_NODES, parse, source_of
@@ -33,10 +31,18 @@ from grucore.converters.onnx.search import Found, decided, is_timed
 from grucore.converters.onnx.witness import drops_any_axis, evidence_of
 from grucore.converters.source import Given
 from grucore.converters.trace.axes import Data, Ended, Tracked, Unfit, text_of
+from grucore.converters.trace.carried import (
+    Caller,
+    are_called_states,
+    connect,
+    handed_back,
+    left,
+)
 from grucore.proof.signals import LENGTHS
 
 __all__ = ["of_file", "of_proto", "read"]
 
+STATE_PLACES = {(CELL, 1), ("LSTM", 6), *((op, 5) for op in RECURRENT)}
 LEAST_LONGEST = 1009  # frames of the longest sequence of a proof
 MOST_FRAMES = 5000  # numbers in the file above this are not tried
 CALLS = 3  # of a file of so many frames whose states come back
@@ -90,21 +96,21 @@ def read(
     source = source_of(model, folder, pytorch_lbr_fix=pytorch_lbr_fix)
     budget = Budget.of(source.constants)
     fused = fuse(flattened(source, lambda given: folded(given, budget)))
-    pairs = pairs_of(fused)
+    states = _states_of(fused)
     # An id that comes back is the one of the frame before, whatever else may read it.
-    has_ids = any(port.is_integer and port.name in pairs for port in source.inputs)
+    has_ids = any(port.is_integer and port.name in states for port in source.inputs)
     called = has_ids or (
-        pairs and not any(node.op in (*RECURRENT, CELL, BEFORE) for node in fused.nodes)
+        states and not any(node.op in (*RECURRENT, CELL, BEFORE) for node in fused.nodes)
     )
     failure: ConversionError | None = None
-    for delayed in (frozenset(pairs), None) if called else (None, frozenset(pairs)):
-        if delayed is not None and not pairs:
+    for delayed in (states, None) if called else (None, states):
+        if delayed is not None and not states:
             continue
         try:
             if delayed is None:
                 found = decided(fused, budget.fork())
                 return _finished(replace(source, inputs=found.ports), found, about or {})
-            return _with_delays(source, fused, budget, pairs, about or {})
+            return _with_delays(source, fused, budget, states, about or {})
         except ConversionError as error:
             further = getattr(error, "reached", MAX_NODES) > getattr(failure, "reached", MAX_NODES)
             if failure is None or further:
@@ -113,34 +119,44 @@ def read(
     raise failure
 
 
+def _states_of(source: Source) -> list[str]:
+    """The inputs that are called states or start a recurrent operator, where each may come back."""
+    started = {
+        name
+        for node in source.nodes
+        for place, name in enumerate(node.inputs)
+        if (node.op, place) in STATE_PLACES
+    }
+    ports = [port.name for port in source.inputs]
+    states = [name for name in ports if name in started or are_called_states(name)]
+    return states if 0 < len(states) < len(ports) and len(states) <= len(source.outputs) else []
+
+
 def _with_delays(
     source: Source,
     fused: Source,
     budget: Budget,
-    pairs: Mapping[str, str],
+    states: list[str],
     about: Mapping[str, Any],
 ) -> Reading:
     """A step whose states are values of the frame before: all of them, then as few as it takes."""
 
     def tried(delayed: frozenset[str]) -> Reading:
         found = decided(fused, budget.fork(), delayed)
-        ports = replace(source, inputs=found.ports)
-        return _finished(ports, found, about, pairs)
+        return _finished(replace(source, inputs=found.ports), found, about, states)
 
-    delayed = frozenset(pairs)
+    delayed = frozenset(states)
     reading = tried(delayed)
-    for name in pairs:
+    for name in states:
         with contextlib.suppress(ConversionError):
             reading, delayed = tried(delayed - {name}), delayed - {name}
     return reading
 
 
 def _finished(
-    source: Source,
-    found: Found,
-    about: Mapping[str, Any],
-    pairs: Mapping[str, str] | None = None,
+    source: Source, found: Found, about: Mapping[str, Any], states: Sequence[str] = ()
 ) -> Reading:
+    """The reading; ``states``: inputs that have to be states in it."""
     work, operands = found.work, found.outputs
     ports = [port.name for port in source.inputs]
     layouts = {name: found.layouts[name] for name in ports if name in found.layouts}
@@ -151,48 +167,41 @@ def _finished(
     builder.values[:] = [firsts[name] for name in builder.inputs] + [
         value for value in builder.values if value.name not in firsts
     ]
-    fed_back: dict[str, str] = {}
-    if pairs is not None:
-        connect(work, operands, pairs)
-        fed_back = {} if len(pairs) == len(operands) else dict(pairs)
-    outputs = {}
     given: dict[str, Tracked] = {}
-    ended: dict[str, Ended] = {}
     for name, operand in operands.items():
-        if isinstance(operand, Ended):
-            ended[name] = operand
-            given[name] = operand
-            continue
-        if not isinstance(operand, Data):
+        if not isinstance(operand, Data | Ended):
             raise ConversionError(f"output {name!r} is not computed by the model")
         if any(axis.is_mixed for axis in operand.axes):
             raise ConversionError(
                 f"output {name!r} is {operand.text}: expected features on an axis of their own"
             )
         given[name] = operand
-        if name in fed_back.values():
-            continue
+    if not builder.inputs:
+        raise ConversionError("no input of the file is a sequence that the model reads")
+    # One frame each time: the file has no time axis, or one of size 1 and a state to feed back.
+    steps = not is_timed(work, layouts) or (work.frames == 1 and bool(work.states))
+    steps = steps or bool(work.delays)
+    makers = {each: node.label for node in source.nodes for each in node.outputs}
+    caller = Caller({port.name: len(port.dims) for port in source.inputs}, operands, makers)
+    if not set(states) <= set(caller.states(work)):
+        raise ConversionError(f"not all of {', '.join(states)} are states of a layer")
+    pairs = handed_back(work, caller, steps=steps, in_chunks=True)
+    connect(work, caller, pairs)
+    outputs = {}
+    for name in left(caller, pairs):
+        operand = operands[name]
+        if isinstance(operand, Ended):
+            raise ConversionError(
+                f"output {name!r} is the cell state {', '.join(operand.states)}, which is no value "
+                "of a frame: leave it out of the outputs, and take it from "
+                "run(..., return_state=True)"
+            )
         work.label = name
         try:
             outputs[name] = work.ordered(operand)
         except Unfit as problem:
             raise ConversionError(f"output {name!r}: {problem}") from None
-    if not builder.inputs:
-        raise ConversionError("no input of the file is a sequence that the model reads")
-    # One frame each time: the file has no time axis, or one of size 1 and a state to feed back.
-    steps = not is_timed(work, layouts) or (work.frames == 1 and bool(work.states))
-    if pairs is None:
-        feedback = feedback_of(source, work, operands, steps=steps)
-    else:
-        feedback = dict(pairs)
-        check_memory(work, operands)
-    for name, cells in ended.items():
-        if name not in feedback.values():
-            raise ConversionError(
-                f"output {name!r} is the cell state {', '.join(cells.states)}, which is no value "
-                "of a frame: leave it out of the outputs, and take it from "
-                "run(..., return_state=True)"
-            )
+    gone = frozenset(name for name in operands if name not in outputs)
     given_out = [value.name for value in outputs.values()]
     renamed = known_cells(builder, given_out, work.looped)
     fold(builder, given_out)
@@ -217,13 +226,4 @@ def _finished(
         entries["frames"] = f"the file fixes {work.frames}: the model takes any number"
     graph = builder.finish(outputs, {"source": entries})
     sizes = work.frames, work.batch
-    return Reading(
-        graph,
-        source,
-        layouts,
-        given,
-        *sizes,
-        feedback,
-        steps,
-        frozenset((*ended, *fed_back.values())),
-    )
+    return Reading(graph, source, layouts, given, *sizes, pairs, steps, gone)

@@ -25,8 +25,8 @@ class Reading:
     # The output that the caller hands back to each state input; empty if none comes back.
     feedback: Mapping[str, str]
     steps: bool
-    # Outputs that are cell states or values of the next frame, which the model does not give.
-    ended: frozenset[str] = frozenset()
+    # Outputs that only hand a state back, which the model does not give.
+    gone: frozenset[str] = frozenset()
 
     @property
     def in_chunks(self) -> bool:

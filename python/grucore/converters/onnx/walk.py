@@ -37,7 +37,7 @@ from grucore.converters.trace.axes import (
     arrange,
     spread,
 )
-from grucore.converters.trace.elementwise import broadcast
+from grucore.converters.trace.ops.elementwise import broadcast
 from grucore.converters.trace.search import marked
 from grucore.converters.trace.sizes import Unknown
 from grucore.graph.tensors import Array, Dtype

@@ -254,4 +254,4 @@ def _answer(
         results[name] = outward(raw, x.axes, x.index.shape, count, batch)
     for name, output in reading.feedback.items():
         states[name] = results[output].reshape(-1)
-    return tuple(results[name] for name in outputs if name not in reading.ended)
+    return tuple(results[name] for name in outputs if name not in reading.gone)

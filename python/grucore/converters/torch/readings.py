@@ -17,10 +17,8 @@ from grucore._core import ConversionError
 from grucore.converters.build.folding import fold
 from grucore.converters.build.known_cells import known_cells
 from grucore.converters.conversion import ambiguous
-from grucore.converters.torch.aten import AtenGraph, InputSpec
-from grucore.converters.torch.carried import are_states, feed_back, is_called_a_state
+from grucore.converters.torch.aten import AtenGraph, InputSpec, Ref
 from grucore.converters.torch.ops import OPS
-from grucore.converters.torch.returned import check_order, check_returned, inputs_of, states_of
 from grucore.converters.torch.walk.walk import Meaning, Walk
 from grucore.converters.trace.axes import (
     BATCH,
@@ -29,19 +27,29 @@ from grucore.converters.trace.axes import (
     Axes,
     Axis,
     Data,
+    Ended,
     Tracked,
     Undecided,
     Unfit,
     text_of,
 )
+from grucore.converters.trace.carried import (
+    Caller,
+    are_called_states,
+    connect,
+    handed_back,
+    left,
+)
 from grucore.converters.trace.search import Choices, Search, far, marked
 from grucore.graph.graph import Graph
+from grucore.graph.node import Value
 from grucore.proof.signals import LENGTHS
 
 __all__ = ["Reading", "fingerprint", "only", "read", "readings", "source_entries"]
 
 MAX_ASSIGNMENTS = 1 << 14  # among them those of some inputs alone
 # Layers that tell time from batch and features.
+CELLS = ("gru", "lstm", "rnn_tanh", "rnn_relu")
 ALONG_TIME = ("gru", "lstm", "rnn", "conv1d", "take", "pool", "pool1d", "flip")
 IDS = ("int64", "int32")
 
@@ -171,7 +179,7 @@ def _understood(
     try:
         return tried(None)
     except ConversionError as error:
-        if not names or TIME in sizes or not are_states(graph, names):
+        if not names or TIME in sizes or not _are_states(graph, names):
             raise
         failure = error
     delayed = frozenset(names)
@@ -183,6 +191,18 @@ def _understood(
         with contextlib.suppress(ConversionError):
             found, delayed = tried(delayed - {name}), delayed - {name}
     return found
+
+
+def _are_states(graph: AtenGraph, names: Sequence[str]) -> bool:
+    """True if these inputs, and no others, are called states or start a recurrent layer."""
+    given: set[str] = set()
+    for node in graph.nodes:
+        if node.op.split(".")[1].removesuffix("_cell") in CELLS:
+            hx = node.arguments.get("hx")
+            several = hx if isinstance(hx, list) else [hx]
+            given.update(each.name for each in several if isinstance(each, Ref))
+    inputs = {spec.name for spec in graph.inputs}
+    return set(names) == {name for name in inputs if are_called_states(name)} | (given & inputs)
 
 
 def _is_usual(reading: Reading) -> bool:
@@ -197,46 +217,37 @@ def _state_names(reading: Reading) -> set[str]:
 
 def finished(walked: Walk) -> Reading:
     """The model of a walk, and the meanings of its outputs."""
-    outputs = walked.run()
-    given: dict[str, Any] = {}
-    kept: dict[int, Data] = {}
-    returned = set()
-    back: list[tuple[str, int]] = []
-    paired = {} if walked.delayed is None else feed_back(walked, outputs)
-    for name, number in paired.items():
-        if name not in walked.delays:
-            walked.given_back[number] = states_of(walked, outputs[number])
-            returned.update(walked.given_back[number])
-    is_state_alone = len(paired) == len(outputs)
-    for number, output in enumerate(outputs):
+    tensors: dict[int, Tracked] = {}
+    for number, output in enumerate(walked.run()):
         if not isinstance(output, Tracked):
             raise ConversionError(f"output {number} does not depend on the input")
-        is_state = not isinstance(output, Data)
-        if number in paired.values() and (not is_state_alone or is_state):
-            continue
-        name = "y" if not given else f"y{len(given)}"
         try:
             x = walked.whole(output) if isinstance(output, Data) else output
             if any(axis.is_mixed and TIME.parts[0] in axis.parts for axis in x.axes):
                 raise Unfit("it has frames and features on one axis, expected frames alone")
-            made_of = set() if paired else states_of(walked, x)
-            returned.update(made_of)
-            if made_of:
-                walked.given_back[number] = made_of
-                back += [(name, number) for name in inputs_of(walked, made_of)]
-                continue  # the state that a stream carries itself
-            if not isinstance(x, Data):
-                raise Unfit("it is an initial state")
-            value = walked.ordered(x)
         except Unfit as problem:
             raise ConversionError(f"output {number}: {problem}") from None
-        given[name] = value
-        kept[number] = x
-    if walked.in_steps:
-        _check_steps(walked, returned)
-        check_order(walked, back)
-    elif walked.starts:
-        check_returned(walked, kept, back)
+        tensors[number] = x
+    caller = Caller({spec.name: len(spec.shape) for spec in walked.graph.inputs}, tensors, {})
+    walked.handed_back = handed_back(walked, caller, steps=walked.in_steps)
+    connect(walked, caller, walked.handed_back)
+    given: dict[str, Value] = {}
+    kept: dict[int, Data] = {}
+    for number in left(caller, walked.handed_back):
+        name, output = "y" if not given else f"y{len(given)}", tensors[number]
+        try:
+            if isinstance(output, Ended):
+                raise Unfit(
+                    f"it is the cell state {', '.join(output.states)}, which is no value of a "
+                    "frame: leave it out of the outputs, and take it from "
+                    "run(..., return_state=True)"
+                )
+            if not isinstance(output, Data):
+                raise Unfit("it is an initial state")
+            given[name] = walked.ordered(output)
+        except Unfit as problem:
+            raise ConversionError(f"output {number}: {problem}") from None
+        kept[number] = output
     _check_looks_along_time(walked)
     if not given:
         raise ConversionError("it has no output but its state")
@@ -280,14 +291,6 @@ def _check_looks_along_time(walked: Walk) -> None:
         if len(meaning.axes) > 2 and not is_usual:
             walked.misread = True
             raise ConversionError("nothing in it looks along time, and an axis of it may be time")
-
-
-def _check_steps(walked: Walk, returned: set[str]) -> None:
-    for name, (state, row) in walked.starts.items():
-        if name not in returned:
-            raise ConversionError(
-                f"row {row} of the state {state!r} goes into {name}, but no output gives it back"
-            )
 
 
 def fingerprint(reading: Reading) -> Any:
@@ -357,7 +360,7 @@ def _options(spec: InputSpec) -> Iterator[Meaning]:
             yield Meaning(tuple(axes))
             # An id is a state only where it is called one: a token is what a decoder reads.
             fits = (
-                is_called_a_state(spec.name) and rank < 3 if spec.dtype in IDS else rank in (2, 3)
+                are_called_states(spec.name) and rank < 3 if spec.dtype in IDS else rank in (2, 3)
             )
             if TIME not in wanted and fits:
                 yield Meaning(tuple(axes), is_state=True)

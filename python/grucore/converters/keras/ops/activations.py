@@ -4,18 +4,26 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
-import numpy as np
-
 from grucore._core import ConversionError
-from grucore.converters.keras.context import Context, Flow
+from grucore.converters.keras.context import Context
 from grucore.converters.keras.read.config import Layer
-from grucore.graph.layers import Activate, Activation, Affine, Binary, Operation, Select, Softmax
-from grucore.graph.node import Value
+from grucore.converters.trace.axes import Data, Operand
+from grucore.converters.trace.ops.elementwise import (
+    activated,
+    log_sigmoid,
+    mish,
+    selu,
+    soft_shrink,
+    tanh_shrink,
+)
+from grucore.converters.trace.ops.norms import gated, softmax
+from grucore.converters.trace.trace import Trace
+from grucore.graph.layers import Activation
 
-__all__ = ["activate", "fused", "gate"]
+__all__ = ["PLAIN", "SEVERAL", "activate", "gate", "named", "number", "of_layer"]
 
 GATE_CODES = 8
 
@@ -39,8 +47,6 @@ PLAIN: dict[str, Activation] = {
     "hard_swish": Activation.HARD_SWISH,
     "sparse_sigmoid": Activation.hard_sigmoid(0.5, 0.5),
 }
-SELU_ALPHA = 1.6732632423543772848170429916717
-SELU_SCALE = 1.0507009873554804934193349852946
 
 
 def named(context: Context, layer: Layer, activation: Any) -> Activation | str:
@@ -141,91 +147,25 @@ def gate(context: Context, layer: Layer, setting: Any) -> Activation:
     return found
 
 
-def fused(context: Context, layer: Layer, setting: Any) -> tuple[Activation, str | None]:
-    """An activation after a product: what the product itself does, and what must follow it."""
-    found = named(context, layer, setting)
-    return (found, None) if isinstance(found, Activation) else (Activation.LINEAR, found)
-
-
-def activate(context: Context, layer: Layer, flow: Flow, activation: Activation | str) -> Flow:
+def activate(
+    context: Context, layer: Layer, x: Operand | None, activation: Activation | str
+) -> Data:
     """The activation as layers of its own."""
+    data = context.data(x)
+    if activation in ("softmax", "log_softmax"):
+        return softmax(context, data, [data.rank - 1], logarithm=activation == "log_softmax")
     if isinstance(activation, str):
-        if activation in ("softmax", "log_softmax"):
-            context.features(layer, flow)
-            kind = activation == "log_softmax"
-            name = f"{layer.path}.{activation}"
-            return flow.of(context.builder.add(Softmax, name, [flow.value], logarithm=kind))
-        value = SEVERAL[activation](context, layer, flow.value)
-        return flow.of(value, flow.dims if value.features == flow.value.features else None)
+        return SEVERAL[activation](context, data)
     if activation == Activation.LINEAR:
-        return flow
-    return flow.of(_apply(context, layer, flow.value, activation), flow.dims)
+        return data
+    return activated(context, data, activation, suffix=activation.name)
 
 
-def _apply(context: Context, layer: Layer, x: Value, activation: Activation) -> Value:
-    name = f"{layer.path}.{activation.name}"
-    return context.builder.add(Activate, name, [x], activation=activation)
-
-
-def _scaled(context: Context, layer: Layer, x: Value, factor: float) -> Value:
-    scale = np.full(x.features, factor, np.float64)
-    shift = np.zeros(x.features, np.float64)
-    return context.builder.add(Affine, f"{layer.path}.scale", [x], scale=scale, shift=shift)
-
-
-def _binary(context: Context, layer: Layer, a: Value, b: Value, operation: Operation) -> Value:
-    name = f"{layer.path}.{operation.name.lower()}"
-    return context.builder.add(Binary, name, [a, b], operation=operation)
-
-
-def _selu(context: Context, layer: Layer, x: Value) -> Value:
-    return _scaled(
-        context, layer, _apply(context, layer, x, Activation.elu(SELU_ALPHA)), SELU_SCALE
-    )
-
-
-def _mish(context: Context, layer: Layer, x: Value) -> Value:
-    soft = _apply(context, layer, x, Activation.SOFTPLUS)
-    factor = _apply(context, layer, soft, Activation.TANH)
-    return _binary(context, layer, x, factor, Operation.MULTIPLY)
-
-
-def _log_sigmoid(context: Context, layer: Layer, x: Value) -> Value:
-    soft = _apply(context, layer, _scaled(context, layer, x, -1.0), Activation.SOFTPLUS)
-    return _scaled(context, layer, soft, -1.0)
-
-
-def _tanh_shrink(context: Context, layer: Layer, x: Value) -> Value:
-    return _binary(
-        context, layer, x, _apply(context, layer, x, Activation.TANH), Operation.SUBTRACT
-    )
-
-
-def _soft_shrink(context: Context, layer: Layer, x: Value) -> Value:
-    clipped = _apply(context, layer, x, Activation.clip(-0.5, 0.5))
-    return _binary(context, layer, x, clipped, Operation.SUBTRACT)
-
-
-def _glu(context: Context, layer: Layer, x: Value) -> Value:
-    if x.features % 2:
-        raise ConversionError(f"{layer} has activation 'glu' of {x.features} features")
-    half = x.features // 2
-    parts = [
-        context.builder.add(Select, f"{layer.path}.{what}", [x], index=index.astype(np.int32))
-        for what, index in (
-            ("value", np.arange(half)),
-            ("gate", np.arange(half, x.features)),
-        )
-    ]
-    factor = _apply(context, layer, parts[1], Activation.SIGMOID)
-    return _binary(context, layer, parts[0], factor, Operation.MULTIPLY)
-
-
-SEVERAL = {
-    "selu": _selu,
-    "mish": _mish,
-    "log_sigmoid": _log_sigmoid,
-    "tanh_shrink": _tanh_shrink,
-    "soft_shrink": _soft_shrink,
-    "glu": _glu,
+SEVERAL: dict[str, Callable[[Trace, Data], Data]] = {
+    "selu": selu,
+    "mish": mish,
+    "log_sigmoid": log_sigmoid,
+    "tanh_shrink": tanh_shrink,
+    "soft_shrink": soft_shrink,
+    "glu": lambda context, x: gated(context, x, x.rank - 1),
 }

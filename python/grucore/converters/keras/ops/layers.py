@@ -3,37 +3,34 @@
 
 from __future__ import annotations
 
-import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import replace
-from typing import Any
 
 import numpy as np
 
-from grucore._core import ConversionError
-from grucore.converters.build.powers import by_root_of_squares
-from grucore.converters.keras.context import Context, Flow, reshaped
+from grucore.converters.keras.context import Context, Flow
 from grucore.converters.keras.ops.activations import activate, named, number, of_layer
 from grucore.converters.keras.ops.products import conv1d, dense, separable_conv1d
-from grucore.converters.keras.ops.windows import cropping, pool1d, zero_padding
-from grucore.converters.keras.read.config import Layer
-from grucore.graph.layers import (
-    Activate,
-    Activation,
-    Affine,
-    Binary,
-    Embedding,
-    LayerNorm,
-    Mask,
-    Operation,
-    Pool,
-    Pooling,
-    Select,
+from grucore.converters.keras.ops.windows import (
+    check_channels_last,
+    cropping,
+    pool1d,
+    zero_padding,
 )
-from grucore.graph.node import Node, Value, float32_bits
-from grucore.graph.tensors import Array, Dtype
+from grucore.converters.keras.read.config import Layer
+from grucore.converters.trace.axes import TIME, Tracked, Undecided, Unfit
+from grucore.converters.trace.ops.elementwise import affine, prelu, scaled
+from grucore.converters.trace.ops.norms import group_norm, layer_norm, softmax
+from grucore.converters.trace.ops.powers import rms_norm
+from grucore.converters.trace.ops.products import embedded
+from grucore.converters.trace.ops.reduce import reduced
+from grucore.converters.trace.ops.views import expanded, transposed, unsqueezed, viewed
+from grucore.converters.trace.sizes import Size
+from grucore.graph.layers import Binary, Embedding, Mask, Operation, Pool, Pooling
+from grucore.graph.node import float32_bits
+from grucore.graph.tensors import Array
 
-__all__ = ["LAYERS", "VANISHING", "apply_activation_layer"]
+__all__ = ["LAYERS", "VANISHING", "mean_of_unmasked", "reshaped_to"]
 
 UNIT_EPSILON = 1e-30  # in place of Keras's bound of 1e12 on 1 / |x|
 # Layers that do nothing at inference: Keras class -> attributes that say how they train.
@@ -53,31 +50,42 @@ def embedding(context: Context, layer: Layer, flow: Flow) -> Flow:
     settings = context.settings(layer, known)
     rows, width = settings["input_dim"], settings["output_dim"]
     table = context.weight(layer, "embeddings", (rows, width)).astype(np.float32)
-    if flow.value.dtype is not Dtype.INT32:
-        raise ConversionError(f"{layer} reads numbers, expected the ids of an input")
+    ids = context.data(flow.tensor)
+    if ids.index.size != 1:
+        raise Unfit(f"reads {ids.text}, expected one id for each frame")
+    found = embedded(context, ids, table)
     mask = None
     if settings.get("mask_zero"):
-        mask = context.builder.add(Mask, f"{layer.path}.mask", [flow.value], bits=0)
-    value = context.builder.add(Embedding, layer.path, [flow.value], table=table)
-    if flow.dims not in ((), (1,)):
-        raise ConversionError(f"{layer} reads {flow.dims} ids for each frame, expected one")
-    return Flow(value, (value.features,), mask)
+        mask = context.add(Mask, [ids.value], "mask", bits=0)
+    return Flow(found, mask)
 
 
 def masking(context: Context, layer: Layer, flow: Flow) -> Flow:
     settings = context.settings(layer, {"mask_value"})
-    features = context.sequence(layer, flow)
-    skipped = number(settings.get("mask_value", 0.0))
-    name = layer.path
-    bits = float32_bits(skipped)
-    mask = context.builder.add(Mask, f"{name}.mask", [flow.value], bits=bits)
+    x, skipped = context.sequence(flow), number(settings.get("mask_value", 0.0))
+    value = context.ordered(x)
+    mask = context.add(Mask, [value], "mask", bits=float32_bits(skipped))
     if skipped == 0:
         return replace(flow, mask=mask)
     # A masked frame becomes zeros: what a layer sees that forgets the mask.
-    table = np.repeat(np.array([[0], [1]], np.float32), features, axis=1)
-    factor = context.builder.add(Embedding, f"{name}.factor", [mask], table=table)
-    zeroed = context.builder.add(Binary, name, [flow.value, factor], operation=Operation.MULTIPLY)
-    return Flow(zeroed, flow.dims, mask)
+    table = np.repeat(np.array([[0], [1]], np.float32), value.features, axis=1)
+    factor = context.add(Embedding, [mask], "factor", table=table)
+    zeroed = context.add(Binary, [value, factor], operation=Operation.MULTIPLY)
+    return Flow(context.fresh(x, zeroed), mask)
+
+
+def _wide(x: Tracked, axes: list[int], array: Array) -> Array:
+    """Numbers for each place of some axes, as one for each feature in C order."""
+    shape = [size if place in axes else 1 for place, size in enumerate(x.index.shape)]
+    if array.size not in (1, int(np.prod(shape))):
+        raise Unfit(f"has {array.size} numbers, expected one for each of {int(np.prod(shape))}")
+    array = array.astype(np.float64).reshape(shape if array.size > 1 else [1] * len(shape))
+    return np.broadcast_to(array, x.index.shape).reshape(-1)
+
+
+def _weights(context: Context, layer: Layer, x: Tracked, axes: list[int]) -> dict[str, Array]:
+    """The weights of a norm, with a number for each feature."""
+    return {name: _wide(x, axes, array) for name, array in context.variables.get(layer, {}).items()}
 
 
 def batch_normalization(context: Context, layer: Layer, flow: Flow) -> Flow:
@@ -90,200 +98,177 @@ def batch_normalization(context: Context, layer: Layer, flow: Flow) -> Flow:
     )
     if settings.get("mode"):
         raise context.refuse(layer, "mode", "0")
-    size = _feature_axis(context, layer, flow, settings.get("axis", -1))
-    arrays = {
-        name: context.weight(layer, name, (size,)).astype(np.float64)
-        for name in context.weights[layer]
-    }
-    scale = arrays.get("gamma", 1.0) / np.sqrt(
-        arrays["moving_variance"] + number(settings.get("epsilon", 1e-3))
-    )
+    x = context.numbers(flow)
+    axes = context.feature_axes(layer, x, settings.get("axis", -1))
+    arrays = _weights(context, layer, x, axes)
+    epsilon = number(settings.get("epsilon", 1e-3))
+    scale = arrays.get("gamma", 1.0) / np.sqrt(arrays["moving_variance"] + epsilon)
     shift = arrays.get("beta", 0.0) - arrays["moving_mean"] * scale
-    return _affine(context, layer, flow, scale, shift)
-
-
-def _feature_axis(context: Context, layer: Layer, flow: Flow, axis: Any) -> int:
-    context.axis(layer, flow, axis)
-    return context.features(layer, flow)
-
-
-def _affine(context: Context, layer: Layer, flow: Flow, scale: Any, shift: Any) -> Flow:
-    size = flow.value.features
-    value = context.builder.add(
-        Affine,
-        layer.path,
-        [flow.value],
-        scale=np.broadcast_to(np.asarray(scale, np.float64), (size,)),
-        shift=np.broadcast_to(np.asarray(shift, np.float64), (size,)),
-    )
-    return flow.of(value, flow.dims)
+    return flow.of(affine(context, x, scale, shift))
 
 
 def layer_normalization(context: Context, layer: Layer, flow: Flow) -> Flow:
-    known = {"axis", "epsilon", "center", "scale", "rms_scaling"}
-    settings = context.settings(layer, known)
+    settings = context.settings(layer, {"axis", "epsilon", "center", "scale", "rms_scaling"})
     if settings.get("rms_scaling"):
         raise context.refuse(layer, "rms_scaling", "False")
-    size = _feature_axis(context, layer, flow, settings.get("axis", -1))
+    x = context.numbers(flow)
+    axes = context.feature_axes(layer, x, settings.get("axis", -1))
     arrays = {
-        name: context.weight(layer, name, (size,)).astype(np.float32)
-        for name in context.weights[layer]
+        name: each.astype(np.float32).reshape(x.index.shape)
+        for name, each in _weights(context, layer, x, axes).items()
     }
-    value = context.builder.add(
-        LayerNorm,
-        layer.path,
-        [flow.value],
-        scale=arrays.get("gamma", np.ones(size, np.float32)),
-        shift=arrays.get("beta", np.zeros(size, np.float32)),
-        epsilon=number(settings.get("epsilon", 1e-3)),
+    epsilon = number(settings.get("epsilon", 1e-3))
+    gamma, beta = arrays.get("gamma"), arrays.get("beta")
+    return flow.of(layer_norm(context, x, axes, gamma, beta, epsilon))
+
+
+def group_normalization(context: Context, layer: Layer, flow: Flow) -> Flow:
+    settings = context.settings(layer, {"groups", "axis", "epsilon", "center", "scale"})
+    x = context.numbers(flow)
+    (axis,) = context.feature_axes(layer, x, settings.get("axis", -1))
+    channels = x.index.shape[axis]
+    groups = settings.get("groups", 32)
+    groups = channels if groups == -1 else groups
+    arrays = context.variables.get(layer, {})
+    order = [0, axis, *(place for place in range(1, x.rank) if place != axis)]
+    result = group_norm(
+        context,
+        context.data(transposed(x, order)),
+        groups,
+        arrays.get("gamma", np.ones(channels)).astype(np.float64),
+        arrays.get("beta", np.zeros(channels)).astype(np.float64),
+        number(settings.get("epsilon", 1e-3)),
     )
-    return flow.of(value)
+    return flow.of(transposed(result, np.argsort(order).tolist()))
 
 
 def normalization(context: Context, layer: Layer, flow: Flow) -> Flow:
     settings = context.settings(layer, {"axis", "mean", "variance"})
-    axis = settings.get("axis", -1)
-    axes = [] if axis is None else axis if isinstance(axis, list | tuple) else [axis]
-    context.check_numbers(layer, flow)
-    kept = {context.axis(layer, flow, each) for each in axes}
-    shape = [extent if place in kept else 1 for place, extent in enumerate(flow.dims)]
-    found = context.weights.get(layer)
-    arrays = []
-    for name in ("mean", "variance"):
-        array = np.asarray(settings[name] if found is None else found[name], np.float64)
-        if array.size not in (1, math.prod(shape)):
-            expected = f"{math.prod(shape)} numbers, one for each place of its axes {axes}"
-            raise ConversionError(
-                f"{layer} has {name} of {array.size} numbers, expected {expected}"
-            )
-        array = array.reshape(shape if array.size > 1 else [1] * len(shape))
-        arrays.append(np.broadcast_to(array, flow.dims).reshape(-1))
-    mean, variance = arrays
+    x, axis = context.numbers(flow), settings.get("axis", -1)
+    axes = [] if axis is None else context.feature_axes(layer, x, axis)
+    found = context.variables.get(layer)
+    given = settings if found is None else found
+    mean, variance = (
+        _wide(x, axes, np.asarray(given[name], np.float64)) for name in ("mean", "variance")
+    )
     deviation = np.maximum(np.sqrt(variance), 1e-7)
-    return _affine(context, layer, flow, 1.0 / deviation, -mean / deviation)
+    return flow.of(affine(context, x, 1.0 / deviation, -mean / deviation))
 
 
 def unit_normalization(context: Context, layer: Layer, flow: Flow) -> Flow:
     """x / |x|; of a frame of zeros zeros."""
-    settings = context.settings(layer, {"axis"})
-    size = _feature_axis(context, layer, flow, settings.get("axis", -1))
-    return _by_root_of_squares(context, layer, flow, np.full(size, size**-0.5), UNIT_EPSILON)
+    settings, x = context.settings(layer, {"axis"}), context.numbers(flow)
+    axes = context.feature_axes(layer, x, settings.get("axis", -1))
+    scale = np.full(x.index.size, x.index.size**-0.5)
+    return flow.of(rms_norm(context, x, axes, scale, UNIT_EPSILON))
 
 
 def rms_normalization(context: Context, layer: Layer, flow: Flow) -> Flow:
     """x / sqrt(mean(x^2) + epsilon), times a scale."""
-    settings = context.settings(layer, {"axis", "epsilon"})
-    size = _feature_axis(context, layer, flow, settings.get("axis", -1))
-    scale = context.weight(layer, "scale", (size,)).astype(np.float64)
-    return _by_root_of_squares(context, layer, flow, scale, number(settings.get("epsilon", 1e-6)))
-
-
-def _by_root_of_squares(
-    context: Context, layer: Layer, flow: Flow, scale: Array, epsilon: float
-) -> Flow:
-    def add(kind: type[Node], inputs: Sequence[Value], *, name: str, **given: Any) -> Value:
-        return context.builder.add(kind, name, inputs, **given)
-
-    half = by_root_of_squares(add, layer.path, flow.value, scale, epsilon)
-    return flow.of(half, flow.dims)
+    settings, x = context.settings(layer, {"axis", "epsilon"}), context.numbers(flow)
+    axes = context.feature_axes(layer, x, settings.get("axis", -1))
+    scale = _weights(context, layer, x, axes)["scale"]
+    return flow.of(rms_norm(context, x, axes, scale, number(settings.get("epsilon", 1e-6))))
 
 
 def rescaling(context: Context, layer: Layer, flow: Flow) -> Flow:
     settings = context.settings(layer, {"scale", "offset"})
     if not all(isinstance(settings.get(name, 0.0), int | float) for name in ("scale", "offset")):
         raise context.refuse(layer, "scale", "one number")
-    return _affine(context, layer, flow, number(settings["scale"]), number(settings.get("offset")))
+    scale, offset = number(settings["scale"]), number(settings.get("offset"))
+    return flow.of(scaled(context, context.numbers(flow), scale, offset))
 
 
 def activation(context: Context, layer: Layer, flow: Flow) -> Flow:
     settings = context.settings(layer, {"activation"})
-    return activate(context, layer, flow, named(context, layer, settings.get("activation")))
+    found = named(context, layer, settings.get("activation"))
+    return flow.of(activate(context, layer, context.numbers(flow), found))
 
 
-def apply_activation_layer(context: Context, layer: Layer, flow: Flow) -> Flow:
+def activation_layer(context: Context, layer: Layer, flow: Flow) -> Flow:
+    x = context.numbers(flow)
     for part in of_layer(context, layer) or []:
-        flow = activate(context, layer, flow, part)
-    return flow
+        x = activate(context, layer, x, part)
+    return flow.of(x)
 
 
-def softmax(context: Context, layer: Layer, flow: Flow) -> Flow:
+def softmax_layer(context: Context, layer: Layer, flow: Flow) -> Flow:
     settings = context.settings(layer, {"axis"})
-    _feature_axis(context, layer, flow, settings.get("axis", -1))
+    x = context.numbers(flow)
+    axes = context.feature_axes(layer, x, settings.get("axis", -1))
     if flow.mask is not None:
-        raise ConversionError(f"{layer} reads a mask, with which it leaves features out")
-    return activate(context, layer, flow, "softmax")
+        raise Unfit("reads a mask, with which it leaves features out")
+    return flow.of(softmax(context, x, axes, logarithm=False))
 
 
-def prelu(context: Context, layer: Layer, flow: Flow) -> Flow:
-    settings = context.settings(layer, {"shared_axes"})
-    features = context.features(layer, flow)
-    alpha = context.weights[layer]["alpha"]
-    if alpha.size not in (1, features) or alpha.shape[-1] != alpha.size:
-        shape = f"{layer} has an alpha of shape {alpha.shape}"
-        hint = f", expected (1, {features}): shared_axes=[1] shares it over time"
-        raise ConversionError(shape + hint)
-    if flow.in_time and not context.framewise and not settings.get("shared_axes"):
-        raise context.refuse(layer, "shared_axes", "[1], as the slope of each frame differs")
-    slope = np.broadcast_to(alpha.reshape(-1), (features,)).astype(np.float32)
-    value = context.builder.add(
-        Activate, layer.path, [flow.value], activation=Activation.leaky_relu(0.0), slope=slope
-    )
-    return flow.of(value)
+def prelu_layer(context: Context, layer: Layer, flow: Flow) -> Flow:
+    context.settings(layer, {"shared_axes"})
+    alpha = context.variables[layer]["alpha"]
+    return flow.of(prelu(context, context.numbers(flow), alpha))
 
 
 def flatten(context: Context, layer: Layer, flow: Flow) -> Flow:
     context.settings(layer, {"data_format"})
-    if flow.in_time and not context.framewise:
-        raise ConversionError(
-            f"{layer} joins all frames of a sequence into one row, whose weights fit one length "
+    x = flow.tensor
+    if TIME in x.axes:
+        raise Unfit(
+            "joins all frames of a sequence into one row, whose weights fit one length "
             "only: take the last frame, or pool over time"
         )
-    return reshaped(layer, flow, (math.prod(flow.dims),)).unmasked()
+    return Flow(reshaped_to(context, x, [context.size(x, 0), -1]))
 
 
 def reshape(context: Context, layer: Layer, flow: Flow) -> Flow:
     settings = context.settings(layer, {"target_shape"})
     target = list(settings["target_shape"])
-    if flow.in_time and not context.framewise:
-        if len(target) < 2 or math.prod(target[1:]) != flow.value.features or -1 in target[1:]:
-            raise context.refuse(layer, "target_shape", "one that keeps the axis of time")
-        return reshaped(layer, flow, tuple(target[1:])).unmasked()
-    if -1 in target:
-        known = -math.prod(target)
-        target[target.index(-1)] = flow.value.features // known if known > 0 else 0
-    return reshaped(layer, flow, tuple(target)).unmasked()
+    return Flow(reshaped_to(context, flow.tensor, [context.size(flow.tensor, 0), *target]))
+
+
+def reshaped_to(context: Context, x: Tracked, target: list[Size]) -> Tracked:
+    """The tensor in another shape; where sizes of 1 leave axes open, time stays the second one."""
+    try:
+        found = viewed(context, x, target)
+    except Undecided as open_axes:
+        usual = [axes for axes in open_axes.options if axes[1:2] == x.axes[1:2]]
+        choice = {context.result: (usual or list(open_axes.options))[0]}
+        context.choices = {**context.choices, **choice}
+        found = viewed(context, x, target)
+    if any(axis == TIME and size != -1 for axis, size in zip(found.axes, target, strict=True)):
+        context.notes["frames"] = context.frames  # which Keras can reshape alone
+    return found
 
 
 def permute(context: Context, layer: Layer, flow: Flow) -> Flow:
     settings = context.settings(layer, {"dims"})
-    order = list(settings["dims"])
-    first = 2 if flow.in_time and not context.framewise else 1
-    if first == 2 and order[:1] != [1]:
-        raise context.refuse(layer, "dims", "1 first, as time stays where it is")
-    places = [entry - first for entry in order[first - 1 :]]
-    if sorted(places) != list(range(len(flow.dims))):
-        raise context.refuse(layer, "dims", f"an order of {len(flow.dims)} axes")
-    index = np.arange(flow.value.features, dtype=np.int32).reshape(flow.dims).transpose(places)
-    value = context.builder.add(Select, layer.path, [flow.value], index=index.reshape(-1))
-    return flow.of(value, index.shape).unmasked()
+    return Flow(transposed(flow.tensor, [0, *settings["dims"]]))
+
+
+def repeat_vector(context: Context, layer: Layer, flow: Flow) -> Flow:
+    settings = context.settings(layer, {"n"})
+    if flow.tensor.rank != 2:
+        raise Unfit(f"reads {flow.tensor.text}, expected one row of features")
+    row = unsqueezed(flow.tensor, [1])
+    return Flow(expanded(context, row, [-1, settings["n"], -1]))
 
 
 def pool(context: Context, layer: Layer, flow: Flow) -> Flow:
     settings = context.settings(layer, {"data_format", "keepdims"})
-    if settings.get("data_format") not in (None, "channels_last"):
-        raise context.refuse(layer, "data_format", "channels_last")
-    if settings.get("keepdims"):
-        raise context.refuse(layer, "keepdims", "False")
-    context.sequence(layer, flow)
-    mean = layer.kind.startswith("GlobalAverage")
-    masks: list[Value] = [flow.mask] if mean and flow.mask is not None else []
-    value = context.builder.add(
-        Pool,
-        layer.path,
-        [flow.value, *masks],
-        pooling=Pooling.MEAN if mean else Pooling.MAXIMUM,
-    )
-    return flow.of(value).unmasked()
+    check_channels_last(context, layer)
+    x, mean = context.sequence(flow), layer.kind.startswith("GlobalAverage")
+    keep = bool(settings.get("keepdims"))
+    if mean and flow.mask is not None and TIME in x.axes:
+        return Flow(mean_of_unmasked(context, flow, keep=keep))
+    return Flow(reduced(context, x, [1], "mean" if mean else "max", keep=keep))
+
+
+def mean_of_unmasked(context: Context, flow: Flow, *, keep: bool) -> Tracked:
+    """The mean of the frames that are not masked."""
+    x, mask = context.data(flow.tensor), flow.mask
+    assert mask is not None
+    value = context.add(Pool, [context.ordered(x), mask], pooling=Pooling.MEAN)
+    index = np.arange(value.features).reshape(x.index.shape).squeeze(1)
+    found = replace(x, axes=(x.axes[0], *x.axes[2:]), index=index, value=value)
+    return unsqueezed(found, [1]) if keep else found
 
 
 LAYERS: dict[str, Callable[[Context, Layer, Flow], Flow]] = {
@@ -303,18 +288,20 @@ LAYERS: dict[str, Callable[[Context, Layer, Flow], Flow]] = {
     "BatchNormalization": batch_normalization,
     "LayerNormalization": layer_normalization,
     "Normalization": normalization,
+    "GroupNormalization": group_normalization,
     "UnitNormalization": unit_normalization,
     "RMSNormalization": rms_normalization,
     "Rescaling": rescaling,
     "Activation": activation,
-    "ReLU": apply_activation_layer,
-    "LeakyReLU": apply_activation_layer,
-    "ELU": apply_activation_layer,
-    "Softmax": softmax,
-    "PReLU": prelu,
+    "ReLU": activation_layer,
+    "LeakyReLU": activation_layer,
+    "ELU": activation_layer,
+    "Softmax": softmax_layer,
+    "PReLU": prelu_layer,
     "Flatten": flatten,
     "Reshape": reshape,
     "Permute": permute,
+    "RepeatVector": repeat_vector,
     "GlobalAveragePooling1D": pool,
     "GlobalMaxPooling1D": pool,
     "GlobalMaxPool1D": pool,

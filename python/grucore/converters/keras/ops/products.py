@@ -5,11 +5,15 @@ from __future__ import annotations
 
 import numpy as np
 
+from grucore._core import ConversionError
 from grucore.converters.keras.context import Context, Flow
-from grucore.converters.keras.ops.activations import activate, fused
-from grucore.converters.keras.ops.windows import check_channels_last, one, window_padding
+from grucore.converters.keras.ops.activations import activate, named
+from grucore.converters.keras.ops.windows import check_channels_last, one, window_of
 from grucore.converters.keras.read.config import Layer
-from grucore.graph.layers import Conv1d, Dense
+from grucore.converters.trace.axes import Data, Unfit
+from grucore.converters.trace.ops.products import times
+from grucore.converters.trace.ops.views import transposed
+from grucore.converters.trace.ops.windows import convolved, convolved_in_frame
 from grucore.graph.tensors import Array
 
 __all__ = ["conv1d", "dense", "separable_conv1d"]
@@ -18,23 +22,18 @@ __all__ = ["conv1d", "dense", "separable_conv1d"]
 def dense(context: Context, layer: Layer, flow: Flow) -> Flow:
     settings = context.settings(layer, {"units", "activation", "use_bias", "output_dim", "bias"})
     units = settings.get("units", settings.get("output_dim"))
-    features = context.features(layer, flow)
-    kernel = context.weight(layer, "kernel", (features, units))
-    inner, after = fused(context, layer, settings.get("activation"))
-    value = context.builder.add(
-        Dense,
-        layer.path,
-        [flow.value],
-        weight=kernel.T.astype(np.float64),
-        bias=_bias(context, layer, units),
-        activation=inner,
+    x = context.numbers(flow)
+    if not x.rank or not x.is_features(-1):
+        raise Unfit(f"reads {x.text}, expected features last")
+    kernel = context.weight(layer, "kernel", (x.index.shape[-1], units)).astype(np.float64)
+    result = times(context, x, kernel, _bias(context, layer, units))
+    return flow.of(
+        activate(context, layer, result, named(context, layer, settings.get("activation")))
     )
-    result = flow.of(value)
-    return result if after is None else activate(context, layer, result, after)
 
 
 def _bias(context: Context, layer: Layer, size: int) -> Array:
-    if "bias" not in context.weights[layer]:
+    if "bias" not in context.variables[layer]:
         return np.zeros(size)
     return context.weight(layer, "bias", (size,)).astype(np.float64)
 
@@ -49,64 +48,57 @@ CONVOLUTION = {
 
 def conv1d(context: Context, layer: Layer, flow: Flow) -> Flow:
     """Conv1D and DepthwiseConv1D."""
-    settings = context.settings(layer, CONVOLUTION)
+    context.settings(layer, CONVOLUTION)
     check_channels_last(context, layer)
-    groups, kernel = _kernel(context, layer, context.sequence(layer, flow))
-    inner, after = fused(context, layer, settings.get("activation"))
-    value = context.builder.add(
-        Conv1d,
-        layer.path,
-        [flow.value],
-        weight=kernel,
-        bias=_bias(context, layer, len(kernel)),
-        groups=groups,
-        activation=inner,
-        **_window(context, layer, flow),
-    )
-    result = Flow(value, (value.features,))  # Keras's convolutions forget masks
-    return result if after is None else activate(context, layer, result, after)
+    x = context.numbers(flow)
+    groups, kernel = _kernel(context, layer, _channels(x))
+    bias = _bias(context, layer, len(kernel))
+    return _activated(context, layer, _convolved(context, layer, x, kernel, bias, groups))
 
 
 def separable_conv1d(context: Context, layer: Layer, flow: Flow) -> Flow:
     """A convolution of each channel by itself, then a product over the channels."""
     settings = context.settings(layer, CONVOLUTION)
     check_channels_last(context, layer)
-    features, filters = context.sequence(layer, flow), settings["filters"]
+    x, filters = context.numbers(flow), settings["filters"]
+    features = _channels(x)
     depthwise = _depthwise(context, layer, "depthwise_kernel", features)
-    inner, after = fused(context, layer, settings.get("activation"))
-    filtered = context.builder.add(
-        Conv1d,
-        f"{layer.path}.depthwise",
-        [flow.value],
-        weight=depthwise,
-        bias=np.zeros(len(depthwise)),
-        groups=features,
-        **_window(context, layer, flow),
-    )
-    pointwise = context.weight(layer, "pointwise_kernel", (1, len(depthwise), filters))
-    value = context.builder.add(
-        Dense,
-        f"{layer.path}.pointwise",
-        [filtered],
-        weight=pointwise[0].T.astype(np.float64),
-        bias=_bias(context, layer, filters),
-        activation=inner,
-    )
-    result = Flow(value, (value.features,))
-    return result if after is None else activate(context, layer, result, after)
+    context.label = f"{layer.path}.depthwise"
+    filtered = _convolved(context, layer, x, depthwise, None, features)
+    context.label = f"{layer.path}.pointwise"
+    shape = (1, len(depthwise), filters)
+    pointwise = context.weight(layer, "pointwise_kernel", shape)[0].astype(np.float64)
+    result = times(context, filtered, pointwise, _bias(context, layer, filters))
+    context.label = layer.path
+    return _activated(context, layer, result)
+
+
+def _channels(x: Data) -> int:
+    if x.rank != 3 or not x.is_features(2):
+        raise Unfit(f"reads {x.text}, expected (batch, time, features)")
+    return int(x.index.shape[2])
+
+
+def _activated(context: Context, layer: Layer, x: Data) -> Flow:
+    found = named(context, layer, layer.settings.get("activation"))
+    return Flow(activate(context, layer, x, found))  # Keras's convolutions forget masks
+
+
+def _convolved(
+    context: Context, layer: Layer, x: Data, kernel: Array, bias: Array | None, groups: int
+) -> Data:
+    """A convolution along axis 1: over time, or over places in one frame."""
+    stride = one(context, layer, "strides", "subsample_length", default=1)
+    dilation = one(context, layer, "dilation_rate", default=1)
+    window = window_of(context, layer, x, _taps(context, layer), stride, dilation)
+    weight = kernel.transpose(0, 2, 1)
+    made = convolved_in_frame if x.is_features(1) else convolved
+    turned = context.data(transposed(x, (0, 2, 1)))
+    return context.data(transposed(made(context, turned, weight, bias, window, groups), (0, 2, 1)))
 
 
 def _taps(context: Context, layer: Layer) -> int:
     return one(context, layer, "kernel_size", "filter_length")
-
-
-def _window(context: Context, layer: Layer, flow: Flow) -> dict[str, int]:
-    """How the window of a convolution moves, and the zeros around the sequence."""
-    stride = one(context, layer, "strides", "subsample_length", default=1)
-    dilation = one(context, layer, "dilation_rate", default=1)
-    reach = dilation * (_taps(context, layer) - 1)
-    before, after = window_padding(context, layer, flow, reach, stride)
-    return {"dilation": dilation, "stride": stride, "before": before, "after": after}
 
 
 def _kernel(context: Context, layer: Layer, features: int) -> tuple[int, Array]:
@@ -117,6 +109,8 @@ def _kernel(context: Context, layer: Layer, features: int) -> tuple[int, Array]:
     if "nb_filter" in settings:
         raise context.refuse(layer, "nb_filter", "a convolution of Keras 2 or newer")
     filters, groups = settings["filters"], settings.get("groups", 1)
+    if not isinstance(groups, int) or groups < 1 or filters % groups:
+        raise ConversionError(f"{layer} has {groups} groups of {filters} filters")
     kernel = context.weight(layer, "kernel", (_taps(context, layer), features // groups, filters))
     return groups, kernel.transpose(2, 0, 1).astype(np.float64)
 

@@ -3,23 +3,19 @@
 
 from __future__ import annotations
 
-import math
-from dataclasses import replace
 from typing import Any
-
-import numpy as np
 
 from grucore._core import ConversionError
 from grucore.converters.keras.context import Context, Flow
 from grucore.converters.keras.read.config import Layer
-from grucore.graph.layers import Binary, Conv1d, Operation, Pool1d, Pooling
-from grucore.graph.node import Value
+from grucore.converters.trace.axes import Data, Unfit
+from grucore.converters.trace.ops.joins import padded
+from grucore.converters.trace.ops.pieces import ENDLESS, sliced
+from grucore.converters.trace.ops.views import transposed
+from grucore.converters.trace.ops.windows import Window, windowed, windowed_in_frame
+from grucore.graph.layers import Pooling
 
-__all__ = ["crop", "cropping", "one", "pool1d", "window_padding", "zero_padding"]
-
-
-MAX_TAPS, MAX_KERNEL = 65536, 1 << 22  # of the windows that croppings become
-MAX_PADDED_TAPS = 16
+__all__ = ["check_channels_last", "cropping", "one", "pool1d", "window_of", "zero_padding"]
 
 
 def one(context: Context, layer: Layer, *names: str, default: int | None = None) -> int:
@@ -57,76 +53,44 @@ def zero_padding(context: Context, layer: Layer, flow: Flow) -> Flow:
     """Frames of zeros, which the convolution that comes next takes up."""
     context.settings(layer, {"padding", "data_format"})
     check_channels_last(context, layer)
-    context.sequence(layer, flow)
-    before, after = _two(context, layer, "padding", 1)
-    padding = flow.padding[0] + before, flow.padding[1] + after
-    return replace(flow, padding=padding).unmasked()
+    return Flow(padded(context, context.sequence(flow), 1, *_two(context, layer, "padding", 1)))
 
 
 def cropping(context: Context, layer: Layer, flow: Flow) -> Flow:
     """The sequence without its first and last frames."""
     context.settings(layer, {"cropping"})
-    context.sequence(layer, flow)
     before, after = _two(context, layer, "cropping", 1)
-    return flow.of(crop(context, layer.path, flow.value, before, after)).unmasked()
+    x = context.sequence(flow)
+    return Flow(sliced(context, x, 1, before, -after if after else ENDLESS))
 
 
-def crop(context: Context, name: str, value: Value, before: int, after: int) -> Value:
-    """Without the first and last frames: a window that gives one of its frames."""
-    step = math.gcd(before, after)
-    if not step:
-        return value
-    taps = (before + after) // step + 1
-    if taps > MAX_TAPS or taps * value.features > MAX_KERNEL:
-        raise ConversionError(
-            f"{name!r} cuts off {before} and {after} frames of {value.features} features, expected "
-            f"at most {MAX_KERNEL} numbers in all"
-        )
-    kernel = np.zeros((value.features, taps, 1))
-    kernel[:, before // step] = 1.0
-    return context.builder.add(
-        Conv1d,
-        name,
-        [value],
-        weight=kernel,
-        bias=np.zeros(value.features),
-        dilation=step,
-        groups=value.features,
-    )
-
-
-def window_padding(
-    context: Context, layer: Layer, flow: Flow, reach: int, stride: int
-) -> tuple[int, int]:
-    """Frames of zeros before and after, for a window that reaches over so many more frames."""
+def window_of(
+    context: Context, layer: Layer, x: Data, taps: int, stride: int, dilation: int = 1
+) -> Window:
+    """A window along axis 1, with the frames of zeros that its setting of padding means."""
     name = "border_mode" if "border_mode" in layer.settings else "padding"
+    reach = dilation * (taps - 1)
     match layer.settings.get(name, "valid"):
         case "valid":
             before, after = 0, 0
         case "causal":
             before, after = reach, 0
         case "same":
-            before, after = _same(context, layer, flow.value, reach, stride)
+            before, after = _same(context, layer, x, reach, stride)
         case _:
             raise context.refuse(layer, name, "valid, same or causal")
-    before, after = before + flow.padding[0], after + flow.padding[1]
-    if before > reach or (after and before + after != reach):
-        raise ConversionError(
-            f"{layer} reads {before} frames of zeros before the sequence and {after} after it, "
-            f"expected at most {reach} before it or, with some after it, {reach} in all, as its "
-            f"window has {reach + 1} frames"
-        )
-    return before, after
+    return Window((taps,), (stride,), (dilation,), (before,), (after,))
 
 
-def _same(context: Context, layer: Layer, value: Value, reach: int, stride: int) -> tuple[int, int]:
+def _same(context: Context, layer: Layer, x: Data, reach: int, stride: int) -> tuple[int, int]:
     """Frames of zeros of padding='same', by which a stride of s gives every s-th part of a frame.
 
     Keras pads for the length at hand, so that the place of the first window depends on the rest
     that the length leaves, divided by the stride: of a known length, or where it is the same for
     all rests, the place is known.
     """
-    frames = frames_of(context, value)
+    length = context.size(x, 1)
+    frames = length if isinstance(length, int) else None
     rests = range(1, stride + 1) if frames is None else [frames % stride or stride]
     totals = [max(reach + 1 - rest, 0) for rest in rests]
     if len({total // 2 for total in totals}) > 1:
@@ -134,15 +98,12 @@ def _same(context: Context, layer: Layer, value: Value, reach: int, stride: int)
             f"{layer} has strides={stride} with padding='same', which pads as the length of the "
             "sequence asks for: expected an input of known length, or another padding"
         )
+    before = totals[0] // 2
+    if x.is_features(1):
+        return before, totals[0] - before
     if frames is not None and stride > 1:
         context.notes["frames"] = context.frames
-    before = totals[0] // 2
     return before, (reach - before if any(totals) else 0)
-
-
-def frames_of(context: Context, value: Value) -> int | None:
-    """The frames that a value has, where the model knows one length only."""
-    return None if context.frames is None else value.count(context.frames)
 
 
 def pool1d(context: Context, layer: Layer, flow: Flow) -> Flow:
@@ -150,50 +111,18 @@ def pool1d(context: Context, layer: Layer, flow: Flow) -> Flow:
     old = {"pool_length", "stride", "border_mode"}  # Keras 1
     context.settings(layer, {"pool_size", "strides", "padding", "data_format", *old})
     check_channels_last(context, layer)
-    context.sequence(layer, flow)
+    x = context.numbers(flow)
+    if x.rank != 3:
+        raise Unfit(f"reads {x.text}, expected (batch, time, features)")
     taps = one(context, layer, "pool_size", "pool_length", default=2)
     stride = one(context, layer, "strides", "stride", default=taps)
-    if flow.padding != (0, 0):
-        return _padded_pool(context, layer, flow, taps, stride)
-    if window_padding(context, layer, flow, taps - 1, stride) != (0, 0):
+    window = window_of(context, layer, x, taps, stride)
+    pooling = Pooling.MAXIMUM if layer.kind.startswith("Max") else Pooling.MEAN
+    if pooling is Pooling.MEAN and any((*window.before, *window.after)):
         raise ConversionError(
             f"{layer} has padding='same', expected 'valid' or a known length that needs none: "
             "windows at the ends have fewer frames, of which Keras's back ends make different means"
         )
-    pooling = Pooling.MAXIMUM if layer.kind.startswith("Max") else Pooling.MEAN
-    settings: dict[str, Any] = {"taps": taps, "stride": stride, "pooling": pooling}
-    return flow.of(context.builder.add(Pool1d, layer.path, [flow.value], **settings)).unmasked()
-
-
-def _padded_pool(context: Context, layer: Layer, flow: Flow, taps: int, stride: int) -> Flow:
-    """A pool over frames of zeros, which count: a mean is a convolution, a maximum many of them."""
-    name = "border_mode" if "border_mode" in layer.settings else "padding"
-    if layer.settings.get(name, "valid") != "valid":
-        raise context.refuse(layer, name, "valid after a ZeroPadding1D")
-    padding = window_padding(context, layer, flow, taps - 1, stride)
-    maximum = layer.kind.startswith("Max")
-    if maximum and taps > MAX_PADDED_TAPS:
-        raise ConversionError(
-            f"{layer} has a window of {taps} frames over zeros, expected at most {MAX_PADDED_TAPS}"
-        )
-    size = flow.value.features
-    kernels = np.eye(taps) if maximum else np.full((1, taps), 1.0 / taps)
-    parts = [
-        context.builder.add(
-            Conv1d,
-            f"{layer.path}.{place}" if maximum else layer.path,
-            [flow.value],
-            weight=np.broadcast_to(kernel[None, :, None], (size, taps, 1)).copy(),
-            bias=np.zeros(size),
-            groups=size,
-            stride=stride,
-            before=padding[0],
-            after=padding[1],
-        )
-        for place, kernel in enumerate(kernels)
-    ]
-    value = parts[0]
-    for part in parts[1:]:
-        operands = [value, part]
-        value = context.builder.add(Binary, layer.path, operands, operation=Operation.MAXIMUM)
-    return Flow(value, flow.dims)
+    pool = windowed_in_frame if x.is_features(1) else windowed
+    pooled: Any = pool(context, context.data(transposed(x, (0, 2, 1))), window, pooling)
+    return Flow(transposed(pooled, (0, 2, 1)))

@@ -12,6 +12,8 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
+import numpy as np
+
 from grucore._core import ConversionError
 from grucore.converters.boundary import at
 
@@ -230,6 +232,10 @@ def _argument(entry: Any) -> Any:
     if isinstance(entry, dict) and entry.get("class_name") == "__slice__":
         bounds = entry["config"]
         return slice(bounds["start"], bounds["stop"], bounds["step"])
+    if isinstance(entry, dict) and entry.get("class_name") in ("__numpy__", "__tensor__"):
+        return np.asarray(entry["config"]["value"], np.float64)
+    if isinstance(entry, dict) and entry.get("class_name") == "__ellipsis__":
+        return Ellipsis
     return entry
 
 

@@ -18,7 +18,7 @@ from grucore.converters.keras.read.config import MODELS, Layer
 from grucore.converters.keras.read.variables import RENORM, variables
 from grucore.graph.tensors import Array
 
-__all__ = ["Tree", "Weights", "from_layer_groups", "from_tree"]
+__all__ = ["Tree", "Weights", "backward_of", "from_layer_groups", "from_tree", "snake_case"]
 
 Weights: TypeAlias = dict[Layer, dict[str, Array]]
 
@@ -61,7 +61,7 @@ def from_tree(model: Layer, tree: Tree, *, names_must_match: bool, ignored: Igno
             for child in layer.layers:
                 if child.kind.startswith("ops."):
                     continue
-                snake = _snake_case(child.kind)
+                snake = snake_case(child.kind)
                 count = used.get(snake, 0)
                 twice = tree.counts_twice and folder == "layers" and _has_weights(child)
                 used[snake] = count + 1 + twice
@@ -110,7 +110,7 @@ def _named(
     return dict(zip(expected, arrays, strict=True))
 
 
-def _snake_case(name: str) -> str:
+def snake_case(name: str) -> str:
     name = re.sub(r"\W+", "", name)
     name = re.sub("(.)([A-Z][a-z]+)", r"\1_\2", name)
     return re.sub("([a-z])([A-Z])", r"\1_\2", name).lower()

@@ -41,6 +41,8 @@ def variables(layer: Layer) -> tuple[str, ...]:
         case "LayerNormalization":
             beta = () if settings.get("rms_scaling") else if_set("beta", "center")
             return (*if_set("gamma", "scale"), *beta)
+        case "GroupNormalization":
+            return (*if_set("gamma", "scale"), *if_set("beta", "center"))
         case "RMSNormalization":
             return ("scale",)
         case "PReLU":

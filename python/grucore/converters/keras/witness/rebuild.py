@@ -15,10 +15,11 @@ import numpy as np
 
 from grucore._core import ConversionError
 from grucore.converters.keras.ops.activations import number
+from grucore.converters.keras.ops.cells import SINGLE
 from grucore.converters.keras.ops.layers import VANISHING
-from grucore.converters.keras.ops.recurrent import SINGLE
+from grucore.converters.keras.ops.operations import OPERATIONS
 from grucore.converters.keras.read.config import MODELS, Call, Layer, Ref, node_shifts, references
-from grucore.converters.keras.read.names import Weights, backward_of
+from grucore.converters.keras.read.names import Weights, backward_of, snake_case
 from grucore.converters.keras.read.variables import KERAS1_GRU, RENORM, variables
 from grucore.graph import gates
 from grucore.graph.tensors import Array
@@ -68,6 +69,7 @@ ATTRIBUTES: dict[str, tuple[str, ...]] = {
     "BatchNormalization": ("axis", "epsilon", "center", "scale"),
     "LayerNormalization": ("axis", "epsilon", "center", "scale"),
     "Normalization": ("axis",),
+    "GroupNormalization": ("groups", "axis", "epsilon", "center", "scale"),
     "UnitNormalization": ("axis",),
     "RMSNormalization": ("axis", "epsilon"),
     "Rescaling": ("scale", "offset"),
@@ -80,8 +82,9 @@ ATTRIBUTES: dict[str, tuple[str, ...]] = {
     "Flatten": (),
     "Reshape": ("target_shape",),
     "Permute": ("dims",),
-    "GlobalAveragePooling1D": (),
-    "GlobalMaxPooling1D": (),
+    "RepeatVector": ("n",),
+    "GlobalAveragePooling1D": ("keepdims",),
+    "GlobalMaxPooling1D": ("keepdims",),
     "Concatenate": ("axis",),
     "Add": (),
     "Subtract": (),
@@ -98,29 +101,6 @@ RENAMED = {
     "GlobalAvgPool1D": "GlobalAveragePooling1D",
 }
 KERAS1 = {"output_dim": "units", "inner_activation": "recurrent_activation", "bias": "use_bias"}
-OPERATIONS = {
-    "ops.Divide": "divide",
-    "ops.TrueDivide": "true_divide",
-    "ops.Mean": "mean",
-    "ops.Max": "max",
-    "ops.Min": "min",
-    "ops.Sum": "sum",
-    "ops.Add": "add",
-    "ops.Subtract": "subtract",
-    "ops.Multiply": "multiply",
-    "ops.Maximum": "maximum",
-    "ops.Minimum": "minimum",
-    "ops.Concatenate": "concatenate",
-    "ops.NotEqual": "not_equal",
-    "ops.Any": "any",
-    "ops.LogicalOr": "logical_or",
-    "ops.ExpandDims": "expand_dims",
-    "ops.Squeeze": "squeeze",
-    "ops.OnesLike": "ones_like",
-    "ops.ZerosLike": "zeros_like",
-}
-
-
 DTYPE = "float64"  # float32 of a back end is no better than what it is compared with
 OLD_GATE = "hard_sigmoid_of_keras_2"
 
@@ -170,14 +150,8 @@ class Rebuilt:
         return {name: known[ref] for name, ref in model.outputs.items()}
 
     def _apply(self, layer: Layer, arguments: Sequence[Any], keywords: Mapping[str, Any]) -> Any:
-        if layer.kind == "ops.GetItem":
-            keys = arguments[1] if isinstance(arguments[1], list) else arguments[1:]
-            return arguments[0][tuple(keys)]
         if layer.kind in OPERATIONS:
-            options = {
-                name: value for name, value in layer.settings.items() if name not in ("name",)
-            }
-            return getattr(self._keras.ops, OPERATIONS[layer.kind])(*arguments, **options)
+            return self._operation(layer, arguments)
         if layer.kind in MODELS:
             inputs = arguments[0] if isinstance(arguments[0], list) else arguments
             outputs = list(self._run(layer, inputs).values())
@@ -196,6 +170,23 @@ class Rebuilt:
             made(*arguments, **given)  # builds it
             self._fill(layer, made)
         return made(*arguments, **given)
+
+    def _operation(self, layer: Layer, arguments: Sequence[Any]) -> Any:
+        """A function of keras.ops: it is called as its class is, in snake case."""
+        kind, ops = layer.kind.removeprefix("ops."), self._keras.ops
+        if kind == "GetItem":
+            keys = arguments[1] if isinstance(arguments[1], list) else arguments[1:]
+            return arguments[0][tuple(keys)]
+        settings = layer.settings.items()
+        options = {name: value for name, value in settings if name not in ("name", "dtype")}
+        if "dtype" in layer.settings and kind in ("OnesLike", "ZerosLike"):
+            options["dtype"] = layer.settings["dtype"]
+        if kind == "Einsum":
+            arguments = [options.pop("subscripts"), *arguments]
+        if kind == "Reshape":
+            size = arguments[0].shape[0]
+            options["newshape"] = [size if n is None else n for n in options["newshape"]]
+        return getattr(ops, snake_case(kind))(*arguments, **options)
 
     def _make(self, layer: Layer, **extra: Any) -> Any:
         kind = RENAMED.get(layer.kind, layer.kind)

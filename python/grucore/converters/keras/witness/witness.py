@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import importlib.util
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -25,16 +25,20 @@ __all__ = ["live_evidence", "rebuilt_evidence"]
 STATE_OF = "the input is the state of "
 
 
-def states_of(graph: Graph) -> dict[str, str]:
-    """By the input of the Keras model that is a state, the name of that state."""
+def states_of(graph: Graph) -> dict[str, list[str]]:
+    """By the input of the Keras model that is a state, the names of the states that it starts."""
     noted = graph.metadata["source"].get("states", {})
-    return {name: text.removeprefix(STATE_OF) for name, text in noted.items()}
+    return {name: text.removeprefix(STATE_OF).split(", ") for name, text in noted.items()}
+
+
+def _names(graph: Graph) -> tuple[str, ...]:
+    return tuple(name for names in states_of(graph).values() for name in names)
 
 
 def rebuilt_evidence(source: Source, graph: Graph) -> Evidence:
     """Keras layers made of the config, with the weights as they were read; without Keras the
     reference."""
-    lengths, states = _lengths(graph), tuple(states_of(graph).values())
+    lengths, states = _lengths(graph), _names(graph)
     try:
         import keras
     except ImportError as error:
@@ -43,7 +47,7 @@ def rebuilt_evidence(source: Source, graph: Graph) -> Evidence:
     model = Rebuilt(source.model, source.weights, source.version)
 
     def call(state: Mapping[str, Array], xs: tuple[Array, ...]) -> tuple[Array, ...]:
-        return _plain(graph, list(model(_batches(source, graph, xs, state, batch=1)).values()))
+        return _rows(model(_batches(source, graph, xs, state, batch=1)).values())
 
     run = _carried(graph, call)
 
@@ -86,15 +90,15 @@ def live_evidence(model: Any, source: Source, graph: Graph) -> Evidence:
         _reset(model)
         if isinstance(found, dict):
             found = [found[name] for name in names]
-        return _plain(graph, found if isinstance(found, list | tuple) else [found])
+        return _rows(found if isinstance(found, list | tuple) else [found])
 
     run = _carried(graph, call)
-    fed_back = "fed_back" in graph.metadata["source"]
+    in_steps = "steps" in graph.metadata["source"]
     return Evidence(
         lambda *xs: run({}, xs),
         f"{type(model).__name__} of keras {keras.__version__} ({keras.backend.backend()})",
-        lengths=LENGTHS if fed_back else list(steps) or _lengths(graph),
-        states=tuple(states.values()),
+        lengths=LENGTHS if in_steps else list(steps) or _lengths(graph),
+        states=_names(graph),
         from_states=run,
     )
 
@@ -103,22 +107,31 @@ Stated: TypeAlias = Callable[[Mapping[str, Array], tuple[Array, ...]], tuple[Arr
 
 
 def _carried(graph: Graph, call: Stated) -> Stated:
-    """The caller's own loop, where states that are fed back go into the next call."""
-    fed_back = graph.metadata["source"].get("fed_back", {})
-    names = states_of(graph)
-    if not fed_back:
-        return call
+    """The answers of calls: of one call, or of one frame after the other, where what the caller
+    hands back goes into the next call."""
+    about, names = graph.metadata["source"], states_of(graph)
 
     def run(state: Mapping[str, Array], xs: tuple[Array, ...]) -> tuple[Array, ...]:
+        if "steps" not in about:
+            return _answers(graph, call(state, xs))
         state, answers = dict(state), []
         for frame in range(len(xs[0])):
             found = call(state, tuple(x[frame : frame + 1] for x in xs))
-            answers.append(found)
-            for source, output in fed_back.items():
-                state[names[source]] = found[graph.outputs.index(output)].reshape(-1)
+            answers.append(_answers(graph, found))
+            for source, place in about["handed_back"].items():
+                row, start = found[place].reshape(-1), 0
+                for name in names[source]:
+                    size = len(row) if len(names[source]) == 1 else _size(graph, name)
+                    state[name] = row[start : start + size]
+                    start += size
         return tuple(np.concatenate(column) for column in zip(*answers, strict=True))
 
     return run
+
+
+def _size(graph: Graph, state: str) -> int:
+    node = next(node for node in graph.nodes if state.startswith(f"{node.name}."))
+    return graph.value(node.output).features
 
 
 def _lengths(graph: Graph) -> list[int]:
@@ -143,8 +156,14 @@ def _batches(
     """The arrays in the shapes of the model's inputs; a state that is not given is zeros."""
     batches, left, states = [], list(xs), states_of(graph)
     for port in input_ports(source.model):
-        if port.name in states:
-            row = state.get(states[port.name], np.zeros(port.shape[0] or 0, np.float32))
+        names, size = states.get(port.name, []), port.shape[0] or 0
+        if names:
+            sizes = [size] if len(names) == 1 else [_size(graph, name) for name in names]
+            rows = [
+                state.get(name, np.zeros(each, np.float32))
+                for name, each in zip(names, sizes, strict=True)
+            ]
+            row = np.concatenate(rows)
         else:
             x = left.pop(0)
             row = x[:, 0] if len(port.shape) == 1 else x.reshape(len(x), *port.shape[1:])
@@ -152,17 +171,24 @@ def _batches(
     return batches
 
 
-def _plain(graph: Graph, found: Sequence[Any]) -> tuple[Array, ...]:
-    """The first row of each output, with its features on one axis."""
+def _rows(found: Iterable[Any]) -> tuple[Array, ...]:
+    """The first row of each output of the source."""
     convert = sys.modules["keras"].ops.convert_to_numpy
-    returned = graph.metadata["source"].get("returned_states", {})
-    found = [part for place, part in enumerate(found) if str(place) not in returned]
+    arrays = [np.asarray(convert(part))[0] for part in found]
+    return tuple(each if each.dtype == np.float64 else each.astype(np.float32) for each in arrays)
+
+
+def _answers(graph: Graph, found: Sequence[Array]) -> tuple[Array, ...]:
+    """Those that are outputs of the model, with their features on one axis."""
+    about = graph.metadata["source"]
+    kept = about.get("outputs", range(len(found)))
     results = []
-    for name, part in zip(graph.outputs, found, strict=True):
-        array = np.asarray(convert(part))[0]
-        array = array if array.dtype == np.float64 else array.astype(np.float32)
-        per_sequence = graph.value(name).rate is Rate.SEQUENCE
-        if "fed_back" in graph.metadata["source"]:  # one frame, with a time axis or without
-            array = array.reshape(1, -1)
-        results.append(array.reshape(-1) if per_sequence else array.reshape(len(array), -1))
+    for name, place in zip(graph.outputs, kept, strict=True):
+        array = found[place]
+        if "steps" in about:  # one frame, with a time axis or without
+            results.append(array.reshape(1, -1))
+        elif graph.value(name).rate is Rate.SEQUENCE:
+            results.append(array.reshape(-1))
+        else:
+            results.append(array.reshape(len(array), -1))
     return tuple(results)

@@ -11,7 +11,7 @@ import numpy as np
 from grucore.converters.onnx.context import Operands, Table, Work, number_of
 from grucore.converters.onnx.read.source import OnnxNode
 from grucore.converters.trace.axes import Data, Operand, Tracked, Unfit
-from grucore.converters.trace.elementwise import (
+from grucore.converters.trace.ops.elementwise import (
     ABSOLUTE,
     SELU_ALPHA,
     SELU_SCALE,
@@ -19,11 +19,12 @@ from grucore.converters.trace.elementwise import (
     arithmetic,
     clipped,
     extreme,
-    power,
+    mish,
     prelu,
     scaled,
     selu,
 )
+from grucore.converters.trace.ops.powers import EXPONENTS, divided, raised
 from grucore.converters.trace.sizes import may_be_of_frames
 from grucore.graph.layers import Activation, Operation
 
@@ -98,6 +99,8 @@ def _arithmetic(work: Work, node: OnnxNode, operands: Operands) -> Data:
             _check_not_frames(
                 work, node, float(work.weights(operand, "the constant").reshape(-1)[0])
             )
+    if node.op == "Div":
+        return divided(work, operands[0], operands[1])
     return arithmetic(work, operands[0], operands[1], WORDS[node.op])
 
 
@@ -113,8 +116,12 @@ def _check_not_frames(work: Work, node: OnnxNode, number: float) -> None:
 def _power(work: Work, node: OnnxNode, operands: Operands) -> Data:
     exponent = np.asarray(work.constant(operands[1], "the exponent")).reshape(-1)
     if exponent.size != 1:
-        raise Unfit(f"the exponent is {exponent.tolist()}, expected one whole number, 1 to 8")
-    return power(work, operands[0], exponent[0])
+        raise Unfit(f"the exponent is {exponent.tolist()}, expected one number")
+    return raised(work, operands[0], float(exponent[0]))
+
+
+def _root(work: Work, node: OnnxNode, operands: Operands) -> Data:
+    return raised(work, operands[0], EXPONENTS[node.op.lower()])
 
 
 def _sum(work: Work, node: OnnxNode, operands: Operands) -> Operand:
@@ -135,6 +142,9 @@ ELEMENTWISE: Table = {
     "Clip": (_clip, ("min", "max")),
     "PRelu": (lambda work, node, operands: prelu(work, *operands), ()),
     "Neg": (lambda work, node, operands: scaled(work, work.data(operands[0]), -1.0), ()),
+    "Mish": (lambda work, node, operands: mish(work, operands[0]), ()),
     "Pow": (_power, ()),
+    "Sqrt": (_root, ()),
+    "Reciprocal": (_root, ()),
     "Sum": (_sum, ()),
 }

@@ -8,9 +8,9 @@ import numpy as np
 from grucore.converters.onnx.context import Operands, Table, Work
 from grucore.converters.onnx.read.source import AFTER, BEFORE, FRAME, FRAMES, OnnxNode
 from grucore.converters.trace.axes import Operand, Tracked, Unfit, spread
-from grucore.converters.trace.recurrent import after, before, frame_of, frames_of, sequence
+from grucore.converters.trace.ops.recurrent import after, before, frame_of, frames_of, sequence
+from grucore.converters.trace.ops.views import axis_of
 from grucore.converters.trace.sizes import Size, integers
-from grucore.converters.trace.views import axis_of
 
 __all__ = ["LOOPS"]
 

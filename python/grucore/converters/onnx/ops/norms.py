@@ -8,8 +8,8 @@ import numpy as np
 from grucore.converters.onnx.context import Operands, Table, Work
 from grucore.converters.onnx.read.source import OnnxNode
 from grucore.converters.trace.axes import Operand, Unfit
-from grucore.converters.trace.norms import channelwise, group_norm, layer_norm, softmax
-from grucore.converters.trace.views import axis_of
+from grucore.converters.trace.ops.norms import channelwise, group_norm, layer_norm, softmax
+from grucore.converters.trace.ops.views import axis_of
 
 __all__ = ["NORMS"]
 

@@ -6,9 +6,9 @@ from __future__ import annotations
 from grucore.converters.onnx.context import Operands, Table, Work
 from grucore.converters.onnx.read.source import OnnxNode
 from grucore.converters.trace.axes import Operand, Unfit
-from grucore.converters.trace.products import matmul, times
-from grucore.converters.trace.reduce import einsum
-from grucore.converters.trace.views import transposed
+from grucore.converters.trace.ops.products import matmul, times
+from grucore.converters.trace.ops.reduce import einsum
+from grucore.converters.trace.ops.views import transposed
 
 __all__ = ["PRODUCTS"]
 

@@ -25,7 +25,7 @@ from grucore.converters.trace.axes import (
     Unfit,
     arrange,
 )
-from grucore.converters.trace.recurrent import (
+from grucore.converters.trace.ops.recurrent import (
     Start,
     add_layer,
     beside,

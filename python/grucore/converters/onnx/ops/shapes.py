@@ -11,12 +11,11 @@ from grucore.converters.onnx.context import Operands, Table, Work, axes_of, inte
 from grucore.converters.onnx.read.source import OnnxNode
 from grucore.converters.onnx.read.tensors import DTYPES
 from grucore.converters.trace.axes import FEATURES, Data, Operand, Spread, Tracked, Unfit, spread
-from grucore.converters.trace.joins import joined
-from grucore.converters.trace.pieces import gathered, sliced, split
-from grucore.converters.trace.products import embedded
-from grucore.converters.trace.reshape import reshaped, resolve
-from grucore.converters.trace.sizes import Size, product
-from grucore.converters.trace.views import (
+from grucore.converters.trace.ops.joins import joined
+from grucore.converters.trace.ops.pieces import gathered, sliced, split
+from grucore.converters.trace.ops.products import embedded
+from grucore.converters.trace.ops.reshape import reshaped, resolve
+from grucore.converters.trace.ops.views import (
     axis_of,
     check_folded,
     expanded,
@@ -26,6 +25,7 @@ from grucore.converters.trace.views import (
     transposed,
     unsqueezed,
 )
+from grucore.converters.trace.sizes import Size, product
 from grucore.graph.tensors import Array, Dtype
 
 __all__ = ["SHAPES"]

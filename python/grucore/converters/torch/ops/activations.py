@@ -10,7 +10,7 @@ import numpy as np
 
 from grucore.converters.torch.walk.walk import Arguments, Walk, number, op
 from grucore.converters.trace.axes import Tracked, Unfit
-from grucore.converters.trace.elementwise import (
+from grucore.converters.trace.ops.elementwise import (
     ABSOLUTE,
     activated,
     celu,

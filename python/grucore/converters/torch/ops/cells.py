@@ -20,8 +20,8 @@ from grucore.converters.trace.axes import (
     WrongAxes,
     arrange,
 )
-from grucore.converters.trace.recurrent import Start, initial
-from grucore.converters.trace.views import unsqueezed
+from grucore.converters.trace.ops.recurrent import Start, initial
+from grucore.converters.trace.ops.views import unsqueezed
 from grucore.graph.layers import Lstm
 
 __all__: list[str] = []
@@ -48,7 +48,6 @@ def _cell(walk: Walk, a: Arguments) -> Any:
     if walk.in_steps or (walk.in_loop and x.frame is None):
         starts = _starts(walk, cell, parts, states)
         out, *cells = add_cell(walk, cell, x, parts, starts, name=f"{name}.l0")
-        walk.finals[out.name] = out.name
         h = Data(x.axes, arrange((1, out.features)), out)
         if cells:
             return h, replace(h, value=cells[0])

@@ -10,7 +10,7 @@ import numpy as np
 from grucore.converters.torch.ops.arrays import fold
 from grucore.converters.torch.walk.walk import Arguments, Walk, number, op
 from grucore.converters.trace.axes import Tracked, Unfit
-from grucore.converters.trace.elementwise import arithmetic, extreme, scaled
+from grucore.converters.trace.ops.elementwise import arithmetic, extreme, scaled
 from grucore.converters.trace.sizes import may_be_of_frames
 from grucore.graph.layers import Operation
 

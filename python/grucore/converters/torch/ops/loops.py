@@ -6,7 +6,7 @@ from __future__ import annotations
 from typing import Any
 
 from grucore.converters.torch.walk.walk import REGISTERED, Arguments, Walk
-from grucore.converters.trace.recurrent import after, before, frame_of, frames_of, sequence
+from grucore.converters.trace.ops.recurrent import after, before, frame_of, frames_of, sequence
 
 __all__: list[str] = []
 

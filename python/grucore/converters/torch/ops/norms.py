@@ -10,8 +10,8 @@ import numpy as np
 from grucore.converters.torch.ops.products import constant_of
 from grucore.converters.torch.walk.walk import Arguments, Walk, number, op
 from grucore.converters.trace.axes import Unfit
-from grucore.converters.trace.norms import channelwise, gated, group_norm, layer_norm, softmax
-from grucore.converters.trace.views import axis_of
+from grucore.converters.trace.ops.norms import channelwise, gated, group_norm, layer_norm, softmax
+from grucore.converters.trace.ops.views import axis_of
 
 __all__: list[str] = []
 

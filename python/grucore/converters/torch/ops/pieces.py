@@ -10,9 +10,9 @@ import numpy as np
 
 from grucore.converters.torch.walk.walk import Arguments, Walk, op
 from grucore.converters.trace.axes import Tracked, Unfit
-from grucore.converters.trace.joins import joined, stacked
-from grucore.converters.trace.pieces import ENDLESS, flipped, gathered, selected, sliced
-from grucore.converters.trace.views import axis_of
+from grucore.converters.trace.ops.joins import joined, stacked
+from grucore.converters.trace.ops.pieces import ENDLESS, flipped, gathered, selected, sliced
+from grucore.converters.trace.ops.views import axis_of
 
 __all__: list[str] = []
 

@@ -9,11 +9,11 @@ import numpy as np
 
 from grucore.converters.torch.walk.walk import Arguments, Walk, number, op
 from grucore.converters.trace.axes import BATCH, FEATURES, Data, Tracked, Unfit, WrongAxes
-from grucore.converters.trace.joins import padded
-from grucore.converters.trace.products import embedded, matmul, times
-from grucore.converters.trace.reduce import einsum
-from grucore.converters.trace.views import squeezed, unsqueezed
-from grucore.converters.trace.windows import Window, convolved, convolved_in_frame
+from grucore.converters.trace.ops.joins import padded
+from grucore.converters.trace.ops.products import embedded, matmul, times
+from grucore.converters.trace.ops.reduce import einsum
+from grucore.converters.trace.ops.views import squeezed, unsqueezed
+from grucore.converters.trace.ops.windows import Window, convolved, convolved_in_frame
 from grucore.graph.tensors import Array
 
 __all__ = ["constant_of", "one_of", "without_batch"]

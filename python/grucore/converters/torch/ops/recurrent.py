@@ -12,7 +12,7 @@ import numpy as np
 from grucore.converters.build.cells import cell_in_pieces
 from grucore.converters.torch.walk.walk import Arguments, Walk, op
 from grucore.converters.trace.axes import FEATURES, Data, Held, Unfit, WrongAxes, arrange
-from grucore.converters.trace.recurrent import (
+from grucore.converters.trace.ops.recurrent import (
     Start,
     add_layer,
     beside,
@@ -192,6 +192,4 @@ def add_cell(
 
 
 def _final(walk: Walk, value: Value, name: str, *, reverse: bool) -> Value:
-    last = value if walk.in_steps else final(walk, value, name=f"{name}.h_n", reverse=reverse)
-    walk.finals[last.name] = value.name
-    return last
+    return value if walk.in_steps else final(walk, value, name=f"{name}.h_n", reverse=reverse)

@@ -8,9 +8,9 @@ from typing import Any
 from grucore.converters.torch.ops.products import one_of, without_batch
 from grucore.converters.torch.walk.walk import Arguments, Walk, op
 from grucore.converters.trace.axes import Data, Unfit
-from grucore.converters.trace.reduce import arg_max, reduced
-from grucore.converters.trace.views import axis_of, squeezed
-from grucore.converters.trace.windows import Window, windowed
+from grucore.converters.trace.ops.reduce import accumulated, arg_max, reduced
+from grucore.converters.trace.ops.views import axis_of, squeezed
+from grucore.converters.trace.ops.windows import Window, windowed
 from grucore.graph.layers import Pooling
 
 __all__: list[str] = []
@@ -44,6 +44,12 @@ def _arg_max(walk: Walk, a: Arguments) -> Any:
     return arg_max(
         walk, x, axis_of(-1 if dim is None else dim, x.rank), keep=a.get("keepdim", False)
     )
+
+
+@op("cumsum.default")
+def _cumsum(walk: Walk, a: Arguments) -> Any:
+    x = walk.data(a["self"])
+    return accumulated(walk, x, axis_of(a["dim"], x.rank))
 
 
 @op("adaptive_avg_pool1d.default", "adaptive_max_pool1d.default")

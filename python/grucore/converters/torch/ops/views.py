@@ -12,7 +12,7 @@ import numpy as np
 from grucore.converters.torch.walk.extents import Extent
 from grucore.converters.torch.walk.walk import REGISTERED, Arguments, Walk, op
 from grucore.converters.trace.axes import TIME, Tracked, Unfit, spread
-from grucore.converters.trace.views import (
+from grucore.converters.trace.ops.views import (
     axis_of,
     expanded,
     squeezed,

@@ -101,10 +101,8 @@ def op(*names: str) -> Callable[[Handler], Handler]:
 class Walk(Trace):
     """A trace of a graph: what each name stands for, and the layers so far.
 
-    ``cells``: the layers of loops over frames that are written out. ``finals``: for the values that
-    are a state after the last frame, the layer's own. ``given_back``: the states that an output is,
-    which no value of the model has to give. ``fed_back``: the outputs that are delayed states of
-    the next frame.
+    ``cells``: the layers of loops over frames that are written out. ``handed_back``: for each state
+    that goes in the number of the output that gives it back.
     """
 
     ORDER: ClassVar[str] = "select"
@@ -119,9 +117,7 @@ class Walk(Trace):
     misread: bool = False
     doubts: list[str] = field(default_factory=list)
     cells: dict[Any, Value] = field(default_factory=dict)
-    finals: dict[str, str] = field(default_factory=dict)
-    given_back: dict[int, set[str]] = field(default_factory=dict)
-    fed_back: dict[str, int] = field(default_factory=dict)
+    handed_back: dict[str, int] = field(default_factory=dict)
 
     @property
     def in_steps(self) -> bool:

@@ -77,7 +77,6 @@ def _stepped(
         )
         if meaning.is_state
     }
-    back = _returned(reading)
     rows: list[list[Array]] = [[] for _ in reading.kept]
     for frame in range(len(sequences[0])):
         pending = list(sequences)
@@ -91,26 +90,11 @@ def _stepped(
             one = inward(pending.pop(0)[frame], meaning.axes, spec.shape, reading.walked.batch or 1)
             call.append(torch.from_numpy(one).to(argument.dtype))
         outputs = flat(module(*call))
-        for name, place in back.items():
+        for name, place in reading.walked.handed_back.items():
             states[name] = outputs[place]
         for row, place, flow in zip(rows, reading.kept, reading.outputs, strict=True):
             row.append(_sequence(outputs[place], flow, 1).reshape(-1))
     return tuple(np.stack(row) for row in rows)
-
-
-def _returned(reading: Reading) -> dict[str, int]:
-    """For each state that goes in, the number of the output that gives it back."""
-    walked = reading.walked
-    back = {
-        walked.starts[state][0]: place
-        for place, states in walked.given_back.items()
-        for state in states
-    }
-    names = {name for name, _ in walked.starts.values()}
-    known = set(walked.delays)
-    if set(back) != names or len(walked.given_back) != len(names) or known & names:
-        raise ConversionError(f"{len(names)} states go in, {len(walked.given_back)} come back")
-    return back | walked.fed_back
 
 
 def flat(outputs: Any) -> list[Any]:

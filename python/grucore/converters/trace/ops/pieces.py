@@ -10,9 +10,9 @@ from dataclasses import replace
 import numpy as np
 
 from grucore.converters.trace.axes import BATCH, FEATURES, TIME, Axes, Data, Tracked, Unfit
+from grucore.converters.trace.ops.views import squeezed, unsqueezed
 from grucore.converters.trace.sizes import Size, integers
 from grucore.converters.trace.trace import Trace, padding_text
-from grucore.converters.trace.views import squeezed, unsqueezed
 from grucore.graph.layers import Conv1d, Flip, Pool1d, Position, Take
 from grucore.graph.node import Value
 from grucore.graph.tensors import Array

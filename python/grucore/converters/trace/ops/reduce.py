@@ -19,13 +19,23 @@ from grucore.converters.trace.axes import (
     WrongAxes,
     arrange,
 )
-from grucore.converters.trace.elementwise import scaled
+from grucore.converters.trace.ops.elementwise import scaled
 from grucore.converters.trace.trace import MAX_FOLDED, Trace, padding_text
-from grucore.graph.layers import ArgMax, Binary, Concat, Dense, Operation, Pool, Pooling
+from grucore.graph.layers import (
+    ArgMax,
+    Binary,
+    Concat,
+    Dense,
+    Operation,
+    Pool,
+    Pooling,
+    Position,
+    Take,
+)
 from grucore.graph.node import Value
 from grucore.graph.tensors import Array
 
-__all__ = ["arg_max", "einsum", "pooled", "reduced"]
+__all__ = ["accumulated", "arg_max", "einsum", "pooled", "reduced"]
 
 OPERATIONS = {
     "max": Operation.MAXIMUM,
@@ -91,25 +101,48 @@ def _product(trace: Trace, x: Data, index: Array, weight: Array) -> Value:
 
 
 def pooled(trace: Trace, x: Data, axes: Sequence[int], kind: str) -> Data:
-    """Mean, maximum or minimum over all frames; all of ``axes`` have size 1 then."""
+    """Mean, sum, maximum or minimum over all frames; all of ``axes`` have size 1 then."""
     times = [axis for axis in axes if x.axes[axis] == TIME]
     lone = all(
         x.is_features(axis) and x.index.shape[axis] == 1 for axis in axes if axis not in times
     )
     if len(times) != 1 or not lone:
         raise Unfit(f"goes over axes {list(axes)} of {x.text}, expected time alone")
-    if kind == "sum":
-        raise Unfit(
-            "adds up all frames, which grows with their number and is not supported: take the mean"
-        )
     if kind == "min":  # the largest of what is negated
         return scaled(trace, pooled(trace, scaled(trace, x, -1.0), axes, "max"), -1.0)
     if not x.is_plain:
         raise Unfit(padding_text(x))
-    pooling = Pooling.MEAN if kind == "mean" else Pooling.MAXIMUM
-    value = trace.add(Pool, [x.value], pooling=pooling)
+    if kind == "sum":
+        total = accumulated(trace, x, times[0]).value
+        value = trace.add(Take, [total], "last", position=Position.LAST)
+    else:
+        pooling = Pooling.MEAN if kind == "mean" else Pooling.MAXIMUM
+        value = trace.add(Pool, [x.value], pooling=pooling)
     kinds = tuple(FEATURES if axis in axes else each for axis, each in enumerate(x.axes))
     return replace(x, axes=kinds, value=value)
+
+
+def accumulated(trace: Trace, x: Operand | None, axis: int) -> Data:
+    """For each frame the sum of all up to it; of features each with those before it."""
+    data = trace.data(x)
+    if not data.is_plain:
+        raise Unfit(padding_text(data))
+    if data.is_features(axis):
+        size, width = data.index.shape[axis], data.index.size
+        places = np.moveaxis(data.index, axis, 0).reshape(-1)
+        weight = np.kron(np.tri(size), np.eye(width // size))
+        value = _product(trace, data, places, weight)
+        shape = data.index.shape
+        turned = arrange((size, *shape[:axis], *shape[axis + 1 :]))
+        return replace(data, index=np.moveaxis(turned, 0, axis), value=value)
+    if data.axes[axis] != TIME:
+        raise Unfit(f"adds up along axis {axis} of {data.text}, expected time or features")
+    before = trace.builder.delay(trace.name("before"), data.value.features, like=data.value)
+    total = trace.builder.add(
+        Binary, trace.name("total"), [data.value, before], operation=Operation.ADD
+    )
+    trace.builder.feed_back(before, total)
+    return replace(data, value=total)
 
 
 def einsum(trace: Trace, equation: str, operands: Sequence[Operand]) -> Data:

@@ -8,15 +8,29 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from grucore.converters.trace.axes import TIME, Data, Unfit, WrongAxes, arrange
+from grucore.converters.trace.ops.joins import joined
+from grucore.converters.trace.ops.reduce import reduced
 from grucore.converters.trace.trace import Trace, padding_text
-from grucore.graph.layers import Binary, Concat, Conv1d, Dense, Operation, Pool1d, Pooling
+from grucore.graph.layers import (
+    Activate,
+    Activation,
+    Affine,
+    Binary,
+    Concat,
+    Conv1d,
+    Dense,
+    Operation,
+    Pool1d,
+    Pooling,
+)
 from grucore.graph.node import Rate, Value
 from grucore.graph.tensors import Array
 
-__all__ = ["Window", "convolved", "convolved_in_frame", "windowed"]
+__all__ = ["Window", "convolved", "convolved_in_frame", "windowed", "windowed_in_frame"]
 
 MAX_PLACES = 64  # of a window in one frame
-MAX_PADDED_TAPS = 16  # of a window that takes the maximum of zeros as well
+MAX_PADDED_TAPS = 16  # of a window that reaches over the ends
+LEAST = 3e38  # minus this is less than any number of a sequence
 
 
 @dataclass(frozen=True)
@@ -130,41 +144,88 @@ def windowed(
         trace.shortest = max(trace.shortest, value.skip + 1)
         return replace(x, value=value)
     is_own = (before, after) != x.padding
-    if is_own and not (counts and pooling is Pooling.MEAN):
-        raise Unfit(
-            f"pads {before} and {after} that do not count: expected none, or an average "
-            "that counts them as zeros"
-        )
     _check_padding(before, after, taps - 1)
+    if is_own and not (counts and pooling is Pooling.MEAN):
+        if x.padding != (0, 0):
+            raise Unfit("has padding of its own that does not count, over frames of zeros that do")
+        value = _over_frames(trace, x, taps, stride, (before, after), pooling)
+        return replace(x, value=value, padding=(0, 0))
     if pooling is Pooling.MEAN:
         kernels: Array = np.full((1, taps), 1 / taps)
     elif taps <= MAX_PADDED_TAPS:
         kernels = np.eye(taps)
     else:
         raise Unfit(f"a window of {taps} frames over zeros, expected at most {MAX_PADDED_TAPS}")
-    return replace(
-        x, value=_over_zeros(trace, x.value, kernels, stride, (before, after)), padding=(0, 0)
+    parts = [
+        _shifted(trace, x.value, kernel, stride, (before, after), str(number))
+        for number, kernel in enumerate(kernels)
+    ]
+    return replace(x, value=_greatest(trace, parts), padding=(0, 0))
+
+
+def _over_frames(
+    trace: Trace, x: Data, taps: int, stride: int, padding: tuple[int, int], pooling: Pooling
+) -> Value:
+    """The mean or the maximum of those frames of each window that are frames of the sequence."""
+    if taps > MAX_PADDED_TAPS:
+        raise Unfit(
+            f"a window of {taps} frames that reaches over the ends, expected at most "
+            f"{MAX_PADDED_TAPS}"
+        )
+    first = trace.picked(x.value, np.zeros(1, np.int64))
+    one = trace.add(Activate, [first], "one", activation=Activation.clip(1.0, 1.0))
+    everywhere = np.zeros(x.value.features, np.int64)
+    if pooling is Pooling.MAXIMUM:
+        parts = []
+        for tap, kernel in enumerate(np.eye(taps)):
+            part = _shifted(trace, x.value, kernel, stride, padding, str(tap))
+            if tap != padding[0]:  # which is never past an end
+                there = _shifted(trace, one, kernel, stride, padding, f"{tap}.there")
+                # 1 or 0 whatever becomes of the weights; then nothing, or less than any number.
+                bit = _affine(trace, _steep(trace, there, 0.5), LEAST, -LEAST)
+                apart = trace.picked(bit, everywhere)
+                part = trace.add(Binary, [part, apart], operation=Operation.ADD)
+            parts.append(part)
+        return _greatest(trace, parts)
+    total = _shifted(trace, x.value, np.ones(taps), stride, padding, "sum")
+    count = _shifted(trace, one, np.ones(taps), stride, padding, "count")
+    share = _affine(trace, count, 0.0, 1.0)
+    for least in range(1, taps):  # 1 / (least + 1) is less than 1 / least by so much
+        step = _affine(trace, _steep(trace, count, least + 0.5), 1 / (least + 1) - 1 / least, 0.0)
+        share = trace.add(Binary, [share, step], operation=Operation.ADD)
+    wide = trace.picked(share, everywhere)
+    return trace.add(Binary, [total, wide], operation=Operation.MULTIPLY)
+
+
+def _affine(trace: Trace, value: Value, scale: float, shift: float) -> Value:
+    size = value.features
+    return trace.add(Affine, [value], scale=np.full(size, scale), shift=np.full(size, shift))
+
+
+def _steep(trace: Trace, value: Value, bound: float) -> Value:
+    """1 above a bound and 0 below, of whole numbers on both sides."""
+    line = _affine(trace, value, 4.0, 0.5 - 4.0 * bound)
+    return trace.add(Activate, [line], activation=Activation.clip(0.0, 1.0))
+
+
+def _shifted(
+    trace: Trace, value: Value, kernel: Array, stride: int, padding: tuple[int, int], suffix: str
+) -> Value:
+    """Each feature through one kernel (taps,), with zeros around the sequence."""
+    return trace.add(
+        Conv1d,
+        [value],
+        suffix,
+        weight=np.tile(kernel[:, None], (value.features, 1, 1)),
+        bias=np.zeros(value.features),
+        groups=value.features,
+        stride=stride,
+        before=padding[0],
+        after=padding[1],
     )
 
 
-def _over_zeros(
-    trace: Trace, value: Value, kernels: Array, stride: int, padding: tuple[int, int]
-) -> Value:
-    """The largest of what each kernel gives of each feature, with zeros around the sequence."""
-    parts = [
-        trace.add(
-            Conv1d,
-            [value],
-            str(number) if len(kernels) > 1 else "",
-            weight=np.tile(kernel[:, None], (value.features, 1, 1)),
-            bias=np.zeros(value.features),
-            groups=value.features,
-            stride=stride,
-            before=padding[0],
-            after=padding[1],
-        )
-        for number, kernel in enumerate(kernels)
-    ]
+def _greatest(trace: Trace, parts: list[Value]) -> Value:
     found = parts[0]
     for part in parts[1:]:
         found = trace.add(Binary, [found, part], operation=Operation.MAXIMUM)
@@ -198,6 +259,22 @@ def convolved_in_frame(
         parts.append(trace.add(Dense, [source], suffix, weight=matrix, bias=shift))
     value = parts[0] if count == 1 else trace.add(Concat, parts, "all")
     return replace(x, index=arrange((count, outputs)).T[None], value=value)
+
+
+def windowed_in_frame(trace: Trace, x: Data, window: Window, pooling: Pooling) -> Data:
+    """The mean or the maximum of places side by side in one frame: the last axis."""
+    taps, stride, _, before, after = window.at(x, 0)
+    shape = x.index.shape
+    count = (shape[-1] + before + after - taps) // stride + 1
+    if not 1 <= count <= MAX_PLACES or (pooling is Pooling.MEAN and (before or after)):
+        raise Unfit(f"a window with {count} places in one frame, expected 1 to {MAX_PLACES}")
+    word = "mean" if pooling is Pooling.MEAN else "max"
+    parts = []
+    for place in range(count):
+        start = place * stride - before
+        inside = x.index[..., max(start, 0) : start + taps]
+        parts.append(reduced(trace, x.moved(x.axes, inside), [x.rank - 1], word, keep=True))
+    return trace.data(joined(trace, parts, x.rank - 1))
 
 
 def _whole(weight: Array, groups: int) -> Array:

@@ -9,7 +9,7 @@ from dataclasses import replace
 import numpy as np
 
 from grucore.converters.trace.axes import FEATURES, Data, Operand, Unfit, WrongAxes, arrange
-from grucore.converters.trace.elementwise import activated, affine, binary, spread_over
+from grucore.converters.trace.ops.elementwise import activated, affine, binary, spread_over
 from grucore.converters.trace.trace import Trace, padding_text
 from grucore.graph.layers import Activation, Concat, LayerNorm, Operation, Softmax
 from grucore.graph.tensors import Array

@@ -38,20 +38,20 @@ __all__ = [
     "extreme",
     "log_sigmoid",
     "mish",
-    "power",
     "prelu",
     "scaled",
     "selu",
+    "soft_shrink",
     "softplus",
     "softsign",
     "spread_over",
+    "tanh_shrink",
     "threshold",
 ]
 
 ABSOLUTE = Activation.leaky_relu(-1.0)
 SELU_ALPHA = 1.6732632423543772848170429916717
 SELU_SCALE = 1.0507009873554804934193349852946
-MOST_FACTORS = 8  # of a power
 OPERATIONS = {"add": Operation.ADD, "sub": Operation.SUBTRACT, "mul": Operation.MULTIPLY}
 
 
@@ -104,13 +104,6 @@ def softplus(trace: Trace, x: Operand | None, beta: float = 1.0) -> Data:
     return scaled(trace, activated(trace, inner, Activation.SOFTPLUS), 1 / beta)
 
 
-def mish(trace: Trace, x: Operand | None) -> Data:
-    """``x tanh(softplus(x))``."""
-    data = trace.data(x)
-    gate = activated(trace, activated(trace, data, Activation.SOFTPLUS), Activation.TANH)
-    return binary(trace, data, gate, Operation.MULTIPLY)
-
-
 def threshold(trace: Trace, x: Operand | None, bound: float, value: float) -> Data:
     """The value where x is not above the bound: a step, unless both are the same number."""
     if bound != value:
@@ -124,6 +117,25 @@ def log_sigmoid(trace: Trace, x: Operand | None) -> Data:
     """-softplus(-x)."""
     turned = activated(trace, scaled(trace, trace.data(x), -1.0), Activation.SOFTPLUS)
     return scaled(trace, turned, -1.0)
+
+
+def mish(trace: Trace, x: Operand | None) -> Data:
+    """x tanh(softplus(x))."""
+    data = trace.data(x)
+    factor = activated(trace, activated(trace, data, Activation.SOFTPLUS), Activation.TANH)
+    return binary(trace, data, factor, Operation.MULTIPLY)
+
+
+def tanh_shrink(trace: Trace, x: Operand | None) -> Data:
+    """x - tanh(x)."""
+    data = trace.data(x)
+    return binary(trace, data, activated(trace, data, Activation.TANH), Operation.SUBTRACT)
+
+
+def soft_shrink(trace: Trace, x: Operand | None, bound: float = 0.5) -> Data:
+    """x less what of it lies within a bound."""
+    data = trace.data(x)
+    return binary(trace, data, clipped(trace, data, -bound, bound), Operation.SUBTRACT)
 
 
 def affine(trace: Trace, x: Data, scale: Array, shift: Array) -> Data:
@@ -259,13 +271,3 @@ def extreme(trace: Trace, a: Operand | None, b: Operand | None, operation: Opera
         return activated(trace, x, Activation.RELU)
     ends = (bound, math.inf) if operation is Operation.MAXIMUM else (-math.inf, bound)
     return clipped(trace, x, *ends)
-
-
-def power(trace: Trace, x: Operand | None, exponent: float) -> Data:
-    """A value times itself."""
-    if exponent not in range(1, MOST_FACTORS + 1):
-        raise Unfit(f"the exponent is {exponent}, expected a whole number, 1 to {MOST_FACTORS}")
-    data = result = trace.data(x)
-    for _ in range(int(exponent) - 1):
-        result = binary(trace, result, data, Operation.MULTIPLY)
-    return result

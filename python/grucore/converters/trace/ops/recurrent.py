@@ -30,9 +30,9 @@ from grucore.converters.trace.axes import (
     arrange,
     spread,
 )
-from grucore.converters.trace.pieces import flipped
+from grucore.converters.trace.ops.pieces import flipped
+from grucore.converters.trace.ops.views import axis_of
 from grucore.converters.trace.trace import Part, Trace, padding_text
-from grucore.converters.trace.views import axis_of
 from grucore.graph import gates
 from grucore.graph.layers import Concat, Direction, Position, Recurrent, Take
 from grucore.graph.node import Node, Rate, Value
@@ -133,15 +133,19 @@ def add_layer(
     *,
     name: str,
     reverse: bool = False,
+    mask: Value | None = None,
     **settings: Any,
 ) -> tuple[Value, ...]:
-    """One layer in one direction; ``starts`` has the start of each state by its suffix.
+    """One layer in one direction; ``starts`` has the start of each state by its suffix, ``mask``
+    says which frames it reads.
 
     Gives what it writes. From values of the frame before it becomes a cell in pieces, which gives
     all its new states.
     """
-    value = trace.ordered(x)
+    read = [trace.ordered(x), *([] if mask is None else [mask])]
     if any(isinstance(start, Data) for start in starts.values()):
+        if mask is not None:
+            raise Unfit("its states are fed back and its frames masked")
         return _in_pieces(trace, kind, x, starts, name, settings)
     for suffix, start in starts.items():
         if isinstance(start, np.ndarray):
@@ -149,9 +153,9 @@ def add_layer(
     settings["direction"] = Direction.REVERSE if reverse else Direction.FORWARD
     held = {suffix: start for suffix, start in starts.items() if isinstance(start, Held)}
     if held:  # the same layer from another state is another layer
-        written = trace.builder.add(kind, name, [value], **settings)
+        written = trace.builder.add(kind, name, read, **settings)
     else:
-        written = trace.add(kind, [value], called=name, **settings)
+        written = trace.add(kind, read, called=name, **settings)
     for suffix, start in held.items():
         add_state(trace, start, f"{trace.layer_of(written)}{suffix}", written)
     return (written,)

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from grucore.converters.trace.axes import FEATURES, Axis, Spread, Tracked, Unfit
-from grucore.converters.trace.reshape import reshaped, resolve, sizes_text
+from grucore.converters.trace.ops.reshape import reshaped, resolve, sizes_text
 from grucore.converters.trace.sizes import Size, product
 from grucore.converters.trace.trace import MAX_FOLDED, Trace
 

@@ -21,11 +21,12 @@ from grucore.converters.trace.axes import (
     arrange,
     spread,
 )
-from grucore.converters.trace.elementwise import alike
-from grucore.converters.trace.pieces import sliced
+from grucore.converters.trace.ops.elementwise import alike
+from grucore.converters.trace.ops.pieces import sliced
+from grucore.converters.trace.ops.views import squeezed, unsqueezed
 from grucore.converters.trace.trace import Trace
-from grucore.converters.trace.views import squeezed, unsqueezed
 from grucore.graph.layers import Concat, Dense, Flip
+from grucore.graph.node import MAX_FEATURES
 
 __all__ = ["joined", "padded", "stacked"]
 
@@ -179,6 +180,9 @@ def _along(trace: Trace, pieces: Sequence[Tracked], axis: int) -> Tracked:
         if len({x.value.clock for x in clocks}) > 1:
             trace.check_alike(clocks, "joins")
         raise Unfit(f"joins {found}, expected tensors of the same axes")
+    total = sum(x.index.size for x in pieces)
+    if total > MAX_FEATURES:
+        raise Unfit(f"joins {total} features, expected at most {MAX_FEATURES}")
     if isinstance(first, Spread):
         return first.moved(first.axes, np.concatenate([x.index for x in pieces], axis))
     if isinstance(first, Ended):

@@ -1,0 +1,116 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Roots, logarithms, powers and quotients of values; norms and variances that are made of them."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+import numpy as np
+
+from grucore.converters.build.powers import (
+    by_root_of_squares,
+    is_nowhere_negative,
+    logarithm,
+    power,
+)
+from grucore.converters.trace.axes import Data, Operand, Tracked, Unfit
+from grucore.converters.trace.ops.elementwise import (
+    ABSOLUTE,
+    activated,
+    arithmetic,
+    binary,
+    scaled,
+    softsign,
+)
+from grucore.converters.trace.ops.reduce import reduced
+from grucore.converters.trace.trace import Trace
+from grucore.graph.layers import Activation, Operation
+from grucore.graph.tensors import Array
+
+__all__ = [
+    "EXPONENTS",
+    "LOGARITHMS",
+    "divided",
+    "logged",
+    "normed",
+    "raised",
+    "rms_norm",
+    "variance",
+]
+
+LOGARITHMS = {"log": 1.0, "log2": 1 / math.log(2), "log10": 1 / math.log(10)}
+EXPONENTS = {"square": 2.0, "sqrt": 0.5, "rsqrt": -0.5, "reciprocal": -1.0}
+
+
+def logged(trace: Trace, x: Operand | None, word: str) -> Data:
+    """The logarithm ("log", "log2", "log10"), or that of one more ("log1p")."""
+    data = trace.data(x)
+    if word == "log1p":
+        return activated(trace, data, Activation.log1p(-math.inf))
+    value = logarithm(trace.put, trace.name(), trace.ordered(data), LOGARITHMS[word])
+    return trace.fresh(data, value)
+
+
+def raised(trace: Trace, x: Operand | None, exponent: float) -> Data:
+    """A value to a power; see `build.powers.power`."""
+    data = trace.data(x)
+    value = trace.ordered(data)
+    if exponent == 0:
+        raise Unfit("the exponent is 0")
+    if exponent < 0 and not is_nowhere_negative(trace.builder.nodes, value):
+        raise Unfit(
+            "it divides by a value that may be negative, expected one that its own layers keep "
+            "from it: an absolute value, a square, an exponential, a sum of such"
+        )
+    return trace.fresh(data, power(trace.put, trace.name(), value, exponent))
+
+
+def divided(trace: Trace, a: Operand | None, b: Operand | None) -> Data:
+    """The quotient of two values, or of a value and a constant."""
+    if not isinstance(b, Data):
+        return arithmetic(trace, a, b, "div")
+    found = softsign(trace, a, b) if isinstance(a, Data) else None
+    return arithmetic(trace, a, raised(trace, b, -1.0), "mul") if found is None else found
+
+
+def normed(trace: Trace, x: Data, axes: Sequence[int], order: float, *, keep: bool) -> Data:
+    """The norm of order 1 or 2 over axes of features."""
+    _check_features(x, axes)
+    if order not in (1, 2):
+        raise Unfit(f"a norm of order {order}, expected 1 or 2")
+    terms = raised(trace, x, 2.0) if order == 2 else activated(trace, x, ABSOLUTE)
+    total = reduced(trace, terms, axes, "sum", keep=keep)
+    return raised(trace, total, 0.5) if order == 2 else total
+
+
+def variance(
+    trace: Trace, x: Data, axes: Sequence[int], correction: float, *, root: bool, keep: bool
+) -> Data:
+    """The variance over axes of features, or its root, the deviation."""
+    _check_features(x, axes)
+    count = math.prod(x.index.shape[axis] for axis in axes)
+    if count <= correction:
+        raise Unfit(f"the variance of {count} features, expected more than {correction}")
+    mean = reduced(trace, x, axes, "mean", keep=True)
+    squares = raised(trace, binary(trace, x, mean, Operation.SUBTRACT), 2.0)
+    total = scaled(trace, reduced(trace, squares, axes, "sum", keep=keep), 1 / (count - correction))
+    return raised(trace, total, 0.5) if root else total
+
+
+def _check_features(x: Tracked, axes: Sequence[int]) -> None:
+    if any(not x.is_features(axis) for axis in axes):
+        raise Unfit(f"goes over axes {list(axes)} of {x.text}, expected features")
+
+
+def rms_norm(
+    trace: Trace, x: Data, axes: Sequence[int], scale: Array | None, epsilon: float
+) -> Data:
+    """``x / sqrt(mean(x^2) + epsilon)`` times a scale; the mean is that of all features."""
+    _check_features(x, axes)
+    if x.index.size != math.prod(x.index.shape[axis] for axis in axes):
+        raise Unfit(f"goes over axes {list(axes)} of {x.text}, expected all features of a frame")
+    size = x.index.size
+    factors = np.ones(size) if scale is None else np.broadcast_to(scale.reshape(-1), (size,))
+    value = by_root_of_squares(trace.put, trace.name(), trace.ordered(x), factors, float(epsilon))
+    return trace.fresh(x, value)
