@@ -105,10 +105,13 @@ REFUSED: dict[str, tuple[Callable[[Any, str], str], str]] = {
         lambda m, y: m.add("Concat", y, y, axis=0),
         r"Concat .*: joins along axis 0",
     ),
-    "division": (lambda m, y: m.add("Div", y, y), r"Div .*: divides a value by a value"),
+    "division": (
+        lambda m, y: m.add("Div", y, y),
+        r"Div .*: it divides by a value that may be negative",
+    ),
     "power": (
         lambda m, y: m.add("Pow", y, m.constant(np.float32(2.5))),
-        r"the exponent is 2.5",
+        r"output .* is not finite",
     ),
     "rates": (
         lambda m, y: m.add("Add", y, m.add("ReduceMax", y, m.axes(0))),
@@ -171,7 +174,7 @@ def test_state_of_a_frame_by_frame_model_with_a_time_axis_of_one() -> None:
     for frame in np.random.default_rng(0).uniform(-1, 1, (9, 3)).astype(np.float32):
         expected, state = answer(proto, {"x": frame[None, None], "h": state})
         ours = stream.step(frame)
-        assert np.abs(ours[0] - expected[0]).max() < BOUND
+        assert np.abs(ours - expected[0]).max() < BOUND
     (held,) = stream.state.values()
     assert np.abs(held - state.reshape(-1)).max() < BOUND
     assert model.proof is not None

@@ -3,7 +3,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections import deque
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 import numpy as np
 
@@ -19,7 +20,7 @@ from grucore.converters.onnx.ops.recurrent import RECURRENT
 from grucore.converters.onnx.ops.reductions import REDUCTIONS
 from grucore.converters.onnx.ops.shapes import SHAPES
 from grucore.converters.onnx.ops.windows import WINDOWS
-from grucore.converters.onnx.read.source import CELL, LOOP_TEXT, OnnxNode, Port, Source
+from grucore.converters.onnx.read.source import CELL, LOOP_TEXT, Body, OnnxNode, Port, Source
 from grucore.converters.trace.axes import (
     BATCH,
     FEATURES,
@@ -69,22 +70,47 @@ HALVES, WHOLES = (10, 16), (1, 11)  # TensorProto's float16, bfloat16; float, do
 
 def check_operators(source: Source) -> None:
     """Refuse, by name, what no reading of the inputs could make possible."""
-    cells = {name for node in source.nodes if node.op == CELL for name in node.outputs}
-    for node in source.nodes:
+    nodes = list(_with_branches(source.nodes))
+    cells = {name for node in nodes if node.op == CELL for name in node.outputs}
+    for node in nodes:
         known = OPERATORS.get(node.op)
         if node.op == CELL and node.inputs[1] in cells:
             raise node.refuse(
                 "its state is that of the cell of the frame before: a loop over frames inside the "
                 "model is not supported, export the cell for one frame, or convert the module"
             )
-        if known is None:
+        if known is None and node.op != "If":
             if node.op in LEFT:
                 raise node.refuse(LEFT[node.op])
             if node.op not in FOLDS and node.op != "ReduceProd":
                 raise node.refuse("this operator is not supported")
-            continue
-        node.check_attributes(known[1])
+        elif known is not None:
+            node.check_attributes(known[1])
     _check_rounding(source)
+
+
+def _with_branches(nodes: Iterable[OnnxNode]) -> Iterator[OnnxNode]:
+    """The nodes, and those of both branches of an If, which sizes may decide."""
+    for node in nodes:
+        yield node
+        for body in _branches(node):
+            yield from _with_branches(body.nodes)
+
+
+def _branches(node: OnnxNode) -> list[Body]:
+    found = [node.attributes.get(f"{word}_branch") for word in ("then", "else")]
+    return [body for body in found if isinstance(body, Body)] if node.op == "If" else []
+
+
+def _taken(node: OnnxNode, condition: Operand | None) -> list[OnnxNode]:
+    """The nodes of the branch that a known condition takes."""
+    branches = _branches(node)
+    if isinstance(condition, Tracked) or condition is None or len(branches) != 2:
+        raise node.refuse(LEFT["If"])
+    body = branches[0 if condition.all() else 1]
+    pairs = zip(body.outputs, node.outputs, strict=False)
+    ends = [OnnxNode("Identity", node.name, (inner,), (name,)) for inner, name in pairs if name]
+    return [*body.nodes, *ends]
 
 
 def _check_rounding(source: Source) -> None:
@@ -139,12 +165,20 @@ def walk(
                 known[name] = source.constants[name]
         return known[name]
 
-    for place, node in enumerate(source.nodes):
+    choosing = {node.inputs[0]: node for node in source.nodes if node.op == "If"}
+    waiting, place = deque(source.nodes), -1
+    while waiting:
+        node, place = waiting.popleft(), place + 1
         try:
+            if node.op == "If":
+                waiting.extendleft(reversed(_taken(node, read(node.inputs[0]))))
+                continue
             results = _run(work, node, [read(name) for name in node.inputs])
             budget.spend(node, sum(map(_owned, results)))
         except ConversionError as error:
-            raise marked(error, place, misread=getattr(error, "misread", False)) from None
+            chooser = choosing.get(node.outputs[0])
+            said = error if chooser is None else chooser.refuse(LEFT["If"])
+            raise marked(said, place, misread=getattr(error, "misread", False)) from None
         for name, result in zip(node.outputs, results, strict=False):
             if name:
                 known[name] = result
