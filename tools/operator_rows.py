@@ -24,7 +24,7 @@ ROWS: dict[str, list[tuple[str, str, str, str]]] = {
         ("cell of an RNN", "rnn_tanh_cell rnn_relu_cell", "SimpleRNNCell", ""),
         ("layer of cells", "", "RNN StackedRNNCells", ""),
         ("both directions", "", "Bidirectional", ""),
-        ("loop over frames", "", "", "Loop Scan"),
+        ("loop over frames", "scan", "", "Loop Scan"),
         (
             "list of frames",
             "",
