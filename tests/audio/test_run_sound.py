@@ -14,7 +14,7 @@ import pytest
 
 import grucore
 from grucore import fileformat
-from grucore.audio import read_wav
+from grucore.audio import decimate, read_wav
 from grucore.cli import main
 from grucore.demo.clips import load_clips, microphone
 from grucore.demo.display import make_display
@@ -96,6 +96,35 @@ def test_a_voice_that_training_never_heard(
     assert hits >= 8
 
 
+def test_a_recording_at_a_multiple_of_the_rate(
+    words: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The same words as at the rate of the model."""
+    capsys.readouterr()
+    recording = microphone(load_clips(), seed=1, length_words=6)
+    found = lines(capsys, words, "-i", save(tmp_path / "a.wav", recording.samples))
+    count = len(recording.samples)
+    spectrum = np.fft.rfft(recording.samples)
+    wide = np.fft.irfft(spectrum, 3 * count) * 3
+    again = lines(capsys, words, "-i", save(tmp_path / "b.wav", wide, rate=24000))
+    assert [one["label"] for one in again] == [one["label"] for one in found]
+
+
+def test_decimation_keeps_what_the_new_rate_can_hold() -> None:
+    seconds = np.arange(48000) / 48000
+    for ratio in (2, 3, 6):
+        half = 24000 / ratio
+        low, high = (np.sin(2 * np.pi * part * half * seconds) for part in (0.3, 1.3))
+        found = decimate(np.stack([low, high], axis=1), ratio)[200:-200]
+        kept = low[::ratio][200:-200]
+        assert np.abs(found[:, 0] - kept).max() < 2e-4
+        assert np.abs(found[:, 1]).max() < 2e-4
+        assert decimate(low, ratio).shape == (48000 // ratio,)
+    assert decimate(low, 1).tolist() == low.astype(np.float32).tolist()
+    with pytest.raises(ValueError, match="ratio 0"):
+        decimate(low, 0)
+
+
 def test_labels_come_with_the_conversion(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -124,8 +153,8 @@ def refused(capsys: pytest.CaptureFixture[str], *arguments: Any) -> str:
 
 def test_refused(words: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     silence = np.zeros(1600, np.float32)
-    wide = save(tmp_path / "wide.wav", silence, rate=16000)
-    assert "16000 Hz, expected 8000, as the model's front end" in refused(capsys, words, "-i", wide)
+    wide = save(tmp_path / "wide.wav", silence, rate=11025)
+    assert "11025 Hz, expected 8000, as the model's front end" in refused(capsys, words, "-i", wide)
     stereo = save(tmp_path / "stereo.wav", silence, channels=2)
     assert "2 channels: --channel 0 to 1" in refused(capsys, words, "-i", stereo)
     assert lines(capsys, words, "-i", stereo, "--channel", 1) == []

@@ -16,6 +16,7 @@ from grucore.audio.filters import dct_matrix, erb_filters, mel_filters
 from grucore.audio.front_end import FrontEnd
 from grucore.audio.masks import masked
 from grucore.audio.presets import PRESETS, like
+from grucore.audio.resample import decimate
 from grucore.audio.text import parse
 from grucore.audio.wav import read_sound, read_wav, write_wav
 from grucore.audio.windows import window
@@ -24,6 +25,7 @@ __all__ = [
     "PRESETS",
     "FrontEnd",
     "dct_matrix",
+    "decimate",
     "erb_filters",
     "like",
     "log_mel",

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from grucore.audio import decimate
 from grucore.audio import read_sound as read_file
 from grucore.demo.decisions import Detector, softmax
 
@@ -101,13 +102,16 @@ def rate_of(model: Model) -> int | None:
 def read_sound(path: str, model: Model, channel: int | None) -> tuple[Any, int]:
     """The samples as frames of the model, (frames, hop), with zeros after the last one; the rate.
 
-    Raises ValueError for another rate than the model's front end has, and where nobody said which
+    A recording at a multiple of the rate of the model's front end is brought to it. Raises
+    ValueError for any other rate, and where nobody said which
     of several channels.
     """
     samples, rate = read_file(path)
     expected = rate_of(model)
-    if expected is not None and rate != expected:
-        raise ValueError(f"{path}: {rate} Hz, expected {expected}, as the model's front end has")
+    if expected is not None and (rate < expected or rate % expected):
+        raise ValueError(
+            f"{path}: {rate} Hz, expected {expected}, as the model's front end has, or a multiple"
+        )
     if samples.ndim > 1:
         channels = samples.shape[1]
         if channel is None or not 0 <= channel < channels:
@@ -115,6 +119,8 @@ def read_sound(path: str, model: Model, channel: int | None) -> tuple[Any, int]:
         samples = samples[:, channel]
     elif channel:
         raise ValueError(f"{path}: one channel, expected --channel 0 or none")
+    if expected is not None:
+        samples, rate = decimate(samples, rate // expected), expected
     hop = model.inputs[0].features
     frames = -(-len(samples) // hop)
     whole = np.zeros((frames, hop), np.float32)
