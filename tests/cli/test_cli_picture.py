@@ -54,7 +54,7 @@ def test_a_picture_of_every_small_model(
     model = save_models(tmp_path)[name]
     path = tmp_path / f"out{suffix.upper()}"
     assert main(["inspect", model, "--plot", str(path)]) == 0
-    assert str(path) in capsys.readouterr().out
+    assert str(path) in "".join(capsys.readouterr().out.split())  # a long path is broken
     first = path.read_bytes()
     assert first.startswith(STARTS[suffix])
     assert as_json(capsys, "inspect", model, "--plot", str(path))["plot"] == str(path)
