@@ -68,7 +68,7 @@ def test_text(models: dict[str, str], tmp_path: Path, capsys: pytest.CaptureFixt
     arguments = ["export", models["frames"], "-o", str(tmp_path), "--cpu", "cortex-m4"]
     assert main([*arguments, "--strip"]) == 0
     text = capsys.readouterr().out
-    assert compile_line("cortex-m4", "frames.c") in text
+    assert compile_line("cortex-m4", "frames.c") in " ".join(text.split())  # lines are broken
     assert "self-test" not in text
     assert "SELFTEST" not in (tmp_path / "frames.c").read_text()
 
