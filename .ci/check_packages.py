@@ -30,6 +30,9 @@ SDIST = [
     "cpp/include/grucore/status.inc",
     "src/grucore/_core.pyx",
     "tests/conftest.py",
+    "docs/tutorial.md",
+    "examples/sunspots/README.md",
+    "mkdocs.yml",
 ]
 
 
