@@ -308,7 +308,7 @@ def fingerprint(reading: Reading) -> Any:
         for node in graph.nodes
     )
     states = tuple(sorted(reading.walked.starts.items()))
-    return nodes, graph.inputs, graph.outputs, states
+    return nodes, graph.inputs, graph.outputs, states, reading.in_steps
 
 
 def _agree(inputs: Sequence[InputSpec], meanings: Sequence[Meaning]) -> bool:
