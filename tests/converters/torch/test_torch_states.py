@@ -99,3 +99,22 @@ def test_states_that_could_come_back_in_several_ways_stay_inputs() -> None:
     assert [port.name for port in model.inputs] == ["h", "x", "c"]
     assert len(model.outputs) == 3
     assert not model.states
+
+
+def test_a_step_of_an_exported_program_in_memory() -> None:
+    """Its graph takes the results of the GRU apart, which the proof's program has to do as well."""
+
+    class Step(torch.nn.Module):  # type: ignore[misc,name-defined]
+        def __init__(self) -> None:
+            super().__init__()
+            self.gru = torch.nn.GRU(7, 8)
+
+        def forward(self, x: Any, h: Any) -> Any:
+            y, h = self.gru(x.view(1, x.size(0), x.size(1)), h)
+            return y.view(1, 8), h
+
+    given = torch.zeros(1, 7), torch.zeros(1, 1, 8)
+    model = grucore.from_torch(torch.export.export(Step().eval(), given))
+    assert model.proof is not None
+    assert [port.features for port in model.outputs] == [8]
+    assert list(model.states) == ["gru.l0.h"]

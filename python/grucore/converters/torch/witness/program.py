@@ -57,7 +57,10 @@ class Program:
                 result = target(**given)
             several = isinstance(result, tuple | list)
             results = list(result) if several else [result]
-            names.update(zip(node.outputs, results, strict=False))
+            if node.is_tuple:
+                names[node.outputs[0]] = results
+            else:
+                names.update(zip(node.outputs, results, strict=False))
         return [names[each.name] for each in self.graph.outputs]
 
     def _given(self, arguments: Mapping[str, Any], names: Mapping[str, Any]) -> dict[str, Any]:
