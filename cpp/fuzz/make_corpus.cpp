@@ -103,6 +103,23 @@ Bytes ids(uint32_t features) {
   return file.finish();
 }
 
+// Attention with keys of its own, over a memory that a stream starts with.
+Bytes attention(uint32_t features) {
+  PortableRandom random(features);
+  FileBuilder file;
+  const uint32_t x = file.value("x", 5), y = file.value("y", features);
+  const textbook::Floats weight = portable_floats(size_t{5} * features, 1, &random), bias(5, 0.25f);
+  file.input(x);
+  file.output(y);
+  file.tensor(4, 1, 5, 0, bias.data());
+  file.tensor(5, 1, 5, features, weight.data());
+  Bytes memory(size_t{4} * 3 * features), vector(size_t{4} * 5);
+  file.any_tensor({6, 0, 1, {3, features, 0}, {0, 0, 0, 0}, memory});
+  file.any_tensor({8, 0, 1, {5, 0, 0}, {0, 0, 0, 0}, vector});
+  file.node(25, "attention", {x}, y, {1, 1, 3, features, features, 0x3f800000}, 4);
+  return file.finish();
+}
+
 }  // namespace
 
 int main(int argc, char** argv) {
@@ -114,7 +131,7 @@ int main(int argc, char** argv) {
   good = good && write(folder + "wide_before.gru", one_layer(2, 18, true));
   good = good && write(folder + "bidirectional.gru", bidirectional(2, 3));
   good = good && write(folder + "windows.gru", windows(3)) && write(folder + "loop.gru", loop(3)) &&
-         write(folder + "ids.gru", ids(3));
+         write(folder + "ids.gru", ids(3)) && write(folder + "attention.gru", attention(7));
   good = good && write(folder + "sound.gru", sound_file({7, 18, 20, 3, 0.97f, 0, 6})) &&
          write(folder + "samples.gru", samples_file(9, 18)) &&
          write(folder + "spectrum.gru", sound_file({16, 8, 15, 0, 0.0f, 2, 0}));

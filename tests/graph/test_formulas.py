@@ -16,6 +16,7 @@ from grucore.graph.layers import (
     Activation,
     Affine,
     ArgMax,
+    Attention,
     Binary,
     Cell,
     Concat,
@@ -196,6 +197,12 @@ def layer(node: Node, sources: list[np.ndarray]) -> np.ndarray:
             return textbook.inverse_dft(x, node.length)
         case OverlapAdd():
             return textbook.overlap_add(x, node.weight, node.hop)
+        case Attention():
+            keys = None
+            if node.weight is not None:
+                keys = node.weight.astype(float), node.bias.astype(float), node.vector.astype(float)
+            sizes = (node.heads, node.width, float(np.float32(node.scale)))
+            return textbook.attention(x, node.initial_state, keys, *sizes)
         case Mask():
             is_float = node.inputs[0] != "ids"
             number = np.uint32(node.bits & 0xFFFFFFFF).view(np.float32 if is_float else np.int32)

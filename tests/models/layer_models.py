@@ -17,6 +17,7 @@ from grucore.graph.layers import (
     Activation,
     ActivationCode,
     Affine,
+    Attention,
     Binary,
     Concat,
     Dense,
@@ -293,6 +294,30 @@ def _overlap_add(rng: np.random.Generator) -> Graph:
     return chain.graph()
 
 
+def _attention(rng: np.random.Generator) -> Graph:
+    """Over a memory that is there from the start, or over an empty one."""
+    chain = _source(rng)
+    frames, features = (int(n) for n in rng.integers(1, (40, 34)))
+    settings: dict[str, Any] = {"frames": frames, "features": features}
+    settings["width"] = int(rng.integers(1, features + 1))
+    settings["scale"] = float(rng.choice([1.0, 0.25]))
+    if rng.random() < 0.8:
+        settings["initial_state"] = rng.uniform(-1, 1, (frames, features)).astype(np.float32)
+    if rng.random() < 0.5:
+        keys = chain.at.features
+        settings |= {"weight": uniform(rng, keys, features), "bias": uniform(rng, keys)}
+        settings["vector"] = uniform(rng, keys)
+    else:
+        keys = int(rng.integers(1, features + 1))
+        settings["heads"] = int(rng.integers(1, 4))
+        weight = uniform(rng, keys * settings["heads"], chain.at.features)
+        chain.add(Dense, weight=weight, bias=uniform(rng, len(weight)))
+    chain.add(Attention, **settings)
+    if rng.random() < 0.3:
+        add_gru(rng, chain)
+    return chain.graph()
+
+
 MAKERS: dict[str, Callable[[np.random.Generator], Graph]] = {
     "gru": _recurrent,
     "lstm": partial(_recurrent, kind=Lstm),
@@ -319,6 +344,7 @@ MAKERS: dict[str, Callable[[np.random.Generator], Graph]] = {
     "irfft": _irfft,
     "overlap_add": _overlap_add,
     "arg_max": lambda rng: add_arg_max(rng, _source(rng)),
+    "attention": _attention,
 }
 
 

@@ -11,6 +11,7 @@ import numpy as np
 __all__ = [
     "FUNCTIONS",
     "OPERATIONS",
+    "attention",
     "conv1d",
     "dft",
     "gru",
@@ -274,3 +275,30 @@ def rnn(
             h = [activation(total) for total in sums]
         states.append(list(h))
     return states
+
+
+def attention(
+    queries: np.ndarray,
+    memory: np.ndarray | None,
+    keys: Sequence[np.ndarray] | None,
+    heads: int,
+    width: int,
+    scale: float,
+) -> np.ndarray:
+    """(frames, heads * width). ``keys``: of additive attention the weight, the bias, the vector."""
+    results = np.zeros((len(queries), heads * width))
+    for frame, query in enumerate([] if memory is None else queries):
+        for head, part in enumerate(np.split(query, heads)):
+            if keys is None:
+                scores = [_dot(part, row[: len(part)]) for row in memory]
+            else:
+                made = [
+                    [_dot(w, row) + b for w, b in zip(*keys[:2], strict=True)] for row in memory
+                ]
+                sums = [[q + k for q, k in zip(part, key, strict=True)] for key in made]
+                scores = [_dot(keys[2], [math.tanh(each) for each in key]) for key in sums]
+            shares = softmax([scale * score for score in scores])
+            for place in range(width):
+                column = memory[:, memory.shape[1] - width + place]
+                results[frame, head * width + place] = _dot(shares, column)
+    return results

@@ -64,7 +64,7 @@ struct StateSpec {
 
   uint32_t size() const { return (frames ? frames : 1) * channels; }
 };
-constexpr uint32_t kMaxStates = 2;  // of a node
+constexpr uint32_t kMaxStates = 3;  // of a node
 
 // A state of the model. The states of a node lie side by side in a row of its memory, each padded to whole panels.
 struct State {

@@ -212,6 +212,21 @@ struct RfftArgs {
   float* scratch;  // rfft_scratch(rows, columns) floats
 };
 
+// For each head: the values by the softmax of the scores of its query with the keys. Nothing past `length` is read.
+struct AttendArgs {
+  const float* query;  // heads * key_width
+  ConstMatrix keys;    // the same for all heads, as the values are
+  ConstMatrix values;
+  const float* vector;  // additive: key_width floats; null: the scores are dot products
+  float scale;          // of the scores
+  uint32_t heads;
+  uint32_t key_width;
+  uint32_t width;   // of the values
+  uint32_t length;  // rows of keys and values; 0: y is zeros
+  float* scores;    // scratch of so many floats
+  float* y;         // heads * width
+};
+
 // Firmware steps panel by panel in memory for one of them.
 #if defined(GRUCORE_ONLY_SCALAR)
 constexpr bool kStepsOnePanel = true;

@@ -125,6 +125,15 @@ float* state_at(const Stream* stream, uint32_t index, uint32_t row) {
   return memory.state + row * memory.state_stride + state.offset;
 }
 
+// States that a layer keeps for itself follow from those that a caller sets: they are made anew.
+void forget_derived(const Stream* stream, uint32_t node, uint32_t row) {
+  for (uint32_t i = 0; i < stream->model->state_count; ++i) {
+    const State& state = stream->model->states[i];
+    if (state.node != node || state.spec.is_public) continue;
+    memset(state_at(stream, i, row), 0, padded(state.spec.size()) * sizeof(float));
+  }
+}
+
 void clear_row(const Stream* stream, uint32_t row) {
   stream->frames_seen[row] = 0;
   for (uint32_t i = 0; i < stream->model->state_count; ++i) {
@@ -182,6 +191,7 @@ void set_state(Stream* stream, uint32_t state, uint32_t row, const float* values
   memset(to, 0, detail::padded(size) * sizeof(float));  // a NaN in the padding would stay there
   // The same border as an input's: denormals become zero.
   (void)stream->model->table->floats->copy_in(to, 0, values, 0, size, 1);
+  detail::forget_derived(stream, stream->model->states[state].node, row);
 }
 
 void copy_stream(const Stream* from, Stream* to) noexcept {

@@ -7,7 +7,7 @@ import numpy as np
 
 from oracle.exact.functions import Floats, exp, flush, log
 
-__all__ = ["layer_norm", "softmax"]
+__all__ = ["PARTS", "joined", "layer_norm", "softmax"]
 
 PARTS = 16
 
@@ -18,6 +18,11 @@ def _total(x: Floats) -> Floats:
     parts = np.zeros((len(x), PARTS), np.float32)
     for first in range(0, padded.shape[1], PARTS):
         parts = parts + padded[:, first : first + PARTS]
+    return joined(parts)
+
+
+def joined(parts: Floats) -> Floats:
+    """Sixteen partial sums (N, 16) as one: (N, 1)."""
     half = PARTS
     while half > 1:
         half //= 2

@@ -17,6 +17,7 @@ from grucore.graph.layers import (
     Activate,
     Affine,
     ArgMax,
+    Attention,
     Binary,
     Concat,
     Conv1d,
@@ -46,6 +47,7 @@ from grucore.graph.layers import (
 from grucore.graph.node import Node
 from grucore.graph.tensors import Dtype
 from oracle.exact.activations import activate, leaky
+from oracle.exact.attention import attention
 from oracle.exact.call import Call, Result
 from oracle.exact.features import layer_norm, softmax
 from oracle.exact.functions import Floats, flush
@@ -273,4 +275,5 @@ FORMULAS: dict[type[Node], Callable[[Any, Call], Result]] = {
     Filterbank: filterbank,
     Irfft: irfft,
     OverlapAdd: overlap_add,
+    Attention: attention,
 }

@@ -13,13 +13,13 @@ from typing import Any, TypeAlias
 import numpy as np
 import numpy.typing as npt
 
-from grucore.graph.layers import Conv1d, Dense, Recurrent
+from grucore.graph.layers import Attention, Conv1d, Dense, Recurrent
 from grucore.graph.node import Node
 from grucore.graph.tensors import Array, Dtype
 from grucore.graph.weights import INT4_INPUTS, Quantized, Weight
 from oracle.exact.functions import Floats, flush
 
-__all__ = ["float_weights", "multiply", "stored", "table_rows", "tap_of"]
+__all__ = ["chained", "float_weights", "multiply", "stored", "table_rows", "tap_of"]
 
 Doubles: TypeAlias = npt.NDArray[np.float64]
 
@@ -33,6 +33,15 @@ def stored(array: Array) -> Floats:
     writer leaves none; -0 stays."""
     wide = array.astype(np.float32)
     result: Floats = np.where((np.abs(wide) < _SMALLEST_NORMAL) & (wide != 0), np.float32(0), wide)
+    return result
+
+
+def chained(y: Floats, a: Floats, b: Floats, numerics: str) -> Floats:
+    """y + a b, element by element: one link of a chain."""
+    if numerics == "muladd":
+        return y + a * b
+    product = a.astype(np.float64) * b.astype(np.float64)
+    result: Floats = _round_to_odd(product, y.astype(np.float64)).astype(np.float32)
     return result
 
 
@@ -122,6 +131,8 @@ def table_rows(table: Weight, ids: npt.NDArray[Any]) -> Floats:
 
 def float_weights(node: Node) -> bool:
     """True if a layer has a product of float weights, for which there are two classes."""
+    if isinstance(node, Attention):
+        return True
     if isinstance(node, Recurrent):
         weights = [node.weight_ih, node.weight_hh]
     else:

@@ -28,14 +28,15 @@ GRUCORE_INLINE Sixteen load_sixteen(const float* x, size_t i, size_t count, floa
   return values;
 }
 
-GRUCORE_INLINE F32 join_sum(const Sixteen& values) {
+GRUCORE_INLINE float joined(const Sixteen& values) {
   float parts[kParts];
   for (int p = 0; p < kPartVectors; ++p) store(parts + p * kLanes, values.v[p]);
   for (int half = kParts / 2; half > 0; half /= 2) {
     for (int i = 0; i < half; ++i) parts[i] = parts[i] + parts[i + half];
   }
-  return broadcast(parts[0]);
+  return parts[0];
 }
+GRUCORE_INLINE F32 join_sum(const Sixteen& values) { return broadcast(joined(values)); }
 
 GRUCORE_INLINE Sixteen no_sum() {
   Sixteen sum;

@@ -14,6 +14,7 @@
 #include "kernels/bodies/matmul-inl.h"
 #endif
 #include "kernels/bodies/features-inl.h"
+#include "kernels/bodies/attention-inl.h"
 #include "kernels/bodies/float_product-inl.h"
 #include "kernels/bodies/rfft-inl.h"
 

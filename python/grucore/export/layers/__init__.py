@@ -5,13 +5,14 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from grucore.export.layers import combine, dense, features, gru, lstm, rnn, sound, time
+from grucore.export.layers import attention, combine, dense, features, gru, lstm, rnn, sound, time
 from grucore.export.unit import Call
 from grucore.graph.graph import Graph
 from grucore.graph.layers import (
     Activate,
     Affine,
     ArgMax,
+    Attention,
     Binary,
     Concat,
     Conv1d,
@@ -65,6 +66,7 @@ WRITERS: dict[type[Node], Callable[[Call], None]] = {
     Filterbank: sound.write_filterbank,
     Irfft: sound.write_irfft,
     OverlapAdd: sound.write_overlap_add,
+    Attention: attention.write_attention,
 }
 MAX_OUTPUTS = 32  # bits of what a step returns
 

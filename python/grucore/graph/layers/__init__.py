@@ -37,6 +37,8 @@ Dense and Conv1d then take input_range=None as well, a float.
     Filterbank(weight (count,), index (features, 2) int32), or Filterbank.of_matrix
     Irfft(length); reads real parts, then imaginary parts
     OverlapAdd(weight (samples,), hop); a frame of the output is a hop of samples
+    Attention(frames, features, width, heads=1, scale=1.0, initial_state=None (frames, features);
+        additive with weight (K, features), bias (K,), vector (K,)); over a memory set as a state
 
 `Node.written` gives the value that a layer writes: ``node.written(*inputs)``.
 """
@@ -44,6 +46,7 @@ Dense and Conv1d then take input_range=None as well, a float.
 from __future__ import annotations
 
 from grucore.graph.layers.activations import Activation, ActivationCode
+from grucore.graph.layers.attention import Attention
 from grucore.graph.layers.combine import ArgMax, Binary, Concat, Embedding, Operation, Select
 from grucore.graph.layers.delay import Delay
 from grucore.graph.layers.dense import Conv1d, Dense
@@ -64,6 +67,7 @@ __all__ = [
     "ActivationCode",
     "Affine",
     "ArgMax",
+    "Attention",
     "Binary",
     "Cell",
     "Concat",
@@ -123,5 +127,6 @@ _CLASSES: tuple[type[Node], ...] = (
     Irfft,
     OverlapAdd,
     ArgMax,
+    Attention,
 )
 KINDS: dict[int, type[Node]] = {cls.kind: cls for cls in _CLASSES}
