@@ -38,6 +38,7 @@ ROWS: dict[str, list[tuple[str, str, str, str]]] = {
     "products": [
         ("linear layer", "linear addmm", "Dense TimeDistributedDense", "Gemm"),
         ("product with a matrix", "matmul mm", ".Matmul", "MatMul"),
+        ("attention over a memory", "bmm scaled_dot_product_attention", "", ""),
         ("einsum with constants", "einsum", ".Einsum", "Einsum"),
         ("embedding", "embedding", "Embedding", ""),
         (

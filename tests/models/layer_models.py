@@ -251,7 +251,7 @@ def _rfft(rng: np.random.Generator) -> Graph:
     chain = _source(rng)
     if rng.integers(2):
         add_window(rng, chain, int(rng.choice([*SIZES, 50, 64, 100, 200])))
-    fast = [n for n in LENGTHS if n >= chain.at.features]
+    fast = [n for n in LENGTHS if n >= chain.at.features] or [512]
     chain.add(Rfft, length=int(rng.choice(fast)), spectrum=Spectrum(int(rng.integers(3))))
     return chain.graph()
 

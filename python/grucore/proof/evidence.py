@@ -30,7 +30,9 @@ class Evidence:
     already or nobody has it. ``lengths`` are those of generated sequences; ``examples`` are the
     user's own, a tuple of arrays (T, features) each. ``states`` are the states of the model that a
     caller of the source may give, and ``from_states`` is the source called with them. ``bound``:
-    of the comparison in float64, as a part of the scale, where it is not the usual one.
+    of the comparison in float64, as a part of the scale, where it is not the usual one. ``given``:
+    the states that a caller sets for a sequence of so many frames, such as a memory, which the
+    witnesses then start from as well.
     """
 
     witness: Witness
@@ -41,6 +43,7 @@ class Evidence:
     states: tuple[str, ...] = ()
     from_states: FromStates | None = None
     bound: float | None = None
+    given: Callable[[int], Mapping[str, Array]] | None = None
 
 
 def reference_evidence(

@@ -12,7 +12,7 @@ sequence must do with 1e-4 of the scale.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from typing import NamedTuple
 
@@ -26,7 +26,7 @@ from grucore.proof.evidence import Evidence
 from grucore.proof.recorded import Recorded, check_recorded
 from grucore.proof.sensitivity import Rounding
 from grucore.proof.signals import sequences, test_inputs
-from grucore.proof.states import check_from_states
+from grucore.proof.states import check_from_states, given_state
 from grucore.runtime.loaded import Loaded
 from grucore.runtime.proof_record import Proof
 from grucore.runtime.run import run
@@ -85,6 +85,7 @@ class _Trial:
 
     xs: tuple[Array, ...]
     ours: tuple[Array, ...]
+    state: Mapping[str, Array] | None  # that it started from; None: the model's own
     theirs: list[tuple[Array, ...]] = field(default_factory=list)
 
 
@@ -110,7 +111,8 @@ def prove(
     model = Loaded(draft.file())
     trials: list[_Trial] = []
     for xs in (*sequences(graph, evidence.lengths), *evidence.examples):
-        trial = _Trial(xs, run(model, xs))
+        state = given_state(graph, model, evidence, len(xs[0]))
+        trial = _Trial(xs, run(model, xs, state=state), state)
         witnesses = (evidence.witness, evidence.exact)
         trial.theirs = [witness(*xs) for witness in witnesses if witness is not None]
         trials.append(trial)
@@ -185,7 +187,7 @@ def _comparisons(graph: Graph, trials: Sequence[_Trial], exact: float) -> list[_
                 if not difference <= bound:
                     # Two runs of a source that differ by more are not two roundings of one.
                     one.own = own if own <= LOOSEST_OF_OWN else 0.0
-                    one.rounding = max(rounding(trial.xs)[place] / scale, one.own)
+                    one.rounding = max(rounding(trial.xs, trial.state)[place] / scale, one.own)
                     one.bound = max(bound, ROUNDINGS * one.rounding)
                 found.append(one)
     return found

@@ -7,7 +7,7 @@ what float32 does to a model at the least, and the layers make of it what they m
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import fields, replace
 from typing import Any
 
@@ -31,17 +31,23 @@ class Rounding:
         self._graph = graph
         self._shaken: list[Graph] = []
 
-    def __call__(self, xs: Sequence[Array]) -> tuple[float, ...]:
-        """By how much each output moves, at most, on one sequence (T, features) for each input."""
+    def __call__(
+        self, xs: Sequence[Array], state: Mapping[str, Array] | None = None
+    ) -> tuple[float, ...]:
+        """By how much each output moves, at most, on one sequence (T, features) for each input.
+
+        ``state``: what it starts from, if not what the layers start from by themselves.
+        """
         if not self._shaken:
             generator = np.random.default_rng(SEED)
             self._shaken = [_shaken(self._graph, generator) for _ in range(DRAWS)]
         generator = np.random.default_rng(SEED)
         with np.errstate(all="ignore"):
-            still = reference.run(self._graph, tuple(xs))[0]
+            still = reference.run(self._graph, tuple(xs), state=state)[0]
             moved = [0.0] * len(still)
             for graph in self._shaken:
-                outputs = reference.run(graph, tuple(_neighbours(x, generator) for x in xs))[0]
+                shaken = tuple(_neighbours(x, generator) for x in xs)
+                outputs = reference.run(graph, shaken, state=state)[0]
                 for place, (one, other) in enumerate(zip(still, outputs, strict=True)):
                     change = np.abs(one - other)
                     largest = float(change[np.isfinite(change)].max(initial=0.0))

@@ -18,7 +18,7 @@ from grucore.proof.signals import test_inputs
 from grucore.runtime.loaded import Loaded
 from grucore.runtime.run import run, zero_state
 
-__all__ = ["check_from_states"]
+__all__ = ["check_from_states", "given_state"]
 
 SEED = 20240302
 FRAMES = 16
@@ -44,13 +44,16 @@ def check_from_states(graph: Graph, model: Loaded, evidence: Evidence, bound: fl
     generator = np.random.default_rng(SEED)
     given: dict[str, Array] = {}
     state = zero_state(model) | _own_states(graph)
+    fixed = {} if evidence.given is None else dict(evidence.given(len(xs[0])))
+    state.update(fixed)
     for name in evidence.states:
         given[name] = generator.uniform(-1, 1, state[name].shape).astype(np.float32)
     ours = run(model, xs, state=state | given)
     theirs = evidence.from_states(given, xs)
     _compare(graph, ours, theirs, bound, "from a state that is given")
     returned = _returned(graph, evidence.states)
-    if len(returned) != len(evidence.states) or set(returned) != set(zero_state(model)):
+    carried = set(zero_state(model)) - set(fixed)
+    if len(returned) != len(evidence.states) or set(returned) != carried:
         return
     # The caller's own loop: what comes back goes in again.
     calls, state_now = [], given
@@ -58,7 +61,7 @@ def check_from_states(graph: Graph, model: Loaded, evidence: Evidence, bound: fl
         calls.append(evidence.from_states(state_now, xs))
         state_now = {name: calls[-1][place] for name, place in returned.items()}
     several = tuple(np.concatenate([x] * CALLS) for x in xs)
-    ours = run(model, several, state=given)
+    ours = run(model, several, state=given | fixed)
     looped = tuple(
         np.concatenate([call[place] for call in calls])
         if graph.value(name).rate is Rate.FRAME
@@ -66,6 +69,15 @@ def check_from_states(graph: Graph, model: Loaded, evidence: Evidence, bound: fl
         for place, name in enumerate(graph.outputs)
     )
     _compare(graph, ours, looped, bound, LOOP)
+
+
+def given_state(
+    graph: Graph, model: Loaded, evidence: Evidence, frames: int
+) -> dict[str, Array] | None:
+    """The states that a sequence of so many frames starts from; None: the model's own."""
+    if evidence.given is None:
+        return None
+    return zero_state(model) | _own_states(graph) | dict(evidence.given(frames))
 
 
 def _compare(

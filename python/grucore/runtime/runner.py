@@ -9,7 +9,16 @@ from grucore.runtime.loaded import Loaded
 
 if TYPE_CHECKING:
     from grucore.runtime.stream import Stream
-    from grucore.runtime.types import InitialState, Input, Nonfinite, Out, Result, Rows, State
+    from grucore.runtime.types import (
+        InitialMemory,
+        InitialState,
+        Input,
+        Nonfinite,
+        Out,
+        Result,
+        Rows,
+        State,
+    )
 
 __all__ = ["Runner"]
 
@@ -28,6 +37,8 @@ class Runner(Loaded):
         *,
         lengths: Rows = None,
         state: InitialState = None,
+        memory: InitialMemory = None,
+        memory_lengths: Rows = None,
         out: None = None,
         return_state: Literal[False] = False,
         threads: int = 1,
@@ -42,6 +53,8 @@ class Runner(Loaded):
         *,
         lengths: Rows = None,
         state: InitialState = None,
+        memory: InitialMemory = None,
+        memory_lengths: Rows = None,
         out: None = None,
         return_state: Literal[True],
         threads: int = 1,
@@ -56,6 +69,8 @@ class Runner(Loaded):
         *,
         lengths: Rows = None,
         state: InitialState = None,
+        memory: InitialMemory = None,
+        memory_lengths: Rows = None,
         out: Out,
         return_state: Literal[False] = False,
         threads: int = 1,
@@ -70,6 +85,8 @@ class Runner(Loaded):
         *,
         lengths: Rows = None,
         state: InitialState = None,
+        memory: InitialMemory = None,
+        memory_lengths: Rows = None,
         out: Out,
         return_state: Literal[True],
         threads: int = 1,
@@ -84,6 +101,8 @@ class Runner(Loaded):
         *,
         lengths: Rows = None,
         state: InitialState = None,
+        memory: InitialMemory = None,
+        memory_lengths: Rows = None,
         out: Any = None,
         return_state: bool,
         threads: int = 1,
@@ -97,6 +116,8 @@ class Runner(Loaded):
         *,
         lengths: Rows = None,
         state: InitialState = None,
+        memory: InitialMemory = None,
+        memory_lengths: Rows = None,
         out: Any = None,
         return_state: bool = False,
         threads: int = 1,
@@ -115,6 +136,11 @@ class Runner(Loaded):
         state : dict, optional
             The initial state as `return_state` gives it: "<layer>.h" -> (size,) or (batch, size),
             "<layer>.history" -> (frames, channels) or (batch, frames, channels).
+        memory : array_like, (n, features) or (batch, n, features), optional
+            What a decoder attends to, such as the outputs of its encoder: up to as many frames as
+            the layer holds. Of several memories a dict by the names of the layers.
+        memory_lengths : array_like of int, (batch,), optional
+            Frames of each row's memory that count.
         out : ndarray, optional
             Where to write: float32 of exactly the result's shape. Several outputs: a tuple.
         return_state : bool
@@ -152,6 +178,8 @@ class Runner(Loaded):
             x,
             lengths=lengths,
             state=state,
+            memory=memory,
+            memory_lengths=memory_lengths,
             out=out,
             return_state=return_state,
             threads=threads,

@@ -27,6 +27,7 @@ from grucore.runtime.arrays import (
     single,
 )
 from grucore.runtime.loaded import Loaded
+from grucore.runtime.memories import memory_states
 from grucore.runtime.memory import check_memory
 from grucore.runtime.states import Indexed, from_dict, new_states, to_dict
 
@@ -205,6 +206,8 @@ def run_whole(
     *,
     lengths: Any = None,
     state: Mapping[str, Any] | None = None,
+    memory: Any = None,
+    memory_lengths: Any = None,
     out: Any = None,
     return_state: bool = False,
     threads: int = 1,
@@ -214,7 +217,8 @@ def run_whole(
     """`Model.run`, with its arguments and defaults."""
     if not isinstance(threads, int) or threads < 1:
         raise ValueError(f"threads={threads!r}: expected an integer of at least 1")
-    if lengths is None and state is None and nonfinite == "propagate" and not return_state:
+    is_plain = lengths is None and state is None and memory is None and not return_state
+    if is_plain and nonfinite == "propagate":
         pair = None if time_first else plain_sequence(model, x, out, None)
         if pair is not None:
             frames = len(pair[0])
@@ -230,6 +234,8 @@ def run_whole(
     valid = None if lengths is None else lengths_of(lengths, work.rows, work.frames)
     batch = work.rows if work.batched else None
     initial = None if state is None else from_dict(model, state, batch)
+    if memory is not None:  # after the states, among which it is one
+        initial = (initial or []) + memory_states(model, memory, memory_lengths, batch)
     final = new_states(model, work.rows) if return_state else []
     flags = _run_rows(model, work, valid, initial, final, threads, nonfinite)
     if nonfinite == "error" and flags & 1:

@@ -24,6 +24,7 @@ from grucore.runtime.arrays import (
     single,
 )
 from grucore.runtime.loaded import Loaded
+from grucore.runtime.memories import memory_states
 from grucore.runtime.memory import check_memory
 from grucore.runtime.sequences import Sequences, choose_block, plain_sequence, raise_nonfinite
 from grucore.runtime.states import from_dict, new_states, to_dict
@@ -112,6 +113,24 @@ class Stream(_core.Stream):
     @state.setter
     def state(self, values: Mapping[str, One]) -> None:
         self._move_state(from_dict(self.model, values, self.batch), True)
+
+    def set_memory(self, memory: One | Mapping[str, One], lengths: Rows = None) -> None:
+        """Set what the layers attend to, such as the outputs of an encoder, until the next `reset`.
+
+        Parameters
+        ----------
+        memory : array_like, (n, features), or (batch, n, features) on a stream of a batch
+            Up to as many frames as the layer holds. Of several memories a dict by the names of the
+            layers; one array is for all of them.
+        lengths : array_like of int, (batch,), optional
+            Frames of each row's memory that count; None for all.
+
+        Raises
+        ------
+        ValueError
+            No layer of the model attends to a memory, or a shape or a length that does not fit.
+        """
+        self._move_state(memory_states(self.model, memory, lengths, self.batch), True)
 
     def copy(self) -> Self:
         """Another stream of the same model in the same state; the two then go their own ways."""

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     Result: TypeAlias = npt.NDArray[np.float32] | Any
     Rows: TypeAlias = npt.ArrayLike | None
     InitialState: TypeAlias = Mapping[str, One] | None
+    InitialMemory: TypeAlias = One | Mapping[str, One] | None
     State: TypeAlias = dict[str, npt.NDArray[np.float32]]
 
 Nonfinite: TypeAlias = Literal["propagate", "hold", "error"]

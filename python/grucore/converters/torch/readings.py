@@ -18,6 +18,7 @@ from grucore.converters.build.folding import fold
 from grucore.converters.build.known_cells import known_cells
 from grucore.converters.conversion import ambiguous
 from grucore.converters.torch.aten import AtenGraph, InputSpec, Ref
+from grucore.converters.torch.memories import attends, check_memories, memories
 from grucore.converters.torch.ops import OPS
 from grucore.converters.torch.walk.walk import Meaning, Walk
 from grucore.converters.trace.axes import (
@@ -40,8 +41,10 @@ from grucore.converters.trace.carried import (
     handed_back,
     left,
 )
+from grucore.converters.trace.memory import MEMORY
 from grucore.converters.trace.search import Choices, Search, far, marked
 from grucore.graph.graph import Graph
+from grucore.graph.layers import Attention
 from grucore.graph.node import Value
 from grucore.proof.signals import LENGTHS
 
@@ -91,6 +94,7 @@ def readings(graph: AtenGraph) -> list[Reading]:
     Raises `ConversionError` of the assignment that came furthest where there is none.
     """
     specs = {spec.name: spec for spec in graph.inputs}
+    has_memory = attends(graph)
 
     def one(choices: Choices) -> Reading:
         for spec in graph.inputs:
@@ -102,7 +106,8 @@ def readings(graph: AtenGraph) -> list[Reading]:
     def options(name: str, choices: Choices) -> list[Meaning]:
         before = [choices[each] for each in specs if each in choices]
         known = graph.inputs[: len(before) + 1]
-        found = [each for each in _options(specs[name]) if _agree(known, [*before, each])]
+        offered = [*_options(specs[name]), *(memories(specs[name]) if has_memory else ())]
+        found = [each for each in offered if _agree(known, [*before, each])]
         if len(known) == len(graph.inputs):
             found = [each for each in found if _sizes(known, [*before, each]) is not None]
         return found
@@ -166,6 +171,7 @@ def _understood(
             ops=OPS,
             batch=sizes.get(BATCH),
             frames=sizes.get(TIME),
+            memory=sizes.get(MEMORY),
             choices=choices,
             delayed=delayed,
         )
@@ -174,12 +180,13 @@ def _understood(
         except ConversionError as error:
             raise marked(error, walked.done, misread=walked.misread) from None
 
-    pairs = zip(graph.inputs, meanings, strict=True)
+    pairs = list(zip(graph.inputs, meanings, strict=True))
     names = [spec.name for spec, meaning in pairs if meaning.is_state]
+    held = [spec.name for spec, meaning in pairs if meaning.is_memory]
     try:
         return tried(None)
     except ConversionError as error:
-        if not names or TIME in sizes or not _are_states(graph, names):
+        if not names or TIME in sizes or not _are_states(graph, names, held):
             raise
         failure = error
     delayed = frozenset(names)
@@ -193,21 +200,21 @@ def _understood(
     return found
 
 
-def _are_states(graph: AtenGraph, names: Sequence[str]) -> bool:
-    """True if these inputs, and no others, are called states or start a recurrent layer."""
+def _are_states(graph: AtenGraph, names: Sequence[str], held: Sequence[str]) -> bool:
+    """True if these inputs, and no others but memories, are called states or start a layer."""
     given: set[str] = set()
     for node in graph.nodes:
         if node.op.split(".")[1].removesuffix("_cell") in CELLS:
             hx = node.arguments.get("hx")
             several = hx if isinstance(hx, list) else [hx]
             given.update(each.name for each in several if isinstance(each, Ref))
-    inputs = {spec.name for spec in graph.inputs}
+    inputs = {spec.name for spec in graph.inputs} - set(held)
     return set(names) == {name for name in inputs if are_called_states(name)} | (given & inputs)
 
 
 def _is_usual(reading: Reading) -> bool:
     """True if the first axis of each frame is the batch."""
-    return all(meaning.is_state or meaning.axes[0] == BATCH for meaning in reading.meanings)
+    return all(meaning.is_given or meaning.axes[0] == BATCH for meaning in reading.meanings)
 
 
 def _state_names(reading: Reading) -> set[str]:
@@ -217,8 +224,10 @@ def _state_names(reading: Reading) -> set[str]:
 
 def finished(walked: Walk) -> Reading:
     """The model of a walk, and the meanings of its outputs."""
+    outputs = walked.run()
+    check_memories(walked, outputs)
     tensors: dict[int, Tracked] = {}
-    for number, output in enumerate(walked.run()):
+    for number, output in enumerate(outputs):
         if not isinstance(output, Tracked):
             raise ConversionError(f"output {number} does not depend on the input")
         try:
@@ -302,7 +311,8 @@ def fingerprint(reading: Reading) -> Any:
             node.name,
             node.inputs,
             node.output,
-            node.attributes,
+            # The example's frames are the bound of a memory: another example has more of them.
+            replace(node, frames=1).attributes if isinstance(node, Attention) else node.attributes,
             tuple((role, array.shape, array.tobytes()) for role, array in node.tensors().items()),
         )
         for node in graph.nodes
@@ -324,9 +334,9 @@ def _agree(inputs: Sequence[InputSpec], meanings: Sequence[Meaning]) -> bool:
 def _sizes(inputs: Sequence[InputSpec], meanings: Sequence[Meaning]) -> dict[Axis, int] | None:
     """The extents of batch and time, or None if the inputs disagree."""
     sizes: dict[Axis, int] = {}
-    if all(meaning.is_state for meaning in meanings):
+    if all(meaning.is_given for meaning in meanings):
         return None
-    timed = {TIME in meaning.axes for meaning in meanings if not meaning.is_state}
+    timed = {TIME in meaning.axes for meaning in meanings if not meaning.is_given}
     if len(timed) > 1:
         return None
     stateless = not any(meaning.is_state for meaning in meanings)
@@ -343,7 +353,9 @@ def _sizes(inputs: Sequence[InputSpec], meanings: Sequence[Meaning]) -> dict[Axi
 
 def _are_frames(meanings: Sequence[Meaning]) -> bool:
     """True if each input is a frame of a model that carries no state at all."""
-    return all(BATCH in meaning.axes for meaning in meanings)
+    return any(meaning.is_memory for meaning in meanings) or all(
+        BATCH in meaning.axes for meaning in meanings
+    )
 
 
 def _options(spec: InputSpec) -> Iterator[Meaning]:
@@ -370,7 +382,7 @@ def source_entries(reading: Reading) -> dict[str, Any]:
     """The axes of inputs and outputs, and the inputs that are initial states."""
     specs = list(zip(reading.walked.graph.inputs, reading.meanings, strict=True))
     entries: dict[str, Any] = {
-        "axes": {spec.name: str(m) for spec, m in specs if not m.is_state},
+        "axes": {spec.name: str(m) for spec, m in specs if not m.is_given},
         "outputs": {
             name: text_of(x.axes)
             for name, x in zip(reading.graph.outputs, reading.outputs, strict=True)
@@ -383,4 +395,6 @@ def source_entries(reading: Reading) -> dict[str, Any]:
     states |= {f"{delay}.x": name for delay, name in delays.items()}
     if states:
         entries["states"] = states
+    if reading.walked.memories:
+        entries["memories"] = dict(reading.walked.memories)
     return entries

@@ -23,6 +23,7 @@ from grucore.converters.trace.axes import (
     Unfit,
     arrange,
 )
+from grucore.converters.trace.memory import Memory, Scores
 from grucore.converters.trace.sizes import Size, Unit, product
 from grucore.graph.layers import Position, Select, Take
 from grucore.graph.node import Node, Rate, Value
@@ -48,6 +49,9 @@ class Part:
 class Trace:
     """State shared by operations. ``batch`` and ``frames`` are the sizes that the source fixes.
 
+    ``memory``: the frames of the memory that the source attends to, at most; ``memories`` has for
+    each layer that does the input that it comes from.
+
     ``label`` names the layers of the operation at hand, ``result`` what it gives: ``choices`` has
     the axes of those results that a reshape leaves open.
     """
@@ -58,6 +62,8 @@ class Trace:
     builder: GraphBuilder = field(default_factory=GraphBuilder)
     batch: int | None = None
     frames: int | None = None
+    memory: int | None = None
+    memories: dict[str, str] = field(default_factory=dict)
     has_states: bool = False
     choices: Mapping[str, Axes] = field(default_factory=dict)
     label: str = ""
@@ -128,6 +134,8 @@ class Trace:
         """The number of rows, or of frames that a tensor has."""
         if part == "batch":
             return Unit(("batch",)) if self.batch is None else self.batch
+        if part == "memory":
+            return Unit(("memory",)) if self.memory is None else self.memory
         value = x.value if isinstance(x, Data) else None
         extra = sum(x.padding) + x.tail if isinstance(x, Data) else 0
         if self.frames is not None:
@@ -152,6 +160,9 @@ class Trace:
             raise Unfit(
                 f"reads the initial state {operand.name!r}, which only a recurrent layer may"
             )
+        if isinstance(operand, Memory | Scores):
+            what = f"what is made of the memory {operand.name!r}"
+            raise Unfit(f"reads {what}, of which attention alone makes a value")
         what = "the lengths" if isinstance(operand, Held) else "a constant"
         raise Unfit(f"reads {what} where a value that the model computes is expected")
 

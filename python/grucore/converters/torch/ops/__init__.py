@@ -4,6 +4,7 @@
 from grucore.converters.torch.ops import (
     activations,
     arrays,
+    attention,
     cells,
     elementwise,
     loops,
@@ -21,6 +22,7 @@ __all__ = [
     "OPS",
     "activations",
     "arrays",
+    "attention",
     "cells",
     "elementwise",
     "loops",

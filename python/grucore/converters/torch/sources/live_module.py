@@ -27,6 +27,7 @@ from grucore.converters.torch.sources.arguments import adapted, inner
 from grucore.converters.torch.sources.packed import without_packing
 from grucore.converters.torch.witness.witness import module_evidence
 from grucore.converters.trace.axes import TIME
+from grucore.converters.trace.memory import MEMORY
 from grucore.proof.evidence import Evidence
 from grucore.proof.signals import LENGTHS
 
@@ -97,7 +98,8 @@ def _read(module: Any, arguments: Sequence[Any]) -> tuple[Reading, Sequence[int]
     timed = [reading for reading in found if not reading.in_steps]
     steps = [reading for reading in found if reading.in_steps]
     if steps and all(reading.walked.frames == 1 for reading in timed):
-        return only(steps), LENGTHS  # one frame in each call, and the state in and out
+        # One frame in each call, and the state in and out.
+        return _of_any_memory(module, arguments, only(steps)), LENGTHS
     agreed: dict[Any, Reading] = {}
     failure: ConversionError | None = None
     for reading in timed:
@@ -116,10 +118,33 @@ def _read(module: Any, arguments: Sequence[Any]) -> tuple[Reading, Sequence[int]
     if not agreed:
         assert failure is not None
         raise failure
-    chosen = only(list(agreed.values()))
+    chosen = _of_any_memory(module, arguments, only(list(agreed.values())))
     longest = telling_length(module, _whole_numbers(chosen.walked.graph))
     longest += chosen.walked.shortest
     return chosen, [*chosen.lengths, longest]
+
+
+def _of_any_memory(module: Any, arguments: Sequence[Any], reading: Reading) -> Reading:
+    """The reading, if the module computes the same over a memory of more frames."""
+    if not reading.walked.memories:
+        return reading
+    have = reading.walked.memory or 1
+    taken = {extent for spec in reading.walked.graph.inputs for extent in spec.shape}
+    count = next(n for n in range(have + 1, have + 64) if n not in taken)
+    longer = []
+    for argument, meaning in zip(arguments, reading.meanings, strict=True):
+        if meaning.is_memory:
+            axis = meaning.axes.index(MEMORY)
+            order = sys.modules["torch"].arange(count) % argument.shape[axis]
+            argument = argument.index_select(axis, order)
+        longer.append(argument)
+    again = read(export(module, longer), reading.meanings)
+    if fingerprint(again) != fingerprint(reading):
+        raise ConversionError(
+            f"the module computes something else over a memory of {count} frames than over one of "
+            f"{have}: layers can attend to one of any length alone"
+        )
+    return reading
 
 
 def _whole_numbers(graph: AtenGraph) -> Iterator[int]:

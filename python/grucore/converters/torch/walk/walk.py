@@ -25,11 +25,22 @@ from grucore.converters.trace.axes import (
     arrange,
     text_of,
 )
+from grucore.converters.trace.memory import MEMORY, Memory, Scores
 from grucore.converters.trace.trace import Trace
 from grucore.graph.node import Rate, Value
 from grucore.graph.tensors import Dtype
 
-__all__ = ["REGISTERED", "Arguments", "Handler", "Meaning", "Walk", "number", "op", "per_frame"]
+__all__ = [
+    "REGISTERED",
+    "Arguments",
+    "Handler",
+    "Meaning",
+    "Walk",
+    "number",
+    "on_memory",
+    "op",
+    "per_frame",
+]
 
 DECOMPOSED = "a piece of a recurrent layer: export without run_decompositions()"
 PIECES = ("aten.bmm.default", "aten.addmm.default", "aten.mm.default")
@@ -38,10 +49,20 @@ MAX_ELEMENTS = 1 << 26  # of a constant that the graph computes
 
 @dataclass(frozen=True, slots=True)
 class Meaning:
-    """The meaning of an input: its axes; or that it is an initial state."""
+    """The meaning of an input: its axes; or that it is an initial state, or a memory."""
 
     axes: Axes
     is_state: bool = False
+
+    @property
+    def is_memory(self) -> bool:
+        """True if its frames are those of a memory, which each sequence has one of."""
+        return MEMORY in self.axes
+
+    @property
+    def is_given(self) -> bool:
+        """True if it does not come with the frames: a state or a memory."""
+        return self.is_state or self.is_memory
 
     def __str__(self) -> str:
         return text_of(self.axes)
@@ -84,6 +105,7 @@ class Arguments:
 
 Handler: TypeAlias = "Callable[[Walk, Arguments], Any]"
 REGISTERED: dict[str, Handler] = {}  # `ops` has them all
+ON_MEMORY: dict[str, Handler] = {}  # and those of attention
 
 
 def op(*names: str) -> Callable[[Handler], Handler]:
@@ -95,6 +117,22 @@ def op(*names: str) -> Callable[[Handler], Handler]:
         return handler
 
     return register
+
+
+def on_memory(*names: str) -> Callable[[Handler], Handler]:
+    """Register what a call of these becomes where it reads a memory, or what is made of one."""
+
+    def register(handler: Handler) -> Handler:
+        for name in names:
+            ON_MEMORY[f"aten.{name}"] = handler
+        return handler
+
+    return register
+
+
+def _reads_memory(found: Any) -> bool:
+    several = isinstance(found, list | tuple)
+    return any(map(_reads_memory, found)) if several else isinstance(found, Memory | Scores)
 
 
 @dataclass
@@ -156,7 +194,10 @@ class Walk(Trace):
         """Walk to the end; the outputs."""
         for spec, meaning in zip(self.graph.inputs, self.meanings, strict=True):
             self.names[spec.name] = self._input(spec.name, spec.shape, spec.dtype, meaning)
+        read = _read_names(self.graph)
         for node in self.graph.nodes:
+            if not read & set(node.outputs) and not _changes(node):
+                continue  # such as the shares of nn.MultiheadAttention, which nobody takes
             self.node = node
             self.result = node.outputs[0] if node.outputs else ""
             self._call(node)
@@ -175,6 +216,8 @@ class Walk(Trace):
             return self.delay(name, meaning.axes, index, kind)
         if meaning.is_state:
             return Held(meaning.axes, index, name, Purpose.STATE)
+        if meaning.is_memory:
+            return Memory(meaning.axes, index, name, np.eye(index.size), np.zeros(index.size))
         if not is_ids and dtype not in ("float32", "float64"):
             raise ConversionError(f"input {name!r} is of {dtype}, expected float32 or int64")
         return Data(meaning.axes, index, self.builder.input(name, index.size, kind))
@@ -198,6 +241,8 @@ class Walk(Trace):
                 DECOMPOSED if _in_layer(node) else "this operation cannot be converted"
             )
         given = {name: self.resolve(each) for name, each in node.arguments.items()}
+        if any(map(_reads_memory, given.values())):
+            handler = ON_MEMORY.get(node.op, handler)
         try:
             check_numbers(given)
             result = handler(self, Arguments(given))
@@ -219,7 +264,7 @@ class Walk(Trace):
                 raise node.refuse(message)
             if not node.is_tuple:
                 self.names[name] = found
-        if node.op.split(".")[1].endswith("_") and len(results) == 1:
+        if _changes(node) and len(results) == 1:
             self._changed_in_place(node, results[0])
 
     def _changed_in_place(self, node: AtenNode, result: Any) -> None:
@@ -229,6 +274,29 @@ class Walk(Trace):
         for name, found in self.names.items():
             if before is not None and found is before:
                 self.names[name] = result
+
+
+def _changes(node: AtenNode) -> bool:
+    """True if it changes its argument in place."""
+    return node.op.split(".")[1].endswith("_")
+
+
+def _read_names(graph: AtenGraph) -> set[str]:
+    """The names of all that the outputs are made of."""
+    found: set[str] = set()
+
+    def note(argument: Any) -> None:
+        if isinstance(argument, Ref):
+            found.add(argument.name)
+        elif isinstance(argument, list | tuple):
+            for each in argument:
+                note(each)
+
+    note(list(graph.outputs))
+    for node in reversed(graph.nodes):
+        if _changes(node) or found & set(node.outputs):
+            note(list(node.arguments.values()))
+    return found
 
 
 def _in_layer(node: AtenNode) -> bool:

@@ -11,11 +11,15 @@ import numpy as np
 from grucore._core import ConversionError
 from grucore.converters.torch.readings import Reading
 from grucore.converters.trace.arrangement import inward, outward
-from grucore.converters.trace.axes import BATCH, TIME, Data
+from grucore.converters.trace.axes import BATCH, FEATURES, TIME, Axes, Data
+from grucore.converters.trace.memory import MEMORY
+from grucore.graph.layers import Attention
 from grucore.graph.tensors import Array, Dtype
 from grucore.proof.evidence import Witness
 
-__all__ = ["examples_of", "flat", "from_states", "witness"]
+__all__ = ["examples_of", "flat", "from_states", "memory_states", "witness"]
+
+SEED = 20261130
 
 
 def witness(torch: Any, module: Any, reading: Reading, arguments: Sequence[Any]) -> Witness:
@@ -47,6 +51,8 @@ def from_states(
                 if start is not None:
                     row[place * start.size : (place + 1) * start.size] = start
             array = inward(row, meaning.axes, spec.shape, batch)
+        elif meaning.is_memory:
+            array = _memory(reading, spec.shape, meaning.axes, len(sequences[0]))
         else:
             array = inward(pending.pop(0), meaning.axes, spec.shape, batch)
         call.append(torch.from_numpy(array).to(argument.dtype))
@@ -77,6 +83,15 @@ def _stepped(
         )
         if meaning.is_state
     }
+    memories = {
+        spec.name: torch.from_numpy(
+            _memory(reading, spec.shape, meaning.axes, len(sequences[0]))
+        ).to(argument.dtype)
+        for spec, meaning, argument in zip(
+            reading.walked.graph.inputs, reading.meanings, arguments, strict=True
+        )
+        if meaning.is_memory
+    }
     rows: list[list[Array]] = [[] for _ in reading.kept]
     for frame in range(len(sequences[0])):
         pending = list(sequences)
@@ -84,8 +99,8 @@ def _stepped(
         for spec, meaning, argument in zip(
             reading.walked.graph.inputs, reading.meanings, arguments, strict=True
         ):
-            if meaning.is_state:
-                call.append(states[spec.name])
+            if meaning.is_given:
+                call.append((states if meaning.is_state else memories)[spec.name])
                 continue
             one = inward(pending.pop(0)[frame], meaning.axes, spec.shape, reading.walked.batch or 1)
             call.append(torch.from_numpy(one).to(argument.dtype))
@@ -95,6 +110,37 @@ def _stepped(
         for row, place, flow in zip(rows, reading.kept, reading.outputs, strict=True):
             row.append(_sequence(outputs[place], flow, 1).reshape(-1))
     return tuple(np.stack(row) for row in rows)
+
+
+def memory_states(reading: Reading, frames: int) -> dict[str, Array]:
+    """The states of a model that attends to a memory, for a sequence of so many frames.
+
+    The memories are drawn at random, of a length that depends on the number of frames.
+    """
+    found: dict[str, Array] = {}
+    for node in reading.graph.nodes:
+        if isinstance(node, Attention):
+            drawn = _drawn(node.frames, node.features, frames)
+            whole = np.zeros((node.frames, node.features), np.float32)
+            whole[: len(drawn)] = drawn
+            found[f"{node.name}.memory"] = whole
+            found[f"{node.name}.length"] = np.array([len(drawn)], np.float32)
+    return found
+
+
+def _drawn(most: int, features: int, frames: int) -> Array:
+    generator = np.random.default_rng([SEED, features, frames])
+    count = most - frames * 3 % most
+    return generator.uniform(-1, 1, (count, features)).astype(np.float32)
+
+
+def _memory(reading: Reading, shape: Sequence[int], axes: Axes, frames: int) -> Array:
+    """A memory as the source takes it, for a sequence of so many frames."""
+    pairs = list(zip(axes, shape, strict=True))
+    features = int(np.prod([size for axis, size in pairs if axis == FEATURES]))
+    drawn = _drawn(reading.walked.memory or 1, features, frames)
+    as_time = tuple(TIME if axis == MEMORY else axis for axis in axes)
+    return inward(drawn, as_time, shape, reading.walked.batch or 1)
 
 
 def flat(outputs: Any) -> list[Any]:
@@ -118,8 +164,8 @@ def examples_of(reading: Reading, arguments: Sequence[Any]) -> list[tuple[Array,
     columns: list[list[Array]] = []
     for name, argument, meaning in zip(
         reading.graph.inputs,
-        [a for a, m in zip(arguments, reading.meanings, strict=True) if not m.is_state],
-        [m for m in reading.meanings if not m.is_state],
+        [a for a, m in zip(arguments, reading.meanings, strict=True) if not m.is_given],
+        [m for m in reading.meanings if not m.is_given],
         strict=True,
     ):
         value = reading.graph.value(name)

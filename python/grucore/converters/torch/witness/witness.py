@@ -9,13 +9,19 @@ from __future__ import annotations
 import copy
 import sys
 from collections.abc import Mapping, Sequence
+from functools import partial
 from typing import Any
 
 from grucore.converters.torch.aten import AtenGraph
 from grucore.converters.torch.chain.export import WRAPPED
 from grucore.converters.torch.read.live_tensors import at_inference
 from grucore.converters.torch.readings import Reading
-from grucore.converters.torch.witness.sequences import examples_of, from_states, witness
+from grucore.converters.torch.witness.sequences import (
+    examples_of,
+    from_states,
+    memory_states,
+    witness,
+)
 from grucore.graph.tensors import Array
 from grucore.proof.evidence import Evidence, FromStates, Witness, reference_evidence
 from grucore.proof.signals import LENGTHS
@@ -52,6 +58,7 @@ def program_evidence(
         examples=examples,
         states=_given(reading),
         from_states=stated,
+        given=partial(memory_states, reading) if reading.walked.memories else None,
     )
 
 
@@ -83,6 +90,7 @@ def module_evidence(
         examples=examples,
         states=_given(reading),
         from_states=stated,
+        given=partial(memory_states, reading) if reading.walked.memories else None,
     )
 
 
