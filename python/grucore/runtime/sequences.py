@@ -27,9 +27,8 @@ from grucore.runtime.arrays import (
     single,
 )
 from grucore.runtime.loaded import Loaded
-from grucore.runtime.memories import memory_states
 from grucore.runtime.memory import check_memory
-from grucore.runtime.states import Indexed, from_dict, new_states, to_dict
+from grucore.runtime.states import Indexed, from_dict, memory_states, new_states, to_dict
 
 # Memory of a stream that may choose its block (measured: a quarter of a second-level cache is
 # enough), and of one that has to hold whole sequences.

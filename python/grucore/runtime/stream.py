@@ -24,10 +24,9 @@ from grucore.runtime.arrays import (
     single,
 )
 from grucore.runtime.loaded import Loaded
-from grucore.runtime.memories import memory_states
 from grucore.runtime.memory import check_memory
 from grucore.runtime.sequences import Sequences, choose_block, plain_sequence, raise_nonfinite
-from grucore.runtime.states import from_dict, new_states, to_dict
+from grucore.runtime.states import from_dict, memory_states, new_states, to_dict
 
 if TYPE_CHECKING:
     from grucore.runtime.types import Input, One, Result, Rows, State
