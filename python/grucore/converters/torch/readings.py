@@ -93,8 +93,7 @@ def readings(graph: AtenGraph) -> list[Reading]:
 
     Raises `ConversionError` of the assignment that came furthest where there is none.
     """
-    specs = {spec.name: spec for spec in graph.inputs}
-    has_memory = attends(graph)
+    specs, has_memory = {spec.name: spec for spec in graph.inputs}, attends(graph)
 
     def one(choices: Choices) -> Reading:
         for spec in graph.inputs:
