@@ -25,6 +25,7 @@ ROOT = Path(__file__).parents[1]
 PAGES = ROOT / "build" / "site" / "pages"
 LINK = re.compile(r"(\]\()([^)\s#]+)(#[^)]*)?(\))")
 HEADERS = ("grucore.h", "grucore.hpp", "grucore_c.h")
+COPIED = (".png", ".svg", ".gif", ".wav", ".gru")
 LANGUAGES = {".py": "python", ".h": "cpp", ".hpp": "cpp", ".cpp": "cpp", ".c": "c", ".json": "json"}
 
 
@@ -79,7 +80,7 @@ class Site:
         if file.is_dir():
             return self.place(file / "README.md")
         relative = file.relative_to(ROOT)
-        if file.suffix in (".png", ".svg", ".gif"):
+        if file.suffix in COPIED:
             target = PAGES / relative
             target.parent.mkdir(parents=True, exist_ok=True)
             shutil.copy(file, target)
