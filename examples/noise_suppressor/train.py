@@ -50,7 +50,7 @@ class Gains(nn.Module):
 
 
 def energies(samples: Samples) -> np.ndarray:
-    """Of each band and frame, (frames, BANDS), as `grucore.audio.masked` has them."""
+    """The energy of each band and frame, (frames, BANDS), as `grucore.audio.masked` has them."""
     window = np.sqrt(0.5 - 0.5 * np.cos(2 * np.pi * np.arange(N_FFT) / N_FFT))
     padded = np.concatenate([np.zeros(N_FFT - HOP), samples])
     frames = np.lib.stride_tricks.sliding_window_view(padded, N_FFT)[::HOP]
@@ -104,7 +104,7 @@ def si_sdr(clean: Samples, found: Samples) -> float:
 
 
 def suppressed(model: grucore.Model, noisy: Samples) -> Samples:
-    """What the engine makes of a recording, without its delay."""
+    """A recording as the engine gives it back, without its delay."""
     late = N_FFT - HOP
     padded = np.concatenate([noisy, np.zeros(late)]).astype(np.float32)
     return model.run(padded.reshape(-1, HOP)).reshape(-1)[late:].astype(np.float64)

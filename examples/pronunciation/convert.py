@@ -76,7 +76,7 @@ def errors(said: dict[str, list[str]], words: dict[str, list[list[str]]]) -> dic
 def measured(
     words: dict[str, list[list[str]]], decode: Callable[[str], list[str]]
 ) -> tuple[dict, dict]:
-    """What is said of each word, and errors with microseconds a word."""
+    """The sounds of each word, and errors with microseconds a word."""
     began = time.process_time()
     said = {word: decode(word) for word in words}
     microseconds = (time.process_time() - began) / len(words) * 1e6

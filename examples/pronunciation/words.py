@@ -28,7 +28,7 @@ def lines() -> Iterator[tuple[str, list[str]]]:
 
 
 def read() -> dict[str, dict[str, list[list[str]]]]:
-    """Of each part the words, and every pronunciation that the dictionary has of them."""
+    """The words of each part, and every pronunciation that the dictionary has of them."""
     parts: dict[str, dict[str, list[list[str]]]] = {"train": {}, "validation": {}, "test": {}}
     for word, sounds in lines():
         if not 2 <= len(word) <= LONGEST or not set(word) <= set(LETTERS):

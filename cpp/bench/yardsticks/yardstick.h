@@ -1,4 +1,4 @@
-// What the engine is timed beside in C++: one C interface, one shared library for each contender, the engine's own too.
+// The contenders beside which the engine is timed in C++: one C interface, a shared library for each, the engine's too.
 // benchmarks/peers/yardsticks.py loads them and takes turns.
 // SPDX-License-Identifier: Apache-2.0
 #ifndef GRUCORE_BENCH_YARDSTICK_H_
@@ -21,7 +21,7 @@ extern "C" {
 typedef struct YardstickNetwork {
   uint32_t input_size, hidden_size, layers, frames, batch;  // frames: of a sequence; 0 where frames come one by one
   uint32_t reset_before;
-  // Of each layer weight_ih (3 * hidden, inputs), weight_hh (3 * hidden, hidden), bias_ih, bias_hh, gates r, z, n.
+  // For each layer weight_ih (3 * hidden, inputs), weight_hh (3 * hidden, hidden), bias_ih, bias_hh, gates r, z, n.
   const float* const* tensors;
   // The same network as a file, and the name of an instruction set or "": what the engine takes.
   const void* file;

@@ -1,4 +1,4 @@
-// What a refusal notes. Not inline: every check of the loader calls it.
+// The notes that a refusal leaves. Not inline: every check of the loader calls it.
 // SPDX-License-Identifier: Apache-2.0
 #include "format/reader.h"
 

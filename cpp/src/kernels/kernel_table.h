@@ -80,12 +80,14 @@ struct GateActivations {
 
 // The arguments that are the same at every step of a recurrent layer with float32 weights.
 struct FloatCell {
-  PanelWeights weight_ih;            // GRU: 3 gates; LSTM: 4; plain: 1
-  PanelWeights weight_hh;            // as many; reset-before: 2 gates
-  PanelWeights weight_hn;            // reset-before: 1 gate; else data is null
-  const float* bias;                 // as many; reset-after: 4 gates
-  CellActivations activations;       // of a GRU
-  GateActivations gate_activations;  // of the others
+  PanelWeights weight_ih;  // GRU: 3 gates; LSTM: 4; plain: 1
+  PanelWeights weight_hh;  // as many; reset-before: 2 gates
+  PanelWeights weight_hn;  // reset-before: 1 gate; else data is null
+  const float* bias;       // as many; reset-after: 4 gates
+  union {
+    CellActivations activations;       // of a GRU
+    GateActivations gate_activations;  // of the others
+  };
 };
 
 // Steps of such a layer for each of the rows. The input enters as x, or as `projected`: bias and input product, panel
@@ -227,11 +229,11 @@ struct AttendArgs {
   float* y;         // heads * width
 };
 
-// Firmware steps panel by panel in memory for one of them.
+// Firmware steps panel by panel in memory for one of them, and has no kernel of whole steps.
 #if defined(GRUCORE_ONLY_SCALAR)
-constexpr bool kStepsOnePanel = true;
+constexpr bool kStepsOnePanel = true, kHasFusedSteps = false;
 #else
-constexpr bool kStepsOnePanel = false;
+constexpr bool kStepsOnePanel = false, kHasFusedSteps = true;
 #endif
 
 #if defined(GRUCORE_ONLY_SCALAR)

@@ -161,11 +161,9 @@ void plan_gates(const Node& node, const NodeMemory& memory, const StreamShape& s
 
 void run_gates(const Node& node, const NodeMemory& memory, const Block& block) {
   GatePlan& plan = *static_cast<GatePlan*>(memory.plan);
-  if (plan.has_one && block.frames == 1 && block.in.at[0].count == 1) {
-    plan.one.backwards = block.pass % 2 != 0;
-    return plan.table->floats->gate_steps(plan.one);
+  if (!run_one(block, plan.table->floats->gate_steps, &plan)) {
+    run_recurrent<GatePlan, begin, step>(node, memory, block);
   }
-  run_recurrent<GatePlan, begin, step>(node, memory, block);
 }
 
 }  // namespace detail

@@ -78,7 +78,7 @@ void plan(const Node& node, const NodeMemory& memory, const StreamShape& shape) 
   plan.rows = reinterpret_cast<uint32_t*>(memory.scratch + at.rows);
   plan.state_product = memory.scratch + at.state_product;
   FloatStepArgs& args = plan.whole;
-  plan.cell = {as_panels(p.weight_ih), as_panels(p.weight_hh), as_panels(p.weight_hn), p.bias, p.activations, {}};
+  plan.cell = {as_panels(p.weight_ih), as_panels(p.weight_hh), as_panels(p.weight_hn), p.bias, {p.activations}};
   args.cell = &plan.cell;
   args.x = {nullptr, x.stride};
   args.projected = {nullptr, projected_stride(p)};
@@ -117,11 +117,9 @@ void step(GruPlan* plan, const RecurrentFrame& frame) {
 
 void run(const Node& node, const NodeMemory& memory, const Block& block) {
   GruPlan& plan = *static_cast<GruPlan*>(memory.plan);
-  if (!plan.has_one || block.frames != 1 || block.in.at[0].count != 1) {
-    return run_recurrent<GruPlan, begin, step>(node, memory, block);
+  if (!run_one(block, plan.table->floats->gru_steps, &plan)) {
+    run_recurrent<GruPlan, begin, step>(node, memory, block);
   }
-  plan.one.backwards = block.pass % 2 != 0;
-  plan.table->floats->gru_steps(plan.one);
 }
 
 constexpr LayerKind make() {

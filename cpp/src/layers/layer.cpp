@@ -24,7 +24,7 @@ const LayerKind* const kKinds[] = {
 #undef GRUCORE_LAYER
 };
 
-// Of the activations that this build has; the others are refused before.
+// Knows the activations that this build has; the others are refused before.
 uint32_t parameters_of(ActivationCode code) {
   switch (code) {
 #define GRUCORE_ACTIVATION(enumerator, number, name, parameters) \

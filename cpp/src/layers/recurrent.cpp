@@ -73,20 +73,6 @@ void set_plan(const Node& node, const RecurrentParams& params, const StreamShape
   plan->batch = shape.batch;
 }
 
-void plan_one(const NodeMemory& memory, const ValueBuffer& x, const FloatStepArgs& shared, RecurrentPlan* plan) {
-  if (plan->batch != 1 || plan->mask) return;
-  plan->has_one = true;
-  FloatStepArgs& one = plan->one;
-  one = shared;
-  one.x.data = x.data;
-  one.projected.data = nullptr;
-  one.h = {memory.state, memory.state_stride};
-  one.out.data = plan->y.data;
-  one.rows = {nullptr, 1};
-  one.frames = 1;
-  one.keep = memory.state;
-}
-
 Rows pass_mask(const RecurrentPlan& plan, const NodeMemory& memory, size_t first, float* out, const Rows& rows) {
   const RecurrentParams& p = *plan.params;
   uint32_t count = 0;

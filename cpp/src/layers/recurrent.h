@@ -59,10 +59,19 @@ constexpr float kLeastStateRange = 1.0f;
 // Fills in a product of a step, first panel first; x, y and rows are for the caller.
 void set_product(const PackedWeights& weights, float* scratch, ProductArgs* args);
 
+// The arguments of a frame of a stream's only row, which change no more but for the order of panels.
+template <bool kHasFused>
+struct OneRow {
+  bool has_one;
+  FloatStepArgs one;
+};
+template <>
+struct OneRow<false> {};
+
 // The head of a recurrent layer's plan: what the steps of a stream share. Steps write few of their arguments anew and
 // copy no struct: a load that spans two stores waits until both have left the processor, and with them all that went
 // before.
-struct RecurrentPlan {
+struct RecurrentPlan : OneRow<kHasFusedSteps> {
   const RecurrentParams* params;
   const KernelTable* table;
   const ValueBuffer* mask;  // null: none
@@ -72,13 +81,39 @@ struct RecurrentPlan {
   uint32_t* rows;    // that a mask leaves
   uint32_t batch;
   bool is_fused;  // one kernel does a whole step
-  bool has_one;   // a frame of a stream's only row has arguments of its own, which change no more but for the order of
-  FloatStepArgs one;  // panels
 };
 void set_plan(const Node& node, const RecurrentParams& params, const StreamShape& shape, RecurrentPlan* plan);
 
-// Sets the plan's `one` from the arguments that all steps share, where there is a single row and no mask.
-void plan_one(const NodeMemory& memory, const ValueBuffer& x, const FloatStepArgs& shared, RecurrentPlan* plan);
+// Sets the plan's `one` from the arguments that all steps share, where there is a single row and no mask. A template,
+// as the next one, so that builds without whole steps do not compile it.
+template <class Plan>
+void plan_one(const NodeMemory& memory, const ValueBuffer& x, const FloatStepArgs& shared, Plan* plan) {
+  if constexpr (kHasFusedSteps) {
+    if (plan->batch != 1 || plan->mask) return;
+    plan->has_one = true;
+    FloatStepArgs& one = plan->one;
+    one = shared;
+    one.x.data = x.data;
+    one.projected.data = nullptr;
+    one.h = {memory.state, memory.state_stride};
+    one.out.data = plan->y.data;
+    one.rows = {nullptr, 1};
+    one.frames = 1;
+    one.keep = memory.state;
+  }
+}
+
+// Runs a block that is such a frame; false if it is none.
+template <class Plan>
+bool run_one(const Block& block, void (*steps)(const FloatStepArgs&), Plan* plan) {
+  if constexpr (kHasFusedSteps) {
+    if (!plan->has_one || block.frames != 1 || block.in.at[0].count != 1) return false;
+    plan->one.backwards = block.pass % 2 != 0;
+    steps(plan->one);
+    return true;
+  }
+  return false;
+}
 
 // Frames of a block.
 struct RecurrentFrame {

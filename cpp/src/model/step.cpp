@@ -131,19 +131,28 @@ uint64_t step_plain(Stream* stream, const float* x, float* y, const Rows& rows) 
   return rows.count ? 1 : 0;
 }
 
-// One frame of the only row, what a stream is asked for most: what is the same each time stands in `one` already.
-uint64_t step_one(Stream* stream, const float* x, float* y) {
-  const FloatMode mode;
-  OneFrame& one = stream->one;
-  const Model& model = *stream->model;
-  const FloatKernels& floats = *model.table->floats;
-  uint32_t bad = floats.copy_in(one.in.data, 0, x, 0, one.in.features, 1) ? kFlagNonfiniteInput : 0;
-  one.block.pass = stream->pass++;
-  for (uint32_t i = 0; i < model.node_count; ++i) model.nodes[i].kind->run(model.nodes[i], stream->nodes[i], one.block);
-  if (floats.copy_out(y, 0, one.out.data, 0, one.out.features, 1)) bad |= kFlagNonfiniteOutput;
-  ++*stream->frames_seen;
-  stream->flags |= bad;
-  return 1;
+// One frame of the only row, the call that a stream gets most: what is the same each time stands in `one` already.
+// False if the stream has no such frame. A template, so that firmware does not compile it.
+template <class Frame>
+bool step_one(Stream* stream, Frame* one, const void* const* inputs, void* const* outputs) {
+  if constexpr (kHasFusedSteps) {
+    if (!one->is_ready) return false;
+    const FloatMode mode;
+    const Model& model = *stream->model;
+    const FloatKernels& floats = *model.table->floats;
+    const float* const x = static_cast<const float*>(inputs[0]);
+    float* const y = static_cast<float*>(outputs[0]);
+    uint32_t bad = floats.copy_in(one->in.data, 0, x, 0, one->in.features, 1) ? kFlagNonfiniteInput : 0;
+    one->block.pass = stream->pass++;
+    for (uint32_t i = 0; i < model.node_count; ++i) {
+      model.nodes[i].kind->run(model.nodes[i], stream->nodes[i], one->block);
+    }
+    if (floats.copy_out(y, 0, one->out.data, 0, one->out.features, 1)) bad |= kFlagNonfiniteOutput;
+    ++*stream->frames_seen;
+    stream->flags |= bad;
+    return true;
+  }
+  return false;
 }
 
 uint64_t step_some(Stream* stream, const void* const* inputs, void* const* outputs, Rows rows) {
@@ -174,9 +183,7 @@ uint64_t step_some(Stream* stream, const void* const* inputs, void* const* outpu
 }  // namespace detail
 
 uint64_t step(Stream* stream, const void* const* inputs, void* const* outputs) noexcept {
-  if (stream->one.is_ready) {
-    return detail::step_one(stream, static_cast<const float*>(inputs[0]), static_cast<float*>(outputs[0]));
-  }
+  if (detail::step_one(stream, &stream->one, inputs, outputs)) return 1;
   return detail::step_some(stream, inputs, outputs, {nullptr, stream->batch});
 }
 

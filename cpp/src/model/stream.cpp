@@ -97,15 +97,18 @@ Stream* carve_stream(const Model* model, const StreamOptions& options, Arena* ar
   return stream;
 }
 
-void plan_one_frame(Stream* stream) {
-  const Model& model = *stream->model;
-  if (!stream->is_plain || stream->batch != 1 || model.first_unstreamable != kNone) return;
-  OneFrame& one = stream->one;
-  one.is_ready = true;
-  one.row = {nullptr, 1};
-  one.in = stream->values[model.inputs[0]];
-  one.out = stream->values[model.outputs[0]];
-  one.block = {model.table, stream->values, 1, 1, 0, {&one.row, &one.row}, {&one.row, &one.row}};
+// A template, so that firmware does not compile it.
+template <class Frame>
+void plan_one_frame(const Stream& stream, Frame* one) {
+  if constexpr (kHasFusedSteps) {
+    const Model& model = *stream.model;
+    if (!stream.is_plain || stream.batch != 1 || model.first_unstreamable != kNone) return;
+    one->is_ready = true;
+    one->row = {nullptr, 1};
+    one->in = stream.values[model.inputs[0]];
+    one->out = stream.values[model.outputs[0]];
+    one->block = {model.table, stream.values, 1, 1, 0, {&one->row, &one->row}, {&one->row, &one->row}};
+  }
 }
 
 void plan_nodes(const Stream* stream) {
@@ -166,7 +169,7 @@ Status init_stream(const Model* model, const StreamOptions& options, void* memor
   detail::Arena arena(memory);
   Stream* stream = detail::carve_stream(model, options, &arena, false);
   detail::plan_nodes(stream);
-  detail::plan_one_frame(stream);
+  detail::plan_one_frame(*stream, &stream->one);
   reset(stream);
   *out = stream;
   return Status::kOk;

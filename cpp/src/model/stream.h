@@ -17,13 +17,16 @@ enum class FrameFate : uint8_t {
   kHeld = 2,     // not finite, and skipped: outputs are NaN
 };
 
-// One frame of a plain stream of one row.
+// One frame of a plain stream of one row; firmware takes the way of all others.
+template <bool kHas>
 struct OneFrame {
   bool is_ready;
   Rows row;
   ValueBuffer in, out;
   Block block;
 };
+template <>
+struct OneFrame<false> {};
 
 }  // namespace detail
 
@@ -46,7 +49,7 @@ struct Stream {
   uint32_t pass;  // blocks so far
   Nonfinite nonfinite;
   bool is_plain;  // steps have a short way, and blocks, if the output has a value for each frame
-  detail::OneFrame one;
+  detail::OneFrame<detail::kHasFusedSteps> one;
 };
 
 }  // namespace grucore

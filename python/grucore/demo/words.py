@@ -196,7 +196,7 @@ def labels_from(
     threshold: float | None = None,
     smoothing: int | None = None,
 ) -> Labels:
-    """What listens to the scores of a model; settings that are None are those of the model."""
+    """A listener to the scores of a model; settings that are None are those of the model."""
     ignored = BACKGROUND if background is None else tuple(parse_labels(background))
     known = model.metadata.get("detector")
     settings = dict(known) if isinstance(known, dict) else {}

@@ -89,7 +89,7 @@ def warnings(figures: Figures) -> list[str]:
 
 
 def verdict(figures: Figures) -> str:
-    """What changed, in a sentence: decisions, numbers, size, speed."""
+    """A sentence on what changed: decisions, numbers, size, speed."""
     parts = []
     for name, found in figures["decisions"].items():
         of = f"of output {name} " if len(figures["decisions"]) > 1 else ""

@@ -13,7 +13,7 @@ from grucore.runtime.arrays import Floats, as_float32, check_names, check_shape,
 from grucore.runtime.loaded import Loaded
 
 Indexed = list[tuple[int, Floats]]  # (the engine's index, (rows, size))
-# Of a layer that attends to a memory.
+# The states of a layer that attends to a memory.
 MEMORY, LENGTH = ".memory", ".length"
 
 

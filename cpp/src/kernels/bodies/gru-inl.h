@@ -315,7 +315,7 @@ GRUCORE_NOINLINE void steps_of_row(const FloatStepArgs& args, uint32_t i) {
   }
 }
 
-// What the last frame has left, to where the next block reads it.
+// Copies the state after the last frame to where the next block reads it.
 GRUCORE_NOINLINE void keep_row(const FloatStepArgs& args) {
   const float* from = args.out.data + static_cast<ptrdiff_t>(args.frames - 1) * args.frame_rows *
                                           static_cast<ptrdiff_t>(args.out.stride);

@@ -29,7 +29,7 @@ template <bool kInto>
 GRUCORE_INLINE bool copy_rows(float* to, size_t to_stride, const float* from, size_t from_stride, size_t count,
                               uint32_t rows) {
   Mask bad = is_nonfinite(zero());
-  if (rows == 1) return any(copy_row<kInto>(to, from, count, bad));
+  if (!kStepsOnePanel && rows == 1) return any(copy_row<kInto>(to, from, count, bad));
   for (size_t row = 0; row < rows; ++row) {
     bad = copy_row<kInto>(to + row * to_stride, from + row * from_stride, count, bad);
   }

@@ -101,7 +101,8 @@ GRUCORE_INLINE F32 mul_add(F32 a, F32 b, F32 c) {
 #endif
 }
 // a*b + c and a*b - c where a*b is exact, so that fused or not they have the same bits: in whichever way is faster.
-#if defined(__FP_FAST_FMAF) || defined(__ARM_FEATURE_FMA)
+// Small cores take longer for the two together.
+#if GRUCORE_HAS_FMA && !defined(GRUCORE_ONLY_SCALAR)
 GRUCORE_INLINE F32 exact_mul_add(F32 a, F32 b, F32 c) { return {__builtin_fmaf(a.v, b.v, c.v)}; }
 GRUCORE_INLINE F32 exact_mul_sub(F32 a, F32 b, F32 c) { return {__builtin_fmaf(a.v, b.v, -c.v)}; }
 #else

@@ -51,7 +51,7 @@ def _library() -> Any:
 
 
 def device_list() -> str:
-    """What sounddevice finds, a line each."""
+    """The devices that sounddevice finds, a line each."""
     return str(_library().query_devices())
 
 

@@ -96,7 +96,7 @@ class _Loops:
         return found if all(each.code <= MOST_CODE for each in used) else None
 
     def _reached(self, starts: Iterable[str]) -> set[str]:
-        """What depends on these within a frame, and they themselves."""
+        """These values, and all that depend on them within a frame."""
         found, count = set(starts), 0
         while len(found) > count:
             count = len(found)
@@ -373,7 +373,7 @@ def _put(builder: GraphBuilder, found: _Found, outputs: Collection[str]) -> dict
 def _flips(
     builder: GraphBuilder, found: _Found, reads: Collection[str], outputs: Collection[str]
 ) -> dict[str, str]:
-    """What stands before and after the flips around a loop that runs backwards; empty if none."""
+    """The values before and after the flips around a loop that runs backwards; empty if none."""
     makers = {node.output: node for node in builder.nodes}
     needed = builder.needed(outputs)
     readers = [n for n in builder.nodes if found.output in n.inputs and n.output in needed]

@@ -50,7 +50,7 @@ Sum: TypeAlias = list[Term]
 
 
 class TooMuch(Exception):
-    """What is no such sum."""
+    """A value is no such sum, or has too many terms."""
 
 
 class Sums:
@@ -67,7 +67,7 @@ class Sums:
         return self._sum(value, np.arange(self._values[value].features), 0)
 
     def inside(self, gate: Gate) -> Sum:
-        """What an activation is of."""
+        """The sum that an activation is applied to."""
         return self._sum(gate.value, np.array(gate.places), 0)
 
     def _sum(self, value: str, places: Array, depth: int) -> Sum:

@@ -147,7 +147,7 @@ def _graph(
 
 
 def _note(context: Context, outputs: list[str], kept: list[str], pairs: Mapping[str, str]) -> None:
-    """What became of the states, for who reads the file and for the witness."""
+    """Notes what became of the states, for who reads the file and for the witness."""
     is_state = "the input is the state of {}".format
     states = {
         name: is_state(", ".join(part.state for part in sorted(parts, key=lambda part: part.first)))
@@ -301,7 +301,7 @@ def _apply(
 def _applied(
     context: Context, layer: Layer, make: Callable[[], tuple[Any, ...]]
 ) -> tuple[Any, ...]:
-    """What a layer makes, with its name where that cannot be."""
+    """Apply a layer; an error has its name."""
     context.count_call()
     before = context.label, context.result
     context.label = context.result = layer.path

@@ -50,7 +50,7 @@ Handler: TypeAlias = Callable[[Context, Layer, list[Any]], Any]
 
 
 def operation(context: Context, layer: Layer, arguments: list[Any]) -> tuple[Flow | Bits, ...]:
-    """What an operation gives: tensors without masks, or a step in the making of a mask."""
+    """The results of an operation: tensors without masks, or a step in the making of a mask."""
     found = OPERATIONS[layer.kind](context, layer, arguments)
     several = found if isinstance(found, list) else [found]
     return tuple(each if isinstance(each, Bits) else Flow(each) for each in several)

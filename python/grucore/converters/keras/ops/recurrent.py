@@ -79,7 +79,7 @@ def recurrent(context: Context, layer: Layer, flow: Flow, starts: list[Tracked])
 
 
 def _along(x: Data, value: Value) -> Data:
-    """What a layer writes, a frame for each that it reads."""
+    """The output of a layer, a frame for each that it reads."""
     return Data((*x.axes[:2], FEATURES), arrange((1, 1, value.features)), value)
 
 

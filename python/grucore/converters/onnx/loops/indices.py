@@ -108,7 +108,7 @@ class Counters:
         self.conditions.add(node.outputs[0])
 
     def bounds(self, condition: str, given: str) -> Iterable[Bound]:
-        """What ends the loop, by its condition; ``given``: the one of the iteration before."""
+        """The bounds of the loop, by its condition; ``given``: that of the iteration before."""
         condition = self.source(condition)
         if condition == given or self._is_true(condition):
             return

@@ -40,7 +40,7 @@ class Sequence:
 
 @dataclass
 class Inlined:
-    """What takes the place of a loop.
+    """The nodes that take the place of a loop.
 
     ``lists``: for a list that the loop fills, what it appends in each frame.
     """

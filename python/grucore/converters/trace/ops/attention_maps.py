@@ -47,7 +47,7 @@ def mapped(trace: Trace, x: Memory, matrix: Array, bias: Array | None) -> Tracke
 
 
 def _of_query(trace: Trace, value: Value, places: Array, matrix: Array) -> Value:
-    """What a matrix makes of the features at these places (rows, in), -1 for none."""
+    """The product of a matrix with the features at these places (rows, in), -1 for none."""
     weight = np.zeros((len(places), matrix.shape[1], value.features))
     for row, each in enumerate(places):
         for place, factors in zip(each, matrix, strict=True):
@@ -147,7 +147,7 @@ def _met(trace: Trace, memory: Memory, query: Data) -> Memory:
 
 
 def _sum(a: Memory, b: Memory) -> Memory:
-    """What was made of a memory, plus what else was made of it."""
+    """The sum of two values that were made of one memory."""
     if a.name != b.name or b.is_bent or (a.value is not None and b.value is not None):
         raise Unfit(f"adds what is made of {a.name!r} and of {b.name!r}")
     axes, (one, other) = broadcast([a, b])

@@ -62,8 +62,8 @@ def _turned(x: Tracked) -> Tracked:
 
 
 def _pairs(one: Tracked, other: Tracked, width: int) -> tuple[Axes, Array, Array, Array]:
-    """Of each row of the first with each column of the second: axes, pairs of numbers of theirs,
-    and their index. ``width``: columns of features that the second has; 1 for a memory."""
+    """Each row of the first with each column of the second: axes, pairs of their numbers, and the
+    index of the pairs. ``width``: columns of features that the second has; 1 for a memory."""
     count = int(np.prod(one.index.shape[:-1]))
     left = Spread((*one.axes[:-2], one.axes[-2], FEATURES), arrange((*one.index.shape[:-1], 1)))
     columns = (*other.index.shape[:-2], 1, width)

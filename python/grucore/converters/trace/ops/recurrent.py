@@ -262,7 +262,7 @@ def sequence(trace: Trace, operand: Operand | None, axis: int | None = None) -> 
 
 
 def frame_of(trace: Trace, x: Data, axis: int, *, turned: bool, keep: bool) -> Data:
-    """What an iteration reads: each frame in turn, or from the last one back."""
+    """The frame that an iteration reads: each frame in turn, or from the last one back."""
     if turned:
         x = trace.data(flipped(trace, x, [axis]))
     axes, index = _without(x.axes, axis), x.index.squeeze(axis)
