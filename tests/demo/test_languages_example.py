@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 
 import grucore
+from models.examples import scripts_of
 from oracle.oracles import oracle
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
@@ -25,10 +26,10 @@ def report() -> dict:
     return json.loads((FOLDER / "languages.json").read_text("utf-8"))
 
 
-def test_no_name_is_in_two_parts(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_no_name_is_in_two_parts() -> None:
     oracle("pycountry")
-    monkeypatch.syspath_prepend(FOLDER)
-    import data
+    with scripts_of(FOLDER):
+        import data
 
     names = data.read()
     texts = [text for part in names.values() for language in part.values() for text in language]
@@ -39,12 +40,10 @@ def test_no_name_is_in_two_parts(monkeypatch: pytest.MonkeyPatch) -> None:
         assert counts[2] > 50
 
 
-def test_the_stored_model_has_the_figures_of_its_page(
-    report: dict, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_the_stored_model_has_the_figures_of_its_page(report: dict) -> None:
     oracle("pycountry")
-    monkeypatch.syspath_prepend(FOLDER)
-    import data
+    with scripts_of(FOLDER):
+        import data
 
     model = grucore.load(FOLDER / "languages.gru")
     assert model.nbytes == report["int8"]["bytes"]

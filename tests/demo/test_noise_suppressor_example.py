@@ -16,6 +16,7 @@ import pytest
 import grucore
 from grucore.audio import read_wav
 from grucore.cli import main
+from models.examples import scripts_of
 from oracle.oracles import oracle, program
 
 EXAMPLE = Path(__file__).parents[2] / "examples" / "noise_suppressor"
@@ -28,16 +29,8 @@ def script() -> Iterator[ModuleType]:
     """train.py of the example, beside modules of the same name of others."""
     oracle("torch")
     program("espeak-ng")
-    others = {name: sys.modules.pop(name, None) for name in ("train", "sounds")}
-    sys.path.insert(0, str(EXAMPLE))
-    try:
+    with scripts_of(EXAMPLE):
         yield importlib.import_module("train")
-    finally:
-        sys.path.remove(str(EXAMPLE))
-        for name, module in others.items():
-            sys.modules.pop(name, None)
-            if module is not None:
-                sys.modules[name] = module
 
 
 def test_the_recording_that_it_ships(tmp_path: Path) -> None:

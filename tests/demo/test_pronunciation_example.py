@@ -4,17 +4,26 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 import grucore
+from models.examples import scripts_of
 from oracle.oracles import oracle
 
 FOLDER = Path(__file__).parents[2] / "examples" / "pronunciation"
 
 pytestmark = pytest.mark.skipif(not FOLDER.exists(), reason="away from the source tree")
+
+
+@pytest.fixture(autouse=True)
+def scripts() -> Iterator[None]:
+    with scripts_of(FOLDER):
+        yield
+
 
 WORDS = {
     "attention": "AH T EH N SH AH N",
@@ -24,8 +33,7 @@ WORDS = {
 }
 
 
-def test_stored_models_say_what_they_said(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.syspath_prepend(FOLDER)
+def test_stored_models_say_what_they_said() -> None:
     import pronounce
 
     models = [grucore.load(FOLDER / f"{name}.gru") for name in ("encoder", "decoder")]
@@ -39,9 +47,8 @@ def test_stored_models_say_what_they_said(monkeypatch: pytest.MonkeyPatch) -> No
 
 
 @pytest.mark.oracle
-def test_sounds_are_those_of_torch(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_sounds_are_those_of_torch() -> None:
     oracle("torch")
-    monkeypatch.syspath_prepend(FOLDER)
     import convert
     import pronounce
     import train

@@ -187,7 +187,7 @@ HOSTILE: dict[str, tuple[Change, str]] = {
     ),
     "argument of a kind": (
         node(1, inputs=[{"name": "self", "arg": {"as_graph": {"name": "g"}}, "kind": 1}]),
-        "an argument of kind 'as_graph'",
+        "an operation with a graph of its own",
     ),
     "huge zeros": (node(5, **ZEROS), "expected at most"),
     "schema": (

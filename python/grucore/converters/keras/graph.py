@@ -162,7 +162,7 @@ def _note(context: Context, outputs: list[str], kept: list[str], pairs: Mapping[
     if pairs:
         context.notes["handed_back"] = {name: outputs.index(key) for name, key in pairs.items()}
     if len(kept) < len(outputs):
-        context.notes["outputs"] = [outputs.index(name) for name in kept]
+        context.notes["kept_outputs"] = [outputs.index(name) for name in kept]
     if context.delayed is not None:
         context.notes["steps"] = True
 

@@ -181,7 +181,7 @@ def _rows(found: Iterable[Any]) -> tuple[Array, ...]:
 def _answers(graph: Graph, found: Sequence[Array]) -> tuple[Array, ...]:
     """Those that are outputs of the model, with their features on one axis."""
     about = graph.metadata["source"]
-    kept = about.get("outputs", range(len(found)))
+    kept = about.get("kept_outputs", range(len(found)))
     results = []
     for name, place in zip(graph.outputs, kept, strict=True):
         array = found[place]
