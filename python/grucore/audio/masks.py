@@ -83,7 +83,7 @@ def masked(
         Not negative; `erb_filters` unless given. A bin of several bands is multiplied by the mean
         of their factors with these weights.
     floor, mean, std : float
-        Of the logarithms.
+        The floor of the logarithms, and what normalizes them.
 
     Returns
     -------

@@ -94,7 +94,7 @@ def compare(
         The right choice for each output of the signals, (frames,) or (batch, frames), and (batch,)
         for an output per sequence: the accuracy of both models is reported. Below 0: not counted.
     name : str
-        Of the model, for the report's heading.
+        The model's name, for the report's heading.
     seconds : float
         For how long the models are timed; 0 leaves it out.
     progress : callable

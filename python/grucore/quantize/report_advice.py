@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What a quantization report warns of, and its one sentence."""
+"""The warnings of a quantization report, and its one sentence."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What smaller weights do to a model's decisions: agreement, accuracy, a sample of both outputs."""
+"""A model's decisions with smaller weights: agreement, accuracy, a sample of both outputs."""
 
 from __future__ import annotations
 

@@ -137,8 +137,8 @@ class Runner(Loaded):
             The initial state as `return_state` gives it: "<layer>.h" -> (size,) or (batch, size),
             "<layer>.history" -> (frames, channels) or (batch, frames, channels).
         memory : array_like, (n, features) or (batch, n, features), optional
-            What a decoder attends to, such as the outputs of its encoder: up to as many frames as
-            the layer holds. Of several memories a dict by the names of the layers.
+            The frames that a decoder attends to, such as the outputs of its encoder: up to as many
+            as the layer holds. Of several memories a dict by the names of the layers.
         memory_lengths : array_like of int, (batch,), optional
             Frames of each row's memory that count.
         out : ndarray, optional
@@ -150,8 +150,9 @@ class Runner(Loaded):
         time_first : bool
             A batch is (frames, batch, features) in `x`, `out` and the result, as torch's default.
         nonfinite : {"propagate", "hold", "error"}
-            What a NaN or infinite frame does. It reaches only its own row: "hold" skips the frame
-            for that row, whose state stays and whose outputs are NaN; "error" does so, then raises.
+            The effect of a NaN or infinite frame. It reaches only its own row: "hold" skips the
+            frame for that row, whose state stays and whose outputs are NaN; "error" does so, then
+            raises.
 
         Returns
         -------

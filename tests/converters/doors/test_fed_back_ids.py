@@ -42,7 +42,7 @@ def module() -> Greedy:
 
 
 def decoded(module: Greedy, x: np.ndarray, token: int = 0) -> list[int]:
-    """What a loop in Python makes of (frames, features)."""
+    """The outputs of a loop in Python over (frames, features)."""
     found, previous, h = [], torch.full((1,), token), torch.zeros(1, 12)
     with torch.no_grad():
         for frame in torch.from_numpy(x):

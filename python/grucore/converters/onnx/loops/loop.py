@@ -26,7 +26,7 @@ __all__ = ["Inlined", "Sequence", "loop", "scan"]
 LOOPS = ("Loop", "Scan")
 Nodes: TypeAlias = list[OnnxNode]
 State: TypeAlias = tuple[str, str, str, str]
-"""What a state is at first, before a frame, after it, and after the last one."""
+"""The names of a state: at first, before a frame, after it, and after the last one."""
 
 
 @dataclass(frozen=True)
