@@ -103,6 +103,17 @@ Bytes ids(uint32_t features) {
   return file.finish();
 }
 
+// The mean of a sequence at each of its frames.
+Bytes expand(uint32_t features) {
+  FileBuilder file;
+  const uint32_t x = file.value("x", features), mean = file.value("mean", features, 2), y = file.value("y", features);
+  file.input(x);
+  file.output(y);
+  file.node(12, "mean", {x}, mean, {0}, 0);
+  file.node(27, "expand", {x, mean}, y, {}, 0);
+  return file.finish();
+}
+
 // Attention with keys of its own, over a memory that a stream starts with.
 Bytes attention(uint32_t features) {
   PortableRandom random(features);
@@ -131,7 +142,8 @@ int main(int argc, char** argv) {
   good = good && write(folder + "wide_before.gru", one_layer(2, 18, true));
   good = good && write(folder + "bidirectional.gru", bidirectional(2, 3));
   good = good && write(folder + "windows.gru", windows(3)) && write(folder + "loop.gru", loop(3)) &&
-         write(folder + "ids.gru", ids(3)) && write(folder + "attention.gru", attention(7));
+         write(folder + "ids.gru", ids(3)) && write(folder + "attention.gru", attention(7)) &&
+         write(folder + "expand.gru", expand(5));
   good = good && write(folder + "sound.gru", sound_file({7, 18, 20, 3, 0.97f, 0, 6})) &&
          write(folder + "samples.gru", samples_file(9, 18)) &&
          write(folder + "spectrum.gru", sound_file({16, 8, 15, 0, 0.0f, 2, 0}));

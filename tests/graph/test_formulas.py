@@ -25,6 +25,7 @@ from grucore.graph.layers import (
     Dense,
     Direction,
     Embedding,
+    Expand,
     Filterbank,
     Flip,
     Gru,
@@ -179,6 +180,8 @@ def layer(node: Node, sources: list[np.ndarray]) -> np.ndarray:
             return textbook.pool1d(x, node.taps, node.stride, node.pooling is Pooling.MAXIMUM)
         case Flip():
             return x[::-1]
+        case Expand():
+            return np.array([sources[1]] * len(x)).reshape(len(x), -1)
         case Delay():
             start = np.zeros((node.frames, x.shape[1]))
             given = start if node.initial_state is None else node.initial_state.astype(float)

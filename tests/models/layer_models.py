@@ -23,6 +23,7 @@ from grucore.graph.layers import (
     Dense,
     Direction,
     Embedding,
+    Expand,
     Filterbank,
     Flip,
     Gru,
@@ -229,6 +230,24 @@ def _flip(rng: np.random.Generator) -> Graph:
     return chain.graph()
 
 
+def _expand(rng: np.random.Generator) -> Graph:
+    """The last frame, the mean or the maximum, and what is made of it, at every frame."""
+    chain = _source(rng)
+    frames = chain.at
+    if rng.integers(2):
+        chain.add(Take)
+    else:
+        chain.add(Pool, pooling=Pooling(int(rng.integers(2))))
+    if rng.integers(2):
+        add_dense(rng, chain, activation=activation(rng))
+    chain.add(Expand, frames, chain.at)
+    if rng.integers(2):
+        add_gru(rng, chain)
+        if rng.integers(2):
+            chain.add(Take)
+    return chain.graph()
+
+
 def add_window(rng: np.random.Generator, chain: Chain, samples: int) -> Value:
     """A window of random numbers."""
     delay, lost = (int(n) for n in rng.integers(0, (2 * chain.at.features, 4)))
@@ -345,6 +364,7 @@ MAKERS: dict[str, Callable[[np.random.Generator], Graph]] = {
     "overlap_add": _overlap_add,
     "arg_max": lambda rng: add_arg_max(rng, _source(rng)),
     "attention": _attention,
+    "expand": _expand,
 }
 
 

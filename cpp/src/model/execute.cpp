@@ -64,6 +64,17 @@ void run_loop(const Stream* stream, uint32_t index, uint32_t frames, uint32_t pa
   }
 }
 
+// True if a block is the whole sequence, so that values of the sequence are known within it and nodes per frame may
+// read them.
+bool is_whole(const Model& model) { return model.first_unstreamable != kNone; }
+
+void run_sequence_node(const Stream* stream, uint32_t i, const Rows& rows) {
+  const Model& model = *stream->model;
+  const Timetable once = {&rows, &rows};
+  model.nodes[i].kind->run(model.nodes[i], stream->nodes[i],
+                           {model.table, stream->values, stream->batch, 1, 0, once, once});
+}
+
 }  // namespace
 
 void run_frame_nodes(Stream* stream, uint32_t frames) {
@@ -78,7 +89,10 @@ void run_frame_nodes(Stream* stream, uint32_t frames) {
       continue;
     }
     const Value& in = model.values[node.inputs[0]];
-    if (in.rate == Rate::kSequence) continue;
+    if (in.rate == Rate::kSequence) {
+      if (is_whole(model)) run_sequence_node(stream, i, {nullptr, stream->batch});
+      continue;
+    }
     node.kind->run(node, stream->nodes[i],
                    {model.table, stream->values, stream->batch, frames, pass, stream->timetables[in.clock],
                     stream->timetables[model.values[node.output].clock]});
@@ -87,11 +101,9 @@ void run_frame_nodes(Stream* stream, uint32_t frames) {
 
 void run_sequence_nodes(const Stream* stream, const Rows& rows) {
   const Model& model = *stream->model;
-  const Timetable once = {&rows, &rows};
-  const Block work = {model.table, stream->values, stream->batch, 1, 0, once, once};
+  if (is_whole(model)) return;
   for (uint32_t i = 0; i < model.node_count; ++i) {
-    const Node& node = model.nodes[i];
-    if (model.values[node.inputs[0]].rate == Rate::kSequence) node.kind->run(node, stream->nodes[i], work);
+    if (model.values[model.nodes[i].inputs[0]].rate == Rate::kSequence) run_sequence_node(stream, i, rows);
   }
 }
 

@@ -13,10 +13,11 @@ namespace detail {
 // Sets the timetables for `frames` frames, the first one `first` after frames_seen, from their fates.
 void collect_rows(Stream* stream, uint32_t first, uint32_t frames);
 
-// Runs the nodes that read values per frame over a block of `frames` frames.
+// Runs the nodes that read values per frame over a block of `frames` frames; where the block is the whole sequence, all
+// nodes.
 void run_frame_nodes(Stream* stream, uint32_t frames);
 
-// Runs the nodes that read values per sequence.
+// Runs the nodes that read values per sequence and have not run yet.
 void run_sequence_nodes(const Stream* stream, const Rows& rows);
 
 // Copies one frame of one row into the buffer of input `i`; true if a value was not finite.

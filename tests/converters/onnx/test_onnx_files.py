@@ -113,10 +113,6 @@ REFUSED: dict[str, tuple[Callable[[Any, str], str], str]] = {
         lambda m, y: m.add("Pow", y, m.constant(np.float32(2.5))),
         r"output .* is not finite",
     ),
-    "rates": (
-        lambda m, y: m.add("Add", y, m.add("ReduceMax", y, m.axes(0))),
-        r"of different rates",
-    ),
     "cast": (lambda m, y: m.add("Cast", y, to=7), r"Cast .*: turns FLOAT32 into int64"),
     "pad": (
         lambda m, y: m.add("Relu", m.add("Pad", y, m.constant(np.array([2, 0, 0, 0, 0, 0])))),

@@ -27,10 +27,6 @@ def noisy(forward: Callable[..., Any], **parts: Any) -> Callable[[], Any]:
     return lambda: made(forward, **parts)
 
 
-def beside(y: torch.Tensor, h: torch.Tensor) -> torch.Tensor:
-    return torch.cat([y, h[-1][:, None].expand(-1, y.shape[1], -1)], -1)
-
-
 def attention(y: torch.Tensor) -> torch.Tensor:
     return torch.softmax(y @ y.transpose(1, 2), -1) @ y
 
@@ -76,16 +72,6 @@ REFUSED: dict[str, tuple[Callable[[], Any], str]] = {
     "encoder into decoder": (
         noisy(lambda m, x: m.b(x, m.gru(x)[1])[0], gru=gru(), b=gru()),
         "convert the two parts apart, and hand the state over",
-    ),
-    "summary to every frame": (
-        noisy(lambda m, x: m.gru(x)[0] + m.gru(x)[1][0][:, None], gru=gru()),
-        "aten.add.Tensor in the module (Made): combines values of different rates: "
-        "one of each frame and one of the whole sequence, which is known at its end only",
-    ),
-    "summary beside every frame": (
-        noisy(lambda m, x: beside(*m.gru(x)), gru=gru()),
-        "aten.cat.default in the module (Made): joins values of different rates: "
-        "one of each frame and one of the whole sequence",
     ),
     "attention by products": (
         noisy(lambda m, x: attention(m.gru(x)[0]), gru=gru()),

@@ -24,6 +24,7 @@ from grucore.graph.layers import (
     Delay,
     Dense,
     Embedding,
+    Expand,
     Filterbank,
     Flip,
     Gru,
@@ -249,6 +250,11 @@ def _flip(node: Flip, call: Call) -> Result:
     return result, ()
 
 
+def _expand(node: Expand, call: Call) -> Result:
+    rows = np.nonzero(call.out_at)[0]
+    return call.spread(call.sources[1][rows]), ()
+
+
 FORMULAS: dict[type[Node], Callable[[Any, Call], Result]] = {
     Gru: recurrent,
     Lstm: recurrent,
@@ -276,4 +282,5 @@ FORMULAS: dict[type[Node], Callable[[Any, Call], Result]] = {
     Irfft: irfft,
     OverlapAdd: overlap_add,
     Attention: attention,
+    Expand: _expand,
 }

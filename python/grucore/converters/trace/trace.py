@@ -25,7 +25,7 @@ from grucore.converters.trace.axes import (
 )
 from grucore.converters.trace.memory import Memory, Scores
 from grucore.converters.trace.sizes import Size, Unit, product
-from grucore.graph.layers import Position, Select, Take
+from grucore.graph.layers import Expand, Position, Select, Take
 from grucore.graph.node import Node, Rate, Value
 from grucore.graph.tensors import Array, Dtype
 
@@ -136,12 +136,9 @@ class Trace:
             return Unit(("batch",)) if self.batch is None else self.batch
         if part == "memory":
             return Unit(("memory",)) if self.memory is None else self.memory
-        value = x.value if isinstance(x, Data) else None
-        extra = sum(x.padding) + x.tail if isinstance(x, Data) else 0
-        if self.frames is not None:
-            return (self.frames if value is None else value.count(self.frames)) + extra
-        clock = "" if value is None or value.clock == (Rate.FRAME, 1, 0) else f" of {value.clock}"
-        return Unit((f"time{clock}",)) + extra
+        if isinstance(x, Data):
+            return self._count(x.value) + sum(x.padding) + x.tail
+        return Unit(("time",)) if self.frames is None else self.frames
 
     def sizes(self, operand: Operand) -> list[Size]:
         """The shape."""
@@ -215,9 +212,40 @@ class Trace:
         return replace(x, value=self.add(Take, [x.value], "frame", position=position), frame=None)
 
     def level(self, tensors: Sequence[Data]) -> list[Data]:
-        """Tensors to be combined: the first and the last frame become values of the sequence."""
+        """Tensors to be combined: the first and the last frame become values of the sequence, and
+        these, beside a sequence, stand at every frame of it."""
         frames = {x.frame for x in tensors}
-        return list(tensors) if len(frames) == 1 else [self.whole(x) for x in tensors]
+        found = list(tensors) if len(frames) == 1 else [self.whole(x) for x in tensors]
+        timed = [x.value for x in found if x.has(TIME)]
+        if not timed:
+            return found
+        return [x if x.has(TIME) else self.at_frames(x, timed[0]) for x in found]
+
+    def at_frames(self, x: Data, frames: Value) -> Data:
+        """What is one for the whole sequence, at each frame of a value."""
+        if not self.per_sequence(x):
+            return x
+        x = self.whole(x)
+        return replace(x, value=self.add(Expand, [frames, x.value], "expand"))
+
+    def per_sequence(self, x: Tracked) -> bool:
+        """True of what is one for the whole sequence."""
+        if not isinstance(x, Data) or x.has(TIME):
+            return False
+        return x.frame is not None or x.value.rate is Rate.SEQUENCE
+
+    def frames_of_size(self, size: Size) -> Value | None:
+        """A value that has so many frames."""
+        for value in self.builder.values:
+            if value.rate is not Rate.SEQUENCE and size == self._count(value):
+                return value
+        return None
+
+    def _count(self, value: Value) -> Size:
+        if self.frames is not None:
+            return value.count(self.frames)
+        clock = "" if value.clock == (Rate.FRAME, 1, 0) else f" of {value.clock}"
+        return Unit((f"time{clock}",))
 
     def check_alike(self, tensors: Sequence[Data], what: str) -> None:
         """Raise `Unfit` for tensors of different rates, frames or padding."""

@@ -19,6 +19,7 @@ from grucore.graph.layers import (
     Delay,
     Dense,
     Embedding,
+    Expand,
     Filterbank,
     Flip,
     Gru,
@@ -76,7 +77,9 @@ def check_exportable(graph: Graph) -> None:
     for node in graph.nodes:
         if not node.streamable:
             way = (
-                "leave the reversed direction out of the model before it is converted"
+                "leave what needs the whole sequence out of the model"
+                if isinstance(node, Expand)
+                else "leave the reversed direction out of the model before it is converted"
                 if isinstance(node, Recurrent | Flip)
                 else "pad it on the left alone, so that it is causal"
             )

@@ -30,7 +30,7 @@ Dense and Conv1d then take input_range=None as well, a float.
     Take(position=Position.LAST), Pool(pooling=Pooling.MEAN); one value per sequence
     Pool1d(taps, stride=1, pooling=Pooling.MEAN); over a window of frames
     Mask(bits=0); bits=float32_bits(number) where it reads float32
-    Flip()
+    Flip(); Expand(), of a value with the frames and one per sequence
     Delay(frames=1, initial_state=None (frames, features)); may read what a later layer writes
     Window(weight (samples,), delay=0, lost=0, emphasis=0.0); a frame is a hop of samples
     Rfft(length, spectrum=Spectrum.POWER, MAGNITUDE or COMPLEX)
@@ -57,7 +57,7 @@ from grucore.graph.layers.recurrent import Direction, MaskedOutput, Recurrent
 from grucore.graph.layers.rnn import Rnn
 from grucore.graph.layers.sound import Filterbank, OverlapAdd, Window
 from grucore.graph.layers.spectrum import Irfft, Rfft, Spectrum
-from grucore.graph.layers.time import Flip, Mask, Pool, Pool1d, Pooling, Position, Take
+from grucore.graph.layers.time import Expand, Flip, Mask, Pool, Pool1d, Pooling, Position, Take
 from grucore.graph.node import Node
 
 __all__ = [
@@ -76,6 +76,7 @@ __all__ = [
     "Dense",
     "Direction",
     "Embedding",
+    "Expand",
     "Filterbank",
     "Flip",
     "Gru",
@@ -128,5 +129,6 @@ _CLASSES: tuple[type[Node], ...] = (
     OverlapAdd,
     ArgMax,
     Attention,
+    Expand,
 )
 KINDS: dict[int, type[Node]] = {cls.kind: cls for cls in _CLASSES}

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Layers that look along time without weights: take, pool, pool1d, flip, mask."""
+"""Layers that look along time without weights: take, pool, pool1d, flip, expand, mask."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ from grucore.graph.layers.windows import (
 from grucore.graph.node import Call, Defect, Node, Result, Value, float32_of
 from grucore.graph.tensors import Dtype, Role
 
-__all__ = ["Flip", "Mask", "Pool", "Pool1d", "Pooling", "Position", "Take"]
+__all__ = ["Expand", "Flip", "Mask", "Pool", "Pool1d", "Pooling", "Position", "Take"]
 
 
 class Position(IntEnum):
@@ -213,6 +213,36 @@ class Flip(Node):
         for row, end in enumerate(call.ends):
             result[row, :end] = call.sources[0][row, :end][::-1]
         return result, ()
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class Expand(Node):
+    """The second value, which is one per sequence, at every frame of the first."""
+
+    kind: ClassVar[int] = 27
+    layer: ClassVar[str] = "expand"
+
+    @property
+    def streamable(self) -> bool:
+        return False
+
+    def written(self, *inputs: Value) -> Value:
+        return replace(
+            inputs[0], name=self.output, dtype=Dtype.FLOAT32, features=inputs[1].features
+        )
+
+    @classmethod
+    def check(cls, words: Sequence[int], inputs: Sequence[Value], output: Value) -> None:
+        check_arity(inputs, 2, 2)
+        check_float32(inputs[1], output)
+        check_in_time(inputs[0])
+        check_per_sequence(inputs[1])
+        check_clock(inputs[0], output)
+        check_features(inputs[1], output)
+
+    def formula(self, call: Call) -> Result:
+        frames, x = call.sources
+        return np.repeat(x[:, None], frames.shape[1], axis=1), ()
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)

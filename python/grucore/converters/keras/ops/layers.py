@@ -247,8 +247,12 @@ def repeat_vector(context: Context, layer: Layer, flow: Flow) -> Flow:
     settings = context.settings(layer, {"n"})
     if flow.tensor.rank != 2:
         raise Unfit(f"reads {flow.tensor.text}, expected one row of features")
-    row = unsqueezed(flow.tensor, [1])
-    return Flow(expanded(context, row, [-1, settings["n"], -1]))
+    row, count = unsqueezed(flow.tensor, [1]), settings["n"]
+    timed = (*row.axes[:1], TIME, *row.axes[2:])
+    if count == context.frames:  # then the frames are meant, where features cannot be
+        context.notes["frames"] = count
+        context.choices = {**context.choices, context.result: timed}
+    return Flow(expanded(context, row, [-1, count, -1]))
 
 
 def pool(context: Context, layer: Layer, flow: Flow) -> Flow:

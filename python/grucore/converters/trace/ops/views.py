@@ -7,7 +7,16 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from grucore.converters.trace.axes import FEATURES, Axis, Spread, Tracked, Unfit
+from grucore.converters.trace.axes import (
+    FEATURES,
+    TIME,
+    Axis,
+    Data,
+    Spread,
+    Tracked,
+    Undecided,
+    Unfit,
+)
 from grucore.converters.trace.ops.reshape import reshaped, resolve, sizes_text
 from grucore.converters.trace.sizes import Size, product
 from grucore.converters.trace.trace import MAX_FOLDED, Trace
@@ -85,13 +94,16 @@ def expanded(trace: Trace, x: Tracked, target: Sequence[Size]) -> Tracked:
     ones: list[Size] = [1]
     target = ones * (rank - len(target)) + list(target)
     lead = rank - x.rank
-    x = x.moved((FEATURES,) * lead + x.axes, x.index.reshape((1,) * lead + x.index.shape))
+    x = unsqueezed(x, range(lead))
     shape: list[int] = []
     kinds: list[Axis] = []
     for place, size in enumerate(target):
         found, kind = trace.size(x, place), x.axes[place]
         if size in (1, -1, found):
             shape.append(int(x.index.shape[place]))
+        elif found == 1 and (at_frames := _at_frames(trace, x, place, size)) is not None:
+            x, kind = at_frames, TIME
+            shape.append(1)
         elif found == 1 and isinstance(size, int) and kind == FEATURES:
             shape.append(size)
         elif found == 1 and kind == FEATURES and isinstance(x, Spread):
@@ -104,6 +116,20 @@ def expanded(trace: Trace, x: Tracked, target: Sequence[Size]) -> Tracked:
     return x.moved(tuple(kinds), np.broadcast_to(x.index, shape))
 
 
+def _at_frames(trace: Trace, x: Tracked, axis: int, size: Size) -> Data | None:
+    """What is one for the whole sequence at each frame, if an axis of size 1 is to have as many."""
+    if not isinstance(x, Data) or not trace.per_sequence(x) or not x.is_features(axis) or size == 1:
+        return None
+    frames = trace.frames_of_size(size)
+    if frames is not None and type(size) is int:  # a plain number: both meanings are tried
+        timed = (*x.axes[:axis], TIME, *x.axes[axis + 1 :])
+        if trace.result not in trace.choices:
+            raise Undecided(trace.result, (timed, x.axes))
+        if trace.choices[trace.result][axis] != TIME:
+            return None
+    return None if frames is None else trace.at_frames(x, frames)
+
+
 def tiled(trace: Trace, x: Tracked, repeats: Sequence[Size]) -> Tracked:
     """The features so many times side by side; constants along any axis."""
     if len(repeats) < x.rank:
@@ -113,7 +139,10 @@ def tiled(trace: Trace, x: Tracked, repeats: Sequence[Size]) -> Tracked:
     counts: list[int] = []
     kinds = list(x.axes)
     for place, count in enumerate(repeats):
-        if not isinstance(count, int) and isinstance(x, Spread) and trace.size(x, place) == 1:
+        one = trace.size(x, place) == 1
+        if one and (at_frames := _at_frames(trace, x, place, count)) is not None:
+            x, kinds[place], count = at_frames, TIME, 1
+        if not isinstance(count, int) and isinstance(x, Spread) and one:
             kinds[place] = symbol(count)
             count = 1
         if not isinstance(count, int) or count < 1 or (count > 1 and kinds[place] != FEATURES):
