@@ -32,15 +32,15 @@ ROWS: dict[str, list[tuple[str, str, str, str]]] = {
             "SequenceAt SequenceConstruct SequenceEmpty SequenceInsert SequenceLength "
             "ConcatFromSequence SplitToSequence",
         ),
-        ("one of two branches", "", "", "If"),
+        ("one of two branches", "", "", "If Where"),
         ("masked frames", "", "Masking .NotEqual .Any .LogicalOr", ""),
     ],
     "products": [
         ("linear layer", "linear addmm", "Dense TimeDistributedDense", "Gemm"),
-        ("product with a matrix", "matmul mm", ".Matmul", "MatMul"),
-        ("attention over a memory", "bmm scaled_dot_product_attention", "", ""),
+        ("product", "matmul mm bmm mv dot", ".Matmul", "MatMul"),
+        ("attention over a memory", "scaled_dot_product_attention", "", ""),
         ("einsum with constants", "einsum", ".Einsum", "Einsum"),
-        ("embedding", "embedding", "Embedding", ""),
+        ("embedding", "embedding one_hot", "Embedding", "OneHot"),
         (
             "convolution over time",
             "conv1d convolution",
@@ -55,7 +55,7 @@ ROWS: dict[str, list[tuple[str, str, str, str]]] = {
         ("relu up to 6", "relu6", ".Relu6", ""),
         ("leaky relu", "leaky_relu", "LeakyReLU .LeakyRelu", "LeakyRelu"),
         ("prelu", "prelu _prelu_kernel", "PReLU", "PRelu"),
-        ("elu", "elu celu", "ELU .Elu .Celu", "Elu"),
+        ("elu", "elu celu", "ELU .Elu .Celu", "Elu Celu"),
         ("selu", "selu", ".Selu", "Selu"),
         ("sigmoid", "sigmoid", ".Sigmoid", "Sigmoid"),
         ("log sigmoid", "log_sigmoid", ".LogSigmoid", ""),
@@ -69,14 +69,14 @@ ROWS: dict[str, list[tuple[str, str, str, str]]] = {
         ("glu", "glu", ".Glu", ""),
         ("softplus", "softplus", ".Softplus", "Softplus"),
         ("softsign", "", ".Softsign", "Softsign"),
-        ("shrunk", "", ".SoftShrink .TanhShrink", ""),
+        ("shrunk", "softshrink", ".SoftShrink .TanhShrink", "Shrink"),
         ("softmax", "softmax _softmax", "Softmax .Softmax", "Softmax"),
         ("log softmax", "log_softmax _log_softmax", ".LogSoftmax", "LogSoftmax"),
     ],
     "arithmetic": [
         ("sum of two", "add", "Add .Add", "Add Sum"),
-        ("difference", "sub rsub", "Subtract .Subtract", "Sub"),
-        ("product of two", "mul multiply", "Multiply .Multiply", "Mul"),
+        ("difference", "sub rsub lerp", "Subtract .Subtract", "Sub"),
+        ("product of two", "mul multiply addcmul", "Multiply .Multiply", "Mul"),
         ("quotient", "div true_divide", ".Divide .TrueDivide", "Div"),
         ("mean of several", "", "Average", ""),
         ("the greater", "maximum", "Maximum .Maximum", "Max"),
@@ -102,7 +102,7 @@ ROWS: dict[str, list[tuple[str, str, str, str]]] = {
         ("layer norm", "layer_norm native_layer_norm", "LayerNormalization", "LayerNormalization"),
         ("group norm", "group_norm", "GroupNormalization", "GroupNormalization"),
         ("instance norm in a frame", "", "", "InstanceNormalization"),
-        ("RMS norm", "rms_norm", "RMSNormalization", ""),
+        ("RMS norm", "rms_norm", "RMSNormalization", "RMSNormalization"),
         ("length of a vector", "linalg_vector_norm norm", ".Norm", "ReduceL1 ReduceL2"),
         ("unit length", "", "UnitNormalization", ""),
     ],
@@ -110,6 +110,7 @@ ROWS: dict[str, list[tuple[str, str, str, str]]] = {
         ("mean, of time or features", "mean", ".Mean", "ReduceMean"),
         ("sum, of time or features", "sum", ".Sum", "ReduceSum"),
         ("sum of squares", "", "", "ReduceSumSquare"),
+        ("logarithm of a sum of exponentials", "logsumexp", "", "ReduceLogSumExp"),
         ("largest, of time or features", "max amax", ".Max .Amax", "ReduceMax"),
         ("least, of time or features", "min amin", ".Min .Amin", "ReduceMin"),
         (
@@ -125,7 +126,7 @@ ROWS: dict[str, list[tuple[str, str, str, str]]] = {
             "GlobalMaxPool",
         ),
         ("place of the largest feature", "argmax", ".Argmax", "ArgMax"),
-        ("variance, deviation", "var std", ".Var .Std", ""),
+        ("variance, deviation", "var std var_mean std_mean", ".Var .Std", ""),
         ("sums up to each place", "cumsum", ".Cumsum", "CumSum"),
         ("mean of a window", "avg_pool1d", "AveragePooling1D", "AveragePool"),
         (
@@ -186,7 +187,7 @@ ROWS: dict[str, list[tuple[str, str, str, str]]] = {
         ),
         (
             "constants and sizes",
-            "empty full zeros ones zeros_like ones_like new_zeros new_ones new_full scalar_tensor "
+            "tril triu empty full zeros ones zeros_like ones_like new_zeros new_ones new_full scalar_tensor "
             "sym_size",
             ".ZerosLike .OnesLike",
             "Shape ConstantOfShape",

@@ -133,10 +133,6 @@ REFUSED: dict[str, tuple[Callable[[], Any], str]] = {
         lambda: functional(lambda x: gru()(x)[:, 5]),
         "takes frame 5, and the inputs have|takes 5 along axis 1 of",
     ),
-    "a division by a tensor": (
-        lambda: functional(lambda x: layers.Dense(4)(x) / (gru()(x) + 3.0)),
-        "divides by a value that may be negative",
-    ),
     "flat features": (
         lambda: sequential(layers.Reshape((FRAMES // 2, 2)), layers.GRU(4), shape=(FRAMES,)),
         "reads the initial state '.*', which only a recurrent layer may",

@@ -71,6 +71,10 @@ class GraphBuilder:
         self.values.append(value)
         return value
 
+    def maker(self, value: Value) -> Node | None:
+        """The layer that writes a value; None for an input."""
+        return next((node for node in self.nodes if node.output == value.name), None)
+
     def delay(
         self,
         name: str,

@@ -17,12 +17,14 @@ from grucore.converters.trace.ops.elementwise import (
     SELU_SCALE,
     activated,
     arithmetic,
+    celu,
     clipped,
     extreme,
     mish,
     prelu,
     scaled,
     selu,
+    soft_shrink,
 )
 from grucore.converters.trace.ops.powers import EXPONENTS, divided, raised
 from grucore.converters.trace.sizes import may_be_of_frames
@@ -75,6 +77,15 @@ def _swish(work: Work, node: OnnxNode, operands: Operands) -> Data:
     if node.get("alpha", 1.0) != 1.0:
         raise Unfit(f"attribute alpha is {node.get('alpha', 1.0)}, expected 1")
     return activated(work, operands[0], Activation.SILU)
+
+
+def _shrink(work: Work, node: OnnxNode, operands: Operands) -> Data:
+    bound, bias = node.get("lambd", 0.5), node.get("bias", 0.0)
+    if bound != bias:
+        raise Unfit(
+            f"jumps by {bound - bias:g} at {bound:g}, expected bias and lambd to be one number"
+        )
+    return soft_shrink(work, operands[0], bound)
 
 
 def _clip(work: Work, node: OnnxNode, operands: Operands) -> Data:
@@ -131,11 +142,26 @@ def _sum(work: Work, node: OnnxNode, operands: Operands) -> Operand:
     return np.zeros(1) if total is None else total
 
 
+def _where(work: Work, node: OnnxNode, operands: Operands) -> Operand:
+    chosen = work.constant(operands[0], "the condition").astype(bool)
+    one, other = operands[1:] if chosen.all() else (operands[2], operands[1])
+    if not isinstance(one, Tracked) or not isinstance(other, Tracked):
+        raise Unfit("chooses between a value and a constant, expected two values")
+    if chosen.any() != chosen.all() or work.sizes(one) != work.sizes(other):
+        raise Unfit("chooses some numbers of one value and some of another, expected all of one")
+    return one
+
+
 ELEMENTWISE: Table = {
     **{name: (_activation, ()) for name in PLAIN},
     **{name: (_activation, tuple(defaults)) for name, (_, defaults) in MADE.items()},
     **{name: (_arithmetic, ()) for name in WORDS},
     **{name: (_extreme, ()) for name in EXTREMES},
+    "Celu": (
+        lambda work, node, operands: celu(work, operands[0], node.get("alpha", 1.0)),
+        ("alpha",),
+    ),
+    "Shrink": (_shrink, ("lambd", "bias")),
     "Selu": (_selu, ("alpha", "gamma")),
     "Gelu": (_gelu, ("approximate",)),
     "Swish": (_swish, ("alpha",)),
@@ -144,6 +170,7 @@ ELEMENTWISE: Table = {
     "Neg": (lambda work, node, operands: scaled(work, work.data(operands[0]), -1.0), ()),
     "Mish": (lambda work, node, operands: mish(work, operands[0]), ()),
     "Pow": (_power, ()),
+    "Where": (_where, ()),
     "Sqrt": (_root, ()),
     "Reciprocal": (_root, ()),
     "Sum": (_sum, ()),

@@ -9,6 +9,7 @@ from grucore.converters.onnx.context import Operands, Table, Work
 from grucore.converters.onnx.read.source import OnnxNode
 from grucore.converters.trace.axes import Operand, Unfit
 from grucore.converters.trace.ops.norms import channelwise, group_norm, layer_norm, softmax
+from grucore.converters.trace.ops.powers import rms_norm
 from grucore.converters.trace.ops.views import axis_of
 
 __all__ = ["NORMS"]
@@ -36,6 +37,13 @@ def _layer_norm(work: Work, node: OnnxNode, operands: Operands) -> Operand:
     axes = range(axis_of(node.get("axis", -1), data.rank), data.rank)
     shift = operands[2] if len(operands) > 2 else None
     return layer_norm(work, data, axes, operands[1], shift, node.get("epsilon", 1e-5))
+
+
+def _rms_norm(work: Work, node: OnnxNode, operands: Operands) -> Operand:
+    data = work.data(operands[0])
+    axes = range(axis_of(node.get("axis", -1), data.rank), data.rank)
+    scale = work.weights(operands[1], "scale")
+    return rms_norm(work, data, axes, scale, node.get("epsilon", 1e-5))
 
 
 def _group_norm(work: Work, node: OnnxNode, operands: Operands) -> Operand:
@@ -68,6 +76,7 @@ NORMS: Table = {
     "LayerNormalization": (_layer_norm, ("axis", "epsilon", "stash_type")),
     "InstanceNormalization": (_group_norm, ("epsilon",)),
     "GroupNormalization": (_group_norm, ("epsilon", "num_groups", "stash_type")),
+    "RMSNormalization": (_rms_norm, ("axis", "epsilon", "stash_type")),
     "Softmax": (_softmax, ("axis",)),
     "LogSoftmax": (_softmax, ("axis",)),
 }

@@ -8,7 +8,7 @@ import numpy as np
 from grucore.converters.onnx.context import Operands, Table, Work, axes_of, number_of
 from grucore.converters.onnx.read.source import OnnxNode
 from grucore.converters.trace.axes import Operand, Unfit
-from grucore.converters.trace.ops.powers import normed, raised
+from grucore.converters.trace.ops.powers import log_sum_exp, normed, raised
 from grucore.converters.trace.ops.reduce import accumulated, arg_max, reduced
 from grucore.converters.trace.ops.views import axis_of
 
@@ -17,7 +17,7 @@ __all__ = ["REDUCTIONS"]
 REDUCED = {"ReduceMax": "max", "ReduceMin": "min", "ReduceMean": "mean", "ReduceSum": "sum"}
 NORMS = {"ReduceL1": 1, "ReduceL2": 2}
 GLOBAL = {"GlobalAveragePool": "mean", "GlobalMaxPool": "max"}
-WITH_AXES = (*REDUCED, *NORMS, "ReduceSumSquare")
+WITH_AXES = (*REDUCED, *NORMS, "ReduceSumSquare", "ReduceLogSumExp")
 
 
 def _reduce(work: Work, node: OnnxNode, operands: Operands) -> Operand:
@@ -30,6 +30,8 @@ def _reduce(work: Work, node: OnnxNode, operands: Operands) -> Operand:
     keep = bool(node.get("keepdims", 1))
     if node.op in NORMS:
         return normed(work, data, axes, NORMS[node.op], keep=keep)
+    if node.op == "ReduceLogSumExp":
+        return log_sum_exp(work, data, axes, keep=keep)
     if node.op == "ReduceSumSquare":
         return reduced(work, raised(work, data, 2.0), axes, "sum", keep=keep)
     return reduced(work, data, axes, REDUCED[node.op], keep=keep)

@@ -108,6 +108,14 @@ def _slice(work: Work, node: OnnxNode, operands: Operands) -> Operand:
     return x
 
 
+def _one_hot(work: Work, node: OnnxNode, operands: Operands) -> Operand:
+    ids, depth = work.data(operands[0]), integers_of(operands[1], "depth")[0]
+    if node.get("axis", -1) not in (-1, ids.rank) or not isinstance(depth, int):
+        raise Unfit(f"{depth} classes along axis {node.get('axis', -1)}, expected the last axis")
+    off, on = np.asarray(work.constant(operands[2], "values"), np.float64)
+    return embedded(work, ids, off + (on - off) * np.eye(depth))
+
+
 def _gather(work: Work, node: OnnxNode, operands: Operands) -> Operand:
     """Rows of an axis; or of a table, which is an embedding."""
     x, places = operands[0], operands[1]
@@ -203,6 +211,7 @@ SHAPES: Table = {
     "Slice": (_slice, ("starts", "ends", "axes")),
     "Split": (_split, ("axis", "split", "num_outputs")),
     "Concat": (_concat, ("axis",)),
+    "OneHot": (_one_hot, ("axis",)),
     "Gather": (_gather, ("axis",)),
     "Cast": (_cast, ("to", "saturate", "round_mode")),
     "Expand": (_expand, ()),

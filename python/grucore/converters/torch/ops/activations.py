@@ -19,10 +19,12 @@ from grucore.converters.trace.ops.elementwise import (
     mish,
     prelu,
     selu,
+    soft_shrink,
     softplus,
     threshold,
 )
 from grucore.graph.layers import Activation
+from grucore.graph.tensors import Array
 
 __all__: list[str] = []
 
@@ -44,7 +46,14 @@ _PLAIN = {
 @op(*(f"{name}{tail}.default" for name in _PLAIN for tail in ("", "_")))
 def _plain(walk: Walk, a: Arguments) -> Any:
     assert walk.node is not None
-    return activated(walk, a["self"], _PLAIN[walk.node.op.split(".")[1].rstrip("_")])
+    kind = _PLAIN[walk.node.op.split(".")[1].rstrip("_")]
+    if isinstance(a["self"], Tracked):
+        return activated(walk, a["self"], kind)
+    return _on_constant(kind, a["self"])
+
+
+def _on_constant(kind: Activation, array: Array) -> Array:
+    return kind(array.astype(np.float64)).astype(np.float32)
 
 
 @op("abs.default")
@@ -85,7 +94,14 @@ def _selu(walk: Walk, a: Arguments) -> Any:
 def _softplus(walk: Walk, a: Arguments) -> Any:
     if a.get("threshold", 20) < 20:
         raise Unfit(f"threshold is {a['threshold']}, expected at least 20")
+    if not isinstance(a["self"], Tracked) and a.get("beta", 1) == 1:
+        return _on_constant(Activation.SOFTPLUS, a["self"])
     return softplus(walk, a["self"], a.get("beta", 1.0))
+
+
+@op("softshrink.default")
+def _soft_shrink(walk: Walk, a: Arguments) -> Any:
+    return soft_shrink(walk, a["self"], a.get("lambd", 0.5))
 
 
 @op("mish.default", "mish_.default")

@@ -48,6 +48,12 @@ def _ones_like(walk: Walk, a: Arguments) -> Any:
     return _filled(walk.shape(a["self"]), 1.0)
 
 
+@op("tril.default", "triu.default")
+def _triangle(walk: Walk, a: Arguments) -> Any:
+    assert walk.node is not None
+    return (np.tril if "tril" in walk.node.op else np.triu)(a["self"], a.get("diagonal", 0))
+
+
 @op("scalar_tensor.default")
 def _scalar(walk: Walk, a: Arguments) -> Any:
     return np.float32(a["s"]).reshape(())

@@ -80,7 +80,7 @@ def _softmax(walk: Walk, a: Arguments) -> Any:
     return shared(x, axis_of(a["dim"], x.rank))
 
 
-@op("bmm.default", "scaled_dot_product_attention.default")
+@op("scaled_dot_product_attention.default")
 def _elsewhere(walk: Walk, a: Arguments) -> Any:
     raise Unfit(
         "it multiplies two values that the model computes: attention is expressed over an input of "

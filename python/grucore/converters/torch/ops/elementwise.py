@@ -54,6 +54,18 @@ def _mul(walk: Walk, a: Arguments) -> Any:
     return combined(walk, a["self"], a["other"], "mul")
 
 
+@op("lerp.Scalar", "lerp.Tensor")
+def _lerp(walk: Walk, a: Arguments) -> Any:
+    way = combined(walk, a["end"], a["self"], "sub")
+    return combined(walk, a["self"], combined(walk, way, a["weight"], "mul"), "add")
+
+
+@op("addcmul.default")
+def _addcmul(walk: Walk, a: Arguments) -> Any:
+    product = combined(walk, a["tensor1"], a["tensor2"], "mul")
+    return combined(walk, a["self"], combined(walk, product, a.get("value", 1), "mul"), "add")
+
+
 @op("maximum.default", "max.other")
 def _maximum(walk: Walk, a: Arguments) -> Any:
     return extreme(walk, number(a["self"]), number(a["other"]), Operation.MAXIMUM)

@@ -16,16 +16,19 @@ from grucore.converters.trace.ops.powers import (
     EXPONENTS,
     LOGARITHMS,
     divided,
+    log_sum_exp,
     logged,
     normed,
     raised,
     rms_norm,
     variance,
 )
+from grucore.converters.trace.ops.reduce import reduced
 from grucore.converters.trace.ops.views import axis_of
 
 __all__: list[str] = []
 
+CORRECTED = (".default", ".dim", ".correction")
 EPSILON = float(np.finfo(np.float32).eps)  # of rms_norm, where it is given none
 
 
@@ -72,13 +75,23 @@ def _norm(walk: Walk, a: Arguments) -> Any:
     return normed(walk, x, _axes(x, dims), order, keep=a.get("keepdim", False))
 
 
-@op("var.dim", "var.correction", "std.dim", "std.correction")
+@op(*(f"{name}{end}" for name in ("var", "std", "var_mean", "std_mean") for end in CORRECTED))
 def _variance(walk: Walk, a: Arguments) -> Any:
     assert walk.node is not None
     x = walk.data(a["self"])
     correction = a.get("correction", 1 if a.get("unbiased", True) else 0)
     root, keep = walk.node.op.startswith("aten.std"), a.get("keepdim", False)
-    return variance(walk, x, _axes(x, a.get("dim")), correction, root=root, keep=keep)
+    axes = _axes(x, a.get("dim"))
+    found = variance(walk, x, axes, correction, root=root, keep=keep)
+    if "_mean" not in walk.node.op:
+        return found
+    return found, reduced(walk, x, axes, "mean", keep=keep)
+
+
+@op("logsumexp.default")
+def _log_sum_exp(walk: Walk, a: Arguments) -> Any:
+    x = walk.data(a["self"])
+    return log_sum_exp(walk, x, _axes(x, a["dim"]), keep=a.get("keepdim", False))
 
 
 @op("rms_norm.default")

@@ -36,9 +36,16 @@ def _linear(walk: Walk, a: Arguments) -> Any:
     return _product(walk, a["input"], constant_of(a["weight"], "weight").T, a.get("bias"))
 
 
-@op("matmul.default", "mm.default")
+@op("one_hot.default")
+def _one_hot(walk: Walk, a: Arguments) -> Any:
+    if a.get("num_classes", -1) < 1:
+        raise Unfit("num_classes is left open, expected a number")
+    return embedded(walk, walk.data(a["self"]), np.eye(a["num_classes"], dtype=np.float32))
+
+
+@op("matmul.default", "mm.default", "bmm.default", "mv.default", "dot.default")
 def _matmul(walk: Walk, a: Arguments) -> Any:
-    one, other = a["self"], a.first("other", "mat2")
+    one, other = a["self"], a.first("other", "mat2", "vec", "tensor")
     if isinstance(one, Tracked) or isinstance(other, Tracked):
         return matmul(walk, number(one), number(other))
     return (one.astype(np.float64) @ other.astype(np.float64)).astype(np.float32)

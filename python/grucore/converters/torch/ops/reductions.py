@@ -5,6 +5,8 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
+
 from grucore.converters.torch.ops.products import one_of, without_batch
 from grucore.converters.torch.walk.walk import Arguments, Walk, op
 from grucore.converters.trace.axes import Data, Unfit
@@ -20,19 +22,24 @@ WORDS = {"amax": "max", "amin": "min"}
 
 @op(
     *("mean.dim", "sum.dim_IntList", "amax.default", "max.dim", "amin.default", "min.dim"),
-    *("mean.default", "sum.default"),
+    *("mean.default", "sum.default", "max.default", "min.default"),
 )
 def _reduce(walk: Walk, a: Arguments) -> Any:
     assert walk.node is not None
     kind = walk.node.op.split(".")[1]
     if a.get("dtype") not in (None, "float32", "float64"):
         raise Unfit(f"it computes in {a['dtype']}, expected float32")
-    x = walk.data(a["self"])
-    dims = a.get("dim")
-    dims = list(range(x.rank)) if dims is None or dims == [] else dims
-    axes = [axis_of(dim, x.rank) for dim in (dims if isinstance(dims, list) else [dims])]
-    found = reduced(walk, x, axes, WORDS.get(kind, kind), keep=a.get("keepdim", False))
-    return (found, None) if kind in ("max", "min") else found
+    dims, keep = a.get("dim"), a.get("keepdim", False)
+    if isinstance(a["self"], np.ndarray):
+        over = None if dims is None or dims == [] else tuple(np.atleast_1d(dims))
+        wide = a["self"].astype(np.float64)
+        found: Any = getattr(np, kind)(wide, axis=over, keepdims=keep).astype(np.float32)
+    else:
+        x = walk.data(a["self"])
+        dims = list(range(x.rank)) if dims is None or dims == [] else dims
+        axes = [axis_of(dim, x.rank) for dim in (dims if isinstance(dims, list) else [dims])]
+        found = reduced(walk, x, axes, WORDS.get(kind, kind), keep=keep)
+    return (found, None) if walk.node.op.endswith((".max.dim", ".min.dim")) else found
 
 
 @op("argmax.default")

@@ -22,7 +22,7 @@ from grucore.converters.trace.axes import (
     spread,
 )
 from grucore.converters.trace.ops.elementwise import alike
-from grucore.converters.trace.ops.pieces import sliced
+from grucore.converters.trace.ops.pieces import later, sliced
 from grucore.converters.trace.ops.views import squeezed, unsqueezed
 from grucore.converters.trace.trace import Trace
 from grucore.graph.layers import Concat, Dense, Flip
@@ -35,7 +35,7 @@ def joined(trace: Trace, operands: Sequence[Operand], axis: int) -> Tracked:
     """The tensors side by side along an axis."""
     if len(operands) == 1:
         return spread(operands[0])
-    sequence = _padded(operands, axis)
+    sequence = _padded(trace, operands, axis)
     if sequence is not None:
         return sequence
     pieces = _beside(trace, operands, axis)
@@ -55,18 +55,30 @@ def stacked(trace: Trace, operands: Sequence[Operand], axis: int) -> Tracked:
     return _along(trace, [unsqueezed(x, [axis]) for x in pieces], axis)
 
 
-def _padded(operands: Sequence[Operand], axis: int) -> Tracked | None:
-    """Zeros joined to a sequence along time are padding."""
-    moving = [place for place, x in enumerate(operands) if isinstance(x, Tracked)]
+def _padded(trace: Trace, operands: Sequence[Operand], axis: int) -> Data | None:
+    """Zeros joined to a sequence along time are padding; any constant before all but its last
+    frames is what comes first of the sequence, that much later."""
+    moving = [place for place, x in enumerate(operands) if isinstance(x, Data)]
     if len(moving) != 1 or len(operands) < 2:
         return None
-    x = operands[moving[0]]
-    others = [each for each in operands if not isinstance(each, Tracked)]
-    if not isinstance(x, Data) or x.axes[axis] != TIME or any(each.any() for each in others):
+    x = trace.data(operands[moving[0]])
+    front, back = (
+        [spread(each) for each in some]
+        for some in (operands[: moving[0]], operands[moving[0] + 1 :])
+    )
+    if x.axes[axis] != TIME or not all(isinstance(each, Spread) for each in (*front, *back)):
         return None
-    before = sum(int(each.shape[axis]) for each in others[: moving[0]])
-    after = sum(int(each.shape[axis]) for each in others[moving[0] :])
-    return replace(x, padding=(x.padding[0] + before, x.padding[1] + after))
+    before, after = (sum(each.index.shape[axis] for each in some) for some in (front, back))
+    if not any(each.index.any() for each in (*front, *back)):
+        return later(trace, replace(x, padding=(x.padding[0] + before, x.padding[1] + after)))
+    if back or x.padding != (0, 0):
+        return None
+    rows = np.concatenate([np.moveaxis(alike(trace, x, e.index), axis, 0) for e in front])
+    shape = (before, *(size for place, size in enumerate(x.index.shape) if place != axis))
+    first = np.zeros((before, x.value.features))
+    first[:, x.index.reshape(-1)] = np.broadcast_to(rows, shape).reshape(before, -1)
+    found = later(trace, replace(x, padding=(before, 0)), first)
+    return found if found.is_plain else None
 
 
 def padded(trace: Trace, x: Data, axis: int, before: int, after: int, fill: float = 0.0) -> Data:
@@ -96,7 +108,7 @@ def padded(trace: Trace, x: Data, axis: int, before: int, after: int, fill: floa
         return replace(x, tail=0)
     if min(before, after) < 0 or x.tail:
         raise Unfit(f"pads {x.text} by {before} and {after} frames: expected zeros in time")
-    return replace(x, padding=(x.padding[0] + before, x.padding[1] + after))
+    return later(trace, replace(x, padding=(x.padding[0] + before, x.padding[1] + after)))
 
 
 def _beside(trace: Trace, operands: Sequence[Operand], axis: int) -> list[Tracked]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 
@@ -12,11 +13,13 @@ from grucore.converters.trace.axes import FEATURES, Data, Operand, Unfit, WrongA
 from grucore.converters.trace.ops.elementwise import activated, affine, binary, spread_over
 from grucore.converters.trace.trace import Trace, padding_text
 from grucore.graph.layers import Activation, Concat, LayerNorm, Operation, Softmax
+from grucore.graph.node import Node
 from grucore.graph.tensors import Array
 
 __all__ = ["channelwise", "gated", "group_norm", "layer_norm", "softmax"]
 
 MAX_BLOCKS = 64
+NUMBERS = ("scale", "shift")
 
 
 def channelwise(trace: Trace, x: Data, scale: Array, shift: Array) -> Data:
@@ -52,35 +55,37 @@ def layer_norm(
         if found.index.shape != x.index.shape:
             raise Unfit(f"its {what} is wider than {x.text}")
         numbers.append(array)
-    return _in_blocks(trace, x, axes, numbers[0], numbers[1], epsilon)
+    return _in_blocks(trace, x, axes, LayerNorm, *numbers, epsilon=float(epsilon))
 
 
 def _in_blocks(
-    trace: Trace, x: Data, axes: Sequence[int], scale: Array, shift: Array, epsilon: float
+    trace: Trace, x: Data, axes: Sequence[int], kind: type[Node], *numbers: Array, **given: Any
 ) -> Data:
-    """``scale`` and ``shift`` have a number for each feature, in C order."""
+    """A layer of this kind for each place of the other axes.
+
+    ``numbers``: a scale and a shift with a number for each feature, in C order, or nothing.
+    """
     shape = x.index.shape
     size = int(np.prod([shape[axis] for axis in axes]))
     if not x.is_plain:
         raise Unfit(padding_text(x))
-    epsilon = float(epsilon)
     if size == x.index.size:
-        value = trace.ordered(x)
-        return trace.fresh(
-            x, trace.add(LayerNorm, [value], scale=scale, shift=shift, epsilon=epsilon)
-        )
+        given |= zip(NUMBERS, numbers, strict=False)
+        return trace.fresh(x, trace.add(kind, [trace.ordered(x)], **given))
     if x.index.size // size > MAX_BLOCKS:
         raise Unfit(f"normalizes {x.index.size // size} groups, at most {MAX_BLOCKS}")
     last = range(-len(axes), 0)
-    places, scales, shifts = (
+    places, *rows = (
         np.moveaxis(array.reshape(shape), axes, last).reshape(-1, size)
-        for array in (x.index, scale, shift)
+        for array in (x.index, *numbers)
     )
     parts = [
         trace.add(
-            LayerNorm, [trace.picked(x.value, index)], scale=one, shift=other, epsilon=epsilon
+            kind,
+            [trace.picked(x.value, index)],
+            **given | {name: row[place] for name, row in zip(NUMBERS, rows, strict=False)},
         )
-        for index, one, other in zip(places, scales, shifts, strict=True)
+        for place, index in enumerate(places)
     ]
     joined = trace.add(Concat, parts, "groups")
     others = [axis for axis in range(len(shape)) if axis not in axes]
@@ -108,16 +113,16 @@ def group_norm(
         numbers.append(np.broadcast_to(wide, grouped).reshape(-1))
     kinds = (x.axes[0], *(FEATURES,) * (len(grouped) - 1))
     inner = x.moved(kinds, x.index.reshape(grouped))
-    result = _in_blocks(trace, inner, range(2, len(grouped)), numbers[0], numbers[1], epsilon)
+    last, epsilon = range(2, len(grouped)), float(epsilon)
+    result = _in_blocks(trace, inner, last, LayerNorm, *numbers, epsilon=epsilon)
     return result.moved(x.axes, result.index.reshape(shape))
 
 
 def softmax(trace: Trace, x: Data, axes: Sequence[int], *, logarithm: bool) -> Data:
-    """The softmax, or its logarithm, over axes that are all features there are."""
-    size = int(np.prod([x.index.shape[axis] for axis in axes]))
-    if any(not x.is_features(axis) for axis in axes) or size != x.index.size:
-        raise Unfit(f"goes over axes {list(axes)} of {x.text}, expected all features of a frame")
-    return trace.fresh(x, trace.add(Softmax, [trace.ordered(x)], logarithm=logarithm))
+    """The softmax, or its logarithm, over axes of features, for each place of the others."""
+    if any(not x.is_features(axis) for axis in axes):
+        raise Unfit(f"goes over axes {list(axes)} of {x.text}, expected features")
+    return _in_blocks(trace, x, axes, Softmax, logarithm=logarithm)
 
 
 def gated(trace: Trace, x: Data, axis: int) -> Data:

@@ -13,11 +13,11 @@ from grucore.converters.trace.axes import BATCH, FEATURES, TIME, Axes, Data, Tra
 from grucore.converters.trace.ops.views import squeezed, unsqueezed
 from grucore.converters.trace.sizes import Size, integers
 from grucore.converters.trace.trace import Trace, padding_text
-from grucore.graph.layers import Conv1d, Flip, Pool1d, Position, Take
+from grucore.graph.layers import Conv1d, Delay, Flip, Pool1d, Position, Take
 from grucore.graph.node import Value
 from grucore.graph.tensors import Array
 
-__all__ = ["ENDLESS", "cropped", "flipped", "gathered", "selected", "sliced", "split"]
+__all__ = ["ENDLESS", "cropped", "flipped", "gathered", "later", "selected", "sliced", "split"]
 
 ENDLESS = 1 << 30  # a slice that ends here or later ends with the axis
 MAX_TAPS, MAX_KERNEL = 65536, 1 << 22  # of the windows that croppings become
@@ -84,12 +84,15 @@ def sliced(trace: Trace, x: Tracked, axis: int, start: Size, end: Size, step: Si
     if is_time and fixed and size != 1 and end == size:
         trace.doubt(f"a slice to {end} may mean that frame, or the end")
     ends_last = endless or end == size or (end_beyond(size, end) and not is_time)
-    if isinstance(x, Data) and x.tail and starts_first and not endless:
+    if isinstance(x, Data) and is_time and starts_first and not endless and step == 1:
+        before, after = x.padding
         removed = -end if isinstance(end, int) and end < 0 else size - end
-        if fixed and isinstance(end, int) and end > 0:
+        if (x.tail or before) and fixed and isinstance(end, int) and end > 0:
             trace.doubt(f"a slice to {end} may mean that frame, or {removed} from the end")
-        if removed == x.tail:
+        if removed == x.tail > 0:
             return replace(x, tail=0)
+        if removed == before > 0 and not after and not x.tail:
+            return _delayed(trace, x, x.value, before)
     if step == 1 and starts_first and ends_last:
         return x
     if is_time:
@@ -168,6 +171,27 @@ def cropped(trace: Trace, value: Value, before: int, after: int) -> Value:
         dilation=step,
         groups=value.features,
     )
+
+
+def later(trace: Trace, x: Data, first: Array | None = None) -> Data:
+    """A sequence without its last frames, and padded by as many before it, as a delay.
+
+    ``first`` (frames, features): what stands there instead of zeros.
+    """
+    node, (count, after) = trace.builder.maker(x.value), x.padding
+    if not isinstance(node, Conv1d) or not count or after or x.tail or x.value.skip != count:
+        return x
+    weight = np.asarray(node.weight)
+    is_crop = node.groups == weight.shape[0] == node.groups * node.stride and not node.bias.any()
+    if not is_crop or (weight[:, 0] != 1).any() or weight[:, 1:].any():
+        return x
+    (source,) = (each for each in trace.builder.values if each.name == node.inputs[0])
+    return _delayed(trace, x, source, count, first)
+
+
+def _delayed(trace: Trace, x: Data, source: Value, frames: int, first: Array | None = None) -> Data:
+    value = trace.add(Delay, [source], "before", frames=frames, initial_state=first)
+    return replace(x, value=value, padding=(0, 0))
 
 
 def flipped(trace: Trace, x: Tracked, axes: Sequence[int]) -> Tracked:

@@ -23,7 +23,7 @@ from grucore.converters.trace.ops.elementwise import (
     scaled,
     softsign,
 )
-from grucore.converters.trace.ops.reduce import reduced
+from grucore.converters.trace.ops.reduce import reduced, without
 from grucore.converters.trace.trace import Trace
 from grucore.graph.layers import Activation, Operation
 from grucore.graph.tensors import Array
@@ -32,6 +32,7 @@ __all__ = [
     "EXPONENTS",
     "LOGARITHMS",
     "divided",
+    "log_sum_exp",
     "logged",
     "normed",
     "raised",
@@ -40,6 +41,7 @@ __all__ = [
 ]
 
 LOGARITHMS = {"log": 1.0, "log2": 1 / math.log(2), "log10": 1 / math.log(10)}
+STEEP = 1e38  # times any number that is not 0, a sigmoid made of lines is 0 or 1
 EXPONENTS = {"square": 2.0, "sqrt": 0.5, "rsqrt": -0.5, "reciprocal": -1.0}
 
 
@@ -53,17 +55,19 @@ def logged(trace: Trace, x: Operand | None, word: str) -> Data:
 
 
 def raised(trace: Trace, x: Operand | None, exponent: float) -> Data:
-    """A value to a power; see `build.powers.power`."""
+    """A value to a power; see `build.powers.power`. With a whole one below 0 of any sign."""
     data = trace.data(x)
     value = trace.ordered(data)
     if exponent == 0:
         raise Unfit("the exponent is 0")
-    if exponent < 0 and not is_nowhere_negative(trace.builder.nodes, value):
-        raise Unfit(
-            "it divides by a value that may be negative, expected one that its own layers keep "
-            "from it: an absolute value, a square, an exponential, a sum of such"
-        )
-    return trace.fresh(data, power(trace.put, trace.name(), value, exponent))
+    if exponent >= 0 or exponent % 1 or is_nowhere_negative(trace.builder.nodes, value):
+        return trace.fresh(data, power(trace.put, trace.name(), value, exponent))
+    size = activated(trace, data, ABSOLUTE, suffix="size")
+    found = trace.fresh(size, power(trace.put, trace.name(), size.value, exponent))
+    if exponent % 2 == 0:
+        return found
+    step = activated(trace, data, Activation.hard_sigmoid(STEEP, 1.0), suffix="step")
+    return binary(trace, found, scaled(trace, step, 2.0, -1.0), Operation.MULTIPLY)
 
 
 def divided(trace: Trace, a: Operand | None, b: Operand | None) -> Data:
@@ -101,6 +105,15 @@ def variance(
 def _check_features(x: Tracked, axes: Sequence[int]) -> None:
     if any(not x.is_features(axis) for axis in axes):
         raise Unfit(f"goes over axes {list(axes)} of {x.text}, expected features")
+
+
+def log_sum_exp(trace: Trace, x: Data, axes: Sequence[int], *, keep: bool) -> Data:
+    """The logarithm of the sum of exponentials, which are those of what the largest is less."""
+    most = reduced(trace, x, axes, "max", keep=True)
+    powers = activated(trace, binary(trace, x, most, Operation.SUBTRACT), Activation.EXP)
+    total = logged(trace, reduced(trace, powers, axes, "sum", keep=True), "log")
+    found = binary(trace, total, most, Operation.ADD)
+    return found if keep else without(found, axes)
 
 
 def rms_norm(

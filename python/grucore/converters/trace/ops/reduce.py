@@ -35,7 +35,7 @@ from grucore.graph.layers import (
 from grucore.graph.node import Value
 from grucore.graph.tensors import Array
 
-__all__ = ["accumulated", "arg_max", "einsum", "pooled", "reduced"]
+__all__ = ["accumulated", "arg_max", "einsum", "pooled", "reduced", "without"]
 
 OPERATIONS = {
     "max": Operation.MAXIMUM,
@@ -57,10 +57,10 @@ def reduced(trace: Trace, x: Operand | None, axes: Sequence[int], kind: str, *, 
         data = _over_features(trace, data, over, kind)
     if len(over) < len(axes):
         data = pooled(trace, data, axes, kind)
-    return data if keep else _without(data, axes)
+    return data if keep else without(data, axes)
 
 
-def _without(x: Data, axes: Sequence[int]) -> Data:
+def without(x: Data, axes: Sequence[int]) -> Data:
     """Without axes of size 1."""
     kept = tuple(axis for place, axis in enumerate(x.axes) if place not in axes)
     return x.moved(kept, x.index.squeeze(tuple(axes)))
