@@ -187,8 +187,8 @@ ROWS: dict[str, list[tuple[str, str, str, str]]] = {
         ),
         (
             "constants and sizes",
-            "tril triu empty full zeros ones zeros_like ones_like new_zeros new_ones new_full scalar_tensor "
-            "sym_size",
+            "tril triu empty full zeros ones zeros_like ones_like new_zeros new_ones new_full "
+            "scalar_tensor sym_size",
             ".ZerosLike .OnesLike",
             "Shape ConstantOfShape",
         ),
