@@ -24,7 +24,17 @@ from grucore.export.literals import array_text
 from grucore.graph.graph import Graph, TestVector
 from grucore.graph.node import Dtype
 
-__all__ = ["TARGETS", "Measured", "Target", "measure", "missing_tools", "required", "with_frames"]
+__all__ = [
+    "BOARDS",
+    "TARGETS",
+    "Measured",
+    "Target",
+    "measure",
+    "measured",
+    "missing_tools",
+    "required",
+    "with_frames",
+]
 
 BOARDS = Path(__file__).parent / "boards"
 WARNINGS = ("-Wall", "-Wextra", "-Wpedantic", "-Werror", "-ffreestanding")
@@ -255,10 +265,15 @@ def measure(
     run = subprocess.run(
         [*target.runner, str(program)], capture_output=True, text=True, timeout=SECONDS
     )
+    code, constants = _sizes(target, plain) if target.counts else (0, 0)
+    return measured(run, code, constants)
+
+
+def measured(run: subprocess.CompletedProcess[str], code: int, constants: int) -> Measured:
+    """What a program of boards/main.c said. Raises CalledProcessError where it did not end."""
     said = dict(re.findall(r"^(\w+) (\d+)$", run.stdout + run.stderr, re.MULTILINE))
     if run.returncode not in (0, 1) or "different" not in said:
-        raise subprocess.CalledProcessError(run.returncode, target.runner, run.stdout, run.stderr)
-    code, constants = _sizes(target, plain) if target.counts else (0, 0)
+        raise subprocess.CalledProcessError(run.returncode, run.args, run.stdout, run.stderr)
     numbers = ("different", "calibration", "instructions", "stack")
     return Measured(*(int(said[name]) for name in numbers), code, constants)
 

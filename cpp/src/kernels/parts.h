@@ -29,6 +29,13 @@
 #define GRUCORE_HAS_FMA 0
 #endif
 
+// 1 where the plain table of firmware has Helium, with floats (vec/helium.h).
+#if defined(GRUCORE_ONLY_SCALAR) && defined(__ARM_FEATURE_MVE) && defined(__GNUC__) && GRUCORE_HAS_FMA
+#define GRUCORE_HELIUM ((__ARM_FEATURE_MVE & 2) != 0)
+#else
+#define GRUCORE_HELIUM 0
+#endif
+
 #if !defined(GRUCORE_WEIGHTS)
 #if defined(GRUCORE_ONLY_FLOAT32)
 #define GRUCORE_WEIGHTS(use) use(kFloat32)

@@ -13,18 +13,19 @@ GRUCORE_INLINE void step_integer_panels_at_once(const PanelStepArgs& args, uint3
   if (args.backwards) AnyIntegerPanels::run(args.recurrent, first, panels, true);
   if (args.input.weights) AnyIntegerPanels::run(args.input, first, panels, args.backwards);
   if (!args.backwards) AnyIntegerPanels::run(args.recurrent, first, panels, false);
+#if GRUCORE_HELIUM
+  cells_in_fours<true>(args, first, panels);
+#else
   reset_after<true>(args, first, panels);
+#endif
 }
 GRUCORE_INLINE void step_integer_panels(const PanelStepArgs& args) {
   const uint32_t units = args.cell.units;
   using Panels = PanelsAtOnce<AnyIntegerPanels::kPanels>;
+  StepArgs step(args);
   for (uint32_t i = 0; i < Panels::count(units); ++i) {
     const Panels some = Panels::at(units, i, args.backwards);
-    if constexpr (kStepsOnePanel) {
-      step_integer_panels_at_once(PanelArgs(args, some.first).step, some.first, some.panels);
-    } else {
-      step_integer_panels_at_once(args, some.first, some.panels);
-    }
+    step_integer_panels_at_once(step.at(args, some.first), some.first, some.panels);
   }
 }
 

@@ -26,6 +26,10 @@
 #include "kernels/bodies/apply-inl.h"
 
 #include "kernels/bodies/cell-inl.h"
+#if GRUCORE_HELIUM
+#include "kernels/bodies/helium_cells-inl.h"
+#endif
+#include "kernels/bodies/panel_steps-inl.h"
 #if !defined(GRUCORE_FLOAT_ISA)
 #include "kernels/bodies/float_kernels-inl.h"
 #endif

@@ -2,6 +2,10 @@
 // target region. docs/numerics.md has the arithmetic, kernel_table.h the layout.
 // SPDX-License-Identifier: Apache-2.0
 
+#if GRUCORE_HELIUM
+#include "kernels/bodies/helium_quantize-inl.h"
+#endif
+
 namespace grucore {
 namespace detail {
 namespace GRUCORE_ISA {
@@ -15,7 +19,8 @@ struct Scaling {
 };
 
 // The largest magnitude of `count` numbers; NaN if one of them is not finite.
-#if defined(GRUCORE_PLAIN)
+#if GRUCORE_HELIUM
+#elif defined(GRUCORE_PLAIN)
 // As integers magnitudes have the same order, and a small core compares those faster.
 GRUCORE_INLINE float largest(const float* x, uint32_t count) {
   int32_t most = 0;
@@ -117,8 +122,16 @@ GRUCORE_INLINE void quantize_tap(const ProductArgs& args, const float* x, float 
   unsigned char* sums = to;
   for (uint32_t first = 0; first < count; first += group) {
     const uint32_t left = count - first;
-    const int32_t sum =
-        quantize_group<kBits>(x + first, left < group ? left : group, by, to + weights.header, first, weights.plane);
+    const uint32_t inputs = left < group ? left : group;
+#if GRUCORE_HELIUM
+    if (weights.kind == WeightKind::kInt8) {
+      const uint32_t plane = weights.activation_bits == 8 ? 0 : weights.plane;
+      const ToBytes to_bytes = {{scaling.inverse}, {levels}, by.clamps, plane};
+      quantize_bytes(x + first, inputs, to_bytes, to + weights.header + first);
+      continue;
+    }
+#endif
+    const int32_t sum = quantize_group<kBits>(x + first, inputs, by, to + weights.header, first, weights.plane);
     __builtin_memcpy(sums += 4, &sum, sizeof sum);
   }
 }

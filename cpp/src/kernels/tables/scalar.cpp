@@ -18,6 +18,8 @@
 
 #include "kernels/vec/vec_scalar.h"
 
+#include "kernels/vec/helium.h"
+
 #include "kernels/vec/bytes_scalar.h"
 
 #include "kernels/bodies/kernels-inl.h"

@@ -8,15 +8,6 @@
 #define GRUCORE_SMLAD 0
 #endif
 
-// Helium takes four weights of a row times four activations, which then stand in their own order. Its floats make
-// denormals zero, so that integers are all that it is for.
-#if GRUCORE_SMLAD && defined(GRUCORE_ONLY_SCALAR) && defined(__ARM_FEATURE_MVE)
-#include <arm_mve.h>
-#define GRUCORE_HELIUM 1
-#else
-#define GRUCORE_HELIUM 0
-#endif
-
 namespace grucore::detail::GRUCORE_ISA {
 namespace {
 
@@ -77,11 +68,7 @@ GRUCORE_INLINE FourNumbers four_bytes(const unsigned char* p) {
 }
 GRUCORE_INLINE FourNumbers four_numbers(const unsigned char* p) {
   const uint32_t first = load_bytes(p).v, second = load_bytes(p + 4).v;
-#if GRUCORE_HELIUM
-  return {(first & 0xffffu) | second << 16, first >> 16 | (second & 0xffff0000u)};
-#else
   return {first, second};
-#endif
 }
 // The sum plus four products: of weights from -127 to 127 or 0 to 15.
 GRUCORE_INLINE I32 add_four(I32 sum, I8 weights, const FourNumbers& x) {
@@ -116,9 +103,8 @@ GRUCORE_INLINE I32 add_four(I32 sum, I8 weights, const FourNumbers& x) {
 GRUCORE_INLINE uint32_t low_half(I32 a) { return as_unsigned(a.v) & 0xffffu; }
 GRUCORE_INLINE uint32_t low_byte(I32 a) { return as_unsigned(a.v) & 0xffu; }
 GRUCORE_INLINE void store_four_numbers(unsigned char* p, const I32 (&q)[4]) {
-  constexpr int kSecond = GRUCORE_HELIUM ? 1 : 2, kThird = 3 - kSecond;
-  const uint32_t first = low_half(q[0]) | as_unsigned(q[kSecond].v) << 16;
-  const uint32_t second = low_half(q[kThird]) | as_unsigned(q[3].v) << 16;
+  const uint32_t first = low_half(q[0]) | as_unsigned(q[2].v) << 16;
+  const uint32_t second = low_half(q[1]) | as_unsigned(q[3].v) << 16;
   __builtin_memcpy(GRUCORE_ALIGNED(p), &first, sizeof first);
   __builtin_memcpy(GRUCORE_ALIGNED(p + 4), &second, sizeof second);
 }
@@ -126,14 +112,6 @@ GRUCORE_INLINE void store_four_bytes(unsigned char* p, const I32 (&q)[4]) {
   const uint32_t word = low_byte(q[0]) | low_byte(q[1]) << 8 | low_byte(q[2]) << 16 | as_unsigned(q[3].v) << 24;
   __builtin_memcpy(GRUCORE_ALIGNED(p), &word, sizeof word);
 }
-
-#if GRUCORE_HELIUM
-// The sum plus four weights times four activations of 16 bits.
-GRUCORE_INLINE int32_t add_row(int32_t sum, const unsigned char* weights, int32x4_t x) {
-  return vmladavaq_s32(sum, vldrbq_s32(reinterpret_cast<const int8_t*>(weights)), x);
-}
-GRUCORE_INLINE int32x4_t four_lanes(const unsigned char* p) { return vldrhq_s32(reinterpret_cast<const int16_t*>(p)); }
-#endif
 
 GRUCORE_INLINE F32 to_float(I32 a) { return {static_cast<float>(a.v)}; }
 GRUCORE_INLINE int32_t sum_lanes(I32 a) { return a.v; }

@@ -1,0 +1,69 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The engine of a model on an emulated board: `grucore export --target engine`, built and run."""
+
+from __future__ import annotations
+
+import subprocess
+from collections.abc import Sequence
+from pathlib import Path
+
+from export.targets import BOARDS, TARGETS, Measured, measured
+from grucore import fileformat
+from grucore.export.compilers import ENGINE_SOURCES, engine_line
+from grucore.export.engine import export_engine
+from grucore.graph.graph import Graph
+
+__all__ = ["SOURCES", "measure_engine"]
+
+SOURCES = Path(__file__).parents[2] / "cpp"
+FRAMES_HEADER = """\
+#include <stdint.h>
+#ifdef __cplusplus
+extern "C" {{
+#endif
+uint32_t engine_test(void);
+void engine_reset(void);
+void engine_step(uint32_t t);
+#ifdef __cplusplus
+}}
+#endif
+#define MODEL_STATE uint32_t
+#define MODEL_FRAMES {frames}u
+#define MODEL_SELFTESTED() engine_test()
+#define MODEL_RESET(state) (void)(state), engine_reset()
+#define MODEL_STEP(t) engine_step(t)
+"""
+LINK = ("-fno-unwind-tables", "-fno-asynchronous-unwind-tables", "-Wl,--gc-sections")
+
+
+def measure_engine(graph: Graph, cpu: str, folder: Path, options: Sequence[str] = ()) -> Measured:
+    """Export the engine of a graph with a test vector, build it for a Cortex-M, and run it there.
+
+    Its code is the program's flash without the file. ``options`` come after the printed flags.
+    """
+    assert graph.test is not None
+    data = fileformat.write(graph)
+    memory = {"model_bytes": 8192, "stream_bytes": 16384}  # more than it takes
+    export = export_engine(graph, data, "model", sources=SOURCES, **memory)
+    for name, text in export.files.items():
+        (folder / name).write_text(text, "utf-8")
+    frames = len(graph.test.inputs[0])
+    (folder / "model_frames.h").write_text(FRAMES_HEADER.format(frames=frames))
+    target = TARGETS[cpu]
+    include = [f"-I{folder}", f"-I{BOARDS}"]
+    objects = []
+    for source in (*target.sources, "main.c"):
+        objects.append(str(folder / f"{source}.o"))
+        command = [*target.command, *target.defines, *include, "-c", str(BOARDS / source)]
+        subprocess.run([*command, "-o", objects[-1]], check=True)
+    program = str(folder / "program")
+    line = engine_line(cpu).removesuffix(f" {ENGINE_SOURCES}").split()
+    sources = [str(BOARDS / "engine.cpp"), str(folder / "grucore.cpp"), *objects]
+    flags = [*options, *LINK, *include, *target.link]
+    end = ["-lc_nano", "-lgcc", "-o", program]
+    subprocess.run([*line, *flags, *sources, *end], check=True)
+    command = [*target.runner, program]
+    run = subprocess.run(command, capture_output=True, text=True, timeout=240)
+    sizes = subprocess.run([target.size, program], capture_output=True, text=True, check=True)
+    flash = int(sizes.stdout.splitlines()[1].split()[0])
+    return measured(run, flash - len(data), len(data))
