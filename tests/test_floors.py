@@ -88,9 +88,10 @@ ROWS: dict[str, Rules] = {
         memory="axes",
         search="axes",
         arrangement="axes",
-        trace="memory axes sizes",
+        spectra="axes",  # complex numbers on the way to magnitudes
+        trace="memory axes sizes spectra",
         carried="trace axes",
-        ops="trace memory axes sizes",
+        ops="trace memory axes sizes spectra",
     ),
     "converters/torch": rules(
         aten="",
@@ -99,7 +100,8 @@ ROWS: dict[str, Rules] = {
         ops="walk aten read",
         chain="ops walk aten read",
         memories="walk aten",
-        readings="memories ops walk aten read",
+        meanings="walk aten",  # what the axes of inputs may be
+        readings="meanings memories ops walk aten read",
         witness="readings chain ops walk aten read",
         sources="witness readings chain ops walk aten read",
         convert="sources witness readings chain ops walk aten read",

@@ -20,8 +20,14 @@ RAISED = {"ConversionError", "Unfit", "WrongAxes", "Unknown"}
 METHODS = {"refuse", "contradict"}
 
 # The ways out, the first that fits: where the message is raised, the words in it, the advice.
+FEATURES = (
+    "cut the model before its features, and put those of `grucore.audio` there: "
+    "`model.with_front_end(front)`"
+)
 WAYS = (
     ("", r"pip install", "run the line that the message names"),
+    ("spectra.py", r"", FEATURES),
+    ("", r"both ends as|complex numbers|after it was padded|hops of", FEATURES),
     (
         "loops",
         r"",

@@ -136,6 +136,12 @@ ROWS: dict[str, list[tuple[str, str, str, str]]] = {
             "MaxPool",
         ),
     ],
+    "sound": [
+        ("frames of samples", "unfold", "", ""),
+        ("spectra of frames", "stft", "", ""),
+        ("spectrum of a frame", "fft_rfft", "", ""),
+        ("its real and imaginary parts", "real imag view_as_real", "", ""),
+    ],
     "pieces": [
         ("side by side", "cat concat concatenate", "Concatenate .Concatenate", "Concat"),
         ("along a new axis", "stack", ".Stack", ""),

@@ -7,6 +7,8 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TypeAlias
 
+import numpy as np
+
 from grucore.graph.graph import Graph
 from grucore.graph.tensors import Array
 from grucore.proof.signals import LENGTHS
@@ -32,7 +34,8 @@ class Evidence:
     caller of the source may give, and ``from_states`` is the source called with them. ``bound``:
     of the comparison in float64, as a part of the scale, where it is not the usual one. ``given``:
     the states that a caller sets for a sequence of so many frames, such as a memory, which the
-    witnesses then start from as well.
+    witnesses then start from as well. ``zeros``: frames at the end of each sequence that are zeros,
+    since the source has them of its own.
     """
 
     witness: Witness
@@ -44,6 +47,13 @@ class Evidence:
     from_states: FromStates | None = None
     bound: float | None = None
     given: Callable[[int], Mapping[str, Array]] | None = None
+    zeros: int = 0
+
+    def ended(self, xs: tuple[Array, ...]) -> tuple[Array, ...]:
+        """A sequence with its zeros at the end."""
+        if not self.zeros:
+            return xs
+        return tuple(np.concatenate([x[: -self.zeros], 0 * x[-self.zeros :]]) for x in xs)
 
 
 def reference_evidence(

@@ -111,6 +111,7 @@ def prove(
     model = Loaded(draft.file())
     trials: list[_Trial] = []
     for xs in (*sequences(graph, evidence.lengths), *evidence.examples):
+        xs = evidence.ended(xs)
         state = given_state(graph, model, evidence, len(xs[0]))
         trial = _Trial(xs, run(model, xs, state=state), state)
         witnesses = (evidence.witness, evidence.exact)

@@ -30,7 +30,7 @@ def sequences(graph: Graph, lengths: Sequence[int] = LENGTHS) -> Iterator[tuple[
     for place, length in enumerate(several):
         size = SIZES[place % len(SIZES)]
         yield tuple(noise(graph, name, length, size, generator) for name in graph.inputs)
-    length = ODD_FRAMES if len(lengths) > 1 else lengths[0]
+    length = max(ODD_FRAMES, *lengths[:1]) if len(lengths) > 1 else lengths[0]
     yield tuple(_odd(graph, name, length, generator) for name in graph.inputs)
 
 

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Joins layers: a scale and shift, or an activation, into the product right before it.
+"""Joins layers: a scale and shift, or an activation, into the product right before it; a scale
+into a window of samples.
 
 Scales and shifts are folded in float64, before the weights are rounded to float32. They are only
 folded backwards: forwards into a convolution they would change what its zero padding stands for.
@@ -16,7 +17,7 @@ import numpy as np
 
 from grucore.converters.build.builder import GraphBuilder
 from grucore.graph import gates
-from grucore.graph.layers import Activate, Activation, Affine, Conv1d, Dense
+from grucore.graph.layers import Activate, Activation, Affine, Conv1d, Dense, Window
 from grucore.graph.node import Node
 from grucore.graph.tensors import Array
 from grucore.graph.weights import as_float64
@@ -52,6 +53,9 @@ def fold(builder: GraphBuilder, outputs: Iterable[str]) -> None:
 
 def _joined(before: Node | None, node: Node) -> Node | None:
     """Both as one layer, or None."""
+    if isinstance(before, Window) and isinstance(node, Affine) and not node.shift.any():
+        weight = as_float64(before.weight) * node.scale.astype(np.float64)
+        return replace(before, output=node.output, weight=weight)
     if not isinstance(before, Product) or before.activation != Activation.LINEAR:
         return None
     if isinstance(node, Affine):

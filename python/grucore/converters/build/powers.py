@@ -21,13 +21,16 @@ from grucore.graph.layers import (
     Binary,
     Concat,
     Dense,
+    Filterbank,
     Flip,
     LayerNorm,
     Operation,
     Pool,
     Pool1d,
+    Rfft,
     Select,
     Softmax,
+    Spectrum,
     Take,
 )
 from grucore.graph.node import Node, Value
@@ -125,6 +128,10 @@ class _Bounds:
             if (weight < 0).any():
                 return -math.inf
             return _scaled(weight.sum(1), node.bias, inputs[0])
+        if isinstance(node, Rfft):
+            return -math.inf if node.spectrum is Spectrum.COMPLEX else 0.0
+        if isinstance(node, Filterbank):
+            return 0.0 if (node.weight >= 0).all() and inputs[0] >= 0 else -math.inf
         if isinstance(node, Softmax):
             return -math.inf if node.logarithm else 0.0
         if isinstance(node, Concat | Select | Take | Pool | Pool1d | Flip):

@@ -8,24 +8,23 @@ they cannot mean. The rest is either one model, whose axes are then known, or a 
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from itertools import permutations
 from typing import Any
 
 from grucore._core import ConversionError
 from grucore.converters.build.folding import fold
 from grucore.converters.build.known_cells import known_cells
 from grucore.converters.conversion import ambiguous
-from grucore.converters.torch.aten import AtenGraph, InputSpec, Ref
+from grucore.converters.torch.aten import AtenGraph, Ref
+from grucore.converters.torch.meanings import agree, extents, hops, meanings_of, uneven
 from grucore.converters.torch.memories import attends, check_memories, memories
 from grucore.converters.torch.ops import OPS
-from grucore.converters.torch.walk.walk import Meaning, Walk
+from grucore.converters.torch.walk.walk import ZEROS, Meaning, Walk
 from grucore.converters.trace.axes import (
     BATCH,
     FEATURES,
     TIME,
-    Axes,
     Axis,
     Data,
     Ended,
@@ -53,8 +52,7 @@ __all__ = ["Reading", "fingerprint", "only", "read", "readings", "source_entries
 MAX_ASSIGNMENTS = 1 << 14  # among them those of some inputs alone
 # Layers that tell time from batch and features.
 CELLS = ("gru", "lstm", "rnn_tanh", "rnn_relu")
-ALONG_TIME = ("gru", "lstm", "rnn", "conv1d", "take", "pool", "pool1d", "flip")
-IDS = ("int64", "int32")
+ALONG_TIME = ("gru", "lstm", "rnn", "conv1d", "take", "pool", "pool1d", "flip", "window")
 
 
 @dataclass(frozen=True)
@@ -94,21 +92,25 @@ def readings(graph: AtenGraph) -> list[Reading]:
     Raises `ConversionError` of the assignment that came furthest where there is none.
     """
     specs, has_memory = {spec.name: spec for spec in graph.inputs}, attends(graph)
+    spans = hops(graph)
+    odd = [text for hop in spans if (text := uneven(graph.inputs, hop))]
+    if odd:
+        raise ConversionError(odd[0])
 
     def one(choices: Choices) -> Reading:
         for spec in graph.inputs:
             if spec.name not in choices:
                 raise Undecided(spec.name)
         meanings = [choices[name] for name in specs]
-        return _understood(graph, meanings, _sizes(graph.inputs, meanings) or {}, choices)
+        return _understood(graph, meanings, extents(graph.inputs, meanings) or {}, choices)
 
     def options(name: str, choices: Choices) -> list[Meaning]:
         before = [choices[each] for each in specs if each in choices]
         known = graph.inputs[: len(before) + 1]
-        offered = [*_options(specs[name]), *(memories(specs[name]) if has_memory else ())]
-        found = [each for each in offered if _agree(known, [*before, each])]
+        offered = [*meanings_of(specs[name], spans), *(memories(specs[name]) if has_memory else ())]
+        found = [each for each in offered if agree(known, [*before, each])]
         if len(known) == len(graph.inputs):
-            found = [each for each in found if _sizes(known, [*before, each]) is not None]
+            found = [each for each in found if extents(known, [*before, each]) is not None]
         return found
 
     try:
@@ -129,7 +131,9 @@ def readings(graph: AtenGraph) -> list[Reading]:
     found = usual or found
     # A rule for every row of a batch holds for rows that are called features as well.
     batched = [each for each in found.values() if each.walked.batch is not None]
-    return batched or list(found.values())
+    left = batched or list(found.values())
+    fewest = min(each.walked.zeros or 0 for each in left)
+    return [each for each in left if (each.walked.zeros or 0) == fewest]
 
 
 def only(found: Sequence[Reading]) -> Reading:
@@ -139,12 +143,12 @@ def only(found: Sequence[Reading]) -> Reading:
     return found[0]
 
 
-def read(graph: AtenGraph, meanings: Sequence[Meaning]) -> Reading:
-    """The graph, understood with these meanings of its inputs."""
-    sizes = _sizes(graph.inputs, meanings)
+def read(graph: AtenGraph, meanings: Sequence[Meaning], zeros: int | None = None) -> Reading:
+    """The graph, understood with these meanings of its inputs and hops of zeros after them."""
+    sizes = extents(graph.inputs, meanings)
     if sizes is None:
         raise ConversionError("the inputs disagree about batch or time")
-    choices: dict[str, Axes] = {}
+    choices: dict[str, Any] = {ZEROS: zeros}
     while True:
         try:
             return _understood(graph, meanings, sizes, choices)
@@ -169,7 +173,8 @@ def _understood(
             meanings=tuple(meanings),
             ops=OPS,
             batch=sizes.get(BATCH),
-            frames=sizes.get(TIME),
+            frames=None if TIME not in sizes else sizes[TIME] + (choices.get(ZEROS) or 0),
+            zeros=choices.get(ZEROS),
             memory=sizes.get(MEMORY),
             choices=choices,
             delayed=delayed,
@@ -320,63 +325,6 @@ def fingerprint(reading: Reading) -> Any:
     return nodes, graph.inputs, graph.outputs, states, reading.in_steps
 
 
-def _agree(inputs: Sequence[InputSpec], meanings: Sequence[Meaning]) -> bool:
-    """True if these inputs agree about the extents of batch and time."""
-    sizes: dict[Axis, int] = {}
-    return all(
-        axis == FEATURES or sizes.setdefault(axis, extent) == extent
-        for spec, meaning in zip(inputs, meanings, strict=True)
-        for extent, axis in zip(spec.shape, meaning.axes, strict=True)
-    )
-
-
-def _sizes(inputs: Sequence[InputSpec], meanings: Sequence[Meaning]) -> dict[Axis, int] | None:
-    """The extents of batch and time, or None if the inputs disagree."""
-    sizes: dict[Axis, int] = {}
-    if all(meaning.is_given for meaning in meanings):
-        return None
-    timed = {TIME in meaning.axes for meaning in meanings if not meaning.is_given}
-    if len(timed) > 1:
-        return None
-    stateless = not any(meaning.is_state for meaning in meanings)
-    if timed == {False} and stateless and not _are_frames(meanings):
-        return None
-    if not _agree(inputs, meanings):
-        return None
-    for spec, meaning in zip(inputs, meanings, strict=True):
-        sizes.update(zip(meaning.axes, spec.shape, strict=True))
-    sizes.pop(FEATURES, None)
-    batched = {BATCH in meaning.axes for meaning in meanings}
-    return None if len(batched) > 1 and stateless else sizes
-
-
-def _are_frames(meanings: Sequence[Meaning]) -> bool:
-    """True if each input is a frame of a model that carries no state at all."""
-    return any(meaning.is_memory for meaning in meanings) or all(
-        BATCH in meaning.axes for meaning in meanings
-    )
-
-
-def _options(spec: InputSpec) -> Iterator[Meaning]:
-    """The meanings that the axes of an input can have; the most usual first."""
-    rank = len(spec.shape)
-    roles: list[Axes] = [(BATCH, TIME), (TIME,), (BATCH,), ()]
-    for wanted in roles:
-        if len(wanted) > rank:
-            continue
-        for places in permutations(range(rank), len(wanted)):
-            axes = [FEATURES] * rank
-            for place, role in zip(places, wanted, strict=True):
-                axes[place] = role
-            yield Meaning(tuple(axes))
-            # An id is a state only where it is called one: a token is what a decoder reads.
-            fits = (
-                are_called_states(spec.name) and rank < 3 if spec.dtype in IDS else rank in (2, 3)
-            )
-            if TIME not in wanted and fits:
-                yield Meaning(tuple(axes), is_state=True)
-
-
 def source_entries(reading: Reading) -> dict[str, Any]:
     """The axes of inputs and outputs, and the inputs that are initial states."""
     specs = list(zip(reading.walked.graph.inputs, reading.meanings, strict=True))
@@ -394,6 +342,8 @@ def source_entries(reading: Reading) -> dict[str, Any]:
     states |= {f"{delay}.x": name for delay, name in delays.items()}
     if states:
         entries["states"] = states
+    if reading.walked.zeros:
+        entries["zeros_after"] = reading.walked.zeros
     if reading.walked.memories:
         entries["memories"] = dict(reading.walked.memories)
     return entries

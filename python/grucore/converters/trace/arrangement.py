@@ -8,7 +8,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from grucore._core import ConversionError
-from grucore.converters.trace.axes import BATCH, FEATURES, TIME, Axes
+from grucore.converters.trace.axes import BATCH, FEATURES, Axes
 from grucore.graph.tensors import Array
 
 __all__ = ["inward", "outward"]
@@ -17,13 +17,17 @@ __all__ = ["inward", "outward"]
 def inward(x: Array, axes: Axes, sizes: Sequence[int | str | None], batch: int) -> Array:
     """(frames, features), or (features,) of one frame, in the axes of a source; each row of the
     batch is the same. ``sizes`` are those of the source, and count along features alone."""
-    pairs = list(zip(axes, sizes, strict=True))
-    extents = [size for axis, size in pairs if axis == FEATURES and isinstance(size, int)]
-    has_time = TIME in axes
+    parts = [part for axis, size in zip(axes, sizes, strict=True) for part in axis.parts or (size,)]
+    extents = [part for part in parts if isinstance(part, int)]
+    has_time = "time" in parts
     array = x.reshape([*([len(x)] if has_time else []), *extents])
     free = iter(range(int(has_time), array.ndim))
-    order = [0 if axis == TIME else next(free) for axis in axes if axis != BATCH]
+    order = [0 if part == "time" else next(free) for part in parts if part != "batch"]
     array = array.transpose(order)
+    if any(axis.hop for axis in axes):
+        each = zip(axes, sizes, strict=True)
+        shape = [s if a == FEATURES and isinstance(s, int) else -1 for a, s in each if a != BATCH]
+        array = array.reshape(shape)
     if BATCH in axes:
         array = np.repeat(np.expand_dims(array, axes.index(BATCH)), batch, axes.index(BATCH))
     return np.ascontiguousarray(array)

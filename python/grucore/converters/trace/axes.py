@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from enum import StrEnum
-from typing import Self, TypeAlias
+from typing import Any, Self, TypeAlias
 
 import numpy as np
 
@@ -35,6 +35,7 @@ __all__ = [
     "Unfit",
     "WrongAxes",
     "arrange",
+    "samples",
     "spread",
     "text_of",
 ]
@@ -68,6 +69,13 @@ class Axis:
         return tuple(part for part in self.parts if isinstance(part, str))
 
     @property
+    def hop(self) -> int:
+        """Samples of a frame, of an axis that counts samples: so many after one another in each
+        frame. Else 0."""
+        is_hops = len(self.parts) == 2 and self.parts[0] == "time"
+        return self.parts[1] if is_hops and isinstance(self.parts[1], int) else 0
+
+    @property
     def is_mixed(self) -> bool:
         """True if it counts batch or time and features at once."""
         return any(isinstance(part, int) for part in self.parts)
@@ -77,6 +85,11 @@ BATCH, TIME, FEATURES = Axis(("batch",)), Axis(("time",)), Axis()
 Axes: TypeAlias = tuple[Axis, ...]
 
 
+def samples(hop: int) -> Axis:
+    """The axis of samples of which a frame of the model has so many."""
+    return Axis(("time", hop))
+
+
 def text_of(axes: Iterable[Axis]) -> str:
     """The axes in words: (batch, time, features)."""
     return f"({', '.join(map(str, axes))})"
@@ -84,9 +97,10 @@ def text_of(axes: Iterable[Axis]) -> str:
 
 class Undecided(Exception):
     """The walk needs the axes of a tensor that nobody has decided yet: an input of the source, or
-    the result of a reshape of sizes 1 that can have any of ``options``."""
+    the result of a reshape of sizes 1 that can have any of ``options``; or something else that has
+    these options."""
 
-    def __init__(self, name: str, options: tuple[Axes, ...] = ()) -> None:
+    def __init__(self, name: str, options: tuple[Any, ...] = ()) -> None:
         super().__init__(name)
         self.name = name
         self.options = options
@@ -135,6 +149,7 @@ class Data(Tracked):
 
     ``padding``: frames of zeros before and after each sequence, which a convolution takes over.
     ``tail``: frames at the end that the value does not have, since a slice is to remove them.
+    ``silence``: samples of zeros before and after each sequence, of an axis of samples.
     ``frame``: if not None, the tensor is this frame of the value alone.
     """
 
@@ -142,11 +157,12 @@ class Data(Tracked):
     padding: tuple[int, int] = (0, 0)
     tail: int = 0
     frame: int | None = None
+    silence: tuple[int, int] = (0, 0)
 
     @property
     def is_plain(self) -> bool:
         """True if its frames are those of the value."""
-        return self.padding == (0, 0) and not self.tail
+        return self.padding == self.silence == (0, 0) and not self.tail
 
     @property
     def in_order(self) -> bool:

@@ -25,6 +25,7 @@ from grucore.converters.trace.axes import (
 )
 from grucore.converters.trace.memory import Memory, Scores
 from grucore.converters.trace.sizes import Size, Unit, product
+from grucore.converters.trace.spectra import Spectra
 from grucore.graph.layers import Expand, Position, Select, Take
 from grucore.graph.node import Node, Rate, Value
 from grucore.graph.tensors import Array, Dtype
@@ -89,6 +90,9 @@ class Trace:
         """A name for a layer of the operation at hand."""
         return ".".join(part for part in (self.label, suffix) if part)
 
+    def reaches_beyond(self, frames: int) -> None:
+        """Hear of so many frames that begin before the end of a recording and reach beyond."""
+
     def doubt(self, what: str) -> None:
         """Note, or refuse, what may mean something else at another number of frames."""
 
@@ -128,7 +132,9 @@ class Trace:
         parts = x.axes[axis].parts
         if not parts:
             return int(x.index.shape[axis])
-        return product(part if isinstance(part, int) else self.extent(part, x) for part in parts)
+        size = product(part if isinstance(part, int) else self.extent(part, x) for part in parts)
+        is_padded = isinstance(x, Data) and x.axes[axis].hop
+        return size + sum(x.silence) if is_padded and isinstance(x, Data) else size
 
     def extent(self, part: str, x: Tracked) -> Size:
         """The number of rows, or of frames that a tensor has."""
@@ -136,8 +142,8 @@ class Trace:
             return Unit(("batch",)) if self.batch is None else self.batch
         if part == "memory":
             return Unit(("memory",)) if self.memory is None else self.memory
-        if isinstance(x, Data):
-            return self._count(x.value) + sum(x.padding) + x.tail
+        if isinstance(x, Data | Spectra):
+            return self._count(x.value) + x.tail + (sum(x.padding) if isinstance(x, Data) else 0)
         return Unit(("time",)) if self.frames is None else self.frames
 
     def sizes(self, operand: Operand) -> list[Size]:
@@ -156,6 +162,11 @@ class Trace:
         if isinstance(operand, Held) and operand.purpose is Purpose.STATE:
             raise Unfit(
                 f"reads the initial state {operand.name!r}, which only a recurrent layer may"
+            )
+        if isinstance(operand, Spectra):
+            raise Unfit(
+                "reads complex numbers of a spectrum, expected their magnitudes (abs), or real and "
+                "imaginary parts"
             )
         if isinstance(operand, Memory | Scores):
             what = f"what is made of the memory {operand.name!r}"
@@ -255,7 +266,7 @@ class Trace:
                 raise Unfit(f"{what} values of different rates: {clock_text(tensors)}")
             if x.frame != first.frame:
                 raise Unfit(f"{what} frames {first.frame} and {x.frame} of sequences: feedback")
-            if (x.padding, x.tail) != (first.padding, first.tail):
+            if (x.padding, x.tail, x.silence) != (first.padding, first.tail, first.silence):
                 raise Unfit(f"{what} values with different padding")
 
 
@@ -270,6 +281,9 @@ def padding_text(x: Data) -> str:
     """Why a padded sequence cannot be read by anything but a window."""
     if x.tail:
         return f"reads {x.tail} frames past the end that a convolution's padding makes"
+    if x.silence != (0, 0):
+        before, after = x.silence
+        return f"reads samples padded by {before} and {after}, which only frames of them may"
     before, after = x.padding
     return f"reads a sequence padded by {before} and {after} frames, which only a window may"
 

@@ -56,7 +56,7 @@ from grucore.graph.layers.lstm import Lstm
 from grucore.graph.layers.recurrent import Direction, MaskedOutput, Recurrent
 from grucore.graph.layers.rnn import Rnn
 from grucore.graph.layers.sound import Filterbank, OverlapAdd, Window
-from grucore.graph.layers.spectrum import Irfft, Rfft, Spectrum
+from grucore.graph.layers.spectrum import Irfft, Rfft, Spectrum, is_fast
 from grucore.graph.layers.time import Expand, Flip, Mask, Pool, Pool1d, Pooling, Position, Take
 from grucore.graph.node import Node
 
@@ -99,6 +99,7 @@ __all__ = [
     "Spectrum",
     "Take",
     "Window",
+    "is_fast",
 ]
 
 # The one list of layer kinds: the reader, the writer and the reference go by it.

@@ -14,6 +14,7 @@ from grucore.converters.torch.ops import (
     products,
     recurrent,
     reductions,
+    spectra,
     views,
 )
 from grucore.converters.torch.walk.walk import REGISTERED as OPS
@@ -32,5 +33,6 @@ __all__ = [
     "products",
     "recurrent",
     "reductions",
+    "spectra",
     "views",
 ]

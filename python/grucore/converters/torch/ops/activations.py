@@ -23,6 +23,8 @@ from grucore.converters.trace.ops.elementwise import (
     softplus,
     threshold,
 )
+from grucore.converters.trace.ops.spectra import magnitude
+from grucore.converters.trace.spectra import Spectra
 from grucore.graph.layers import Activation
 from grucore.graph.tensors import Array
 
@@ -58,6 +60,8 @@ def _on_constant(kind: Activation, array: Array) -> Array:
 
 @op("abs.default")
 def _abs(walk: Walk, a: Arguments) -> Any:
+    if isinstance(a["self"], Spectra):
+        return magnitude(walk, a["self"])
     if isinstance(a["self"], Tracked):
         return activated(walk, a["self"], ABSOLUTE)
     return np.abs(a["self"])

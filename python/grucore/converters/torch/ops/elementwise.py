@@ -11,7 +11,9 @@ from grucore.converters.torch.ops.arrays import fold
 from grucore.converters.torch.walk.walk import Arguments, Walk, number, op
 from grucore.converters.trace.axes import Tracked, Unfit
 from grucore.converters.trace.ops.elementwise import arithmetic, extreme, scaled
+from grucore.converters.trace.ops.spectra import multiplied
 from grucore.converters.trace.sizes import may_be_of_frames
+from grucore.converters.trace.spectra import Spectra
 from grucore.graph.layers import Operation
 
 __all__ = ["combined"]
@@ -84,6 +86,9 @@ def combined(walk: Walk, one: Any, other: Any, word: str) -> Any:
                 walk.doubt(
                     f"the number {given:g} goes with the {walk.frames} frames of the example"
                 )
+    if isinstance(one, Spectra) and word in ("mul", "div") and np.size(other) == 1:
+        factor = float(np.asarray(other).reshape(()))
+        return multiplied(walk, one, factor if word == "mul" else 1 / factor)
     if _moves(one) or _moves(other):
         return arithmetic(walk, number(one), number(other), word)
     if isinstance(one, np.ndarray) or isinstance(other, np.ndarray):

@@ -105,6 +105,17 @@ def one_of(found: Any, what: str) -> int:
 
 @op("pad.default", "constant_pad_nd.default")
 def _pad(walk: Walk, a: Arguments) -> Any:
+    mirrored = a.get("mode", "constant")
+    if (
+        mirrored != "constant"
+        and isinstance(a["self"], Data)
+        and any(x.hop for x in a["self"].axes)
+    ):
+        raise Unfit(
+            f"it pads samples at both ends as {mirrored!r}, and the end of a stream is not known "
+            "before it comes: convert with center=False (of a transform, spectrogram.center = "
+            "False), whose frames are the same but for those at the ends"
+        )
     a.only(mode="constant")
     fill = float(a.get("value", 0.0))
     x, pads = a["self"], list(a["pad"])

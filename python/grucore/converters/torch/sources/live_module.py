@@ -94,7 +94,8 @@ def _in_float(module: Any, arguments: Sequence[Any]) -> tuple[Any, list[Any], di
 
 def _read(module: Any, arguments: Sequence[Any]) -> tuple[Reading, Sequence[int]]:
     """The reading of the module for any length, and lengths to prove it on."""
-    found = readings(export(module, arguments))
+    graph = export(module, arguments)
+    found = readings(graph)
     timed = [reading for reading in found if not reading.in_steps]
     steps = [reading for reading in found if reading.in_steps]
     if steps and all(reading.walked.frames == 1 for reading in timed):
@@ -105,7 +106,9 @@ def _read(module: Any, arguments: Sequence[Any]) -> tuple[Reading, Sequence[int]
     for reading in timed:
         try:
             longer = [_extended(reading, arguments, by) for by in _lengths(reading)]
-            again = [read(export(module, each), reading.meanings) for each in longer]
+            again = [
+                read(export(module, e), reading.meanings, reading.walked.zeros) for e in longer
+            ]
         except ConversionError as error:
             failure = error
             continue
@@ -170,9 +173,14 @@ def _extended(reading: Reading, arguments: Sequence[Any], frames: int) -> list[A
     torch = sys.modules["torch"]
     longer = []
     for argument, meaning in zip(arguments, reading.meanings, strict=True):
-        if TIME in meaning.axes:
-            axis = meaning.axes.index(TIME)
-            order = torch.arange(frames) % argument.shape[axis]
+        if meaning.has_time:
+            axis, hop = next(
+                (place, each.hop or 1)
+                for place, each in enumerate(meaning.axes)
+                if each == TIME or each.hop
+            )
+            count = (frames - (reading.walked.zeros or 0)) * hop
+            order = torch.arange(count) % argument.shape[axis]
             argument = argument.index_select(axis, order)
         longer.append(argument)
     return longer

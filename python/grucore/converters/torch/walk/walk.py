@@ -14,12 +14,14 @@ from grucore.converters.torch.aten import AtenGraph, AtenNode, Ref
 from grucore.converters.torch.walk.extents import check_numbers
 from grucore.converters.trace.axes import (
     FEATURES,
+    TIME,
     Axes,
     Data,
     Held,
     Operand,
     Purpose,
     Tracked,
+    Undecided,
     Unfit,
     WrongAxes,
     arrange,
@@ -32,6 +34,7 @@ from grucore.graph.tensors import Dtype
 
 __all__ = [
     "REGISTERED",
+    "ZEROS",
     "Arguments",
     "Handler",
     "Meaning",
@@ -42,6 +45,7 @@ __all__ = [
     "per_frame",
 ]
 
+ZEROS = "zeros after the recording"  # the name of a choice
 DECOMPOSED = "a piece of a recurrent layer: export without run_decompositions()"
 PIECES = ("aten.bmm.default", "aten.addmm.default", "aten.mm.default")
 MAX_ELEMENTS = 1 << 26  # of a constant that the graph computes
@@ -53,6 +57,11 @@ class Meaning:
 
     axes: Axes
     is_state: bool = False
+
+    @property
+    def has_time(self) -> bool:
+        """True if an axis counts frames, or samples."""
+        return any(TIME.parts[0] in axis.parts for axis in self.axes)
 
     @property
     def is_memory(self) -> bool:
@@ -140,7 +149,8 @@ class Walk(Trace):
     """A trace of a graph: what each name stands for, and the layers so far.
 
     ``cells``: the layers of loops over frames that are written out. ``handed_back``: for each state
-    that goes in the number of the output that gives it back.
+    that goes in the number of the output that gives it back. ``zeros``: hops of zeros that the
+    model reads after the samples of the source; None: nobody asked.
     """
 
     ORDER: ClassVar[str] = "select"
@@ -156,6 +166,7 @@ class Walk(Trace):
     doubts: list[str] = field(default_factory=list)
     cells: dict[Any, Value] = field(default_factory=dict)
     handed_back: dict[str, int] = field(default_factory=dict)
+    zeros: int | None = None
 
     @property
     def in_steps(self) -> bool:
@@ -170,6 +181,11 @@ class Walk(Trace):
             for name, parts in self.states.items()
             for part in parts
         }
+
+    def reaches_beyond(self, frames: int) -> None:
+        """Ask how many hops of zeros the model needs after the recording for them."""
+        if self.zeros is None:
+            raise Undecided(ZEROS, tuple(range(frames + 1)))
 
     def doubt(self, what: str) -> None:
         """Note what may mean something else at another number of frames."""
@@ -207,7 +223,7 @@ class Walk(Trace):
 
     def _input(self, name: str, shape: tuple[int, ...], dtype: str, meaning: Meaning) -> Tracked:
         index = arrange(
-            extent if axis == FEATURES else 1
+            extent if axis == FEATURES else axis.hop or 1
             for axis, extent in zip(meaning.axes, shape, strict=True)
         )
         is_ids = dtype in ("int64", "int32")
@@ -220,7 +236,12 @@ class Walk(Trace):
             return Memory(meaning.axes, index, name, np.eye(index.size), np.zeros(index.size))
         if not is_ids and dtype not in ("float32", "float64"):
             raise ConversionError(f"input {name!r} is of {dtype}, expected float32 or int64")
-        return Data(meaning.axes, index, self.builder.input(name, index.size, kind))
+        hop = max(axis.hop for axis in meaning.axes) if meaning.axes else 0
+        silence = (0, -hop * (self.zeros or 0))
+        self.shortest = max(self.shortest, 1 + (self.zeros or 0))
+        return Data(
+            meaning.axes, index, self.builder.input(name, index.size, kind), silence=silence
+        )
 
     def resolve(self, argument: Any) -> Any:
         """The value that an argument stands for."""

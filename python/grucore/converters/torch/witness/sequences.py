@@ -11,7 +11,7 @@ import numpy as np
 from grucore._core import ConversionError
 from grucore.converters.torch.readings import Reading
 from grucore.converters.trace.arrangement import inward, outward
-from grucore.converters.trace.axes import BATCH, FEATURES, TIME, Axes, Data
+from grucore.converters.trace.axes import BATCH, FEATURES, TIME, Axes, Axis, Data
 from grucore.converters.trace.memory import MEMORY
 from grucore.graph.layers import Attention
 from grucore.graph.tensors import Array, Dtype
@@ -54,7 +54,8 @@ def from_states(
         elif meaning.is_memory:
             array = _memory(reading, spec.shape, meaning.axes, len(sequences[0]))
         else:
-            array = inward(pending.pop(0), meaning.axes, spec.shape, batch)
+            heard = len(sequences[0]) - (reading.walked.zeros or 0)
+            array = inward(pending.pop(0)[:heard], meaning.axes, spec.shape, batch)
         call.append(torch.from_numpy(array).to(argument.dtype))
     outputs = flat(_called(module, call, len(sequences[0])))
     return tuple(
@@ -157,6 +158,14 @@ def _sequence(tensor: Any, x: Data, frames: int) -> Array:
     return outward(tensor.numpy(), x.axes, x.index.shape, x.value.count(frames), None)
 
 
+def _frames_first(row: Array, axes: Sequence[Axis]) -> Array:
+    """The frames of one sequence; of samples each is a hop."""
+    place = next(place for place, axis in enumerate(axes) if axis == TIME or axis.hop)
+    if axes[place].hop:
+        row = row.reshape(*row.shape[:place], -1, axes[place].hop, *row.shape[place + 1 :])
+    return np.moveaxis(row, place, 0)
+
+
 def examples_of(reading: Reading, arguments: Sequence[Any]) -> list[tuple[Array, ...]]:
     """The caller's own inputs, row by row."""
     from grucore.converters.torch.read.live_tensors import to_array
@@ -176,9 +185,11 @@ def examples_of(reading: Reading, arguments: Sequence[Any]) -> list[tuple[Array,
         else:
             rows = [array]
         rest = [axis for axis in meaning.axes if axis != BATCH]
-        if TIME in rest:
-            rows = [np.moveaxis(row, rest.index(TIME), 0) for row in rows]
+        if meaning.has_time:
+            rows = [_frames_first(row, rest) for row in rows]
         else:
             rows = [row[None] for row in rows]
+        silent = [(0, reading.walked.zeros or 0), *[(0, 0)] * (rows[0].ndim - 1)]
+        rows = [np.pad(row, silent) for row in rows]
         columns.append([np.ascontiguousarray(row.reshape(len(row), -1)) for row in rows])
     return [tuple(each) for each in zip(*columns, strict=True)]

@@ -59,6 +59,7 @@ def program_evidence(
         states=_given(reading),
         from_states=stated,
         given=partial(memory_states, reading) if reading.walked.memories else None,
+        zeros=reading.walked.zeros or 0,
     )
 
 
@@ -91,6 +92,7 @@ def module_evidence(
         states=_given(reading),
         from_states=stated,
         given=partial(memory_states, reading) if reading.walked.memories else None,
+        zeros=reading.walked.zeros or 0,
     )
 
 

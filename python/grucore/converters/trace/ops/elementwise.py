@@ -21,6 +21,7 @@ from grucore.converters.trace.axes import (
     arrange,
     spread,
 )
+from grucore.converters.trace.ops.spectra import summed
 from grucore.converters.trace.trace import Trace
 from grucore.graph.layers import Activate, Activation, Affine, Binary, Operation
 from grucore.graph.tensors import Array
@@ -235,7 +236,10 @@ def binary(trace: Trace, a: Data, b: Data, operation: Operation) -> Data:
     trace.check_alike([a, b], "combines")
     axes, indices = broadcast([a, b])
     values = [trace.ordered(x.moved(axes, index)) for x, index in zip((a, b), indices, strict=True)]
-    value = trace.add(Binary, values, operation=operation)
+    if operation is Operation.ADD:
+        value = summed(trace, values)
+    else:
+        value = trace.add(Binary, values, operation=operation)
     return replace(a, axes=axes, index=arrange(indices[0].shape), value=value)
 
 

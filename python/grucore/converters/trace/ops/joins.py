@@ -98,6 +98,8 @@ def padded(trace: Trace, x: Data, axis: int, before: int, after: int, fill: floa
                 shape[axis] = count
                 parts.insert(place, np.full(shape, fill))
         return trace.data(joined(trace, parts, axis))
+    if x.axes[axis].hop and fill == 0:
+        return replace(x, silence=(x.silence[0] + before, x.silence[1] + after))
     if x.axes[axis] != TIME:
         raise Unfit(
             f"pads axis {axis} of {x.text} by {before} and {after}: expected time or features"

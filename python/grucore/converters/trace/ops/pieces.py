@@ -12,6 +12,7 @@ import numpy as np
 from grucore.converters.trace.axes import BATCH, FEATURES, TIME, Axes, Data, Tracked, Unfit
 from grucore.converters.trace.ops.views import squeezed, unsqueezed
 from grucore.converters.trace.sizes import Size, integers
+from grucore.converters.trace.spectra import Spectra
 from grucore.converters.trace.trace import Trace, padding_text
 from grucore.graph.layers import Conv1d, Delay, Flip, Pool1d, Position, Take
 from grucore.graph.node import Value
@@ -84,14 +85,14 @@ def sliced(trace: Trace, x: Tracked, axis: int, start: Size, end: Size, step: Si
     if is_time and fixed and size != 1 and end == size:
         trace.doubt(f"a slice to {end} may mean that frame, or the end")
     ends_last = endless or end == size or (end_beyond(size, end) and not is_time)
-    if isinstance(x, Data) and is_time and starts_first and not endless and step == 1:
-        before, after = x.padding
+    if isinstance(x, Data | Spectra) and is_time and starts_first and not endless and step == 1:
+        before, after = x.padding if isinstance(x, Data) else (0, 0)
         removed = -end if isinstance(end, int) and end < 0 else size - end
         if (x.tail or before) and fixed and isinstance(end, int) and end > 0:
             trace.doubt(f"a slice to {end} may mean that frame, or {removed} from the end")
         if removed == x.tail > 0:
             return replace(x, tail=0)
-        if removed == before > 0 and not after and not x.tail:
+        if isinstance(x, Data) and removed == before > 0 and not after and not x.tail:
             return _delayed(trace, x, x.value, before)
     if step == 1 and starts_first and ends_last:
         return x

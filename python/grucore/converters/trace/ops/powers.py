@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 
@@ -24,6 +25,7 @@ from grucore.converters.trace.ops.elementwise import (
     softsign,
 )
 from grucore.converters.trace.ops.reduce import reduced, without
+from grucore.converters.trace.ops.spectra import rooted, squared
 from grucore.converters.trace.trace import Trace
 from grucore.graph.layers import Activation, Operation
 from grucore.graph.tensors import Array
@@ -57,6 +59,10 @@ def logged(trace: Trace, x: Operand | None, word: str) -> Data:
 def raised(trace: Trace, x: Operand | None, exponent: float) -> Data:
     """A value to a power; see `build.powers.power`. With a whole one below 0 of any sign."""
     data = trace.data(x)
+    of_spectrum = {2.0: squared, 0.5: rooted}.get(exponent)
+    bins = None if of_spectrum is None else of_spectrum(trace, data.value)
+    if bins is not None:
+        return replace(data, value=bins)
     value = trace.ordered(data)
     if exponent == 0:
         raise Unfit("the exponent is 0")

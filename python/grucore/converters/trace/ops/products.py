@@ -16,6 +16,7 @@ from grucore.converters.trace.axes import (
     WrongAxes,
     arrange,
 )
+from grucore.converters.trace.ops.spectra import banded
 from grucore.converters.trace.trace import MAX_FOLDED, Trace, padding_text
 from grucore.graph.layers import Concat, Dense, Embedding
 from grucore.graph.node import Value
@@ -78,6 +79,10 @@ def _dot(trace: Trace, x: Data, vector: Array) -> Data:
 def _each(trace: Trace, x: Data, rows: Array, matrices: Array, bias: Array) -> Value:
     """The products of rows of features with a matrix each, side by side."""
     blocks, size, width = matrices.shape
+    if blocks == 1 and not bias.any():
+        bands = banded(trace, trace.picked(x.value, rows), matrices[0])
+        if bands is not None:
+            return bands
     if blocks <= MAX_GROUPS:
         parts = [
             trace.add(

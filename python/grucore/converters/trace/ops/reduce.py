@@ -20,6 +20,7 @@ from grucore.converters.trace.axes import (
     arrange,
 )
 from grucore.converters.trace.ops.elementwise import scaled
+from grucore.converters.trace.ops.spectra import summed
 from grucore.converters.trace.trace import MAX_FOLDED, Trace, padding_text
 from grucore.graph.layers import (
     ArgMax,
@@ -50,7 +51,10 @@ def reduced(trace: Trace, x: Operand | None, axes: Sequence[int], kind: str, *, 
     """The "sum", "mean", "max" or "min" over these axes, of features, time or both."""
     data = trace.data(x)
     if any(data.axes[axis] not in (TIME, FEATURES) for axis in axes):
-        raise Unfit(f"goes over axes {list(axes)} of {data.text}, expected time or features")
+        why = f"goes over axes {list(axes)} of {data.text}, expected time or features"
+        if kind == "max" and any(data.axes[axis] == TIME for axis in axes):
+            why += " (top_db? The loudest number is known at the end alone: set it to None)"
+        raise Unfit(why)
     over = [axis for axis in axes if data.is_features(axis)]
     # Over features first: the mean of means is that of all, whatever the order.
     if prod(data.index.shape[axis] for axis in over) > 1:
@@ -83,7 +87,10 @@ def _over_features(trace: Trace, x: Data, axes: Sequence[int], kind: str) -> Dat
     while len(index) > 1:
         half = len(index) // 2
         pair = [trace.picked(value, index[start : start + half]) for start in (0, half)]
-        joined = [trace.add(Binary, pair, operation=operation)]
+        if operation is Operation.ADD:
+            joined = [summed(trace, pair)]
+        else:
+            joined = [trace.add(Binary, pair, operation=operation)]
         if len(index) % 2:
             joined.append(trace.picked(value, index[-1:]))
         value = joined[0] if len(joined) == 1 else trace.add(Concat, joined)

@@ -4,10 +4,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TypeAlias
 
-from grucore.converters.trace.axes import Axes, Axis, Tracked, Undecided, Unfit
+from grucore.converters.trace.axes import Axes, Axis, Data, Tracked, Undecided, Unfit
 from grucore.converters.trace.sizes import Size, Unknown, divide, product
 from grucore.converters.trace.trace import Trace
 
@@ -43,6 +43,8 @@ def resolve(sizes: Sequence[Size], target: Sequence[Size]) -> list[Size]:
 
 def reshaped(trace: Trace, x: Tracked, target: Sequence[Size]) -> Tracked:
     """The tensor with its axes merged and divided, none of batch and time cut."""
+    if isinstance(x, Data) and x.silence != (0, 0):
+        return _padded(trace, x, target)
     atoms: list[Atom] = []
     for place, axis in enumerate(x.axes):
         sizes = axis.parts or (int(x.index.shape[place]),)
@@ -71,6 +73,18 @@ def reshaped(trace: Trace, x: Tracked, target: Sequence[Size]) -> Tracked:
             raise Undecided(trace.result, tuple(best))
         chosen = trace.choices[trace.result]
     return x.moved(chosen, x.index.reshape([_features(group) for group in best[chosen]]))
+
+
+def _padded(trace: Trace, x: Data, target: Sequence[Size]) -> Tracked:
+    """The same of samples with zeros around them, whose axis stays as it is."""
+    axis = next(place for place, each in enumerate(x.axes) if each.hop)
+    long, plain = trace.size(x, axis), replace(x, silence=(0, 0))
+    if list(target).count(long) != 1:
+        raise Unfit(f"turns {x.text} to {sizes_text(target)} after it was padded")
+    short = [trace.size(plain, axis) if size == long else size for size in target]
+    found = reshaped(trace, plain, short)
+    assert isinstance(found, Data)
+    return replace(found, silence=x.silence)
 
 
 def _divisions(atoms: Atoms, target: tuple[Size, ...]) -> Iterator[list[Atoms]]:
