@@ -13,7 +13,7 @@ from grucore.graph.graph import Graph
 from grucore.proof.sensitivity import Rounding
 from grucore.runtime.arrays import as_tuple
 from grucore.runtime.loaded import Loaded
-from grucore.runtime.sequences import run_whole
+from grucore.runtime.sequences import Sequences, run_whole
 
 __all__ = ["Recorded", "check_recorded"]
 
@@ -54,7 +54,8 @@ def check_recorded(graph: Graph, model: Loaded, pair: Recorded) -> tuple[float, 
                 "this order, was the model in eval mode, was it run in float32?"
             )
         largest = max(largest, difference)
-    return largest, _frames(x)
+    work = Sequences(model, x)
+    return largest, work.rows * work.frames
 
 
 def _outputs(y: Any, names: tuple[str, ...]) -> tuple[Any, ...]:
@@ -68,26 +69,9 @@ def _outputs(y: Any, names: tuple[str, ...]) -> tuple[Any, ...]:
     return tuple(several)
 
 
-def _arrays(x: Any) -> list[Any]:
-    if isinstance(x, Mapping):
-        return [np.asarray(each) for each in x.values()]
-    return [np.asarray(each) for each in as_tuple(x)]
-
-
-def _frames(x: Any) -> int:
-    shape = _arrays(x)[0].shape
-    return int(shape[0] * shape[1]) if len(shape) > 2 else int(shape[0])
-
-
 def _loosened(graph: Graph, model: Loaded, x: Any, place: int, scale: float) -> float:
     """The bound where rounding alone moves this output on these inputs by more."""
-    arrays = [x[name] for name in graph.inputs] if isinstance(x, Mapping) else _arrays(x)
-    rows = [
-        np.asarray(array, graph.value(name).dtype.numpy)
-        for name, array in zip(graph.inputs, arrays, strict=True)
-    ]
-    if rows[0].ndim != 3:
-        rows = [row[None] for row in rows]
+    rows = Sequences(model, x).inputs
     rounding = Rounding(graph)
     moved = max(
         rounding(tuple(array[number] for array in rows))[place]

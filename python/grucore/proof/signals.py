@@ -29,19 +29,32 @@ def sequences(graph: Graph, lengths: Sequence[int] = LENGTHS) -> Iterator[tuple[
     several = tuple(lengths) if len(lengths) > 1 else (lengths[0],) * len(SIZES)
     for place, length in enumerate(several):
         size = SIZES[place % len(SIZES)]
-        yield tuple(noise(graph, name, length, size, generator) for name in graph.inputs)
+        yield _held(graph, [noise(graph, name, length, size, generator) for name in graph.inputs])
     length = max(ODD_FRAMES, *lengths[:1]) if len(lengths) > 1 else lengths[0]
-    yield tuple(_odd(graph, name, length, generator) for name in graph.inputs)
+    yield _held(graph, [_odd(graph, name, length, generator) for name in graph.inputs])
 
 
 def test_inputs(graph: Graph, frames: int) -> tuple[Array, ...]:
     """The inputs of the test vector that goes into the file."""
     generator = np.random.default_rng(SEED)
+    return _held(
+        graph,
+        [
+            _ids(graph, name, frames, generator)
+            if graph.value(name).dtype is Dtype.INT32
+            else generator.uniform(-2, 2, (frames, graph.value(name).features)).astype(np.float32)
+            for name in graph.inputs
+        ],
+    )
+
+
+def _held(graph: Graph, arrays: Sequence[Array]) -> tuple[Array, ...]:
+    """The same; of an input that its source takes once for a sequence the last frame, again and
+    again: the first ones of what is odd are zeros."""
+    once = graph.metadata.get("source", {}).get("once", ())
     return tuple(
-        _ids(graph, name, frames, generator)
-        if graph.value(name).dtype is Dtype.INT32
-        else generator.uniform(-2, 2, (frames, graph.value(name).features)).astype(np.float32)
-        for name in graph.inputs
+        np.repeat(array[-1:], len(array), axis=0) if name in once else array
+        for name, array in zip(graph.inputs, arrays, strict=True)
     )
 
 

@@ -129,8 +129,9 @@ class Runner(Loaded):
         Parameters
         ----------
         x : array_like, (frames, features) or (batch, frames, features)
-            Any real dtype. Several inputs: a tuple in the order of `inputs`, or a dict by name. An
-            input of ids (int32, one feature): any integer dtype, (frames,) or (batch, frames).
+            Any real dtype. Several inputs: a tuple in the order of `inputs`, or a dict by name; all
+            but one may come once for each sequence, without the axis of frames. An input of ids
+            (int32, one feature): any integer dtype, (frames,) or (batch, frames).
         lengths : array_like of int, (batch,), optional
             Valid frames of each row: past them outputs are 0, and the state stays.
         state : dict, optional

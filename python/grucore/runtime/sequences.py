@@ -16,6 +16,7 @@ from grucore.runtime.arrays import (
     Array,
     Numbers,
     apart,
+    as_array,
     as_input,
     check_out,
     check_shape,
@@ -24,10 +25,12 @@ from grucore.runtime.arrays import (
     is_ids,
     lengths_of,
     outputs_of,
+    plain,
     single,
 )
 from grucore.runtime.loaded import Loaded
 from grucore.runtime.memory import check_memory
+from grucore.runtime.ports import Port
 from grucore.runtime.states import Indexed, from_dict, memory_states, new_states, to_dict
 
 # Memory of a stream that may choose its block (measured: a quarter of a second-level cache is
@@ -68,6 +71,17 @@ def _direct(array: Array, frames: int) -> bool:
     )
 
 
+def _is_batch(values: Sequence[Array], ports: Sequence[Port]) -> bool | None:
+    """True if these are inputs of a batch, as far as their axes say; None where they do not."""
+    pairs = list(zip(values, ports, strict=True))
+    sure = [array for array, port in pairs if not is_ids(port)]
+    if not sure or any(array.ndim == 3 for array in sure):
+        return True if sure else None
+    # Rows for sequences beside a batch of ids without their axis, (batch, frames).
+    ids = [array for array, port in pairs if is_ids(port)]
+    return any(array.ndim == 3 or (array.ndim == 2 and array.shape[1] != 1) for array in ids)
+
+
 class Sequences:
     """Inputs and outputs of one call as the engine walks them: (rows, frames, features)."""
 
@@ -78,14 +92,21 @@ class Sequences:
         self.time_first = time_first
         self.inputs: list[Array] = []
         values = gather(x, model.inputs)
-        if batched is None and len(values) > 1:
-            # Inputs whose feature axis is certain decide how the ambiguous ones are read.
-            sure = [v for v, port in zip(values, model.inputs, strict=True) if not is_ids(port)]
-            batched = np.ndim(sure[0]) == 3 if sure else None
+        if len(values) > 1:
+            values = tuple(map(as_array, values))
+            batched = _is_batch(values, model.inputs) if batched is None else batched
+        once: list[int] = []
         for value, port, ids in zip(values, model.inputs, model._id_counts, strict=True):
             what = f"input {port.name!r}"
             rank = None if batched is None else 2 + batched
             either = batched is None
+            if rank is not None and len(values) > 1 and np.ndim(value) < rank - is_ids(port):
+                array = as_input(value, port, ids, rank - 1)
+                shape = ("batch", port.features) if batched else (port.features,)
+                check_shape(array.shape, shape, what, ", or with an axis of frames")
+                once.append(len(self.inputs))
+                self.inputs.append(array if batched else array[None])
+                continue
             array = as_input(value, port, ids, rank)
             if batched is None:
                 batched = array.ndim == 3
@@ -98,13 +119,24 @@ class Sequences:
                 array = array[None]
             elif time_first:
                 array = array.swapaxes(0, 1)
-            if self.inputs:
-                check_shape(array.shape[:2], self.inputs[0].shape[:2], f"(batch, frames) of {what}")
+            before = [each for each in self.inputs if each.ndim == 3]
+            if before:
+                check_shape(array.shape[:2], before[0].shape[:2], f"(batch, frames) of {what}")
             self.inputs.append(array if _direct(array, array.shape[1]) else array.copy(order="C"))
         self.batched = bool(batched)
-        self.rows, self.frames = self.inputs[0].shape[:2]
+        framed = [each for each in self.inputs if each.ndim == 3]
+        if not framed:
+            raise ValueError("no input has an axis of frames")
+        self.rows, self.frames = framed[0].shape[:2]
+        for place in once:
+            self.inputs[place] = self._at_frames(self.inputs[place], model.inputs[place])
         self.outputs: tuple[Any, ...] = ()
         self.targets: list[Array] = []
+
+    def _at_frames(self, array: Array, port: Port) -> Array:
+        """What comes once for each sequence at each of its frames."""
+        check_shape(array.shape, (self.rows, port.features), f"input {port.name!r}")
+        return np.broadcast_to(plain(array)[:, None], (self.rows, self.frames, port.features))
 
     def counts(self) -> list[int]:
         """Values of each output that the frames give from the start of a stream."""

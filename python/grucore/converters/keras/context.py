@@ -7,16 +7,30 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+import numpy as np
+
 from grucore._core import ConversionError
 from grucore.converters.keras.read.config import Layer
+from grucore.converters.keras.read.inputs import GENERATED, Port
 from grucore.converters.keras.read.names import Weights
-from grucore.converters.trace.axes import BATCH, FEATURES, TIME, Axis, Data, Tracked, Unfit
+from grucore.converters.trace.axes import (
+    BATCH,
+    FEATURES,
+    TIME,
+    Axis,
+    Data,
+    Held,
+    Purpose,
+    Tracked,
+    Unfit,
+    arrange,
+)
 from grucore.converters.trace.ops.views import axis_of
 from grucore.converters.trace.trace import Trace
 from grucore.graph.node import Value
-from grucore.graph.tensors import Array
+from grucore.graph.tensors import Array, Dtype
 
-__all__ = ["Bits", "Context", "Flow", "dtype_policy"]
+__all__ = ["Bits", "Context", "Flow", "dtype_policy", "flow_of", "flow_once", "is_row"]
 
 # Attributes that change nothing at inference, of any layer.
 HARMLESS = {
@@ -146,6 +160,47 @@ class Context(Trace):
         """The second axis of a sequence: of one frame a call, whose states are fed back, it has
         size 1."""
         return TIME if self.delayed is None else FEATURES
+
+
+def is_row(port: Port, of_ids: set[str]) -> bool:
+    """True if an input has one row for a sequence."""
+    return port.name not in of_ids and len(port.shape) == 1 and port.shape[0] is not None
+
+
+def flow_of(
+    context: Context, port: Port, framed: tuple[Port, ...], of_ids: set[str], flat: set[str]
+) -> Flow:
+    """An input: frames, or a state."""
+    if is_row(port, of_ids):
+        index = arrange((1, port.shape[0] or 0))
+        if port.name in (context.delayed or ()):
+            return Flow(context.delay(port.name, (BATCH, FEATURES), index))
+        return Flow(Held((BATCH, FEATURES), index, port.name, Purpose.STATE))
+    alone = len(framed) == 1 and GENERATED.fullmatch(port.name)
+    name = "x" if alone else port.name
+    is_ids = port.name in of_ids and port.name not in flat
+    dims = port.shape[1:]
+    if is_ids and dims not in ((), (1,)):
+        raise ConversionError(
+            f"input {port.name!r} of ids has shape {port.shape}, expected (time,): one for "
+            "each frame"
+        )
+    if not port.shape or None in dims or (not dims and port.name not in of_ids):
+        raise ConversionError(
+            f"input {port.name!r} has shape {port.shape}, expected (time, features)"
+        )
+    extents = [int(extent or 1) for extent in dims]
+    dtype = Dtype.INT32 if is_ids else Dtype.FLOAT32
+    value = context.builder.input(name, int(np.prod(extents, dtype=object)), dtype)
+    axes = (BATCH, context.time_axis, *[FEATURES] * len(extents))
+    return Flow(Data(axes, arrange((1, 1, *extents)), value))
+
+
+def flow_once(context: Context, port: Port, of_ids: set[str]) -> Flow:
+    """An input that comes once for a sequence: a row of numbers, or an id."""
+    size = port.shape[0] or 0
+    dtype = Dtype.INT32 if port.name in of_ids else Dtype.FLOAT32
+    return Flow(context.once(port.name, (BATCH, FEATURES), arrange((1, size)), dtype))
 
 
 def dtype_policy(layer: Layer) -> str | None:

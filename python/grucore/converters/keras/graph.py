@@ -4,16 +4,23 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
+from itertools import chain, combinations
 from typing import Any
-
-import numpy as np
 
 from grucore._core import ConversionError
 from grucore.converters.boundary import at
 from grucore.converters.build.folding import fold
-from grucore.converters.keras.context import Bits, Context, Flow, dtype_policy
+from grucore.converters.keras.context import (
+    Bits,
+    Context,
+    Flow,
+    dtype_policy,
+    flow_of,
+    flow_once,
+    is_row,
+)
 from grucore.converters.keras.ops.cells import CELLS
 from grucore.converters.keras.ops.layers import LAYERS, VANISHING
 from grucore.converters.keras.ops.merge import MERGES, merge
@@ -21,8 +28,6 @@ from grucore.converters.keras.ops.operations import OPERATIONS, mask_of, operati
 from grucore.converters.keras.ops.recurrent import RECURRENT, bidirectional, recurrent, take_start
 from grucore.converters.keras.read.config import MODELS, Call, Layer, Ref, node_shifts, references
 from grucore.converters.keras.read.inputs import (
-    GENERATED,
-    Port,
     flat_inputs,
     id_inputs,
     input_ports,
@@ -30,27 +35,23 @@ from grucore.converters.keras.read.inputs import (
 from grucore.converters.keras.read.names import Weights
 from grucore.converters.trace.axes import (
     BATCH,
-    FEATURES,
     Axis,
-    Data,
     Ended,
     Held,
-    Purpose,
     Tracked,
     Unfit,
-    arrange,
 )
 from grucore.converters.trace.carried import Caller, connect, handed_back, left
 from grucore.converters.trace.sizes import Unknown
 from grucore.graph.graph import Graph
 from grucore.graph.node import MAX_FEATURES
-from grucore.graph.tensors import Dtype
 
 __all__ = [
     "check_kinds",
     "graph_of",
 ]
 
+MOST_ROWS = 4  # beside sequences, of which each choice is tried
 EXPRESSED = {
     *(*LAYERS, *VANISHING, *MERGES, *OPERATIONS, *RECURRENT),
     *("InputLayer", "Bidirectional", "TimeDistributed", "StackedRNNCells", *CELLS),
@@ -69,14 +70,17 @@ def graph_of(
     as do.
     """
 
-    def tried(delayed: frozenset[str] | None) -> Graph:
-        return _graph(model, weights, version, metadata, delayed)
+    def tried(delayed: frozenset[str] | None, once: Sequence[str] = ()) -> Graph:
+        return _graph(model, weights, version, metadata, delayed, frozenset(once))
 
     ports = input_ports(model)
     of_ids = id_inputs(model, ports)
-    rows = [port.name for port in ports if _is_row(port, of_ids)]
+    rows = [port.name for port in ports if is_row(port, of_ids)]
     steps = {port.shape[0] for port in ports if port.name not in rows}
-    if not rows or steps != {1}:
+    if steps != {1}:
+        single = [p.name for p in ports if p.name in of_ids and p.shape == (1,) and len(steps) > 1]
+        return _with_rows(tried, rows, single)
+    if not rows:
         return tried(None)
     try:
         return tried(frozenset())
@@ -92,24 +96,50 @@ def graph_of(
     return graph
 
 
+def _with_rows(
+    tried: Callable[[None, Sequence[str]], Graph], rows: Sequence[str], ids: Sequence[str]
+) -> Graph:
+    """The graph where rows beside sequences are states, or else, as few as do, come once for a
+    sequence; ids do anyway."""
+    failures: list[ConversionError] = []
+    counts = range(len(rows) + 1) if len(rows) <= MOST_ROWS else (0, len(rows))
+    for once in chain.from_iterable(combinations(rows, count) for count in counts):
+        try:
+            return tried(None, (*once, *ids))
+        except ConversionError as error:
+            failures.append(error)
+    others = [each for each in failures if "state" not in str(each)]
+    raise (others or failures)[0]
+
+
 def _graph(
     model: Layer,
     weights: Weights,
     version: tuple[int, ...] | None,
     metadata: Mapping[str, Any],
     delayed: frozenset[str] | None,
+    once: frozenset[str],
 ) -> Graph:
-    """``delayed``: of a model of one frame a call the states that are fed back, else None."""
+    """``delayed``: of a model of one frame a call the states that are fed back, else None.
+    ``once``: the inputs that come once for a sequence."""
     ports = input_ports(model)
     of_ids = id_inputs(model, ports)
     flat = flat_inputs(model, ports)
     of_ids |= flat
-    lengths = {port.shape[0] for port in ports if not _is_row(port, of_ids)}
+    framed = tuple(port for port in ports if not is_row(port, of_ids) and port.name not in once)
+    lengths = {port.shape[0] for port in framed}
     context = Context(variables=dict(weights), version=version, delayed=delayed)
     context.frames = lengths.pop() if len(lengths) == 1 and delayed is None else None
     if flat:  # a Reshape says how many frames there are
         context.notes["frames"] = context.frames
-    flows = [_input(context, port, ports, of_ids, flat) for port in ports]
+    flows = [
+        flow_once(context, port, of_ids)
+        if port.name in once
+        else flow_of(context, port, framed, of_ids, flat)
+        for port in ports
+    ]
+    if once:
+        context.notes["once"] = [name for name in context.builder.inputs if name in context.still]
     found = _model(context, model, flows)
     called = dict(zip(found, _output_names(model, list(found)), strict=True))
     tensors: dict[str, Tracked] = {}
@@ -133,7 +163,7 @@ def _graph(
             )
         context.label = name
         try:
-            named[name] = context.ordered(tensor)
+            named[name] = context.answer(tensor)
         except Unfit as problem:
             raise ConversionError(f"output {name!r} of {model}: {problem}") from None
     read = {*context.states, *context.delays}
@@ -180,40 +210,6 @@ def _output_names(model: Layer, names: list[str]) -> list[str]:
         layer if layers.count(layer) == 1 else f"{layer}_{number}"
         for number, layer in enumerate(layers)
     ]
-
-
-def _is_row(port: Port, of_ids: set[str]) -> bool:
-    """True if an input has one row for a sequence."""
-    return port.name not in of_ids and len(port.shape) == 1 and port.shape[0] is not None
-
-
-def _input(
-    context: Context, port: Port, ports: tuple[Port, ...], of_ids: set[str], flat: set[str]
-) -> Flow:
-    if _is_row(port, of_ids):
-        index = arrange((1, port.shape[0] or 0))
-        if port.name in (context.delayed or ()):
-            return Flow(context.delay(port.name, (BATCH, FEATURES), index))
-        return Flow(Held((BATCH, FEATURES), index, port.name, Purpose.STATE))
-    ports = tuple(other for other in ports if not _is_row(other, of_ids))
-    alone = len(ports) == 1 and GENERATED.fullmatch(port.name)
-    name = "x" if alone else port.name
-    is_ids = port.name in of_ids and port.name not in flat
-    dims = port.shape[1:]
-    if is_ids and dims not in ((), (1,)):
-        raise ConversionError(
-            f"input {port.name!r} of ids has shape {port.shape}, expected (time,): one for "
-            "each frame"
-        )
-    if not port.shape or None in dims or (not dims and port.name not in of_ids):
-        raise ConversionError(
-            f"input {port.name!r} has shape {port.shape}, expected (time, features)"
-        )
-    extents = [int(extent or 1) for extent in dims]
-    dtype = Dtype.INT32 if is_ids else Dtype.FLOAT32
-    value = context.builder.input(name, int(np.prod(extents, dtype=object)), dtype)
-    axes = (BATCH, context.time_axis, *[FEATURES] * len(extents))
-    return Flow(Data(axes, arrange((1, 1, *extents)), value))
 
 
 def check_kinds(model: Layer) -> None:

@@ -198,7 +198,7 @@ def _finished(
             )
         work.label = name
         try:
-            outputs[name] = work.ordered(operand)
+            outputs[name] = work.answer(operand)
         except Unfit as problem:
             raise ConversionError(f"output {name!r}: {problem}") from None
     gone = frozenset(name for name in operands if name not in outputs)
@@ -219,6 +219,9 @@ def _finished(
         entries.setdefault("states", {})[name] = f"the input is the state of {state}"
     if work.lengths_input is not None:
         entries["lengths"] = f"input {work.lengths_input!r} is lengths= of run"
+    once = [name for name in builder.inputs if name in work.still]
+    if once:
+        entries["once"] = once
     unused = [port.name for port in source.inputs if port.name not in layouts]
     if unused:
         entries["unused_inputs"] = unused

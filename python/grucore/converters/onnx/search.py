@@ -155,6 +155,8 @@ def _search(
     def one(layouts: Layouts) -> Found:
         work, outputs = walk(source, layouts, purposes, budget.fork(), delayed)
         _check_lengths(work)
+        if work.still.issuperset(work.builder.inputs):
+            raise marked(ConversionError("no input of the file has frames"), MAX_NODES)
         return Found(work, outputs, layouts, source.inputs)
 
     def options(name: str, _: Layouts) -> list[Axes]:
@@ -176,6 +178,7 @@ def _candidates(
     rank = len(port.dims)
     purpose = purposes[port.name]
     has_states = Purpose.STATE in purposes.values()
+    has_others = sum(each is None for each in purposes.values()) > 1
     kinds: list[Axes] = [(BATCH, TIME)]
     if in_steps:
         kinds = [(BATCH,), ()]
@@ -185,7 +188,7 @@ def _candidates(
             kinds.append(())
     elif rank < 3:
         kinds.append((TIME,))
-        if has_states:
+        if has_states or has_others:  # one frame a call, or once for a sequence
             kinds.append((BATCH,))
     for outer in kinds:
         for places in permutations(range(rank), len(outer)):

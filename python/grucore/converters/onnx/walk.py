@@ -24,6 +24,7 @@ from grucore.converters.onnx.read.source import CELL, LOOP_TEXT, Body, OnnxNode,
 from grucore.converters.trace.axes import (
     BATCH,
     FEATURES,
+    TIME,
     Axes,
     Axis,
     Data,
@@ -154,17 +155,35 @@ def walk(
     work.has_states = Purpose.STATE in purposes.values()
     ports = {port.name: port for port in source.inputs}
     known: dict[str, Operand] = {}
+    # Beside states an input without a time axis is one frame of a call, unless another has frames.
+    has_frames = {
+        name: not work.has_states
+        or any(
+            len(other.dims) > 2 and other.name != name and purposes[other.name] is None
+            for other in source.inputs
+        )
+        for name in ports
+    }
 
     def read(name: str) -> Operand | None:
         if not name:
             return None
         if name not in known:
             if name in ports:
-                known[name] = _input(work, ports[name], layouts, purposes[name])
+                known[name] = _input(work, ports[name], layouts, purposes[name], has_frames[name])
             else:
                 known[name] = source.constants[name]
         return known[name]
 
+    framed = [port for port in source.inputs if purposes[port.name] is None]
+    if len(framed) > 1:  # whatever comes once is repeated for the frames of another
+        used = {name for node in source.nodes for name in node.inputs}
+        for port in sorted(framed, key=lambda port: -len(port.dims)):
+            if port.name in used:
+                try:
+                    read(port.name)
+                except ConversionError as error:
+                    raise marked(error, 0) from None
     choosing = {node.inputs[0]: node for node in source.nodes if node.op == "If"}
     waiting, place = deque(source.nodes), -1
     while waiting:
@@ -261,7 +280,13 @@ def _fold_spread(work: Work, node: OnnxNode, operands: Sequence[Operand]) -> lis
     return [Spread(axes, result[0])]
 
 
-def _input(work: Work, port: Port, layouts: Mapping[str, Axes], purpose: Purpose | None) -> Operand:
+def _input(
+    work: Work,
+    port: Port,
+    layouts: Mapping[str, Axes],
+    purpose: Purpose | None,
+    others_have_frames: bool,
+) -> Operand:
     if port.name not in layouts:
         raise Undecided(port.name)
     axes = layouts[port.name]
@@ -283,6 +308,8 @@ def _input(work: Work, port: Port, layouts: Mapping[str, Axes], purpose: Purpose
     dtype = Dtype.INT32 if port.is_integer else Dtype.FLOAT32
     if port.dtype == "bool":
         raise ConversionError(f"input {port.name!r} is bool, expected numbers or ids")
+    if TIME not in axes and work.delayed is None and others_have_frames:
+        return work.once(port.name, axes, index, dtype)
     return Data(axes, index, work.builder.input(port.name, int(np.prod(shape)), dtype))
 
 

@@ -44,8 +44,6 @@ def extents(inputs: Sequence[InputSpec], meanings: Sequence[Meaning]) -> dict[Ax
     if all(meaning.is_given for meaning in meanings):
         return None
     timed = {meaning.has_time for meaning in meanings if not meaning.is_given}
-    if len(timed) > 1:
-        return None
     stateless = not any(meaning.is_state for meaning in meanings)
     if timed == {False} and stateless and not _are_frames(meanings):
         return None

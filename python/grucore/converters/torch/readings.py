@@ -344,6 +344,9 @@ def source_entries(reading: Reading) -> dict[str, Any]:
         entries["states"] = states
     if reading.walked.zeros:
         entries["zeros_after"] = reading.walked.zeros
+    once = [name for name in reading.graph.inputs if name in reading.walked.still]
+    if once:
+        entries["once"] = once
     if reading.walked.memories:
         entries["memories"] = dict(reading.walked.memories)
     return entries

@@ -16,11 +16,13 @@ __all__ = ["inward", "outward"]
 
 def inward(x: Array, axes: Axes, sizes: Sequence[int | str | None], batch: int) -> Array:
     """(frames, features), or (features,) of one frame, in the axes of a source; each row of the
-    batch is the same. ``sizes`` are those of the source, and count along features alone."""
+    batch is the same. Where no axis is time, it has the first frame alone. ``sizes`` are those of
+    the source, and count along features alone."""
     parts = [part for axis, size in zip(axes, sizes, strict=True) for part in axis.parts or (size,)]
     extents = [part for part in parts if isinstance(part, int)]
     has_time = "time" in parts
-    array = x.reshape([*([len(x)] if has_time else []), *extents])
+    one = x[:1] if x.ndim == 2 and not has_time else x
+    array = one.reshape([*([len(x)] if has_time else []), *extents])
     free = iter(range(int(has_time), array.ndim))
     order = [0 if part == "time" else next(free) for part in parts if part != "batch"]
     array = array.transpose(order)

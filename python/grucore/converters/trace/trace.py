@@ -26,7 +26,7 @@ from grucore.converters.trace.axes import (
 from grucore.converters.trace.memory import Memory, Scores
 from grucore.converters.trace.sizes import Size, Unit, product
 from grucore.converters.trace.spectra import Spectra
-from grucore.graph.layers import Expand, Position, Select, Take
+from grucore.graph.layers import Expand, Pool1d, Pooling, Position, Select, Take
 from grucore.graph.node import Node, Rate, Value
 from grucore.graph.tensors import Array, Dtype
 
@@ -77,6 +77,8 @@ class Trace:
     in_loop: bool = False
     looped: list[str] = field(default_factory=list)
     loops: dict[str, Held] = field(default_factory=dict)
+    # Values that are the same at each frame, since they are made of inputs that come once.
+    still: set[str] = field(default_factory=set)
     # For each state input of the source: what its features are the state of.
     states: dict[str, list[Part]] = field(default_factory=dict)
     _made: dict[Any, Value] = field(default_factory=dict)
@@ -108,8 +110,27 @@ class Trace:
         """Add a layer, or find the one that reads the same and is the same."""
         key = (kind, tuple(value.name for value in inputs), *map(_key, sorted(given.items())))
         if key not in self._made:
-            self._made[key] = self.builder.add(kind, called or self.name(suffix), inputs, **given)
+            value = self.builder.add(kind, called or self.name(suffix), inputs, **given)
+            self._made[key] = value
+            is_moving = kind.state_suffixes or value.rate is not Rate.FRAME
+            if not is_moving and self.still.issuperset(each.name for each in inputs):
+                self.still.add(value.name)
         return self._made[key]
+
+    def once(self, name: str, axes: Axes, index: Array, dtype: Dtype) -> Data:
+        """An input that comes once for a sequence, and stands at each of its frames."""
+        value = self.builder.input(name, index.size, dtype)
+        self.still.add(value.name)
+        return Data(axes, index, value)
+
+    def is_still(self, x: Data) -> bool:
+        """True of what has no frames, since it is the same at each of them."""
+        return x.value.name in self.still and not x.has(TIME)
+
+    def answer(self, x: Operand) -> Value:
+        """The value of an output."""
+        data = self.data(x)
+        return self.ordered(self.whole(data) if self.is_still(data) else data)
 
     def put(
         self, kind: type[Node], inputs: Sequence[Value], *, name: str = "", **given: Any
@@ -209,6 +230,8 @@ class Trace:
 
     def whole(self, x: Data) -> Data:
         """One frame of a value as a value of its own."""
+        if self.is_still(x):
+            return replace(x, value=self.add(Take, [x.value], "frame", position=Position.LAST))
         if x.frame is None or self.frames is None:
             return x
         last = x.value.count(self.frames) - 1
@@ -228,14 +251,23 @@ class Trace:
         frames = {x.frame for x in tensors}
         found = list(tensors) if len(frames) == 1 else [self.whole(x) for x in tensors]
         timed = [x.value for x in found if x.has(TIME)]
-        if not timed:
-            return found
-        return [x if x.has(TIME) else self.at_frames(x, timed[0]) for x in found]
+        if timed:
+            return [x if x.has(TIME) else self.at_frames(x, timed[0]) for x in found]
+        if any(x.value.rate is Rate.SEQUENCE for x in found):
+            return [self.whole(x) for x in found]
+        return found
 
     def at_frames(self, x: Data, frames: Value) -> Data:
         """What is one for the whole sequence, at each frame of a value."""
         if not self.per_sequence(x):
             return x
+        if self.is_still(x):
+            if frames.clock == x.value.clock:
+                return x
+            # The largest of equal numbers, as late and as seldom as the frames come.
+            taps, stride, most = frames.skip + 1, frames.period, Pooling.MAXIMUM
+            value = self.add(Pool1d, [x.value], "frames", taps=taps, stride=stride, pooling=most)
+            return replace(x, value=value)
         x = self.whole(x)
         return replace(x, value=self.add(Expand, [frames, x.value], "expand"))
 
@@ -243,7 +275,7 @@ class Trace:
         """True of what is one for the whole sequence."""
         if not isinstance(x, Data) or x.has(TIME):
             return False
-        return x.frame is not None or x.value.rate is Rate.SEQUENCE
+        return x.frame is not None or x.value.rate is Rate.SEQUENCE or self.is_still(x)
 
     def frames_of_size(self, size: Size) -> Value | None:
         """A value that has so many frames."""

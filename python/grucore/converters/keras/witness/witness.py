@@ -78,7 +78,8 @@ def live_evidence(model: Any, source: Source, graph: Graph) -> Evidence:
     batch = next((port.batch for port in ports if port.batch), 1)
     inputs = getattr(model, "inputs", None)
     names = list(source.model.outputs)
-    sizes = [port.shape[0] for port in ports if port.name not in states]
+    once = graph.metadata["source"].get("once", ())
+    sizes = [port.shape[0] for port in ports if port.name not in states and port.name not in once]
     steps = {size for size in sizes if size is not None}
     if len(steps) > 1:
         raise ConversionError(f"the model's inputs have {sorted(steps)} frames, expected one")
@@ -166,6 +167,9 @@ def _batches(
             row = np.concatenate(rows)
         else:
             x = left.pop(0)
+            if port.name in graph.metadata["source"].get("once", ()):
+                batches.append(np.repeat(x[:1], batch, axis=0))
+                continue
             row = x[:, 0] if len(port.shape) == 1 else x.reshape(len(x), *port.shape[1:])
         batches.append(np.repeat(row[None], batch, axis=0))
     return batches

@@ -236,6 +236,8 @@ class Walk(Trace):
             return Memory(meaning.axes, index, name, np.eye(index.size), np.zeros(index.size))
         if not is_ids and dtype not in ("float32", "float64"):
             raise ConversionError(f"input {name!r} is of {dtype}, expected float32 or int64")
+        if self.frames is not None and not meaning.has_time:
+            return self.once(name, meaning.axes, index, kind)
         hop = max(axis.hop for axis in meaning.axes) if meaning.axes else 0
         silence = (0, -hop * (self.zeros or 0))
         self.shortest = max(self.shortest, 1 + (self.zeros or 0))

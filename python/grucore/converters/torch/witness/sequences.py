@@ -188,8 +188,12 @@ def examples_of(reading: Reading, arguments: Sequence[Any]) -> list[tuple[Array,
         if meaning.has_time:
             rows = [_frames_first(row, rest) for row in rows]
         else:
-            rows = [row[None] for row in rows]
+            count = 1 if reading.in_steps else reading.walked.frames
+            rows = [np.stack([row] * (count or 1)) for row in rows]
         silent = [(0, reading.walked.zeros or 0), *[(0, 0)] * (rows[0].ndim - 1)]
-        rows = [np.pad(row, silent) for row in rows]
+        if meaning.has_time:
+            rows = [np.pad(row, silent) for row in rows]
+        else:
+            rows = [np.pad(row, silent, "edge") for row in rows]
         columns.append([np.ascontiguousarray(row.reshape(len(row), -1)) for row in rows])
     return [tuple(each) for each in zip(*columns, strict=True)]
