@@ -37,9 +37,9 @@ ROWS: dict[str, list[tuple[str, str, str, str]]] = {
     ],
     "products": [
         ("linear layer", "linear addmm", "Dense TimeDistributedDense", "Gemm"),
-        ("product", "matmul mm bmm mv dot", ".Matmul", "MatMul"),
+        ("product", "matmul mm bmm mv dot", ".Matmul .Dot", "MatMul"),
         ("attention over a memory", "scaled_dot_product_attention", "", ""),
-        ("einsum with constants", "einsum", ".Einsum", "Einsum"),
+        ("einsum with constants", "einsum", "EinsumDense .Einsum", "Einsum"),
         ("embedding", "embedding one_hot", "Embedding", "OneHot"),
         (
             "convolution over time",
@@ -150,12 +150,12 @@ ROWS: dict[str, list[tuple[str, str, str, str]]] = {
         (
             "one place, or several (of a table: an embedding)",
             "select index index_select",
-            "",
+            ".Take",
             "Gather",
         ),
         ("turned around", "flip", ".Flip", ""),
-        ("moved on, the last ones first", "roll", "", ""),
-        ("zeros around", "pad constant_pad_nd", "ZeroPadding1D", "Pad"),
+        ("moved on, the last ones first", "roll", ".Roll", ""),
+        ("zeros around", "pad constant_pad_nd", "ZeroPadding1D .Pad", "Pad"),
         ("frames cut off", "", "Cropping1D", ""),
     ],
     "shapes": [
@@ -169,12 +169,12 @@ ROWS: dict[str, list[tuple[str, str, str, str]]] = {
         (
             "axes in another order",
             "permute transpose swapaxes swapdims moveaxis movedim t mT numpy_T",
-            "Permute .Transpose .Swapaxes",
+            "Permute .Transpose .Swapaxes .Moveaxis",
             "Transpose",
         ),
         ("an axis of 1 more", "unsqueeze", ".ExpandDims", "Unsqueeze"),
         ("an axis of 1 less", "squeeze", ".Squeeze", "Squeeze"),
-        ("repeated", "expand expand_as repeat tile", "RepeatVector", "Expand Tile"),
+        ("repeated", "expand expand_as repeat tile", "RepeatVector .Repeat .Tile", "Expand Tile"),
         ("for each frame", "", "TimeDistributed", ""),
     ],
     "nothing at inference": [
@@ -188,7 +188,7 @@ ROWS: dict[str, list[tuple[str, str, str, str]]] = {
             "the same again",
             "alias clone contiguous detach lift_fresh_copy to _to_copy type_as python "
             "_assert_scalar _assert_tensor_metadata sym_constrain_range",
-            "Identity InputLayer ActivityRegularization",
+            "Identity InputLayer ActivityRegularization .StopGradient .Copy",
             "Identity Cast",
         ),
         (

@@ -25,7 +25,7 @@ OPERATIONS: dict[str, Callable[[Any], Any]] = {
     "logarithms": lambda x: ops.log1p(ops.exp(x)) + ops.log2(1.0 + ops.absolute(x)),
     "norm": lambda x: x / (0.1 + ops.norm(x, axis=-1, keepdims=True)),
     "variance": lambda x: (x - ops.mean(x, -1, keepdims=True)) / (1.0 + ops.std(x, -1, True)),
-    "einsum": lambda x: ops.einsum("btf,fg->btg", x, MATRIX),
+    "einsum with numbers": lambda x: ops.einsum("btf,fg->btg", x, MATRIX),
     "matmul": lambda x: ops.matmul(x, MATRIX),
     "numbers": lambda x: (x * np.array([1.0, 2.0, 3.0, -1.0], np.float32) - 1.0) / 4.0,
     "transposed": lambda x: ops.transpose(ops.transpose(x, (0, 2, 1)) * 2.0, (0, 2, 1)),
@@ -49,7 +49,22 @@ OPERATIONS: dict[str, Callable[[Any], Any]] = {
     "shrunk": lambda x: ops.glu(ops.soft_shrink(x) + ops.tanh_shrink(x) + ops.log_sigmoid(x)),
     "divided": lambda x: x / (1.0 + ops.exp(x)),
     "softsign": lambda x: x / (1.0 + ops.abs(x)),
+    "moved on": lambda x: ops.roll(x, 1, axis=-1) * ops.roll(x, (3, 1), axis=(2, 2)),
+    "taken": lambda x: ops.take(x, [2, 0, 0], axis=-1) * ops.take(x, [1], axis=2),
+    "repeated features": lambda x: ops.repeat(x, 2, axis=-1) + ops.tile(x, (1, 1, 2)),
+    "padded": lambda x: layers.Conv1D(3, 3)(
+        ops.pad(ops.pad(x, ((0, 0), (0, 0), (1, 2)), constant_values=0.5), [[0, 0], [2, 0], [0, 0]])
+    ),
+    "an axis moved": lambda x: ops.moveaxis(ops.moveaxis(x, 1, 2) * 2.0, -1, 1),
+    "dot and copy": lambda x: ops.dot(ops.copy(x), MATRIX) + ops.stop_gradient(x)[..., :3],
 }
+
+
+def _inner() -> Any:
+    x = keras.Input((4,))
+    return keras.Model(x, layers.Dense(3)(layers.BatchNormalization()(x)) + x[:, :3])
+
+
 LAYERS: dict[str, Callable[[Any], Any]] = {
     "dense over an axis": lambda x: layers.Dense(5)(layers.Reshape((-1, 2, 2))(x)),
     "batch norm of rows": lambda x: layers.BatchNormalization(axis=2)(
@@ -69,6 +84,19 @@ LAYERS: dict[str, Callable[[Any], Any]] = {
     "repeated": lambda x: layers.Reshape((12,))(layers.RepeatVector(3)(layers.GRU(4)(x))),
     "keeps its axis": lambda x: layers.GlobalMaxPooling1D(keepdims=True)(x),
     "the largest of three": lambda x: layers.MaxPooling1D(3, strides=1, padding="same")(x),
+    "einsum": lambda x: layers.EinsumDense(
+        "btf,fgh->btgh", output_shape=(None, 2, 3), bias_axes="gh", activation="tanh"
+    )(x),
+    "a scale for each": lambda x: layers.Rescaling([1.0, 2.0, 3.0, 4.0], [0.0, 1.0, 0.0, 1.0])(x),
+    "as it was": lambda x: layers.Normalization(
+        mean=[1.0, 2.0, 3.0, 4.0], variance=[4.0, 1.0, 2.0, 1.0], invert=True
+    )(x),
+    "a model in each frame": lambda x: layers.TimeDistributed(_inner())(x),
+    "means of three": lambda x: layers.AveragePooling1D(3, strides=1, padding="same")(x),
+    "means of two": lambda x: layers.AveragePooling1D(2, padding="same")(x),
+    "means at the ends of a frame": lambda x: layers.TimeDistributed(
+        layers.AveragePooling1D(3, 1, padding="same")
+    )(layers.Reshape((-1, 4, 1))(x)),
     "the largest of two": lambda x: layers.MaxPooling1D(2, padding="same")(x),
 }
 
@@ -101,6 +129,15 @@ def test_as_in_keras(name: str, source: str, tmp_path: Path) -> None:
         (lambda x: ops.norm(x, ord=3, axis=-1), "a norm of order 3"),
         (lambda x: ops.mean(x, axis=0), "goes over axes .*, expected time or features"),
         (lambda x: ops.matmul(x, ops.transpose(x, (0, 2, 1))), "attention"),
+        (lambda x: ops.roll(x, 1, axis=1), r"turns axes \[1\] of .* round, expected features"),
+        (
+            lambda x: ops.pad(
+                ops.pad(x, [[0, 0], [2, 0], [0, 0]]), [[0, 0], [0, 0], [1, 1]], constant_values=1.0
+            ),
+            "reads a sequence padded by 2 and 0 frames",
+        ),
+        (lambda x: ops.roll(x, 1), "axis=None, expected axes of features"),
+        (lambda x: ops.pad(x, [[0, 0], [0, 0], [1, 1]], mode="reflect"), "mode=reflect, expected"),
         (lambda x: x[:, 3], "takes 3 along axis 1 of"),
         (lambda x: x[:, :5], "expected all of it, or the first or last frame"),
         (lambda x: x[:, -5:], "takes the last 5 frames"),

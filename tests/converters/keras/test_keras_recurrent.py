@@ -79,7 +79,7 @@ def test_refused_by_name() -> None:
     with pytest.raises(ERROR, match=r"reads the cell state .*, which only its LSTM may"):
         grucore.from_keras(keras.Model(x, layers.Dense(2)(c)))
     start = keras.Input((4,))
-    with pytest.raises(ERROR, match="1 tensors as its initial_state, expected the 2 of its cell"):
+    with pytest.raises(ERROR, match="1 tensors as the initial_state of a cell, expected 2"):
         grucore.from_keras(keras.Model([x, start], layers.LSTM(4)(x, initial_state=[start])))
     image = keras.Input((None, 5, 1))
     with pytest.raises(ERROR, match=r"ConvLSTM1D 'conv_lstm1d.*' is of a kind that cannot"):

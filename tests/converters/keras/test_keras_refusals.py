@@ -29,6 +29,12 @@ def _in_training() -> Any:
     return keras.Model(x, layers.Dropout(0.3, name="d")(x, training=True))
 
 
+def _taken(make: Callable[[Any], Any]) -> Any:
+    """What a back end cannot run."""
+    x = keras.Input((None, 3))
+    return keras.Model(x, make(x))
+
+
 @pytest.mark.parametrize(
     ("make", "reason"),
     [
@@ -55,11 +61,10 @@ def _in_training() -> Any:
             "GRU '.*g' reads no sequence",
         ),
         (
-            lambda: sequential(
-                layers.Normalization(invert=True, mean=[0.0] * 3, variance=[1.0] * 3)
-            ),
-            "invert=True",
+            lambda: sequential(layers.Permute((2, 1))),
+            r"is \(batch, 3 features, time\), expected time second",
         ),
+        (lambda: _taken(lambda x: x[:, ::-1]), "Keras fails on 1 frames: ValueError: .*step"),
     ],
 )
 def test_refused_by_name(make: Callable[[], Any], reason: str) -> None:

@@ -266,25 +266,12 @@ def _twice() -> Any:
     return keras.Model([x, h], layers.GRU(4, name="g")(y, initial_state=h))
 
 
-def _both_sides() -> Any:
-    x, h, k = keras.Input((None, 3)), keras.Input((4,)), keras.Input((4,))
-    return keras.Model([x, h, k], layers.Bidirectional(layers.GRU(4))(x, initial_state=[h, k]))
-
-
-def _stack() -> Any:
-    x, h, k = keras.Input((None, 3)), keras.Input((4,)), keras.Input((4,))
-    cells = [layers.GRUCell(4), layers.GRUCell(4)]
-    return keras.Model([x, h, k], layers.RNN(cells, name="r")(x, initial_state=[h, k]))
-
-
 @pytest.mark.parametrize(
     ("make", "reason"),
     [
         (_read_by_dense, "Dense 'd' reads the initial state 'h', which only a recurrent layer may"),
         (_of_another_layer, "GRU 'g' initial_h is computed by the model, .* hand the state over"),
         (_twice, r"GRU 'g' initial_h is a part of input 'h' that is also 'gru.*\.l0\.h'"),
-        (_both_sides, "Bidirectional .* starts from given states"),
-        (_stack, "RNN 'r' has 2 tensors as its initial_state"),
     ],
 )
 def test_refused(make: Callable[[], Any], reason: str) -> None:

@@ -333,6 +333,7 @@ def test_trap_26_dtype_policies(tmp_path: Path) -> None:
         model.save(tmp_path / "model.keras")
         converted = grucore.convert(tmp_path / "model.keras")
         assert converted.metadata["source"]["dtype_policies"] == [policy]
+        assert grucore.from_keras(model).proof.against.startswith("the layers of keras")
     model = sequential(layers.GRU(4, return_sequences=True), layers.Dense(2))
     model.quantize("int8")
     with pytest.raises(ERROR, match=r"Dense 'dense.*' has the dtype policy QuantizedDTypePolicy"):

@@ -57,9 +57,11 @@ def of_file(given: Given, config: Any = None, ignored: Ignored | None = None) ->
 
 
 def of_model(model: Any) -> Conversion:
-    """The conversion of a live keras.Model, which is its own witness."""
+    """The conversion of a live keras.Model, which is its own witness, if it is not of halves."""
     source = read_model(model)
     graph = graph_of_source(source)
+    if "dtype_policies" in graph.metadata["source"]:  # which would round every step
+        return Conversion(graph, lambda: rebuilt_evidence(source, graph))
     return Conversion(graph, lambda: live_evidence(model, source, graph))
 
 

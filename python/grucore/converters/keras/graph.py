@@ -23,8 +23,9 @@ from grucore.converters.keras.context import (
 )
 from grucore.converters.keras.ops.cells import CELLS
 from grucore.converters.keras.ops.layers import LAYERS, VANISHING
+from grucore.converters.keras.ops.masks import mask_of
 from grucore.converters.keras.ops.merge import MERGES, merge
-from grucore.converters.keras.ops.operations import OPERATIONS, mask_of, operation
+from grucore.converters.keras.ops.operations import OPERATIONS, operation
 from grucore.converters.keras.ops.recurrent import RECURRENT, bidirectional, recurrent, take_start
 from grucore.converters.keras.read.config import MODELS, Call, Layer, Ref, node_shifts, references
 from grucore.converters.keras.read.inputs import (
@@ -35,6 +36,7 @@ from grucore.converters.keras.read.inputs import (
 from grucore.converters.keras.read.names import Weights
 from grucore.converters.trace.axes import (
     BATCH,
+    TIME,
     Axis,
     Ended,
     Held,
@@ -161,6 +163,11 @@ def _graph(
                 "is no value of a frame: leave it out of the outputs, and take it from "
                 "run(..., return_state=True)"
             )
+        if TIME in tensor.axes[2:]:
+            raise ConversionError(
+                f"output {name!r} of {model} is {tensor.text}, expected time second: put a Permute "
+                "behind it"
+            )
         context.label = name
         try:
             named[name] = context.answer(tensor)
@@ -278,8 +285,11 @@ def _call(context: Context, layer: Layer, call: Call, known: Mapping[Ref, Any]) 
     arguments = [filled(entry) for entry in call.arguments]
     keywords = {name: filled(entry) for name, entry in call.keywords.items()}
     if layer.kind.startswith("ops."):
-        if layer.kind not in OPERATIONS or keywords:
+        # Their configs have all else that they are called with.
+        given = {name: value for name, value in keywords.items() if value is not None}
+        if layer.kind not in OPERATIONS or given.keys() - {"constant_values"}:
             raise ConversionError(f"the operation {layer} cannot be expressed")
+        layer = replace(layer, settings={**layer.settings, **given}) if given else layer
         return _applied(context, layer, lambda: operation(context, layer, arguments))
     flows = arguments[0] if len(arguments) == 1 and isinstance(arguments[0], list) else arguments
     if any(not isinstance(flow, Flow) for flow in flows):

@@ -101,10 +101,15 @@ def handed_back(
                 and (steps or _rank(found) == caller.inputs[name])
             )
         ]
+        # Only an output of the same rank goes back in as it is.
+        same = [key for key in fits[name] if _rank(caller.outputs[key]) == caller.inputs[name]]
+        fits[name] = same or fits[name]
     returns = steps or any(fits.values())
     for name in states:
         changed = _changed(trace, caller, name, fits)
-        if not fits[name] and (returns or changed is not None):
+        ranks = {_rank(caller.outputs[key]) for key in fits[name]}
+        is_given = caller.inputs[name] in ranks or (ranks and changed is None)
+        if not is_given and (returns or changed is not None):
             raise ConversionError(_missing(trace, caller, name, changed))
     if not returns or not states:
         return {}

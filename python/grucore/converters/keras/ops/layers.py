@@ -10,7 +10,7 @@ import numpy as np
 
 from grucore.converters.keras.context import Context, Flow
 from grucore.converters.keras.ops.activations import activate, named, number, of_layer
-from grucore.converters.keras.ops.products import conv1d, dense, separable_conv1d
+from grucore.converters.keras.ops.products import conv1d, dense, einsum_dense, separable_conv1d
 from grucore.converters.keras.ops.windows import (
     check_channels_last,
     cropping,
@@ -19,7 +19,7 @@ from grucore.converters.keras.ops.windows import (
 )
 from grucore.converters.keras.read.config import Layer
 from grucore.converters.trace.axes import TIME, Tracked, Undecided, Unfit
-from grucore.converters.trace.ops.elementwise import affine, prelu, scaled
+from grucore.converters.trace.ops.elementwise import affine, prelu
 from grucore.converters.trace.ops.norms import group_norm, layer_norm, softmax
 from grucore.converters.trace.ops.powers import rms_norm
 from grucore.converters.trace.ops.products import embedded
@@ -143,7 +143,7 @@ def group_normalization(context: Context, layer: Layer, flow: Flow) -> Flow:
 
 
 def normalization(context: Context, layer: Layer, flow: Flow) -> Flow:
-    settings = context.settings(layer, {"axis", "mean", "variance"})
+    settings = context.settings(layer, {"axis", "mean", "variance", "invert"})
     x, axis = context.numbers(flow), settings.get("axis", -1)
     axes = [] if axis is None else context.feature_axes(layer, x, axis)
     found = context.variables.get(layer)
@@ -152,6 +152,8 @@ def normalization(context: Context, layer: Layer, flow: Flow) -> Flow:
         _wide(x, axes, np.asarray(given[name], np.float64)) for name in ("mean", "variance")
     )
     deviation = np.maximum(np.sqrt(variance), 1e-7)
+    if settings.get("invert"):
+        return flow.of(affine(context, x, deviation, mean))
     return flow.of(affine(context, x, 1.0 / deviation, -mean / deviation))
 
 
@@ -173,10 +175,12 @@ def rms_normalization(context: Context, layer: Layer, flow: Flow) -> Flow:
 
 def rescaling(context: Context, layer: Layer, flow: Flow) -> Flow:
     settings = context.settings(layer, {"scale", "offset"})
-    if not all(isinstance(settings.get(name, 0.0), int | float) for name in ("scale", "offset")):
-        raise context.refuse(layer, "scale", "one number")
-    scale, offset = number(settings["scale"]), number(settings.get("offset"))
-    return flow.of(scaled(context, context.numbers(flow), scale, offset))
+    x = context.numbers(flow)
+    scale, offset = (
+        _wide(x, context.feature_axes(layer, x, -1), np.asarray(settings.get(name, 0.0)))
+        for name in ("scale", "offset")
+    )
+    return flow.of(affine(context, x, scale, offset))
 
 
 def activation(context: Context, layer: Layer, flow: Flow) -> Flow:
@@ -278,6 +282,7 @@ def mean_of_unmasked(context: Context, flow: Flow, *, keep: bool) -> Tracked:
 LAYERS: dict[str, Callable[[Context, Layer, Flow], Flow]] = {
     "Dense": dense,
     "TimeDistributedDense": dense,
+    "EinsumDense": einsum_dense,
     "Embedding": embedding,
     "Masking": masking,
     "Conv1D": conv1d,

@@ -10,13 +10,15 @@ from grucore.converters.keras.context import Context, Flow
 from grucore.converters.keras.ops.activations import activate, named
 from grucore.converters.keras.ops.windows import check_channels_last, one, window_of
 from grucore.converters.keras.read.config import Layer
-from grucore.converters.trace.axes import Data, Unfit
+from grucore.converters.trace.axes import Data, Operand, Unfit
+from grucore.converters.trace.ops.elementwise import arithmetic
 from grucore.converters.trace.ops.products import times
+from grucore.converters.trace.ops.reduce import einsum
 from grucore.converters.trace.ops.views import transposed
 from grucore.converters.trace.ops.windows import convolved, convolved_in_frame
 from grucore.graph.tensors import Array
 
-__all__ = ["conv1d", "dense", "separable_conv1d"]
+__all__ = ["conv1d", "dense", "einsum_dense", "separable_conv1d"]
 
 
 def dense(context: Context, layer: Layer, flow: Flow) -> Flow:
@@ -30,6 +32,18 @@ def dense(context: Context, layer: Layer, flow: Flow) -> Flow:
     return flow.of(
         activate(context, layer, result, named(context, layer, settings.get("activation")))
     )
+
+
+def einsum_dense(context: Context, layer: Layer, flow: Flow) -> Flow:
+    """A product by an equation, plus a bias along some axes."""
+    known = {"equation", "output_shape", "activation", "bias_axes"}
+    settings, arrays = context.settings(layer, known), context.variables[layer]
+    operands: list[Operand] = [context.numbers(flow), arrays["kernel"].astype(np.float64)]
+    result = einsum(context, settings["equation"], operands)
+    if "bias" in arrays:
+        result = arithmetic(context, result, arrays["bias"].astype(np.float64), "add")
+    found = named(context, layer, settings.get("activation"))
+    return flow.of(activate(context, layer, result, found))
 
 
 def _bias(context: Context, layer: Layer, size: int) -> Array:

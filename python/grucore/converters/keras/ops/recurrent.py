@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import reduce
 from typing import Any, TypeAlias
@@ -28,7 +28,7 @@ from grucore.converters.trace.ops.joins import joined
 from grucore.converters.trace.ops.pieces import flipped
 from grucore.converters.trace.ops.recurrent import Start, add_layer, check_sequence, final, initial
 from grucore.converters.trace.ops.views import unsqueezed
-from grucore.graph.layers import Lstm, MaskedOutput, Operation, Recurrent
+from grucore.graph.layers import MaskedOutput, Operation, Recurrent
 from grucore.graph.node import Value
 
 __all__ = ["RECURRENT", "bidirectional", "recurrent", "take_start"]
@@ -48,7 +48,7 @@ def take_start(
 ) -> tuple[list[Any], dict[str, Any], list[Tracked]]:
     """The tensors and keywords of a recurrent layer's call without its initial states, and these.
 
-    A GRU has one state, an LSTM two, h and c.
+    A GRU has one state, an LSTM two, h and c; cells of a stack stand one after the other.
     """
     rest = dict(keywords)
     given = rest.pop("initial_state", None)
@@ -56,12 +56,18 @@ def take_start(
         flows, given = flows[:1], flows[1:]
     if given is None:
         return flows, rest, []
-    starts = given if isinstance(given, list | tuple) else [given]
+    starts = list(_flat(given))
     if any(not isinstance(start, Flow) for start in starts):
         raise Unfit(
             f"has {str(starts)[:80]} as its initial_state, expected a tensor for each state"
         )
     return flows, rest, [start.tensor for start in starts]
+
+
+def _flat(given: Any) -> Iterator[Any]:
+    """The tensors of lists in lists: of a stack each LSTM cell has a list of its own."""
+    for each in given if isinstance(given, list | tuple) else [given]:
+        yield from _flat(each) if isinstance(each, list | tuple) else [each]
 
 
 def recurrent(context: Context, layer: Layer, flow: Flow, starts: list[Tracked]) -> Result:
@@ -107,8 +113,6 @@ def _states(
         )
     x, states = context.data(flow.tensor), []
     for kind, (value, *more) in layers:
-        if kind is Lstm and len(layers) > 1:
-            raise Unfit("has return_state with a stack of LSTM cells, which cannot be expressed")
         states.append(Flow(_end(context, x, f"{layer.path}.state", value, backwards)))
         if more:
             states += [Flow(_end(context, x, layer.path, other, backwards)) for other in more]
@@ -131,10 +135,13 @@ def _cells(
     if settings.get("stateful"):
         context.notes.setdefault("stateful", []).append(layer.path)
     backwards = bool(settings.get("go_backwards"))
-    x, layers = context.sequence(flow), []
+    if len(cells) > 1 and (starts or settings.get("return_state")) and _is_reversed(context):
+        raise Unfit("lists the states of its cells, which Keras before 2.2.3 did from the last on")
+    x, layers, left = context.sequence(flow), [], starts
     for number, cell in enumerate(cells):
         check_sequence(context, x, 1, x.index.size)
         kind, given = numbers_of(context, cell, x.index.size)
+        own, left = left[: len(kind.state_suffixes)], left[len(kind.state_suffixes) :]
         # Between the cells of a stack a masked frame passes nothing on either way.
         zeroes = number == len(cells) - 1 and settings.get("zero_output_for_mask")
         masked = MaskedOutput.ZERO if zeroes and flow.mask is not None else MaskedOutput.REPEAT
@@ -144,7 +151,7 @@ def _cells(
             context,
             kind,
             x,
-            _starts(context, layer, kind, cells, starts, given["weight_hh"].shape[1]),
+            _starts(context, kind, own if starts else None, given["weight_hh"].shape[1]),
             name=f"{layer.path}.l{number}{'_reverse' if backwards else ''}",
             reverse=backwards,
             mask=flow.mask,
@@ -152,7 +159,13 @@ def _cells(
         )
         layers.append((kind, written))
         x = _along(x, written[0])
+    if left:
+        raise Unfit(f"has {len(starts)} tensors as its initial_state, {len(left)} too many")
     return layers
+
+
+def _is_reversed(context: Context) -> bool:
+    return context.version is None or context.version < (2, 2, 3)
 
 
 def _cells_of(context: Context, layer: Layer) -> list[Layer]:
@@ -172,27 +185,20 @@ def _cells_of(context: Context, layer: Layer) -> list[Layer]:
 
 
 def _starts(
-    context: Context,
-    layer: Layer,
-    kind: type[Recurrent],
-    cells: Sequence[Layer],
-    starts: Sequence[Tracked],
-    hidden: int,
+    context: Context, kind: type[Recurrent], starts: Sequence[Tracked] | None, hidden: int
 ) -> dict[str, Start]:
     """The start of each state of a cell."""
     suffixes = kind.state_suffixes
-    if not starts:
+    if starts is None:
         if context.delayed is not None:
             raise Unfit(
                 "starts anew in every call of a model whose caller carries other states: give it "
                 "an initial_state"
             )
         return dict.fromkeys(suffixes)
-    if len(cells) > 1 or len(starts) != len(suffixes):
-        expected = f"the {len(suffixes)} of its cell"
-        if len(cells) > 1:
-            expected = "none: a layer of one cell in one direction may have them"
-        raise Unfit(f"has {len(starts)} tensors as its initial_state, expected {expected}")
+    if len(starts) != len(suffixes):
+        count = f"{len(starts)} tensors as the initial_state of a cell"
+        raise Unfit(f"has {count}, expected {len(suffixes)}")
     found: dict[str, Start] = {}
     for suffix, start in zip(suffixes, starts, strict=True):
         if start.rank != 2:
@@ -202,9 +208,10 @@ def _starts(
 
 
 def bidirectional(context: Context, layer: Layer, flow: Flow, starts: list[Tracked]) -> Result:
-    """Two layers over one sequence, merged in the order of time; then the states."""
-    if starts:
-        raise Unfit("starts from given states, which cannot be expressed")
+    """Two layers over one sequence, merged in the order of time; then the states.
+
+    Initial states: those of the forward layer, then as many of the backward one.
+    """
     context.settings(
         layer,
         {
@@ -221,7 +228,10 @@ def bidirectional(context: Context, layer: Layer, flow: Flow, starts: list[Track
     sequences = bool(forward.settings.get("return_sequences"))
     results: list[Data] = []
     states: list[Flow] = []
-    for side, name in zip(sides, ("forward", "backward"), strict=True):
+    half = len(starts) // 2
+    for side, name, own in zip(
+        sides, ("forward", "backward"), (starts[:half], starts[half:]), strict=True
+    ):
         if side.kind not in RECURRENT:
             raise Unfit(f"wraps {side.kind}, expected one of {', '.join(RECURRENT)}")
         # Keras sets this on both layers, whatever their configs say.
@@ -232,7 +242,7 @@ def bidirectional(context: Context, layer: Layer, flow: Flow, starts: list[Track
             settings={**side.settings, "zero_output_for_mask": zeroes},
         )
         context.variables |= {inner: context.variables[side]} if side in context.variables else {}
-        layers = _cells(context, inner, flow, [])
+        layers = _cells(context, inner, flow, own)
         backwards = bool(inner.settings.get("go_backwards"))
         value = layers[-1][1][0]
         y = _along(x, value)

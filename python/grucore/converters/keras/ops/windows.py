@@ -82,6 +82,13 @@ def window_of(
     return Window((taps,), (stride,), (dilation,), (before,), (after,))
 
 
+def _totals(context: Context, x: Data, reach: int, stride: int) -> list[int]:
+    """Frames of zeros in all, for each rest that the length may leave."""
+    length = context.size(x, 1)
+    rests = [length % stride or stride] if isinstance(length, int) else range(1, stride + 1)
+    return [max(reach + 1 - rest, 0) for rest in rests]
+
+
 def _same(context: Context, layer: Layer, x: Data, reach: int, stride: int) -> tuple[int, int]:
     """Frames of zeros of padding='same', by which a stride of s gives every s-th part of a frame.
 
@@ -91,8 +98,7 @@ def _same(context: Context, layer: Layer, x: Data, reach: int, stride: int) -> t
     """
     length = context.size(x, 1)
     frames = length if isinstance(length, int) else None
-    rests = range(1, stride + 1) if frames is None else [frames % stride or stride]
-    totals = [max(reach + 1 - rest, 0) for rest in rests]
+    totals = _totals(context, x, reach, stride)
     if len({total // 2 for total in totals}) > 1:
         raise ConversionError(
             f"{layer} has strides={stride} with padding='same', which pads as the length of the "
@@ -118,10 +124,12 @@ def pool1d(context: Context, layer: Layer, flow: Flow) -> Flow:
     stride = one(context, layer, "strides", "stride", default=taps)
     window = window_of(context, layer, x, taps, stride)
     pooling = Pooling.MAXIMUM if layer.kind.startswith("Max") else Pooling.MEAN
-    if pooling is Pooling.MEAN and any((*window.before, *window.after)):
+    odd = [total for total in _totals(context, x, taps - 1, stride) if total % 2]
+    if pooling is Pooling.MEAN and taps > 2 and odd and any((*window.before, *window.after)):
         raise ConversionError(
-            f"{layer} has padding='same', expected 'valid' or a known length that needs none: "
-            "windows at the ends have fewer frames, of which Keras's back ends make different means"
+            f"{layer} has padding='same' by {odd[0]} frames in all, one more behind than in front: "
+            "of these windows Keras's back ends make different means. Expected an odd pool_size, "
+            "or 'valid'"
         )
     pool = windowed_in_frame if x.is_features(1) else windowed
     pooled: Any = pool(context, context.data(transposed(x, (0, 2, 1))), window, pooling)

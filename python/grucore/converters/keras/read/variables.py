@@ -30,6 +30,8 @@ def variables(layer: Layer) -> tuple[str, ...]:
             return ("kernel", "recurrent_kernel", "bias")
         case "Dense" | "Conv1D" | "Convolution1D" | "TimeDistributedDense" | "DepthwiseConv1D":
             return ("kernel", *bias)
+        case "EinsumDense":
+            return ("kernel", *if_set("bias", "bias_axes"))
         case "SeparableConv1D":
             return ("depthwise_kernel", "pointwise_kernel", *bias)
         case "Embedding":

@@ -68,10 +68,11 @@ ATTRIBUTES: dict[str, tuple[str, ...]] = {
     "AveragePooling1D": ("pool_size", "strides", "padding"),
     "BatchNormalization": ("axis", "epsilon", "center", "scale"),
     "LayerNormalization": ("axis", "epsilon", "center", "scale"),
-    "Normalization": ("axis",),
+    "Normalization": ("axis", "invert"),
     "GroupNormalization": ("groups", "axis", "epsilon", "center", "scale"),
     "UnitNormalization": ("axis",),
     "RMSNormalization": ("axis", "epsilon"),
+    "EinsumDense": ("equation", "output_shape", "activation", "bias_axes"),
     "Rescaling": ("scale", "offset"),
     "Activation": ("activation",),
     "ReLU": ("max_value", "negative_slope", "threshold"),
@@ -151,7 +152,7 @@ class Rebuilt:
 
     def _apply(self, layer: Layer, arguments: Sequence[Any], keywords: Mapping[str, Any]) -> Any:
         if layer.kind in OPERATIONS:
-            return self._operation(layer, arguments)
+            return self._operation(layer, arguments, keywords)
         if layer.kind in MODELS:
             inputs = arguments[0] if isinstance(arguments[0], list) else arguments
             outputs = list(self._run(layer, inputs).values())
@@ -160,9 +161,9 @@ class Rebuilt:
             return arguments[0]
         given = {name: value for name, value in keywords.items() if value is not None}
         given.pop("training", None)
-        if layer.kind in (*SINGLE, "RNN") and isinstance(arguments[0], list):
-            sequence, *states = arguments[0]  # as early versions write it
-            given["initial_state"] = states if len(states) > 1 else states[0]
+        is_recurrent = layer.kind in (*SINGLE, "RNN", "Bidirectional")
+        if is_recurrent and isinstance(arguments[0], list):
+            sequence, *given["initial_state"] = arguments[0]  # as early versions write it
             arguments = [sequence]
         made = self._made.get(layer)
         if made is None:
@@ -171,7 +172,9 @@ class Rebuilt:
             self._fill(layer, made)
         return made(*arguments, **given)
 
-    def _operation(self, layer: Layer, arguments: Sequence[Any]) -> Any:
+    def _operation(
+        self, layer: Layer, arguments: Sequence[Any], keywords: Mapping[str, Any]
+    ) -> Any:
         """A function of keras.ops: it is called as its class is, in snake case."""
         kind, ops = layer.kind.removeprefix("ops."), self._keras.ops
         if kind == "GetItem":
@@ -179,6 +182,7 @@ class Rebuilt:
             return arguments[0][tuple(keys)]
         settings = layer.settings.items()
         options = {name: value for name, value in settings if name not in ("name", "dtype")}
+        options |= {name: value for name, value in keywords.items() if value is not None}
         if "dtype" in layer.settings and kind in ("OnesLike", "ZerosLike"):
             options["dtype"] = layer.settings["dtype"]
         if kind == "Einsum":
@@ -233,13 +237,15 @@ class Rebuilt:
         return gate
 
     def _inner(self, layer: Layer) -> Any:
-        """The inside of a TimeDistributed: a layer, or a chain of layers."""
-        if layer.kind in VANISHING:
-            return self._keras.layers.Identity()
-        if layer.kind != "Sequential":
-            return self._make(layer)
-        layers = [self._inner(part) for part in layer.layers if part.kind != "InputLayer"]
-        return self._keras.Sequential(layers)
+        """The inside of a TimeDistributed: a layer of any kind, or a whole model."""
+
+        base: Any = self._keras.layers.Layer
+
+        class Inner(base):  # type: ignore[misc]
+            def call(_, x: Any) -> Any:
+                return self._apply(layer, [x], {})
+
+        return Inner(dtype=DTYPE)
 
     def _reset_after(self, layer: Layer) -> bool:
         bias = self._weights[layer].get("bias") if layer in self._weights else None
@@ -267,19 +273,11 @@ class Rebuilt:
             )
             self._fill(backward_of(layer), made.backward_layer)
             return
-        if layer.kind == "TimeDistributed":
-            self._fill(layer.inside["layer"], made.layer)
-            return
         if layer.kind == "RNN":
             cell = layer.inside["cell"]
             made_cells = made.cell.cells if cell.layers else [made.cell]
             for inner, made_cell in zip(cell.layers or (cell,), made_cells, strict=True):
                 self._fill(inner, made_cell)
-            return
-        if layer.kind == "Sequential":
-            parts = [part for part in layer.layers if part.kind != "InputLayer"]
-            for part, made_part in zip(parts, made.layers, strict=True):
-                self._fill(part, made_part)
             return
         if layer.kind == "Normalization" or not variables(layer):
             return

@@ -5,12 +5,13 @@ from __future__ import annotations
 
 import importlib.util
 import sys
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import Any, TypeAlias
 
 import numpy as np
 
-from grucore._core import ConversionError
+from grucore._core import ConversionError, GrucoreError
 from grucore.converters.keras.read.inputs import input_ports
 from grucore.converters.keras.read.source import Source
 from grucore.converters.keras.witness.rebuild import Rebuilt
@@ -47,7 +48,8 @@ def rebuilt_evidence(source: Source, graph: Graph) -> Evidence:
     model = Rebuilt(source.model, source.weights, source.version)
 
     def call(state: Mapping[str, Array], xs: tuple[Array, ...]) -> tuple[Array, ...]:
-        return _rows(model(_batches(source, graph, xs, state, batch=1)).values())
+        with _in_words(len(xs[0])):
+            return _rows(model(_batches(source, graph, xs, state, batch=1)).values())
 
     run = _carried(graph, call)
 
@@ -58,6 +60,19 @@ def rebuilt_evidence(source: Source, graph: Graph) -> Evidence:
         states=states,
         from_states=run,
     )
+
+
+@contextmanager
+def _in_words(frames: int) -> Iterator[None]:
+    """Turn what Keras raises into an error that says so."""
+    try:
+        yield
+    except GrucoreError:
+        raise
+    except Exception as error:  # whatever a layer raises
+        text = " ".join(str(error).split())
+        message = f"Keras fails on {frames} frames: {type(error).__name__}: {text:.200}"
+        raise ConversionError(f"{message}: a limit on the frames cannot be converted") from error
 
 
 def _why_no_keras(error: ImportError) -> str:
@@ -87,7 +102,9 @@ def live_evidence(model: Any, source: Source, graph: Graph) -> Evidence:
     def call(state: Mapping[str, Array], xs: tuple[Array, ...]) -> tuple[Array, ...]:
         batches = _batches(source, graph, xs, state, batch)
         _reset(model)
-        found = model(batches if inputs is None or len(inputs) > 1 else batches[0], training=False)
+        given = batches if inputs is None or len(inputs) > 1 else batches[0]
+        with _in_words(len(xs[0])):
+            found = model(given, training=False)
         _reset(model)
         if isinstance(found, dict):
             found = [found[name] for name in names]

@@ -11,7 +11,14 @@ import numpy as np
 from grucore.converters.torch.walk.walk import Arguments, Walk, op
 from grucore.converters.trace.axes import Tracked, Unfit
 from grucore.converters.trace.ops.joins import joined, stacked
-from grucore.converters.trace.ops.pieces import ENDLESS, flipped, gathered, selected, sliced
+from grucore.converters.trace.ops.pieces import (
+    ENDLESS,
+    flipped,
+    gathered,
+    rolled,
+    selected,
+    sliced,
+)
 from grucore.converters.trace.ops.views import axis_of
 
 __all__: list[str] = []
@@ -75,10 +82,7 @@ def _roll(walk: Walk, a: Arguments) -> Any:
     x, shifts, dims = a["self"], list(a["shifts"]), list(a.get("dims", []))
     if not isinstance(x, Tracked):
         return np.roll(x, shifts, dims or None)
-    axes = [axis_of(dim, x.rank) for dim in dims]
-    if not axes or not all(x.is_features(axis) for axis in axes):
-        raise Unfit(f"turns axes {dims} of {x.text} round, expected features")
-    return x.moved(x.axes, np.roll(x.index, shifts, axes))
+    return rolled(x, shifts, [axis_of(dim, x.rank) for dim in dims])
 
 
 @op("unbind.int")

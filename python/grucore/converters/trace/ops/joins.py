@@ -24,7 +24,7 @@ from grucore.converters.trace.axes import (
 from grucore.converters.trace.ops.elementwise import alike
 from grucore.converters.trace.ops.pieces import later, sliced
 from grucore.converters.trace.ops.views import squeezed, unsqueezed
-from grucore.converters.trace.trace import Trace
+from grucore.converters.trace.trace import Trace, padding_text
 from grucore.graph.layers import Concat, Dense, Flip
 from grucore.graph.node import MAX_FEATURES
 
@@ -141,6 +141,8 @@ def _frames_of(trace: Trace, beside: Data, constant: Operand, axis: int) -> Data
     shape = list(beside.index.shape)
     shape[axis] = array.shape[axis]
     numbers = np.broadcast_to(array, shape).reshape(-1)
+    if numbers.any() and not beside.is_plain:  # frames of zeros would have these numbers too
+        raise Unfit(padding_text(beside))
     value = trace.add(
         Dense,
         [beside.value],

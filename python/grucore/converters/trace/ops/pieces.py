@@ -18,7 +18,17 @@ from grucore.graph.layers import Conv1d, Delay, Flip, Pool1d, Position, Take
 from grucore.graph.node import Value
 from grucore.graph.tensors import Array
 
-__all__ = ["ENDLESS", "cropped", "flipped", "gathered", "later", "selected", "sliced", "split"]
+__all__ = [
+    "ENDLESS",
+    "cropped",
+    "flipped",
+    "gathered",
+    "later",
+    "rolled",
+    "selected",
+    "sliced",
+    "split",
+]
 
 ENDLESS = 1 << 30  # a slice that ends here or later ends with the axis
 MAX_TAPS, MAX_KERNEL = 65536, 1 << 22  # of the windows that croppings become
@@ -208,6 +218,13 @@ def flipped(trace: Trace, x: Tracked, axes: Sequence[int]) -> Tracked:
         else:
             raise Unfit(f"turns axis {axis} of {x.text} around, expected features or time")
     return x
+
+
+def rolled(x: Tracked, shifts: int | Sequence[int], axes: Sequence[int]) -> Tracked:
+    """Features moved on, the last ones first."""
+    if not axes or not all(x.is_features(axis) for axis in axes):
+        raise Unfit(f"turns axes {list(axes)} of {x.text} round, expected features")
+    return x.moved(x.axes, np.roll(x.index, shifts, axes))
 
 
 def gathered(trace: Trace, x: Tracked, axis: int, places: Array) -> Tracked:

@@ -261,12 +261,14 @@ def convolved_in_frame(
     return replace(x, index=arrange((count, outputs)).T[None], value=value)
 
 
-def windowed_in_frame(trace: Trace, x: Data, window: Window, pooling: Pooling) -> Data:
+def windowed_in_frame(
+    trace: Trace, x: Data, window: Window, pooling: Pooling, *, counts: bool = False
+) -> Data:
     """The mean or the maximum of places side by side in one frame: the last axis."""
     taps, stride, _, before, after = window.at(x, 0)
     shape = x.index.shape
     count = (shape[-1] + before + after - taps) // stride + 1
-    if not 1 <= count <= MAX_PLACES or (pooling is Pooling.MEAN and (before or after)):
+    if not 1 <= count <= MAX_PLACES or (counts and (before or after)):
         raise Unfit(f"a window with {count} places in one frame, expected 1 to {MAX_PLACES}")
     word = "mean" if pooling is Pooling.MEAN else "max"
     parts = []
