@@ -109,10 +109,12 @@ ROWS: dict[str, Rules] = {
     "converters/keras": rules(
         read="",
         context="read",
+        ports="context read",
         ops="context read",
-        graph="ops context read",
+        graph="ports ops context read",
+        readings="graph ports ops context read",
         witness="graph ops context read",
-        convert="witness graph ops context read",
+        convert="witness readings graph ops context read",
     ),
     "converters/plugin": rules(
         text="",

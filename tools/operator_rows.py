@@ -38,7 +38,12 @@ ROWS: dict[str, list[tuple[str, str, str, str]]] = {
     "products": [
         ("linear layer", "linear addmm", "Dense TimeDistributedDense", "Gemm"),
         ("product", "matmul mm bmm mv dot", ".Matmul .Dot", "MatMul"),
-        ("attention over a memory", "scaled_dot_product_attention", "", ""),
+        (
+            "attention over a memory",
+            "scaled_dot_product_attention",
+            "Attention AdditiveAttention MultiHeadAttention Dot",
+            "",
+        ),
         ("einsum with constants", "einsum", "EinsumDense .Einsum", "Einsum"),
         ("embedding", "embedding one_hot", "Embedding", "OneHot"),
         (

@@ -8,16 +8,17 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 
 from grucore.graph.graph import Graph
-from grucore.graph.layers import Embedding
+from grucore.graph.layers import Attention, Embedding
 from grucore.graph.tensors import Array, Dtype
 
-__all__ = ["LENGTHS", "noise", "sequences", "test_inputs"]
+__all__ = ["LENGTHS", "drawn_memory", "memory_states", "noise", "sequences", "test_inputs"]
 
 LARGEST_INPUT = 4.0
 LENGTHS = (1, 2, 3, 17, 60, 200)
 SIZES = (1.0, 0.1, 4.0)
 ODD_FRAMES = 48
 SEED = 20240229
+MEMORY_SEED = 20261130
 
 
 def sequences(graph: Graph, lengths: Sequence[int] = LENGTHS) -> Iterator[tuple[Array, ...]]:
@@ -101,3 +102,26 @@ def _sources(graph: Graph, name: str) -> set[str]:
         if node.output in found:
             found.update(node.inputs)
     return found
+
+
+def memory_states(graph: Graph, frames: int, *, whole: bool = False) -> dict[str, Array]:
+    """The states of a model that attends to a memory, for a sequence of so many frames.
+
+    The memories are drawn at random, of a length that depends on the number of frames, or whole.
+    """
+    found: dict[str, Array] = {}
+    for node in graph.nodes:
+        if isinstance(node, Attention):
+            drawn = drawn_memory(node.frames, node.features, 0 if whole else frames)
+            full = np.zeros((node.frames, node.features), np.float32)
+            full[: len(drawn)] = drawn
+            found[f"{node.name}.memory"] = full
+            found[f"{node.name}.length"] = np.array([len(drawn)], np.float32)
+    return found
+
+
+def drawn_memory(most: int, features: int, frames: int) -> Array:
+    """A memory (count, features) for a sequence of so many frames."""
+    generator = np.random.default_rng([MEMORY_SEED, features, frames])
+    count = most - frames * 3 % most
+    return generator.uniform(-1, 1, (count, features)).astype(np.float32)

@@ -21,11 +21,12 @@ from grucore.converters.containers.hdf5.file import open_hdf5
 from grucore.converters.containers.zip import DAMAGED, checked_entries, read_entry
 from grucore.converters.conversion import Conversion
 from grucore.converters.ignored import Ignored
-from grucore.converters.keras.graph import check_kinds, graph_of
+from grucore.converters.keras.graph import check_kinds
 from grucore.converters.keras.read.config import Layer, parse_json, parse_model
 from grucore.converters.keras.read.names import from_layer_groups, from_tree
 from grucore.converters.keras.read.source import Source
 from grucore.converters.keras.read.weights import Hdf5Tree
+from grucore.converters.keras.readings import graph_of
 from grucore.converters.keras.witness.witness import live_evidence, rebuilt_evidence
 from grucore.converters.source import Given, Kind, read_file
 from grucore.graph.graph import Graph

@@ -3,10 +3,8 @@
 
 from __future__ import annotations
 
-import contextlib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
-from itertools import chain, combinations
 from typing import Any
 
 from grucore._core import ConversionError
@@ -21,12 +19,21 @@ from grucore.converters.keras.context import (
     flow_once,
     is_row,
 )
+from grucore.converters.keras.ops.arguments import operand
+from grucore.converters.keras.ops.attention import (
+    ATTENDING,
+    MOVING,
+    ON_MEMORY,
+    attends,
+    given_by_name,
+)
 from grucore.converters.keras.ops.cells import CELLS
 from grucore.converters.keras.ops.layers import LAYERS, VANISHING
 from grucore.converters.keras.ops.masks import mask_of
 from grucore.converters.keras.ops.merge import MERGES, merge
 from grucore.converters.keras.ops.operations import OPERATIONS, operation
 from grucore.converters.keras.ops.recurrent import RECURRENT, bidirectional, recurrent, take_start
+from grucore.converters.keras.ports import memory_flow, note, output_names
 from grucore.converters.keras.read.config import MODELS, Call, Layer, Ref, node_shifts, references
 from grucore.converters.keras.read.inputs import (
     flat_inputs,
@@ -44,98 +51,52 @@ from grucore.converters.trace.axes import (
     Unfit,
 )
 from grucore.converters.trace.carried import Caller, connect, handed_back, left
+from grucore.converters.trace.memory import Memory, Scores
 from grucore.converters.trace.sizes import Unknown
 from grucore.graph.graph import Graph
 from grucore.graph.node import MAX_FEATURES
 
 __all__ = [
     "check_kinds",
-    "graph_of",
+    "graph_as_read",
 ]
 
-MOST_ROWS = 4  # beside sequences, of which each choice is tried
 EXPRESSED = {
-    *(*LAYERS, *VANISHING, *MERGES, *OPERATIONS, *RECURRENT),
+    *(*LAYERS, *VANISHING, *MERGES, *OPERATIONS, *RECURRENT, *ATTENDING),
     *("InputLayer", "Bidirectional", "TimeDistributed", "StackedRNNCells", *CELLS),
 }
 
 
-def graph_of(
-    model: Layer,
-    weights: Weights,
-    version: tuple[int, ...] | None,
-    metadata: Mapping[str, Any],
-) -> Graph:
-    """The checked graph of a model; ``metadata``'s source gets what became of its options.
-
-    States of one frame a call that no layer carries are fed back: all of them at first, then as few
-    as do.
-    """
-
-    def tried(delayed: frozenset[str] | None, once: Sequence[str] = ()) -> Graph:
-        return _graph(model, weights, version, metadata, delayed, frozenset(once))
-
-    ports = input_ports(model)
-    of_ids = id_inputs(model, ports)
-    rows = [port.name for port in ports if is_row(port, of_ids)]
-    steps = {port.shape[0] for port in ports if port.name not in rows}
-    if steps != {1}:
-        single = [p.name for p in ports if p.name in of_ids and p.shape == (1,) and len(steps) > 1]
-        return _with_rows(tried, rows, single)
-    if not rows:
-        return tried(None)
-    try:
-        return tried(frozenset())
-    except ConversionError as error:
-        delayed, failure = frozenset(rows), error
-    try:
-        graph = tried(delayed)
-    except ConversionError:
-        raise failure from None
-    for name in rows:
-        with contextlib.suppress(ConversionError):
-            graph, delayed = tried(delayed - {name}), delayed - {name}
-    return graph
-
-
-def _with_rows(
-    tried: Callable[[None, Sequence[str]], Graph], rows: Sequence[str], ids: Sequence[str]
-) -> Graph:
-    """The graph where rows beside sequences are states, or else, as few as do, come once for a
-    sequence; ids do anyway."""
-    failures: list[ConversionError] = []
-    counts = range(len(rows) + 1) if len(rows) <= MOST_ROWS else (0, len(rows))
-    for once in chain.from_iterable(combinations(rows, count) for count in counts):
-        try:
-            return tried(None, (*once, *ids))
-        except ConversionError as error:
-            failures.append(error)
-    others = [each for each in failures if "state" not in str(each)]
-    raise (others or failures)[0]
-
-
-def _graph(
+def graph_as_read(
     model: Layer,
     weights: Weights,
     version: tuple[int, ...] | None,
     metadata: Mapping[str, Any],
     delayed: frozenset[str] | None,
     once: frozenset[str],
+    memory: str | None,
 ) -> Graph:
-    """``delayed``: of a model of one frame a call the states that are fed back, else None.
-    ``once``: the inputs that come once for a sequence."""
+    """The graph of one reading of the inputs.
+
+    ``delayed``: of a model of one frame a call the states that are fed back, else None.
+    ``once``: the inputs that come once for a sequence. ``memory``: the one that is attended to.
+    """
     ports = input_ports(model)
     of_ids = id_inputs(model, ports)
     flat = flat_inputs(model, ports)
     of_ids |= flat
-    framed = tuple(port for port in ports if not is_row(port, of_ids) and port.name not in once)
+    others = (*once, memory)
+    framed = tuple(port for port in ports if not is_row(port, of_ids) and port.name not in others)
     lengths = {port.shape[0] for port in framed}
     context = Context(variables=dict(weights), version=version, delayed=delayed)
     context.frames = lengths.pop() if len(lengths) == 1 and delayed is None else None
     if flat:  # a Reshape says how many frames there are
         context.notes["frames"] = context.frames
+    context.memory = next((port.shape[0] for port in ports if port.name == memory), None)
     flows = [
-        flow_once(context, port, of_ids)
+        memory_flow(port)
+        if port.name == memory
+        else flow_once(context, port, of_ids)
         if port.name in once
         else flow_of(context, port, framed, of_ids, flat)
         for port in ports
@@ -143,11 +104,11 @@ def _graph(
     if once:
         context.notes["once"] = [name for name in context.builder.inputs if name in context.still]
     found = _model(context, model, flows)
-    called = dict(zip(found, _output_names(model, list(found)), strict=True))
+    called = dict(zip(found, output_names(model, list(found)), strict=True))
     tensors: dict[str, Tracked] = {}
     for name, flow in found.items():
-        if not isinstance(flow, Flow) or isinstance(flow.tensor, Held):
-            what = "an input" if isinstance(flow, Flow) else "a mask"
+        if not isinstance(flow, Flow) or isinstance(flow.tensor, Held | Memory | Scores):
+            what = "an input, or made of a memory" if isinstance(flow, Flow) else "a mask"
             raise ConversionError(f"output {name!r} of {model} is {what}, expected numbers")
         tensors[called[name]] = flow.tensor
     caller = Caller({port.name: len(port.shape) + 1 for port in ports}, tensors, {})
@@ -173,50 +134,14 @@ def _graph(
             named[name] = context.answer(tensor)
         except Unfit as problem:
             raise ConversionError(f"output {name!r} of {model}: {problem}") from None
-    read = {*context.states, *context.delays}
+    read = {*context.states, *context.delays, *context.memories.values()}
     for flow in flows:
-        if isinstance(flow.tensor, Held) and flow.tensor.name not in read:
+        if isinstance(flow.tensor, Held | Memory) and flow.tensor.name not in read:
             raise ConversionError(f"input {flow.tensor.name!r} of {model} is read by no layer")
     fold(context.builder, [value.name for value in named.values()])
-    _note(context, list(tensors), kept, pairs)
+    note(context, list(tensors), kept, pairs)
     source = {**metadata.get("source", {}), **context.notes}
     return context.builder.finish(named, {**metadata, "source": source})
-
-
-def _note(context: Context, outputs: list[str], kept: list[str], pairs: Mapping[str, str]) -> None:
-    """Notes what became of the states, for who reads the file and for the witness."""
-    is_state = "the input is the state of {}".format
-    states = {
-        name: is_state(", ".join(part.state for part in sorted(parts, key=lambda part: part.first)))
-        for name, parts in context.states.items()
-    }
-    states |= {
-        name: is_state(f"{delay.value.name.removesuffix('.out')}.x")
-        for name, delay in context.delays.items()
-    }
-    if states:
-        context.notes["states"] = states
-    if pairs:
-        context.notes["handed_back"] = {name: outputs.index(key) for name, key in pairs.items()}
-    if len(kept) < len(outputs):
-        context.notes["kept_outputs"] = [outputs.index(name) for name in kept]
-    if context.delayed is not None:
-        context.notes["steps"] = True
-
-
-def _output_names(model: Layer, names: list[str]) -> list[str]:
-    """The names of the outputs: as in Keras, where they have names; "y" for a nameless one."""
-    if not all(name.isdigit() for name in names):
-        return names
-    if len(names) == 1:
-        return ["y"]
-    # The last layer of a Sequential gives them all, such as a GRU with return_state.
-    layers = [ref.layer for ref in model.outputs.values()]
-    layers = layers or [model.layers[-1].name] * len(names)
-    return [
-        layer if layers.count(layer) == 1 else f"{layer}_{number}"
-        for number, layer in enumerate(layers)
-    ]
 
 
 def check_kinds(model: Layer) -> None:
@@ -290,6 +215,8 @@ def _call(context: Context, layer: Layer, call: Call, known: Mapping[Ref, Any]) 
         if layer.kind not in OPERATIONS or given.keys() - {"constant_values"}:
             raise ConversionError(f"the operation {layer} cannot be expressed")
         layer = replace(layer, settings={**layer.settings, **given}) if given else layer
+        if attends(arguments) and layer.kind not in MOVING:
+            return _applied(context, layer, lambda: _attended(context, layer, arguments))
         return _applied(context, layer, lambda: operation(context, layer, arguments))
     flows = arguments[0] if len(arguments) == 1 and isinstance(arguments[0], list) else arguments
     if any(not isinstance(flow, Flow) for flow in flows):
@@ -329,9 +256,14 @@ def _results(
     starts: list[Tracked] = []
     if layer.kind in (*RECURRENT, "Bidirectional"):
         flows, keywords, starts = take_start(flows, keywords)
+    if layer.kind == "MultiHeadAttention":
+        flows, keywords = given_by_name(flows, keywords)
     flows = _with_keywords(context, layer, flows, keywords)
     if layer.kind in MODELS:
         return tuple(_model(context, layer, flows).values())
+    moves = layer.kind in ("InputLayer", *MOVING, *VANISHING)
+    if layer.kind in ATTENDING or (attends(flows) and not moves):
+        return _attended(context, layer, flows)
     if layer.kind in MERGES:
         return (merge(context, layer, flows),)
     if len(flows) != 1:
@@ -353,12 +285,22 @@ def _results(
     raise ConversionError(f"{layer} is of a kind that cannot be expressed")
 
 
+def _attended(context: Context, layer: Layer, arguments: Sequence[Any]) -> tuple[Flow, ...]:
+    """The result of a layer or an operation that reads a memory, or what is made of one."""
+    handler = ON_MEMORY.get(layer.kind)
+    if handler is None:
+        raise Unfit("reads what is made of a memory, which it cannot")
+    if any(isinstance(flow, Flow) and flow.mask is not None for flow in arguments):
+        raise Unfit("attends with a mask: give a row's memory a length of its own instead")
+    return (Flow(handler(context, layer, [operand(each) for each in arguments])),)
+
+
 def _with_keywords(
     context: Context, layer: Layer, flows: list[Flow], keywords: Mapping[str, Any]
 ) -> list[Flow]:
     """The tensors with the mask that a call gives; any other argument is refused by name."""
     for name, content in keywords.items():
-        if content is None or (name == "training" and content is False):
+        if content is None or content is False:  # an option that was not taken
             continue
         if name == "mask" and isinstance(content, Bits):
             flows = [replace(flow, mask=mask_of(context, content)) for flow in flows]

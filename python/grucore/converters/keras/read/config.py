@@ -21,6 +21,8 @@ __all__ = ["MODELS", "Call", "Layer", "Ref", "parse_json", "parse_model", "refer
 
 MODELS = ("Sequential", "Functional", "Model")
 INSIDE = ("layer", "forward_layer", "backward_layer", "cell")  # settings that are layers
+# The products of a MultiHeadAttention, and how it calls them.
+HEADS = {"query": "query", "key": "key", "value": "value", "output": "attention_output"}
 OPERATIONS = ("keras.src.ops.", "keras.ops.", "keras_core.src.ops.")
 MAX_CONFIG = 1 << 24
 MAX_LAYERS = 4096
@@ -106,6 +108,12 @@ def _layer(config: Mapping[str, Any], where: str, depth: int) -> Layer:
     layers: list[Layer] = []
     if kind == "StackedRNNCells":
         layers = [_layer(cell, f"{path}/", depth + 1) for cell in settings["cells"]]
+    if kind == "MultiHeadAttention":  # products of its own, which no config has
+        bias = {"bias_axes": "h" if settings.get("use_bias", True) else None}
+        inside = {
+            f"{role}_dense": Layer("EinsumDense", name, f"{path}/{name}", bias)
+            for role, name in HEADS.items()
+        }
     return Layer(kind, name, path, settings, inside, tuple(layers))
 
 

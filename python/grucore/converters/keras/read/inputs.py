@@ -4,16 +4,20 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from grucore._core import ConversionError
 from grucore.converters.keras.read.config import MODELS, Layer, references
 
-__all__ = ["GENERATED", "Port", "flat_inputs", "id_inputs", "input_ports"]
+__all__ = ["GENERATED", "Port", "flat_inputs", "id_inputs", "input_ports", "memory_inputs"]
 
 GENERATED = re.compile(r"input(_layer)?(_\d+)?|.*_input")  # names that Keras makes up
+
+
+# Layers without which nothing attends to a memory.
+ATTENDING = {"Attention", "AdditiveAttention", "MultiHeadAttention", "Dot", "ops.Matmul"}
 
 
 @dataclass(frozen=True)
@@ -103,6 +107,21 @@ def id_inputs(model: Layer, ports: tuple[Port, ...]) -> set[str]:
                     if port.name in of_ids and ref.layer in by_name
                 )
     return found
+
+
+def memory_inputs(model: Layer) -> list[str]:
+    """The inputs of known numbers of frames of a model that may attend to one of them."""
+    kinds = {layer.kind for layer in _layers(model)}
+    if not kinds & ATTENDING:
+        return []
+    ports = input_ports(model)
+    return [port.name for port in ports if len(port.shape) == 2 and None not in port.shape]
+
+
+def _layers(model: Layer) -> Iterator[Layer]:
+    for layer in model.layers:
+        yield layer
+        yield from _layers(layer)
 
 
 def flat_inputs(model: Layer, ports: tuple[Port, ...]) -> set[str]:

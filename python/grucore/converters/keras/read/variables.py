@@ -30,6 +30,10 @@ def variables(layer: Layer) -> tuple[str, ...]:
             return ("kernel", "recurrent_kernel", "bias")
         case "Dense" | "Conv1D" | "Convolution1D" | "TimeDistributedDense" | "DepthwiseConv1D":
             return ("kernel", *bias)
+        case "Attention":
+            return ("scale",) if settings.get("use_scale") else ()
+        case "AdditiveAttention":
+            return if_set("scale", "use_scale")
         case "EinsumDense":
             return ("kernel", *if_set("bias", "bias_axes"))
         case "SeparableConv1D":

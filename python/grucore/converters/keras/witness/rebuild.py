@@ -73,6 +73,12 @@ ATTRIBUTES: dict[str, tuple[str, ...]] = {
     "UnitNormalization": ("axis",),
     "RMSNormalization": ("axis", "epsilon"),
     "EinsumDense": ("equation", "output_shape", "activation", "bias_axes"),
+    "Attention": ("use_scale", "score_mode"),
+    "AdditiveAttention": ("use_scale",),
+    "MultiHeadAttention": (
+        *("num_heads", "key_dim", "value_dim", "use_bias", "output_shape", "attention_axes"),
+    ),
+    "Dot": ("axes", "normalize"),
     "Rescaling": ("scale", "offset"),
     "Activation": ("activation",),
     "ReLU": ("max_value", "negative_slope", "threshold"),
@@ -272,6 +278,10 @@ class Rebuilt:
                 layer.inside.get("forward_layer") or layer.inside["layer"], made.forward_layer
             )
             self._fill(backward_of(layer), made.backward_layer)
+            return
+        if layer.kind == "MultiHeadAttention":
+            for role, inner in layer.inside.items():
+                self._fill(inner, getattr(made, f"_{role}"))
             return
         if layer.kind == "RNN":
             cell = layer.inside["cell"]

@@ -7,6 +7,7 @@ import importlib.util
 import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from functools import partial
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -19,7 +20,7 @@ from grucore.graph.graph import Graph
 from grucore.graph.node import Rate
 from grucore.graph.tensors import Array
 from grucore.proof.evidence import Evidence, reference_evidence
-from grucore.proof.signals import LENGTHS
+from grucore.proof.signals import LENGTHS, memory_states
 
 __all__ = ["live_evidence", "rebuilt_evidence"]
 
@@ -51,7 +52,7 @@ def rebuilt_evidence(source: Source, graph: Graph) -> Evidence:
         with _in_words(len(xs[0])):
             return _rows(model(_batches(source, graph, xs, state, batch=1)).values())
 
-    run = _carried(graph, call)
+    run = _carried(graph, call, whole=False)
 
     return Evidence(
         lambda *xs: run({}, xs),
@@ -59,7 +60,14 @@ def rebuilt_evidence(source: Source, graph: Graph) -> Evidence:
         lengths=lengths,
         states=states,
         from_states=run,
+        given=_memories(graph, whole=False),
     )
+
+
+def _memories(graph: Graph, *, whole: bool) -> Callable[[int], Mapping[str, Array]] | None:
+    """The states of a model that attends to a memory, by the frames of a sequence."""
+    attends = "memories" in graph.metadata["source"]
+    return partial(memory_states, graph, whole=whole) if attends else None
 
 
 @contextmanager
@@ -93,8 +101,9 @@ def live_evidence(model: Any, source: Source, graph: Graph) -> Evidence:
     batch = next((port.batch for port in ports if port.batch), 1)
     inputs = getattr(model, "inputs", None)
     names = list(source.model.outputs)
-    once = graph.metadata["source"].get("once", ())
-    sizes = [port.shape[0] for port in ports if port.name not in states and port.name not in once]
+    about = graph.metadata["source"]
+    given = {*states, *about.get("once", ()), *about.get("memories", {}).values()}
+    sizes = [port.shape[0] for port in ports if port.name not in given]
     steps = {size for size in sizes if size is not None}
     if len(steps) > 1:
         raise ConversionError(f"the model's inputs have {sorted(steps)} frames, expected one")
@@ -110,7 +119,7 @@ def live_evidence(model: Any, source: Source, graph: Graph) -> Evidence:
             found = [found[name] for name in names]
         return _rows(found if isinstance(found, list | tuple) else [found])
 
-    run = _carried(graph, call)
+    run = _carried(graph, call, whole=True)  # a model has one size of it
     in_steps = "steps" in graph.metadata["source"]
     return Evidence(
         lambda *xs: run({}, xs),
@@ -118,18 +127,20 @@ def live_evidence(model: Any, source: Source, graph: Graph) -> Evidence:
         lengths=LENGTHS if in_steps else list(steps) or _lengths(graph),
         states=_names(graph),
         from_states=run,
+        given=_memories(graph, whole=True),
     )
 
 
 Stated: TypeAlias = Callable[[Mapping[str, Array], tuple[Array, ...]], tuple[Array, ...]]
 
 
-def _carried(graph: Graph, call: Stated) -> Stated:
+def _carried(graph: Graph, call: Stated, *, whole: bool) -> Stated:
     """The answers of calls: of one call, or of one frame after the other, where what the caller
     hands back goes into the next call."""
-    about, names = graph.metadata["source"], states_of(graph)
+    about, names, given = graph.metadata["source"], states_of(graph), _memories(graph, whole=whole)
 
     def run(state: Mapping[str, Array], xs: tuple[Array, ...]) -> tuple[Array, ...]:
+        state = {**state, **(given(len(xs[0])) if given else {})}
         if "steps" not in about:
             return _answers(graph, call(state, xs))
         state, answers = dict(state), []
@@ -173,9 +184,13 @@ def _batches(
 ) -> list[Array]:
     """The arrays in the shapes of the model's inputs; a state that is not given is zeros."""
     batches, left, states = [], list(xs), states_of(graph)
+    memories = {name: layer for layer, name in graph.metadata["source"].get("memories", {}).items()}
     for port in input_ports(source.model):
         names, size = states.get(port.name, []), port.shape[0] or 0
-        if names:
+        if port.name in memories:
+            layer = memories[port.name]
+            row = state[f"{layer}.memory"][: int(state[f"{layer}.length"][0])]
+        elif names:
             sizes = [size] if len(names) == 1 else [_size(graph, name) for name in names]
             rows = [
                 state.get(name, np.zeros(each, np.float32))

@@ -13,13 +13,11 @@ from grucore.converters.torch.readings import Reading
 from grucore.converters.trace.arrangement import inward, outward
 from grucore.converters.trace.axes import BATCH, FEATURES, TIME, Axes, Axis, Data
 from grucore.converters.trace.memory import MEMORY
-from grucore.graph.layers import Attention
 from grucore.graph.tensors import Array, Dtype
 from grucore.proof.evidence import Witness
+from grucore.proof.signals import drawn_memory
 
-__all__ = ["examples_of", "flat", "from_states", "memory_states", "witness"]
-
-SEED = 20261130
+__all__ = ["examples_of", "flat", "from_states", "witness"]
 
 
 def witness(torch: Any, module: Any, reading: Reading, arguments: Sequence[Any]) -> Witness:
@@ -113,33 +111,11 @@ def _stepped(
     return tuple(np.stack(row) for row in rows)
 
 
-def memory_states(reading: Reading, frames: int) -> dict[str, Array]:
-    """The states of a model that attends to a memory, for a sequence of so many frames.
-
-    The memories are drawn at random, of a length that depends on the number of frames.
-    """
-    found: dict[str, Array] = {}
-    for node in reading.graph.nodes:
-        if isinstance(node, Attention):
-            drawn = _drawn(node.frames, node.features, frames)
-            whole = np.zeros((node.frames, node.features), np.float32)
-            whole[: len(drawn)] = drawn
-            found[f"{node.name}.memory"] = whole
-            found[f"{node.name}.length"] = np.array([len(drawn)], np.float32)
-    return found
-
-
-def _drawn(most: int, features: int, frames: int) -> Array:
-    generator = np.random.default_rng([SEED, features, frames])
-    count = most - frames * 3 % most
-    return generator.uniform(-1, 1, (count, features)).astype(np.float32)
-
-
 def _memory(reading: Reading, shape: Sequence[int], axes: Axes, frames: int) -> Array:
     """A memory as the source takes it, for a sequence of so many frames."""
     pairs = list(zip(axes, shape, strict=True))
     features = int(np.prod([size for axis, size in pairs if axis == FEATURES]))
-    drawn = _drawn(reading.walked.memory or 1, features, frames)
+    drawn = drawn_memory(reading.walked.memory or 1, features, frames)
     as_time = tuple(TIME if axis == MEMORY else axis for axis in axes)
     return inward(drawn, as_time, shape, reading.walked.batch or 1)
 

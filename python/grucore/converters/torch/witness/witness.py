@@ -19,12 +19,11 @@ from grucore.converters.torch.readings import Reading
 from grucore.converters.torch.witness.sequences import (
     examples_of,
     from_states,
-    memory_states,
     witness,
 )
 from grucore.graph.tensors import Array
 from grucore.proof.evidence import Evidence, FromStates, Witness, reference_evidence
-from grucore.proof.signals import LENGTHS
+from grucore.proof.signals import LENGTHS, memory_states
 
 __all__ = ["module_evidence", "program_evidence"]
 
@@ -58,7 +57,7 @@ def program_evidence(
         examples=examples,
         states=_given(reading),
         from_states=stated,
-        given=partial(memory_states, reading) if reading.walked.memories else None,
+        given=partial(memory_states, reading.graph) if reading.walked.memories else None,
         zeros=reading.walked.zeros or 0,
     )
 
@@ -91,7 +90,7 @@ def module_evidence(
         examples=examples,
         states=_given(reading),
         from_states=stated,
-        given=partial(memory_states, reading) if reading.walked.memories else None,
+        given=partial(memory_states, reading.graph) if reading.walked.memories else None,
         zeros=reading.walked.zeros or 0,
     )
 
