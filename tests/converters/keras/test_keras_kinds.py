@@ -135,7 +135,7 @@ REFUSED: dict[str, tuple[Callable[[], Any], str]] = {
     ),
     "flat features": (
         lambda: sequential(layers.Reshape((FRAMES // 2, 2)), layers.GRU(4), shape=(FRAMES,)),
-        "reads the initial state '.*', which only a recurrent layer may",
+        r"GRU '.*' reads no sequence, but \(batch, 4 features, 2 features\)",
     ),
     "repeated": (
         lambda: sequential(layers.GRU(4), layers.RepeatVector(3), gru()),
