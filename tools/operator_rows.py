@@ -32,7 +32,7 @@ ROWS: dict[str, list[tuple[str, str, str, str]]] = {
             "SequenceAt SequenceConstruct SequenceEmpty SequenceInsert SequenceLength "
             "ConcatFromSequence SplitToSequence",
         ),
-        ("one of two branches", "", "", "If Where"),
+        ("one of two branches", "", "", "If"),
         ("masked frames", "", "Masking .NotEqual .Any .LogicalOr", ""),
     ],
     "products": [
@@ -163,6 +163,15 @@ ROWS: dict[str, list[tuple[str, str, str, str]]] = {
         ("zeros around", "pad constant_pad_nd", "ZeroPadding1D .Pad", "Pad"),
         ("frames cut off", "", "Cropping1D", ""),
     ],
+    "masks": [
+        ("one of two values", "where masked_fill", "", "Where"),
+        ("not", "logical_not bitwise_not", "", "Not"),
+        ("and", "logical_and bitwise_and __and__", "", "And"),
+        ("or", "logical_or bitwise_or __or__", "", "Or"),
+        ("equal to a number, or not", "eq ne", "", "Equal"),
+        ("greater than a number", "gt ge", "", "Greater GreaterOrEqual"),
+        ("less than a number", "lt le", "", "Less LessOrEqual"),
+    ],
     "shapes": [
         (
             "other extents",
@@ -198,8 +207,8 @@ ROWS: dict[str, list[tuple[str, str, str, str]]] = {
         ),
         (
             "constants and sizes",
-            "tril triu empty full zeros ones zeros_like ones_like new_zeros new_ones new_full "
-            "scalar_tensor sym_size",
+            "tril triu empty full zeros ones zeros_like ones_like full_like new_zeros new_ones "
+            "new_full scalar_tensor sym_size",
             ".ZerosLike .OnesLike",
             "Shape ConstantOfShape",
         ),

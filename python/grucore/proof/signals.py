@@ -51,12 +51,17 @@ def test_inputs(graph: Graph, frames: int) -> tuple[Array, ...]:
 
 def _held(graph: Graph, arrays: Sequence[Array]) -> tuple[Array, ...]:
     """The same; of an input that its source takes once for a sequence the last frame, again and
-    again: the first ones of what is odd are zeros."""
-    once = graph.metadata.get("source", {}).get("once", ())
-    return tuple(
-        np.repeat(array[-1:], len(array), axis=0) if name in once else array
-        for name, array in zip(graph.inputs, arrays, strict=True)
-    )
+    again: the first ones of what is odd are zeros. Of booleans 0 and 1."""
+    source = graph.metadata.get("source", {})
+    found = []
+    for name, array in zip(graph.inputs, arrays, strict=True):
+        if name in source.get("once", ()):
+            array = np.repeat(array[-1:], len(array), axis=0)
+        if name in source.get("booleans", ()):
+            array = (array > 0).astype(array.dtype)
+            array[-1] = 1  # the mean of no frame at all is anything
+        found.append(array)
+    return tuple(found)
 
 
 def noise(

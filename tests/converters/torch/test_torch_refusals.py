@@ -127,7 +127,7 @@ REFUSED: dict[str, tuple[Callable[[], Any], str]] = {
     ),
     "renormalized table": (
         noisy(lambda m, x: m.table((x > 0).long())[..., 0], table=nn.Embedding(2, 3, max_norm=1.0)),
-        "aten.gt.Scalar",
+        "aten.embedding_renorm_.default",
     ),
     "state that is lost": (
         noisy(lambda m, x, h: m.head(m.cell(x, h)), cell=nn.GRUCell(3, 3), head=nn.Linear(3, 5)),

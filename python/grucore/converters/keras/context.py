@@ -164,7 +164,8 @@ class Context(Trace):
 
 def is_row(port: Port, of_ids: set[str]) -> bool:
     """True if an input has one row for a sequence."""
-    return port.name not in of_ids and len(port.shape) == 1 and port.shape[0] is not None
+    is_flat = len(port.shape) == 1 and port.shape[0] is not None
+    return is_flat and port.name not in of_ids and port.dtype != "bool"
 
 
 def flow_of(
@@ -185,7 +186,8 @@ def flow_of(
             f"input {port.name!r} of ids has shape {port.shape}, expected (time,): one for "
             "each frame"
         )
-    if not port.shape or None in dims or (not dims and port.name not in of_ids):
+    is_bool = port.dtype == "bool"
+    if not port.shape or None in dims or not (dims or port.name in of_ids or is_bool):
         raise ConversionError(
             f"input {port.name!r} has shape {port.shape}, expected (time, features)"
         )
@@ -193,7 +195,8 @@ def flow_of(
     dtype = Dtype.INT32 if is_ids else Dtype.FLOAT32
     value = context.builder.input(name, int(np.prod(extents, dtype=object)), dtype)
     axes = (BATCH, context.time_axis, *[FEATURES] * len(extents))
-    return Flow(Data(axes, arrange((1, 1, *extents)), value))
+    found = Data(axes, arrange((1, 1, *extents)), value)
+    return Flow(context.masked(found) if is_bool else found)
 
 
 def flow_once(context: Context, port: Port, of_ids: set[str]) -> Flow:

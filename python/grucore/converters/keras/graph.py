@@ -52,8 +52,10 @@ from grucore.converters.trace.axes import (
 )
 from grucore.converters.trace.carried import Caller, connect, handed_back, left
 from grucore.converters.trace.memory import Memory, Scores
+from grucore.converters.trace.ops.masks import is_mask
 from grucore.converters.trace.sizes import Unknown
 from grucore.graph.graph import Graph
+from grucore.graph.layers import Mask
 from grucore.graph.node import MAX_FEATURES
 
 __all__ = [
@@ -101,6 +103,8 @@ def graph_as_read(
         else flow_of(context, port, framed, of_ids, flat)
         for port in ports
     ]
+    if context.booleans:
+        context.notes["booleans"] = context.booleans
     if once:
         context.notes["once"] = [name for name in context.builder.inputs if name in context.still]
     found = _model(context, model, flows)
@@ -304,6 +308,9 @@ def _with_keywords(
             continue
         if name == "mask" and isinstance(content, Bits):
             flows = [replace(flow, mask=mask_of(context, content)) for flow in flows]
+        elif name == "mask" and isinstance(content, Flow) and is_mask(context, content.tensor):
+            mask = context.add(Mask, [context.ordered(content.tensor)], "mask", bits=0)
+            flows = [replace(flow, mask=mask) for flow in flows]
         elif name == "mask" and isinstance(content, list):
             flows = [
                 flow if bits is None else replace(flow, mask=mask_of(context, bits))

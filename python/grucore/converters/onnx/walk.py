@@ -306,11 +306,11 @@ def _input(
     if purpose is not None:
         return Held(axes, index, port.name, purpose)
     dtype = Dtype.INT32 if port.is_integer else Dtype.FLOAT32
-    if port.dtype == "bool":
-        raise ConversionError(f"input {port.name!r} is bool, expected numbers or ids")
     if TIME not in axes and work.delayed is None and others_have_frames:
-        return work.once(port.name, axes, index, dtype)
-    return Data(axes, index, work.builder.input(port.name, int(np.prod(shape)), dtype))
+        found = work.once(port.name, axes, index, dtype)
+    else:
+        found = Data(axes, index, work.builder.input(port.name, int(np.prod(shape)), dtype))
+    return work.masked(found) if port.dtype == "bool" else found
 
 
 def _fix(work: Work, port: Port, axis: Axis, size: int) -> None:

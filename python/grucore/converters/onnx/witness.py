@@ -239,7 +239,7 @@ def _answer(
             ]
             array = states.get(port.name, np.zeros(sizes)).reshape(sizes)
             array = np.repeat(array, batch, axes.index(BATCH)) if BATCH in axes else array
-        kind = port.dtype if port.is_integer else dtype
+        kind = port.dtype if port.is_integer or port.dtype == "bool" else dtype
         feeds[port.name] = np.ascontiguousarray(array, kind)
     outputs = reading.source.outputs
     try:

@@ -347,6 +347,8 @@ def source_entries(reading: Reading) -> dict[str, Any]:
     once = [name for name in reading.graph.inputs if name in reading.walked.still]
     if once:
         entries["once"] = once
+    if reading.walked.booleans:
+        entries["booleans"] = reading.walked.booleans
     if reading.walked.memories:
         entries["memories"] = dict(reading.walked.memories)
     return entries

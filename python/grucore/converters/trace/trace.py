@@ -26,7 +26,16 @@ from grucore.converters.trace.axes import (
 from grucore.converters.trace.memory import Memory, Scores
 from grucore.converters.trace.sizes import Size, Unit, product
 from grucore.converters.trace.spectra import Spectra
-from grucore.graph.layers import Expand, Pool1d, Pooling, Position, Select, Take
+from grucore.graph.layers import (
+    Activate,
+    Activation,
+    Expand,
+    Pool1d,
+    Pooling,
+    Position,
+    Select,
+    Take,
+)
 from grucore.graph.node import Node, Rate, Value
 from grucore.graph.tensors import Array, Dtype
 
@@ -79,6 +88,9 @@ class Trace:
     loops: dict[str, Held] = field(default_factory=dict)
     # Values that are the same at each frame, since they are made of inputs that come once.
     still: set[str] = field(default_factory=set)
+    # Values that are 0 or 1, and inputs of booleans among the model's.
+    masks: set[str] = field(default_factory=set)
+    booleans: list[str] = field(default_factory=list)
     # For each state input of the source: what its features are the state of.
     states: dict[str, list[Part]] = field(default_factory=dict)
     _made: dict[Any, Value] = field(default_factory=dict)
@@ -122,6 +134,14 @@ class Trace:
         value = self.builder.input(name, index.size, dtype)
         self.still.add(value.name)
         return Data(axes, index, value)
+
+    def masked(self, x: Data) -> Data:
+        """An input of booleans: its numbers within 0 and 1, which its readers may rely on."""
+        name, bounds = x.value.name, Activation.clip(0.0, 1.0)
+        inside = self.add(Activate, [x.value], called=f"{name}.mask", activation=bounds)
+        self.booleans.append(name)
+        self.masks.add(inside.name)
+        return replace(x, value=inside)
 
     def is_still(self, x: Data) -> bool:
         """True of what has no frames, since it is the same at each of them."""

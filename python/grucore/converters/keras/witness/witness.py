@@ -203,6 +203,7 @@ def _batches(
                 batches.append(np.repeat(x[:1], batch, axis=0))
                 continue
             row = x[:, 0] if len(port.shape) == 1 else x.reshape(len(x), *port.shape[1:])
+            row = row.astype(bool) if port.dtype == "bool" else row
         batches.append(np.repeat(row[None], batch, axis=0))
     return batches
 

@@ -11,6 +11,7 @@ import numpy as np
 from grucore.converters.onnx.context import Operands, Table, Work, number_of
 from grucore.converters.onnx.read.source import OnnxNode
 from grucore.converters.trace.axes import Data, Operand, Tracked, Unfit
+from grucore.converters.trace.ops import masks
 from grucore.converters.trace.ops.elementwise import (
     ABSOLUTE,
     SELU_ALPHA,
@@ -50,6 +51,10 @@ MADE: dict[str, tuple[Callable[..., Activation], dict[str, float]]] = {
     "HardSigmoid": (Activation.hard_sigmoid, {"alpha": 0.2, "beta": 0.5}),
 }
 GELUS = {"none": Activation.GELU, "tanh": Activation.GELU_TANH}
+COMPARED = {
+    **{"Equal": "eq", "Greater": "gt", "Less": "lt"},
+    **{"GreaterOrEqual": "ge", "LessOrEqual": "le"},
+}
 WORDS = {"Add": "add", "Sub": "sub", "Mul": "mul", "Div": "div"}
 EXTREMES = {"Max": Operation.MAXIMUM, "Min": Operation.MINIMUM}
 
@@ -93,7 +98,8 @@ def _clip(work: Work, node: OnnxNode, operands: Operands) -> Data:
     for place, (name, default) in enumerate((("min", -math.inf), ("max", math.inf)), start=1):
         limit = node.get(name, None)
         if limit is None and len(operands) > place and operands[place] is not None:
-            limit = number_of(work, operands[place], name)
+            given = work.constant(operands[place], name)  # whole where a mask was added up
+            limit = number_of(work, given.astype("f4") if given.dtype.kind == "i" else given, name)
         limits.append(default if limit is None else limit)
     return clipped(work, operands[0], *limits)
 
@@ -143,6 +149,8 @@ def _sum(work: Work, node: OnnxNode, operands: Operands) -> Operand:
 
 
 def _where(work: Work, node: OnnxNode, operands: Operands) -> Operand:
+    if isinstance(operands[0], Data):
+        return masks.chosen(work, operands[0], operands[1], operands[2])
     chosen = work.constant(operands[0], "the condition").astype(bool)
     one, other = operands[1:] if chosen.all() else (operands[2], operands[1])
     if not isinstance(one, Tracked) or not isinstance(other, Tracked):
@@ -152,7 +160,21 @@ def _where(work: Work, node: OnnxNode, operands: Operands) -> Operand:
     return one
 
 
+def _compared(work: Work, node: OnnxNode, operands: Operands) -> Operand:
+    number = work.weights(operands[1], "what is compared")
+    if number.size != 1:
+        raise Unfit(f"compares a value with {number.size} numbers, expected one")
+    return masks.compared(work, operands[0], float(number.reshape(-1)[0]), COMPARED[node.op])
+
+
+def _joined(work: Work, node: OnnxNode, operands: Operands) -> Operand:
+    return masks.joined_masks(work, operands[0], operands[1], node.op.lower())
+
+
 ELEMENTWISE: Table = {
+    **{name: (_compared, ()) for name in COMPARED},
+    "Not": (lambda work, node, operands: masks.negated(work, operands[0]), ()),
+    **{name: (_joined, ()) for name in ("And", "Or")},
     **{name: (_activation, ()) for name in PLAIN},
     **{name: (_activation, tuple(defaults)) for name, (_, defaults) in MADE.items()},
     **{name: (_arithmetic, ()) for name in WORDS},

@@ -12,6 +12,7 @@ from grucore.converters.onnx.read.source import OnnxNode
 from grucore.converters.onnx.read.tensors import DTYPES
 from grucore.converters.trace.axes import FEATURES, Data, Operand, Spread, Tracked, Unfit, spread
 from grucore.converters.trace.ops.joins import joined
+from grucore.converters.trace.ops.masks import compared, is_mask
 from grucore.converters.trace.ops.pieces import gathered, sliced, split
 from grucore.converters.trace.ops.products import embedded
 from grucore.converters.trace.ops.reshape import reshaped, resolve
@@ -189,6 +190,10 @@ def _cast(work: Work, node: OnnxNode, operands: Operands) -> Operand:
     is_float = target[0].endswith(("float16", "float32", "float64"))
     if isinstance(x, Spread):
         return Spread(x.axes, x.index.astype(target[1]))
+    if is_mask(work, x):
+        return x
+    if isinstance(x, Data) and target[0] == "bool":
+        return compared(work, x, 0.0, "ne")
     if isinstance(x, Data) and is_float != (x.value.dtype is Dtype.FLOAT32):
         raise Unfit(f"turns {x.value.dtype.name} into {target[0]}, which is not supported")
     if isinstance(x, Tracked):

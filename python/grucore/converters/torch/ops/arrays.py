@@ -11,6 +11,7 @@ import numpy as np
 
 from grucore.converters.torch.walk.walk import MAX_ELEMENTS, Arguments, Walk, op
 from grucore.converters.trace.axes import Data, Tracked, Unfit
+from grucore.converters.trace.ops.masks import compared, is_mask
 from grucore.graph.tensors import Array
 
 __all__ = ["fold"]
@@ -48,6 +49,11 @@ def _ones_like(walk: Walk, a: Arguments) -> Any:
     return _filled(walk.shape(a["self"]), 1.0)
 
 
+@op("full_like.default")
+def _full_like(walk: Walk, a: Arguments) -> Any:
+    return _filled(walk.shape(a["self"]), float(a["fill_value"]))
+
+
 @op("tril.default", "triu.default")
 def _triangle(walk: Walk, a: Arguments) -> Any:
     assert walk.node is not None
@@ -66,6 +72,10 @@ def _to(walk: Walk, a: Arguments) -> Any:
     if wanted is None or not isinstance(tensor, Data):
         keep = wanted is None or isinstance(tensor, Tracked)
         return tensor if keep else _cast(tensor, wanted)
+    if is_mask(walk, tensor) and wanted != "float16":
+        return tensor
+    if wanted == "bool":
+        return compared(walk, tensor, 0.0, "ne")
     is_ids = not isinstance(wanted, str) or wanted.startswith("int")
     if is_ids != (tensor.value.dtype.name == "INT32") or wanted not in (
         *("float32", "float64", "int64", "int32"),

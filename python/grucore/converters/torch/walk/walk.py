@@ -234,16 +234,17 @@ class Walk(Trace):
             return Held(meaning.axes, index, name, Purpose.STATE)
         if meaning.is_memory:
             return Memory(meaning.axes, index, name, np.eye(index.size), np.zeros(index.size))
-        if not is_ids and dtype not in ("float32", "float64"):
-            raise ConversionError(f"input {name!r} is of {dtype}, expected float32 or int64")
+        if not is_ids and dtype not in ("float32", "float64", "bool"):
+            raise ConversionError(f"input {name!r} is of {dtype}, expected float32, int64 or bool")
         if self.frames is not None and not meaning.has_time:
-            return self.once(name, meaning.axes, index, kind)
+            found = self.once(name, meaning.axes, index, kind)
+            return self.masked(found) if dtype == "bool" else found
         hop = max(axis.hop for axis in meaning.axes) if meaning.axes else 0
         silence = (0, -hop * (self.zeros or 0))
         self.shortest = max(self.shortest, 1 + (self.zeros or 0))
-        return Data(
-            meaning.axes, index, self.builder.input(name, index.size, kind), silence=silence
-        )
+        value = self.builder.input(name, index.size, kind)
+        found = Data(meaning.axes, index, value, silence=silence)
+        return self.masked(found) if dtype == "bool" else found
 
     def resolve(self, argument: Any) -> Any:
         """The value that an argument stands for."""

@@ -116,7 +116,7 @@ def _program(
     """The graph from its own initial states, and from others."""
     from grucore.converters.torch.witness.program import Program
 
-    kinds = {"int64": torch.int64, "int32": torch.int32}
+    kinds = {"int64": torch.int64, "int32": torch.int32, "bool": torch.bool}
     examples = [
         torch.zeros(spec.shape, dtype=kinds.get(spec.dtype, dtype)) for spec in graph.inputs
     ]
