@@ -95,7 +95,8 @@ def evaluate(
         budget.spend(node, 8 * arrays[0].size)
         # bfloat16 is read as float32 everywhere.
         return [arrays[0].astype("f4" if target[0] == "bfloat16" else target[1])]
-    size = _bytes_of_outputs(node, arrays, opset)
+    size = _bytes_of_sound(node, arrays)
+    size = _bytes_of_outputs(node, arrays, opset) if size is None else size
     if size is None:
         return None
     given = sum(array.nbytes for array in arrays if array is not None)
@@ -155,6 +156,16 @@ def _proto_of(node: OnnxNode, value: Array | Body) -> Any:
         inputs,
         [helper.make_empty_tensor_value_info(name) for name in value.outputs],
     )
+
+
+def _bytes_of_sound(node: OnnxNode, arrays: Sequence[Array | None]) -> int | None:
+    """The same of windows and mel filters, whose size is a number that they read."""
+    numbers = [int(a.reshape(-1)[0]) for a in arrays[:2] if a is not None and a.size == 1]
+    if node.op in ("HannWindow", "HammingWindow", "BlackmanWindow") and len(numbers) == 1:
+        return 8 * numbers[0]
+    if node.op == "MelWeightMatrix" and len(numbers) == 2:
+        return 8 * numbers[0] * (numbers[1] // 2 + 1)
+    return None
 
 
 def _bytes_of_outputs(node: OnnxNode, arrays: Sequence[Array | None], opset: int) -> int | None:

@@ -7,7 +7,7 @@ not all give the same model, the file is refused.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from itertools import islice, permutations, product
 from typing import Any, TypeAlias
@@ -16,6 +16,7 @@ from grucore._core import ConversionError
 from grucore.converters.conversion import ambiguous
 from grucore.converters.onnx.context import Work
 from grucore.converters.onnx.evaluate import Budget
+from grucore.converters.onnx.ops.sound import hops
 from grucore.converters.onnx.read.read import MAX_NODES
 from grucore.converters.onnx.read.source import BEFORE, CELL, RECURRENT, OnnxNode, Port, Source
 from grucore.converters.onnx.walk import check_operators, walk
@@ -27,6 +28,7 @@ from grucore.converters.trace.axes import (
     Data,
     Operand,
     Purpose,
+    samples,
     text_of,
 )
 from grucore.converters.trace.search import Search, far, marked
@@ -150,7 +152,7 @@ def _search(
     budget: Budget,
     delayed: frozenset[str] | None,
 ) -> Search[Found]:
-    ports = {port.name: port for port in source.inputs}
+    ports, spans = {port.name: port for port in source.inputs}, hops(source)
 
     def one(layouts: Layouts) -> Found:
         work, outputs = walk(source, layouts, purposes, budget.fork(), delayed)
@@ -161,6 +163,8 @@ def _search(
 
     def options(name: str, _: Layouts) -> list[Axes]:
         found = list(_candidates(ports[name], purposes, in_steps=delayed is not None))
+        if ports[name].dtype.startswith("float"):
+            found = [*_of_samples(ports[name], found, spans), *found]
         if not found:
             dims = ", ".join("?" if size is None else str(size) for size in ports[name].dims)
             raise ConversionError(
@@ -201,6 +205,17 @@ def _candidates(
                 if axis == FEATURES
             ):
                 yield tuple(axes)
+
+
+def _of_samples(port: Port, found: Iterable[Axes], spans: Iterable[int]) -> Iterator[Axes]:
+    """The same with samples along time, so many in each frame."""
+    for hop in spans:
+        for axes in found:
+            if BATCH not in axes and len(axes) > 1:
+                continue
+            size = port.dims[axes.index(TIME)] if TIME in axes else None
+            if TIME in axes and (not isinstance(size, int) or size % hop == 0):
+                yield tuple(samples(hop) if axis == TIME else axis for axis in axes)
 
 
 def _purpose(source: Source, port: Port) -> Purpose | None:
@@ -255,7 +270,7 @@ def _check_lengths(work: Work) -> None:
 
 def is_timed(work: Work, layouts: Layouts) -> bool:
     """True if an input has frames along an axis."""
-    return any(TIME in layouts[name] for name in work.builder.inputs)
+    return any(axis == TIME or axis.hop for name in work.builder.inputs for axis in layouts[name])
 
 
 def _without_twins(found: list[Found]) -> list[Found]:

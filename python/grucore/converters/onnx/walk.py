@@ -19,6 +19,7 @@ from grucore.converters.onnx.ops.products import PRODUCTS
 from grucore.converters.onnx.ops.recurrent import RECURRENT
 from grucore.converters.onnx.ops.reductions import REDUCTIONS
 from grucore.converters.onnx.ops.shapes import SHAPES
+from grucore.converters.onnx.ops.sound import SOUND
 from grucore.converters.onnx.ops.windows import WINDOWS
 from grucore.converters.onnx.read.source import CELL, LOOP_TEXT, Body, OnnxNode, Port, Source
 from grucore.converters.trace.axes import (
@@ -55,6 +56,7 @@ OPERATORS: Table = {
     **REDUCTIONS,
     **WINDOWS,
     **LOOPS,
+    **SOUND,
 }
 
 
@@ -296,9 +298,9 @@ def _input(
             assert isinstance(size, int)
             shape.append(size)
             continue
-        shape.append(1)
+        shape.append(axis.hop or 1)
         if isinstance(size, int):
-            _fix(work, port, axis, size)
+            _fix(work, port, axis, size // (axis.hop or 1))
     index = arrange(shape)
     if port.name in (work.delayed or ()):
         kind = Dtype.INT32 if port.is_integer else Dtype.FLOAT32

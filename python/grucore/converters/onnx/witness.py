@@ -28,6 +28,8 @@ __all__ = ["drops_any_axis", "evidence_of", "rebuilt_model"]
 
 # As wide in float64 as in float32: graphs of exporters add more roundings than a module does.
 BOUND = 1e-5
+# Operators that make floating point of sizes.
+MADE = ("HannWindow", "HammingWindow", "BlackmanWindow", "MelWeightMatrix")
 # Frames in the calls of a caller who hands states back, the last one again and again.
 CHUNKS = (1, 2, 9, 40)
 
@@ -131,6 +133,8 @@ def _in_dtype(nodes: Iterable[OnnxNode], dtype: str) -> Iterator[OnnxNode]:
             attributes = {key: _as(value, dtype) for key, value in plain.attributes.items()}
             if plain.op == "Cast" and attributes["to"] in (1, 10, 11, 16):
                 attributes["to"] = number
+            if plain.op in MADE and attributes.get("output_datatype", 1) in (1, 10, 11, 16):
+                attributes["output_datatype"] = number
             if plain.op == "ConstantOfShape" and "value" not in attributes:
                 attributes["value"] = np.zeros(1, dtype)
             if plain.op == "SequenceEmpty" and attributes.get("dtype", 1) in (1, 10, 11, 16):

@@ -9,6 +9,7 @@ from grucore.converters.onnx.context import Operands, Table, Work, number_of
 from grucore.converters.onnx.read.source import OnnxNode
 from grucore.converters.trace.axes import FEATURES, Operand, Unfit
 from grucore.converters.trace.ops.joins import padded
+from grucore.converters.trace.ops.spectra import check_mode
 from grucore.converters.trace.ops.views import axis_of
 from grucore.converters.trace.ops.windows import Window, convolved, convolved_in_frame, windowed
 from grucore.graph.layers import Pooling
@@ -63,6 +64,7 @@ def _pool(work: Work, node: OnnxNode, operands: Operands) -> Operand:
 
 def _pad(work: Work, node: OnnxNode, operands: Operands) -> Operand:
     data = work.data(operands[0])
+    check_mode(data, str(node.get("mode", "constant")))
     if node.get("mode", "constant") != "constant":
         raise Unfit(f"attribute mode is {node.get('mode', '')!r}, expected 'constant'")
     given = [*operands, None, None, None]

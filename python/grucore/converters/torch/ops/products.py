@@ -12,6 +12,7 @@ from grucore.converters.trace.axes import BATCH, FEATURES, Data, Tracked, Unfit,
 from grucore.converters.trace.ops.joins import padded
 from grucore.converters.trace.ops.products import embedded, matmul, times
 from grucore.converters.trace.ops.reduce import einsum
+from grucore.converters.trace.ops.spectra import check_mode
 from grucore.converters.trace.ops.views import squeezed, unsqueezed
 from grucore.converters.trace.ops.windows import Window, convolved, convolved_in_frame
 from grucore.graph.tensors import Array
@@ -105,17 +106,8 @@ def one_of(found: Any, what: str) -> int:
 
 @op("pad.default", "constant_pad_nd.default")
 def _pad(walk: Walk, a: Arguments) -> Any:
-    mirrored = a.get("mode", "constant")
-    if (
-        mirrored != "constant"
-        and isinstance(a["self"], Data)
-        and any(x.hop for x in a["self"].axes)
-    ):
-        raise Unfit(
-            f"it pads samples at both ends as {mirrored!r}, and the end of a stream is not known "
-            "before it comes: convert with center=False (of a transform, spectrogram.center = "
-            "False), whose frames are the same but for those at the ends"
-        )
+    if isinstance(a["self"], Data):
+        check_mode(a["self"], a.get("mode", "constant"))
     a.only(mode="constant")
     fill = float(a.get("value", 0.0))
     x, pads = a["self"], list(a["pad"])

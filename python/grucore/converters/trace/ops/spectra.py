@@ -35,6 +35,7 @@ from grucore.graph.tensors import Array
 
 __all__ = [
     "banded",
+    "check_mode",
     "framed",
     "imaginary",
     "magnitude",
@@ -58,7 +59,9 @@ def framed(trace: Trace, x: Data, axis: int, size: int, step: int) -> Data:
     """Frames of ``size`` samples, each ``step`` after the one before: time, and a last axis."""
     hop = x.axes[axis].hop
     if not hop:
-        raise WrongAxes(f"cuts {x.text} into frames along axis {axis}, expected samples")
+        raise WrongAxes(
+            f"cuts {x.text} into frames along axis {axis}, expected samples: whole hops of {step}"
+        )
     if step != hop:
         raise Unfit(f"has frames each {step} samples in a model with hops of {hop}")
     if x.index.size != hop:
@@ -87,6 +90,16 @@ def framed(trace: Trace, x: Data, axis: int, size: int, step: int) -> Data:
     if tail:
         trace.reaches_beyond(tail)
     return replace(x, axes=axes, index=index, value=value, silence=(0, 0), tail=tail)
+
+
+def check_mode(x: Data, mode: str) -> None:
+    """Raise `Unfit` for a padding of samples by what they are at both ends."""
+    if mode != "constant" and any(axis.hop for axis in x.axes):
+        raise Unfit(
+            f"it pads samples at both ends as {mode!r}, and the end of a stream is not known "
+            "before it comes: convert with center=False (of a transform, spectrogram.center = "
+            "False), whose frames are the same but for those at the ends"
+        )
 
 
 def transformed(
