@@ -143,8 +143,8 @@ ROWS: dict[str, list[tuple[str, str, str, str]]] = {
     ],
     "sound": [
         ("frames of samples", "unfold", "", ""),
-        ("spectra of frames", "stft", "", "STFT"),
-        ("spectrum of a frame", "fft_rfft", "", "DFT"),
+        ("spectra of frames", "stft", "STFTSpectrogram .STFT", "STFT"),
+        ("spectrum of a frame", "fft_rfft", ".RFFT", "DFT"),
         ("its real and imaginary parts", "real imag view_as_real", "", ""),
     ],
     "pieces": [

@@ -24,13 +24,24 @@ from grucore.converters.trace.axes import (
     Tracked,
     Unfit,
     arrange,
+    samples,
 )
 from grucore.converters.trace.ops.views import axis_of
 from grucore.converters.trace.trace import Trace
 from grucore.graph.node import Value
 from grucore.graph.tensors import Array, Dtype
 
-__all__ = ["Bits", "Context", "Flow", "dtype_policy", "flow_of", "flow_once", "is_row"]
+__all__ = [
+    "Bits",
+    "Context",
+    "Flow",
+    "dtype_policy",
+    "flow_of",
+    "flow_of_samples",
+    "flow_once",
+    "frames_of",
+    "is_row",
+]
 
 # Attributes that change nothing at inference, of any layer.
 HARMLESS = {
@@ -197,6 +208,26 @@ def flow_of(
     axes = (BATCH, context.time_axis, *[FEATURES] * len(extents))
     found = Data(axes, arrange((1, 1, *extents)), value)
     return Flow(context.masked(found) if is_bool else found)
+
+
+def frames_of(port: Port, hops: Mapping[str, int]) -> int | None:
+    """The frames that a shape fixes; of samples those are hops of them."""
+    size, hop = port.shape[0], hops.get(port.name, 1)
+    if size is not None and size % hop:
+        raise ConversionError(
+            f"input {port.name!r} has {size} samples, expected whole hops of {hop}, which are the "
+            f"frames of the model: make it of {size // hop * hop}, or of any number (None)"
+        )
+    return None if size is None else size // hop
+
+
+def flow_of_samples(context: Context, port: Port, framed: tuple[Port, ...], hop: int) -> Flow:
+    """An input (samples,) or (samples, 1), of which each frame has a hop."""
+    alone = len(framed) == 1 and GENERATED.fullmatch(port.name)
+    value = context.builder.input("x" if alone else port.name, hop)
+    ones = [1] * (len(port.shape) - 1)
+    axes = (BATCH, samples(hop), *[FEATURES] * len(ones))
+    return Flow(Data(axes, arrange((1, hop, *ones)), value))
 
 
 def flow_once(context: Context, port: Port, of_ids: set[str]) -> Flow:

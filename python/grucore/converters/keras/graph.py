@@ -16,7 +16,9 @@ from grucore.converters.keras.context import (
     Flow,
     dtype_policy,
     flow_of,
+    flow_of_samples,
     flow_once,
+    frames_of,
     is_row,
 )
 from grucore.converters.keras.ops.arguments import operand
@@ -33,12 +35,14 @@ from grucore.converters.keras.ops.masks import mask_of
 from grucore.converters.keras.ops.merge import MERGES, merge
 from grucore.converters.keras.ops.operations import OPERATIONS, operation
 from grucore.converters.keras.ops.recurrent import RECURRENT, bidirectional, recurrent, take_start
+from grucore.converters.keras.ops.sound import MIRRORING
 from grucore.converters.keras.ports import memory_flow, note, output_names
 from grucore.converters.keras.read.config import MODELS, Call, Layer, Ref, node_shifts, references
 from grucore.converters.keras.read.inputs import (
     flat_inputs,
     id_inputs,
     input_ports,
+    sound_inputs,
 )
 from grucore.converters.keras.read.names import Weights
 from grucore.converters.trace.axes import (
@@ -86,12 +90,15 @@ def graph_as_read(
     ports = input_ports(model)
     of_ids = id_inputs(model, ports)
     flat = flat_inputs(model, ports)
-    of_ids |= flat
+    hops = sound_inputs(model, ports)
+    of_ids |= flat | set(hops)  # which are no rows either
     others = (*once, memory)
     framed = tuple(port for port in ports if not is_row(port, of_ids) and port.name not in others)
-    lengths = {port.shape[0] for port in framed}
+    lengths = {frames_of(port, hops) for port in framed}
     context = Context(variables=dict(weights), version=version, delayed=delayed)
     context.frames = lengths.pop() if len(lengths) == 1 and delayed is None else None
+    if hops:
+        context.notes["hop"] = max(hops.values())
     if flat:  # a Reshape says how many frames there are
         context.notes["frames"] = context.frames
     context.memory = next((port.shape[0] for port in ports if port.name == memory), None)
@@ -100,6 +107,8 @@ def graph_as_read(
         if port.name == memory
         else flow_once(context, port, of_ids)
         if port.name in once
+        else flow_of_samples(context, port, framed, hops[port.name])
+        if port.name in hops
         else flow_of(context, port, framed, of_ids, flat)
         for port in ports
     ]
@@ -151,6 +160,8 @@ def graph_as_read(
 def check_kinds(model: Layer) -> None:
     """Raise `ConversionError` that names the first layer of a kind that cannot be expressed."""
     for layer in (*model.layers, *model.inside.values()):
+        if layer.kind in MIRRORING:
+            raise ConversionError(f"{layer} {MIRRORING[layer.kind]}")
         if layer.kind not in EXPRESSED and layer.kind not in MODELS:
             raise ConversionError(f"{layer} is of a kind that cannot be expressed")
         if layer.kind != "InputLayer" and not layer.kind.startswith("ops."):

@@ -12,7 +12,7 @@ from grucore._core import ConversionError
 from grucore.converters.keras.context import is_row
 from grucore.converters.keras.graph import graph_as_read
 from grucore.converters.keras.read.config import Layer
-from grucore.converters.keras.read.inputs import id_inputs, input_ports, memory_inputs
+from grucore.converters.keras.read.inputs import id_inputs, input_ports, memory_inputs, sound_inputs
 from grucore.converters.keras.read.names import Weights
 from grucore.graph.graph import Graph
 
@@ -56,7 +56,8 @@ def _graph_around(
 
     ports = input_ports(model)
     of_ids = id_inputs(model, ports)
-    rows = [port.name for port in ports if is_row(port, of_ids)]
+    of_sound = of_ids | set(sound_inputs(model, ports))
+    rows = [port.name for port in ports if is_row(port, of_sound)]
     steps = {port.shape[0] for port in ports if port.name not in (*rows, memory)}
     if steps != {1}:
         single = [p.name for p in ports if p.name in of_ids and p.shape == (1,) and len(steps) > 1]

@@ -11,6 +11,7 @@ import numpy as np
 from grucore.converters.keras.context import Context, Flow
 from grucore.converters.keras.ops.activations import activate, named, number, of_layer
 from grucore.converters.keras.ops.products import conv1d, dense, einsum_dense, separable_conv1d
+from grucore.converters.keras.ops.sound import stft_spectrogram
 from grucore.converters.keras.ops.windows import (
     check_channels_last,
     cropping,
@@ -315,4 +316,5 @@ LAYERS: dict[str, Callable[[Context, Layer, Flow], Flow]] = {
     "GlobalMaxPooling1D": pool,
     "GlobalMaxPool1D": pool,
     "GlobalAvgPool1D": pool,
+    "STFTSpectrogram": stft_spectrogram,
 }

@@ -15,6 +15,7 @@ from grucore.converters.keras.ops.arguments import Handler, axes_of, operand, te
 from grucore.converters.keras.ops.masks import any_bits, constant_bits, test, union
 from grucore.converters.keras.ops.merge import BINARY
 from grucore.converters.keras.ops.pieces import PIECES
+from grucore.converters.keras.ops.sound import rfft, stft
 from grucore.converters.keras.read.config import Layer
 from grucore.converters.trace.axes import Data, Unfit
 from grucore.converters.trace.ops.elementwise import (
@@ -201,4 +202,6 @@ _TABLE: dict[str, Handler] = {
     "Any": any_bits,
     "LogicalOr": lambda context, layer, arguments: union(arguments),
 }
+_TABLE["STFT"] = lambda context, layer, given: stft(context, layer, tensor(context, given))
+_TABLE["RFFT"] = lambda context, layer, given: rfft(context, layer, tensor(context, given))
 OPERATIONS: dict[str, Handler] = {f"ops.{name}": handler for name, handler in _TABLE.items()}

@@ -11,7 +11,15 @@ from typing import Any
 from grucore._core import ConversionError
 from grucore.converters.keras.read.config import MODELS, Layer, references
 
-__all__ = ["GENERATED", "Port", "flat_inputs", "id_inputs", "input_ports", "memory_inputs"]
+__all__ = [
+    "GENERATED",
+    "Port",
+    "flat_inputs",
+    "id_inputs",
+    "input_ports",
+    "memory_inputs",
+    "sound_inputs",
+]
 
 GENERATED = re.compile(r"input(_layer)?(_\d+)?|.*_input")  # names that Keras makes up
 
@@ -138,6 +146,28 @@ def flat_inputs(model: Layer, ports: tuple[Port, ...]) -> set[str]:
         ):
             found.add(port.name)
     return found
+
+
+def sound_inputs(model: Layer, ports: tuple[Port, ...]) -> dict[str, int]:
+    """The inputs of samples, and how many of these are a hop: those of a model that cuts samples
+    into frames, whose shape is (samples,) or (samples, 1)."""
+    hops = {hop for layer in model.layers if (hop := _hop(layer))}
+    if not hops:
+        return {}
+    found = {port.name for port in ports if port.shape[1:] in ((), (1,))}
+    if len(hops) > 1 and found:
+        raise ConversionError(f"{model} has frames each {sorted(hops)} samples, expected one hop")
+    return dict.fromkeys(found, max(hops))
+
+
+def _hop(layer: Layer) -> int:
+    """Samples from frame to frame, of a layer that makes frames of them; else 0."""
+    found: Any = 0
+    if layer.kind == "ops.STFT":
+        found = layer.settings.get("sequence_stride")
+    elif layer.kind == "STFTSpectrogram":
+        found = layer.settings.get("frame_step") or layer.settings.get("frame_length", 256) // 2
+    return found if isinstance(found, int) and found > 0 else 0
 
 
 def _readers(model: Layer, name: str) -> list[Layer]:

@@ -49,6 +49,10 @@ def variables(layer: Layer) -> tuple[str, ...]:
             return (*if_set("gamma", "scale"), *beta)
         case "GroupNormalization":
             return (*if_set("gamma", "scale"), *if_set("beta", "center"))
+        case "STFTSpectrogram":
+            mode = settings.get("mode", "log")
+            real, imaginary = ("real_kernel",), ("imag_kernel",)
+            return (*(real if mode != "imag" else ()), *(imaginary if mode != "real" else ()))
         case "RMSNormalization":
             return ("scale",)
         case "PReLU":

@@ -94,6 +94,10 @@ ATTRIBUTES: dict[str, tuple[str, ...]] = {
     "GlobalMaxPooling1D": ("keepdims",),
     "Concatenate": ("axis",),
     "Add": (),
+    "STFTSpectrogram": (
+        *("mode", "frame_length", "frame_step", "fft_length", "window", "periodic", "scaling"),
+        *("padding", "expand_dims"),
+    ),
     "Subtract": (),
     "Multiply": (),
     "Average": (),

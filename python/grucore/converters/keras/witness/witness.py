@@ -103,7 +103,8 @@ def live_evidence(model: Any, source: Source, graph: Graph) -> Evidence:
     names = list(source.model.outputs)
     about = graph.metadata["source"]
     given = {*states, *about.get("once", ()), *about.get("memories", {}).values()}
-    sizes = [port.shape[0] for port in ports if port.name not in given]
+    hop = about.get("hop", 1)
+    sizes = [(port.shape[0] or 0) // hop or None for port in ports if port.name not in given]
     steps = {size for size in sizes if size is not None}
     if len(steps) > 1:
         raise ConversionError(f"the model's inputs have {sorted(steps)} frames, expected one")
@@ -202,7 +203,7 @@ def _batches(
             if port.name in graph.metadata["source"].get("once", ()):
                 batches.append(np.repeat(x[:1], batch, axis=0))
                 continue
-            row = x[:, 0] if len(port.shape) == 1 else x.reshape(len(x), *port.shape[1:])
+            row = x.reshape(-1, *port.shape[1:])  # samples lie along both axes
             row = row.astype(bool) if port.dtype == "bool" else row
         batches.append(np.repeat(row[None], batch, axis=0))
     return batches
