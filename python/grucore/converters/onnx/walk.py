@@ -308,7 +308,8 @@ def _input(
     if purpose is not None:
         return Held(axes, index, port.name, purpose)
     dtype = Dtype.INT32 if port.is_integer else Dtype.FLOAT32
-    if TIME not in axes and work.delayed is None and others_have_frames:
+    has_time = any(axis == TIME or axis.hop for axis in axes)
+    if not has_time and work.delayed is None and others_have_frames:
         found = work.once(port.name, axes, index, dtype)
     else:
         found = Data(axes, index, work.builder.input(port.name, int(np.prod(shape)), dtype))
