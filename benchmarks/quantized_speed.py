@@ -2,6 +2,7 @@
 """Microseconds of `stream.step` for every kind of weights, in turn in one process.
 
 taskset -c 1 python benchmarks/quantized_speed.py --isa avx512vnni,avx2
+taskset -c 1 python benchmarks/quantized_speed.py --sparse
 """
 
 from __future__ import annotations
@@ -14,8 +15,11 @@ from typing import Any
 
 sys.path.insert(0, str(Path(__file__).parent.parent / "tests"))
 
+import numpy as np
+
 import grucore
 from grucore.fileformat import write
+from grucore.graph.blocks import blocks_of
 from grucore.graph.graph import Graph
 from grucore.graph.layers import Cell
 from grucore.graph.node import Value
@@ -23,6 +27,7 @@ from grucore.runtime.timing import in_turn
 from oracle.quantized_errors import random_gru
 
 SIZES = ((40, 64), (128, 128), (256, 256), (384, 384), (512, 1024))
+KEPT = (0.3, 0.2, 0.5)  # of the blocks of r, z and n, as RNNoise 0.2 has them
 KINDS = (("float16", 16), ("int8", 16), ("int8", 8), ("int4", 16), ("int4", 8))
 
 
@@ -38,9 +43,29 @@ def files(size: tuple[int, int]) -> dict[str, bytes]:
     return found
 
 
+def sparse_files(size: tuple[int, int]) -> dict[str, bytes]:
+    """One random GRU pruned in blocks: int8 in whole matrices and in blocks."""
+    gru = random_gru(size, Cell.RESET_AFTER, seed=0)
+    rng = np.random.default_rng(0)
+    for weight in (gru.weight_ih, gru.weight_hh):
+        blocks = blocks_of(np.asarray(weight))
+        blocks[rng.random(blocks.shape[:2]) >= np.repeat(KEPT, len(blocks) // 3)[:, None]] = 0
+    values = (Value("x", size[0]), Value("h", size[1]))
+    model = grucore.load(write(Graph(values=values, inputs=("x",), outputs=("h",), nodes=(gru,))))
+    found = {}
+    for bits in (16, 8):
+        found[f"int8/{bits}"] = bytes(model.quantize("int8", activations=bits))
+        blocks_file = model.quantize("int8", activations=bits, sparse=True)
+        found[f"sparse int8/{bits}"] = bytes(blocks_file)
+    return found
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("--isa", default=grucore.supported_isas()[0], help="one, or several by ,")
+    parser.add_argument(
+        "--sparse", action="store_true", help="int8 in blocks beside whole matrices"
+    )
     parser.add_argument("--seconds", type=float, default=6.0, help="for each size and table")
     parser.add_argument("--size", help="one of them alone, such as 40x64")
     parser.add_argument("--out", type=Path, help="the figures as JSON")
@@ -49,7 +74,7 @@ def main() -> None:
     for size in SIZES:
         if arguments.size not in (None, f"{size[0]}x{size[1]}"):
             continue
-        kinds = files(size)
+        kinds = sparse_files(size) if arguments.sparse else files(size)
         for isa in arguments.isa.split(","):
             models = [grucore.load(data, isa=isa) for data in kinds.values()]
             costs = in_turn(models, seconds=arguments.seconds, advance=lambda taken: None)

@@ -143,6 +143,7 @@ class Model(Runner):
         calibration: Input | None = None,
         activations: Literal[8, 16] = 16,
         max_error: float | None = None,
+        sparse: bool = False,
     ) -> Model:
         """Make a smaller model of a float32 one: the same layers with smaller weights.
 
@@ -163,6 +164,11 @@ class Model(Runner):
         max_error : float, optional
             Keep the largest difference of any output from this model's within that, on the
             calibration data or else on generated signals: the worst weights become wider.
+        sparse : bool
+            Of int8 weights, store and multiply only the blocks of 8 rows (units of one gate) and 4
+            inputs that are not all 0: the same bits as whole matrices, in less time. For matrices
+            of which at most 60 % of the blocks are (40 % with activations of 16 bits), in a model
+            that was pruned in such blocks.
 
         Returns
         -------
@@ -174,7 +180,8 @@ class Model(Runner):
         ------
         ValueError
             An unknown kind or number of bits, a negative `max_error`, a model that is quantized
-            already, or calibration data that the model cannot run on.
+            already, calibration data that the model cannot run on, or `sparse` where no weight has
+            enough blocks of zeros.
         NonFiniteError
             A frame of the calibration data is NaN or infinite.
         ConversionError
@@ -189,6 +196,7 @@ class Model(Runner):
             calibration=calibration,
             activations=activations,
             max_error=max_error,
+            sparse=sparse,
         )
         return load(found.data, isa=self.isa)
 

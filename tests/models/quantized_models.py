@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from grucore.graph.blocks import blocks_of
 from grucore.graph.check import check
 from grucore.graph.graph import Graph
 from grucore.graph.layers import Conv1d, Dense, Embedding, Gru
@@ -16,7 +17,7 @@ from grucore.graph.node import Node
 from grucore.graph.tensors import Dtype
 from grucore.graph.weights import Quantized, Weight, scale_shape
 
-__all__ = ["FLOATS", "INTEGERS", "Kind", "requantized", "weights_of_kind"]
+__all__ = ["FLOATS", "INTEGERS", "Kind", "in_blocks", "requantized", "weights_of_kind"]
 
 Kind = tuple[Dtype, int]  # and the bits of the activations
 
@@ -40,6 +41,13 @@ def weights_of_kind(rng: np.random.Generator, weight: Any, kind: Kind) -> Weight
         return Quantized(values, scale.astype(np.float16), dtype, bits)
     scale[rng.random(scale.shape) < 0.05] = 0
     return Quantized(values, scale.astype(np.float32), dtype, bits)
+
+
+def in_blocks(rng: np.random.Generator, weight: Quantized, kept: float) -> Quantized:
+    """The weights in blocks of 8 rows and 4 inputs, of which about that share is not all 0."""
+    values = weight.values.copy()
+    blocks_of(values)[rng.random((len(values) // 8, values.shape[1] // 4)) >= kept] = 0
+    return replace(weight, values=values, in_blocks=True)
 
 
 def requantized(

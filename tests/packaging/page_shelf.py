@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import shutil
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,10 @@ import numpy as np
 from page_blocks import ROOT
 
 import grucore
+from grucore import fileformat
 from grucore.demo.clips import load_clips
+from grucore.graph.blocks import blocks_of
+from grucore.graph.layers import Gru
 from models.sounds import save
 from oracle.oracles import oracle
 
@@ -37,6 +41,16 @@ FILES = {
 }
 
 
+def pruned(model: grucore.Model) -> grucore.Model:
+    """The model with a third of the blocks of its GRU's states."""
+    graph = fileformat.read(bytes(model))
+    gru = next(node for node in graph.nodes if isinstance(node, Gru))
+    weight = np.array(gru.weight_hh)
+    blocks_of(weight)[:, np.arange(weight.shape[1] // 4) % 3 > 0] = 0
+    nodes = tuple(replace(node, weight_hh=weight) if node is gru else node for node in graph.nodes)
+    return grucore.load(fileformat.write(replace(graph, nodes=nodes, test=None, metadata={})))
+
+
 def put(folder: Path) -> None:
     """The files of a reader."""
     for name, path in FILES.items():
@@ -52,6 +66,7 @@ def put(folder: Path) -> None:
     model = grucore.convert(SPOTTER, architecture="gru > linear", verify=False)
     for name in ("kws.gru", "net.gru"):
         model.save(folder / name)
+    pruned(model).save(folder / "pruned.gru")
     np.save(folder / "labels.npy", model.run(frames).argmax(axis=1))
     for name, words in {
         "grucore": f'"{sys.executable}" -m grucore "$@"',
@@ -82,6 +97,7 @@ def names(page: str, folder: Path) -> dict[str, Any]:
     if page in ("docs/quantization.md", "docs/streaming.md"):
         found |= {"grucore": grucore, "model": grucore.load(folder / "kws.gru")}
         found |= {"frames": frames, "frame": frames[0]}
+        found["pruned"] = grucore.load(folder / "pruned.gru")
     elif page == "docs/audio.md":
         found["samples"] = np.zeros(16000)
         oracle("torch")

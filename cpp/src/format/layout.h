@@ -22,6 +22,16 @@ constexpr uint64_t kMaxFileBytes = uint64_t{1} << 40;
 #include "format/limits.inc"
 #undef GRUCORE_LIMIT
 
+// blocks8x4: the rows and the inputs of a block, and the most inputs of a matrix, for places of two bytes.
+constexpr uint32_t kStripRows = 8;
+constexpr uint32_t kBlockColumns = 4;
+constexpr uint32_t kMostBlockInputs = kBlockColumns << 16;
+constexpr size_t kSpareBlocks = 3;  // whose places are zeros, behind those of the last block: kernels read them
+constexpr size_t places_bytes(size_t strips, size_t blocks) {
+  const size_t bytes = 4 * strips + 2 * (blocks + kSpareBlocks);
+  return (bytes + kSectionAlignment - 1) / kSectionAlignment * kSectionAlignment;
+}
+
 enum class TensorDtype : uint32_t {
 #define GRUCORE_TENSOR_DTYPE(enumerator, number, name, bits) enumerator = number,
 #include "format/dtypes.inc"
@@ -64,13 +74,6 @@ constexpr uint32_t last_dtype() {
 #define GRUCORE_TENSOR_DTYPE(enumerator, number, name, bits) last = number;
 #include "format/dtypes.inc"
 #undef GRUCORE_TENSOR_DTYPE
-  return last;
-}
-constexpr uint32_t last_layout() {
-  uint32_t last = 0;
-#define GRUCORE_LAYOUT(enumerator, number, name) last = number;
-#include "format/layouts.inc"
-#undef GRUCORE_LAYOUT
   return last;
 }
 

@@ -106,8 +106,17 @@ struct FloatStepArgs {
   float* keep;           // of a single row: where its h goes after the last frame, h itself or null
 };
 
-// Weights in panel16 of any dtype, for products that are added to what stands in y already.
-struct PackedWeights {
+// The places of weights in blocks8x4 (docs/format.md): for each strip of 8 rows the blocks of all strips up to it, and
+// behind that for each block two bytes that say which four inputs it multiplies. Null of other weights.
+template <bool kHasBlocks>
+struct BlockPlaces {
+  const uint32_t* ends;
+};
+template <>
+struct BlockPlaces<false> {};
+
+// Weights in panel16 of any dtype, or int8 in blocks8x4, for products that are added to what stands in y already.
+struct PackedWeights : BlockPlaces<kHasBlocks> {
   const void* data;
   const void* scale;  // int8: a float32 for each row; int4: a float16 for each row and 32 inputs
   WeightKind kind;

@@ -79,6 +79,12 @@ static constexpr bool has_cell(GruCellKind cell) {
   return (0u GRUCORE_CELLS(GRUCORE_BIT)) >> static_cast<uint32_t>(cell) & 1u;
 }
 #undef GRUCORE_BIT
+// Blocks of weights in place of whole matrices: not in firmware, whose images they would widen.
+#if defined(GRUCORE_ONLY_SCALAR)
+static constexpr bool kHasBlocks = false;
+#else
+static constexpr bool kHasBlocks = has_weights(WeightKind::kInt8);
+#endif
 #if defined(GRUCORE_NO_LOOPS)
 static constexpr bool kHasLoops = false;
 #else

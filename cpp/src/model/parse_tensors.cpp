@@ -1,6 +1,8 @@
 // Tensor records, and where their bytes lie.
 // SPDX-License-Identifier: Apache-2.0
+#include "kernels/kernel_table.h"
 #include "model/parse.h"
+#include "model/parse_blocks.h"
 
 namespace grucore {
 namespace detail {
@@ -11,6 +13,19 @@ namespace {
 constexpr bool kHasInt4 = has_weights(WeightKind::kInt4);
 constexpr uint32_t kLastDtype = kHasInt4 ? last_dtype() : static_cast<uint32_t>(TensorDtype::kInt4) - 1;
 static_assert(static_cast<uint32_t>(TensorDtype::kInt4) == last_dtype(), "kLastDtype leaves int4 out");
+
+constexpr uint32_t kLastLayout = static_cast<uint32_t>(kHasBlocks ? Layout::kBlocks8x4 : Layout::kRows);
+bool is_layout(uint32_t layout) {
+  switch (static_cast<Layout>(layout)) {
+#define GRUCORE_LAYOUT(enumerator, number, name) case Layout::enumerator:
+#include "format/layouts.inc"
+#undef GRUCORE_LAYOUT
+    return layout <= kLastLayout;
+  }
+  return false;
+}
+
+bool is_in_blocks(const Tensor& tensor) { return kHasBlocks && tensor.layout == Layout::kBlocks8x4; }
 
 bool is_int4(const Tensor& tensor) { return kHasInt4 && tensor.dtype == TensorDtype::kInt4; }
 bool is_integer_weight(const Tensor& tensor) { return tensor.dtype == TensorDtype::kInt8 || is_int4(tensor); }
@@ -39,6 +54,7 @@ Status check_panels(const Reader& reader, size_t record, const Tensor& tensor) {
 
 Status check_layout(const Reader& reader, size_t record, const Tensor& tensor) {
   if (tensor.layout == Layout::kPanel16) return check_panels(reader, record, tensor);
+  if (is_in_blocks(tensor)) return check_block_shape(reader, record, tensor);
   if (is_int4(tensor)) {
     return reader.refuse(Status::kUnknownLayout, record + 8, static_cast<uint32_t>(tensor.layout),
                          static_cast<uint32_t>(Layout::kPanel16));
@@ -191,20 +207,26 @@ Status parse_tensor(const Reader& reader, size_t record, Tensor* tensor, size_t*
   if (dtype > kLastDtype) return reader.refuse(Status::kUnknownDtype, record + 4, dtype, kLastDtype);
   tensor->dtype = static_cast<TensorDtype>(dtype);
   const uint32_t layout = reader.u32(record + 8);
-  if (layout < 1 || layout > last_layout()) {
-    return reader.refuse(Status::kUnknownLayout, record + 8, layout, last_layout());
+  if (!is_layout(layout)) {
+    return reader.refuse(Status::kUnknownLayout, record + 8, layout, kLastLayout);
   }
   tensor->layout = static_cast<Layout>(layout);
   GRUCORE_TRY(parse_shape(reader, record, tensor));
   GRUCORE_TRY(check_layout(reader, record, *tensor));
-  size_t elements = 0;
-  GRUCORE_TRY(stored_elements(reader, record, *tensor, &elements));
-  const size_t bytes = bytes_of(tensor->dtype, elements), offset = *end;
+  size_t before = 0, bytes = 0;  // `before`: those that are no numbers
+  if (is_in_blocks(*tensor)) {
+    GRUCORE_TRY(block_bytes(reader, record, *tensor, &before, &bytes));
+  } else {
+    GRUCORE_TRY(stored_elements(reader, record, *tensor, &bytes));
+    bytes = bytes_of(tensor->dtype, bytes);
+  }
+  const size_t offset = *end;
   GRUCORE_TRY(check_place(reader, record, bytes, offset));
   *end = align_up(offset + bytes, kSectionAlignment);  // within the file, which ends on such a multiple
   GRUCORE_TRY(reader.zeros(offset + bytes, *end));
   tensor->data = reader.at(offset);
-  return check_numbers(reader, *tensor, offset, bytes);
+  if (is_in_blocks(*tensor)) GRUCORE_TRY(check_block_places(reader, *tensor, offset, before));
+  return check_numbers(reader, *tensor, offset + before, bytes - before);
 }
 
 }  // namespace

@@ -136,14 +136,15 @@ def _engine(arguments: argparse.Namespace) -> tuple[dict[str, Any], Mapping[str,
     import grucore
     from grucore import fileformat
     from grucore.cli._files import load_model, stripped
-    from grucore.export.engine import export_engine
+    from grucore.export.engine import export_engine, whole_matrices
     from grucore.export.names import prefix_of
 
     data = bytes(load_model(arguments.model))
     if arguments.strip:
         data = stripped(data)
+    graph = whole_matrices(fileformat.read(data))
+    data = fileformat.write(graph)
     model = grucore.load(data, isa="scalar")
-    graph = fileformat.read(data)
     export = export_engine(
         graph,
         data,

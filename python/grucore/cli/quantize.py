@@ -50,6 +50,12 @@ def configure(parser: argparse.ArgumentParser) -> None:
         "fastest",
     )
     parser.add_argument(
+        "--sparse",
+        action="store_true",
+        help="of int8 weights, keep only the blocks of 8 rows and 4 inputs that are not all 0: for "
+        "a model that was pruned in such blocks",
+    )
+    parser.add_argument(
         "--calibration",
         metavar="FILE",
         help="frames that the model is used on, as `grucore run` reads them (.npy, .npz, .csv): "
@@ -105,6 +111,7 @@ def run(arguments: argparse.Namespace, console: Console) -> None:
             calibration=frames,
             activations=arguments.activations or 16,
             max_error=arguments.max_error,
+            sparse=arguments.sparse,
             progress=task.advance,
         ).data
     seconds = time.perf_counter() - started
@@ -143,6 +150,8 @@ def _check(arguments: argparse.Namespace) -> None:
         usage(f"--max-error {arguments.max_error:g}: expected a number of at least 0")
     if arguments.activations is not None and arguments.kind == "float16":
         usage("--activations goes with int8 and int4: float16 weights multiply float32")
+    if arguments.sparse and arguments.kind != "int8":
+        usage("--sparse goes with --kind int8")
     if source.exists() and output.exists() and source.samefile(output):
         usage(f"-o {output} is the model itself")
     if arguments.labels is not None and arguments.calibration is None:

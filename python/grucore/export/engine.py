@@ -7,19 +7,21 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from importlib import resources
 from pathlib import Path
+from typing import Any
 
 from grucore.export.amalgamate import folded_header, folded_source
 from grucore.export.names import checked_prefix
 from grucore.graph.graph import Graph
 from grucore.graph.layers import Activation, ActivationCode, Cell, Delay, Gru
-from grucore.graph.node import Rate
+from grucore.graph.node import Node, Rate
 from grucore.graph.storage import SCALES, kind_of
 from grucore.graph.tensors import Dtype
+from grucore.graph.weights import Quantized
 
-__all__ = ["EngineExport", "export_engine"]
+__all__ = ["EngineExport", "export_engine", "whole_matrices"]
 
 _KIND = re.compile(r"[({](\d+), \"\w+\",")
 _OBJECT = re.compile(r"^const LayerKind (k\w+) = ", re.MULTILINE)
@@ -88,6 +90,21 @@ def _weights(graph: Graph) -> list[str]:
     names = {Dtype.FLOAT32: "kFloat32", Dtype.FLOAT16: "kFloat16"}
     names |= {Dtype.INT8: "kInt8", Dtype.INT4: "kInt4"}
     return [names[dtype] for dtype in sorted(found or {Dtype.FLOAT32})]
+
+
+def whole_matrices(graph: Graph) -> Graph:
+    """The graph without weights in blocks, which firmware does not have: the same results."""
+
+    def whole(node: Node) -> Node:
+        weights = {name: getattr(node, name) for name in node.weight_fields}
+        changes: dict[str, Any] = {
+            name: replace(weight, in_blocks=False)
+            for name, weight in weights.items()
+            if isinstance(weight, Quantized)
+        }
+        return replace(node, **changes) if changes else node
+
+    return replace(graph, nodes=tuple(map(whole, graph.nodes)))
 
 
 def _activations(graph: Graph) -> list[str]:

@@ -9,6 +9,7 @@ from typing import NamedTuple
 
 from grucore._core import _crc32c
 from grucore.fileformat.packing import packed_size, padded_width, panel_columns
+from grucore.graph.blocks import BLOCK_INPUTS, BLOCK_ROWS
 from grucore.graph.tensors import Layout, Slot
 
 __all__ = [
@@ -24,6 +25,7 @@ __all__ = [
     "Counts",
     "aligned",
     "checksum",
+    "places_bytes",
     "sections",
     "stored_bytes",
     "stored_size",
@@ -33,6 +35,7 @@ MAGIC = b"\x89GRU\r\n\x1a\n"
 VERSION = 1
 ALIGNMENT = 64
 CRC_OFFSET = 12
+SPARE_BLOCKS = 3  # of `blocks8x4`, whose places are zeros
 MAX_FILE_BYTES = 1 << 40
 
 # Reserved bytes are read, not skipped: they have to be zero.
@@ -102,6 +105,13 @@ def stored_size(slot: Slot) -> int:
     return math.prod(slot.shape)
 
 
+def places_bytes(slot: Slot) -> int:
+    """Bytes of a tensor in `blocks8x4` before its first block."""
+    return aligned(4 * (slot.shape[0] // BLOCK_ROWS) + 2 * (slot.blocks + SPARE_BLOCKS))
+
+
 def stored_bytes(slot: Slot) -> int:
     """Bytes that the tensor takes in the file."""
+    if slot.layout is Layout.BLOCKS8X4:
+        return places_bytes(slot) + slot.blocks * BLOCK_ROWS * BLOCK_INPUTS
     return -(-stored_size(slot) * slot.dtype.bits // 8)

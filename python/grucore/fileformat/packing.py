@@ -18,6 +18,7 @@ __all__ = [
     "packed_size",
     "padded_width",
     "panel_columns",
+    "panel_order",
     "unpack",
     "unpack_panel16",
 ]
@@ -31,6 +32,13 @@ def _panels(rows: int) -> Iterator[tuple[int, int, int]]:
     for first in range(0, rows, PANEL_ROWS):
         present = min(PANEL_ROWS, rows - first)
         yield first, present, -(-present // LANES) * LANES
+
+
+def panel_order(gates: int, rows: int) -> Array:
+    """The rows of a matrix (gates * rows, k) in the order in which `panel16` has them."""
+    number = np.arange(gates * rows).reshape(gates, rows)
+    panels = [number[:, first : first + present].reshape(-1) for first, present, _ in _panels(rows)]
+    return np.concatenate(panels)
 
 
 def padded_width(columns: int) -> int:

@@ -9,9 +9,11 @@ from typing import NamedTuple
 import numpy as np
 
 from grucore.fileformat import layout
-from grucore.fileformat.layout import ALIGNMENT, aligned, stored_bytes
+from grucore.fileformat.blocks import unpack_blocks
+from grucore.fileformat.layout import ALIGNMENT, aligned, places_bytes, stored_bytes
 from grucore.fileformat.packing import byte_of, unpack
 from grucore.fileformat.refusal import check_zero, refuse
+from grucore.graph.blocks import BLOCK_INPUTS, BLOCK_ROWS, fit_blocks
 from grucore.graph.graph import TestVector
 from grucore.graph.node import MAX_FEATURES, Value
 from grucore.graph.storage import Kind, expected_activations, number_faults, stored_slots, together
@@ -104,6 +106,8 @@ class Tensors:
             message += f", expected {expected.layout.name.lower()}"
             refuse("kBadShape" if of_test else "kUnknownLayout", at + 8, message)
         _check_shape(name, slot, expected, at)
+        if slot.layout is Layout.BLOCKS8X4:
+            return self._blocks(name, record)
         is_int4 = slot.dtype is Dtype.INT4
         element = np.dtype(np.uint8) if is_int4 else slot.dtype.numpy
         size = stored_bytes(slot) // element.itemsize
@@ -119,6 +123,17 @@ class Tensors:
             refuse("kReservedNotZero", place, f"{name}: the padding is not zero")
         return logical.astype(slot.dtype.numpy.newbyteorder("="))
 
+    def _blocks(self, name: str, record: _Record) -> Array:
+        matrix = unpack_blocks(record.slot, name, self._data, record.offset)
+        for what, where in number_faults(record.slot, matrix):
+            if where.any():
+                first = record.offset + places_bytes(record.slot)
+                count = record.slot.blocks * BLOCK_ROWS * BLOCK_INPUTS
+                stored = np.frombuffer(self._data, np.int8, count, first)
+                place = first + int(np.argmax(stored == -128))
+                refuse("kNonfiniteWeight", place, f"{name} has a number that is {what}")
+        return matrix
+
     def place(self, role: Role) -> int:
         """Where the record of that role stands, of the node that came last."""
         records = self._records[: self._next]
@@ -129,7 +144,7 @@ class Tensors:
         if count > len(self._records) - self._next:
             refuse("kBadIndex", at + 20, f"{name} has {count} tensors, more than there are")
         present = {
-            record.slot.role: Kind(record.slot.dtype, record.slot.activations, record.slot.shape[0])
+            record.slot.role: _kind_of(record.slot)
             for record in self._records[self._next : self._next + count]
         }
         slots = [
@@ -163,6 +178,11 @@ class Tensors:
         return TestVector(tuple(taken[Role.TEST_INPUT]), tuple(taken[Role.TEST_OUTPUT]))
 
 
+def _kind_of(slot: Slot) -> Kind:
+    blocks = slot.blocks if slot.layout is Layout.BLOCKS8X4 else None
+    return Kind(slot.dtype, slot.activations, slot.shape[0], blocks)
+
+
 def _check_shape(name: str, slot: Slot, expected: Slot, at: int) -> None:
     if len(slot.shape) != len(expected.shape):
         message = f"{name} has rank {len(slot.shape)}, expected {len(expected.shape)}"
@@ -178,12 +198,14 @@ def _check_shape(name: str, slot: Slot, expected: Slot, at: int) -> None:
 
 
 def _with_parameters(at: int, name: str, slot: Slot, parameters: Sequence[int]) -> Slot:
-    """The slot with gates, groups and activations of `panel16`, zeros for other layouts."""
-    gates, group, groups, activations = parameters
+    """The slot with the parameters of its layout."""
+    gates, group, third, activations = parameters
     rank = len(slot.shape)
     if slot.layout is Layout.ROWS and rank != 2:
         refuse("kBadShape", at + 12, f"tensor {name}: rows has two axes, found {rank}")
-    if slot.layout is not Layout.PANEL16:
+    if slot.layout is Layout.BLOCKS8X4 and slot.dtype is not Dtype.INT8:
+        refuse("kUnknownLayout", at + 8, f"tensor {name}: blocks are of int8 only")
+    if slot.layout not in (Layout.PANEL16, Layout.BLOCKS8X4):
         if slot.dtype is Dtype.INT4:
             refuse("kUnknownLayout", at + 8, f"tensor {name}: int4 is in panel16 only")
         if any(parameters):
@@ -195,8 +217,9 @@ def _with_parameters(at: int, name: str, slot: Slot, parameters: Sequence[int]) 
     if group != slot.dtype.group:
         message = f"tensor {name}: groups of {group} along k, expected {slot.dtype.group}"
         refuse("kBadShape", at + 36, message)
-    if groups == 1 or groups > MAX_FEATURES:
-        message = f"tensor {name} has {groups} groups, expected 0 or 2 to {MAX_FEATURES}"
+    in_panels = slot.layout is Layout.PANEL16
+    if in_panels and (third == 1 or third > MAX_FEATURES):
+        message = f"tensor {name} has {third} groups, expected 0 or 2 to {MAX_FEATURES}"
         refuse("kBadShape", at + 40, message)
     expected = expected_activations(slot)
     if activations not in expected:
@@ -204,10 +227,24 @@ def _with_parameters(at: int, name: str, slot: Slot, parameters: Sequence[int]) 
         message += " or ".join(str(bits) for bits in expected)
         refuse("kBadShape" if any(expected) else "kReservedNotZero", at + 44, message)
     least, most = (2, 3) if slot.dtype.group > 1 else (1, 2)
-    if not least <= rank <= most:
-        message = f"tensor {name}: panel16 has {least} or {most} axes, found {rank}"
-        refuse("kBadShape", at + 12, message)
-    if slot.shape[0] % (gates * max(1, groups)):
+    if not least <= rank <= (most if in_panels else 2):
+        message = f"tensor {name}: {slot.layout.name.lower()} has {least} or {most} axes"
+        refuse("kBadShape", at + 12, f"{message}, found {rank}")
+    slot = slot._replace(gates=gates, groups=1, activations=activations)
+    if not in_panels:
+        return _with_blocks(at, name, slot, third)
+    groups = max(1, third)
+    if slot.shape[0] % (gates * groups):
         message = f"tensor {name}: {slot.shape[0]} rows do not come in {gates} gates"
-        refuse("kBadShape", at + 16, f"{message} of {max(1, groups)} groups")
-    return slot._replace(gates=gates, groups=max(1, groups), activations=activations)
+        refuse("kBadShape", at + 16, f"{message} of {groups} groups")
+    return slot._replace(groups=groups)
+
+
+def _with_blocks(at: int, name: str, slot: Slot, blocks: int) -> Slot:
+    if not fit_blocks(slot.shape, slot.gates):
+        place = at + 16 if slot.shape[0] % (slot.gates * BLOCK_ROWS) else at + 20
+        refuse("kBadShape", place, f"tensor {name} {slot.shape} is not made of blocks of 8 by 4")
+    most = slot.shape[0] * slot.shape[1] // (BLOCK_ROWS * BLOCK_INPUTS)
+    if blocks > most:
+        refuse("kBadShape", at + 40, f"tensor {name} has {blocks} blocks, expected up to {most}")
+    return slot._replace(blocks=blocks)

@@ -19,8 +19,10 @@ import numpy as np
 
 from grucore._core import ConversionError
 from grucore.fileformat import layout
+from grucore.fileformat.blocks import pack_blocks
 from grucore.fileformat.layout import Counts, aligned
 from grucore.fileformat.packing import pack
+from grucore.graph.blocks import BLOCK_INPUTS
 from grucore.graph.check import check, check_test
 from grucore.graph.graph import Graph, TestVector
 from grucore.graph.storage import apart
@@ -167,10 +169,14 @@ def _nodes(graph: Graph) -> Iterator[bytes]:
 
 
 def _packed(slot: Slot, array: Array) -> tuple[Slot, bytes]:
+    if slot.layout is Layout.BLOCKS8X4:
+        return slot, pack_blocks(slot, array)
     return slot, pack(slot, array.astype(slot.dtype.numpy, copy=False)).tobytes()
 
 
 def _parameters(slot: Slot) -> tuple[int, int, int, int]:
+    if slot.layout is Layout.BLOCKS8X4:
+        return slot.gates, BLOCK_INPUTS, slot.blocks, slot.activations
     if slot.layout is not Layout.PANEL16:
         return 0, 0, 0, 0
     groups = slot.groups if slot.groups > 1 else 0

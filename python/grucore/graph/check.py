@@ -21,7 +21,7 @@ from grucore.graph.storage import (
     number_faults,
     stored_slots,
 )
-from grucore.graph.tensors import Array, Dtype, Slot
+from grucore.graph.tensors import Array, Dtype, Layout, Slot
 
 __all__ = ["check", "check_test", "name_problem", "value_problem"]
 
@@ -146,6 +146,10 @@ def _check_layer(graph: Graph, node: Node) -> None:
     arrays, kinds = apart(tensors), {role: kind_of(array) for role, array in tensors.items()}
     bare = type(node).slots(attributes, inputs, output)
     slots = {slot.role: slot for slot in stored_slots(bare, kinds)}
+    for role, kind in kinds.items():
+        if kind.blocks is not None and role in slots and slots[role].layout is not Layout.BLOCKS8X4:
+            message = f"{node.name}.{role.name.lower()} is not made of whole blocks of 8 by 4"
+            raise ConversionError(message)
     for slot in slots.values():
         if slot.role in arrays:
             _check_tensor(f"{node.name}.{slot.name}", arrays[slot.role], slot)

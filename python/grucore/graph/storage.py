@@ -8,6 +8,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from grucore.graph.blocks import fit_blocks
 from grucore.graph.tensors import Array, Dtype, Layout, Role, Slot
 from grucore.graph.weights import Quantized, Weight, scale_shape
 
@@ -42,25 +43,27 @@ SMALLEST_NORMAL = np.finfo(np.float32).smallest_normal
 
 
 class Kind(NamedTuple):
-    """Format of a stored weight, bits of its activations, and its first extent."""
+    """Format of a stored weight, bits of its activations, its first extent, and its blocks if it
+    is stored in these."""
 
     dtype: Dtype
     activations: int
     rows: int
+    blocks: int | None = None
 
 
 def kind_of(weight: Weight) -> Kind:
     """The kind of a weight in memory."""
     if isinstance(weight, Quantized):
-        return Kind(weight.dtype, weight.activations, len(weight))
+        return Kind(weight.dtype, weight.activations, len(weight), weight.blocks)
     is_half = weight.dtype == Dtype.FLOAT16.numpy
     return Kind(Dtype.FLOAT16 if is_half else Dtype.FLOAT32, 0, len(weight))
 
 
 def expected_activations(slot: Slot) -> tuple[int, ...]:
     """Bits of activations that weights in this slot may go with."""
-    is_product = slot.layout is Layout.PANEL16 and slot.dtype in (Dtype.INT8, Dtype.INT4)
-    return (8, 16) if is_product else (0,)
+    multiplies = slot.layout in (Layout.PANEL16, Layout.BLOCKS8X4)
+    return (8, 16) if multiplies and slot.dtype in (Dtype.INT8, Dtype.INT4) else (0,)
 
 
 def stored_slots(slots: Sequence[Slot], kinds: Mapping[Role, Kind]) -> tuple[Slot, ...]:
@@ -73,6 +76,8 @@ def stored_slots(slots: Sequence[Slot], kinds: Mapping[Role, Kind]) -> tuple[Slo
         as_role = Role.WEIGHT_HH if slot.role is Role.WEIGHT_HN else slot.role
         kind = kinds.get(as_role)
         if kind is not None and kind.dtype in slot.others:
+            # Of the two matrices of the reset-before cell, either may be in blocks.
+            kind = kind._replace(blocks=kinds.get(slot.role, kind).blocks)
             first, *scales = _slots_of_kind(slot, kind)
         else:
             first, scales = slot, []
@@ -93,7 +98,10 @@ def _slots_of_kind(slot: Slot, kind: Kind) -> list[Slot]:
     if slot.taps:
         inner = [slot.taps, inner[0] // slot.taps]
     slot = slot._replace(shape=(rows, *inner), activations=kind.activations)
-    shape = scale_shape(kind.dtype, (rows or kind.rows, *inner))
+    matrix = (rows or kind.rows, *inner)
+    if kind.blocks is not None and slot.groups == 1 and fit_blocks(matrix, slot.gates):
+        slot = slot._replace(layout=Layout.BLOCKS8X4, blocks=kind.blocks)
+    shape = scale_shape(kind.dtype, matrix)
     if slot.layout is Layout.ROWS:
         return [slot, Slot(SCALES[slot.role], shape)]
     dtype = Dtype.FLOAT32 if kind.dtype is Dtype.INT8 else Dtype.FLOAT16
@@ -121,7 +129,8 @@ def together(slots: Sequence[Slot], arrays: Mapping[Role, Array]) -> dict[Role, 
         array = arrays[slot.role]
         if slot.dtype in (Dtype.INT8, Dtype.INT4):
             scale = arrays[SCALES[slot.role]]
-            tensors[slot.role] = Quantized(array, scale, slot.dtype, slot.activations)
+            in_blocks = slot.layout is Layout.BLOCKS8X4
+            tensors[slot.role] = Quantized(array, scale, slot.dtype, slot.activations, in_blocks)
         else:
             tensors[slot.role] = array
     return tensors

@@ -81,6 +81,7 @@ class Layout(IntEnum):
     ROWMAJOR = 1
     PANEL16 = 2
     ROWS = 3
+    BLOCKS8X4 = 6
 
 
 class Slot(NamedTuple):
@@ -89,7 +90,8 @@ class Slot(NamedTuple):
     An extent of 0 stands for any number. ``others``: what a weight may be made of instead of
     ``dtype``; `storage` makes of that the slots of a weight that is. ``taps``: those of a
     convolution's weight, which get an axis of their own where it is quantized. ``activations``:
-    bits of the activations that a quantized weight multiplies.
+    bits of the activations that a quantized weight multiplies. ``blocks``: those that are stored of
+    a weight in `blocks8x4`.
     """
 
     role: Role
@@ -102,6 +104,7 @@ class Slot(NamedTuple):
     others: tuple[Dtype, ...] = ()
     taps: int = 0
     activations: int = 0
+    blocks: int = 0
 
     @classmethod
     def panels(cls, role: Role, shape: tuple[int, ...], gates: int = 1, groups: int = 1) -> Slot:

@@ -11,6 +11,7 @@ from typing import Any, TypeAlias
 import numpy as np
 import numpy.typing as npt
 
+from grucore.graph.blocks import BLOCK_INPUTS, BLOCK_ROWS, filled_blocks, fit_blocks
 from grucore.graph.tensors import Array, Dtype, Role
 
 __all__ = [
@@ -36,21 +37,30 @@ class Quantized:
     where ``dtype`` is INT4. ``scale`` of INT8: float32 (rows,); of INT4: float16 (rows, n), n =
     ceil(k / 32), of a convolution taps * ceil(k / 32), tap after tap. ``activations``: the bits, 8
     or 16, to which the numbers that they multiply are quantized; 0 for an embedding's table.
+    ``in_blocks``: only blocks of 8 rows and 4 inputs that are not all 0 are stored and multiplied.
 
-    Raises ValueError for another ``dtype`` or ``activations``; shapes and numbers are looked at by
-    `Graph.validate`.
+    Raises ValueError for another ``dtype`` or ``activations``, and for a matrix in blocks that is
+    not int8 or not made of whole ones; shapes and numbers are looked at by `Graph.validate`.
     """
 
     values: Array
     scale: Array
     dtype: Dtype
     activations: int
+    in_blocks: bool = False
 
     def __post_init__(self) -> None:
         if self.dtype not in (Dtype.INT8, Dtype.INT4):
             raise ValueError(f"quantized weights are INT8 or INT4, not {self.dtype!r}")
         if self.activations not in (0, 8, 16):
             raise ValueError(f"activations have 8 or 16 bits, not {self.activations!r}")
+        if self.in_blocks and not (self.dtype is Dtype.INT8 and fit_blocks(self.shape)):
+            raise ValueError(f"{self.dtype.name} {self.shape} is not int8 in blocks of 8 by 4")
+
+    @property
+    def blocks(self) -> int | None:
+        """Blocks that are stored, of a matrix in blocks; None of others."""
+        return int(filled_blocks(self.values).sum()) if self.in_blocks else None
 
     @property
     def shape(self) -> tuple[int, ...]:
@@ -70,7 +80,9 @@ class Quantized:
     @property
     def nbytes(self) -> int:
         """Bytes of values and scales in a file, padding not counted."""
-        return -(-self.size * self.dtype.bits // 8) + self.scale.nbytes
+        blocks = self.blocks
+        size = self.size if blocks is None else blocks * BLOCK_ROWS * BLOCK_INPUTS
+        return -(-size * self.dtype.bits // 8) + self.scale.nbytes
 
     def __len__(self) -> int:
         return len(self.values)
@@ -124,7 +136,7 @@ def kind_text(weight: Weight) -> str:
     """ "float32", "float16", "int8/16" (bits of the activations), "int8" of a table."""
     if not isinstance(weight, Quantized):
         return str(weight.dtype)
-    name = weight.dtype.name.lower()
+    name = "sparse int8" if weight.in_blocks else weight.dtype.name.lower()
     return f"{name}/{weight.activations}" if weight.activations else name
 
 

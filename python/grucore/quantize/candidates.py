@@ -10,10 +10,11 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from grucore.fileformat.layout import stored_bytes
+from grucore.graph.blocks import BLOCK_INPUTS, BLOCK_ROWS, filled_blocks, fit_blocks
 from grucore.graph.graph import Graph
 from grucore.graph.node import Node
 from grucore.graph.storage import Kind, stored_slots
-from grucore.graph.tensors import Array, Dtype, Role
+from grucore.graph.tensors import Array, Dtype, Role, Slot
 from grucore.graph.weights import Quantized, Weight, kind_text
 from grucore.quantize.calibration import Block, Calibration
 from grucore.quantize.rounding import best_rounding, int4_grid, int8_grid
@@ -43,9 +44,10 @@ class Choice(NamedTuple):
 
     dtype: Dtype
     activations: int = 0
+    in_blocks: bool = False
 
     def __str__(self) -> str:
-        name = self.dtype.name.lower()
+        name = "sparse int8" if self.in_blocks else self.dtype.name.lower()
         return f"{name}/{self.activations}" if self.activations else name
 
 
@@ -71,7 +73,7 @@ class Candidates:
             if kind != "float32":
                 message = f"the model is quantized already, {part} is {kind}"
                 raise ValueError(f"{message}: quantize the float32 model")
-        self._rounded: dict[tuple[Part, Dtype], tuple[Weight, Array]] = {}
+        self._rounded: dict[tuple[Part, Dtype, bool], tuple[Weight, Array]] = {}
         self._blocks: dict[str, dict[str, list[Block]]] = {}
 
     def node(self, part: Part) -> Node:
@@ -94,13 +96,27 @@ class Candidates:
             return f"{largest:.6g} is beyond the scales of int4"
         return None
 
-    def stored_bytes(self, part: Part, dtype: Dtype) -> int:
-        """Bytes in the file, scales and padding included."""
+    def _slot(self, part: Part) -> Slot:
         node = self._nodes[part.node]
         slots = type(node).slots(node.attributes, *self.base.ports(node))
-        kind = Kind(dtype, 0, len(self.matrix(part)))
         (bare,) = (slot for slot in slots if slot.role is part.role)
-        return sum(stored_bytes(slot) for slot in stored_slots([bare], {part.role: kind}))
+        return bare
+
+    def stored_bytes(self, part: Part, dtype: Dtype) -> int:
+        """Bytes in the file, scales and padding included."""
+        kind = Kind(dtype, 0, len(self.matrix(part)))
+        slots = stored_slots([self._slot(part)], {part.role: kind})
+        return sum(stored_bytes(slot) for slot in slots)
+
+    def filled(self, part: Part) -> float | None:
+        """The share of the blocks of 8 rows and 4 inputs that are not all 0; None where the weights
+        are not a matrix of such blocks."""
+        slot, matrix = self._slot(part), self.matrix(part)
+        if part.role is Role.TABLE or slot.taps or slot.groups > 1:
+            return None
+        if not fit_blocks((slot.shape[0], matrix.shape[-1]), slot.gates):
+            return None
+        return float(filled_blocks(matrix).mean())
 
     def graph(self, choices: Mapping[Part, Choice]) -> Graph:
         """The graph with these weights, and float32 where nothing is said."""
@@ -114,7 +130,7 @@ class Candidates:
         changes: dict[str, Any] = {}
         shifts: dict[str, Array] = {}
         for part, choice in choices.items():
-            weight, shifts[part.field] = self.rounded(part, choice.dtype)
+            weight, shifts[part.field] = self.rounded(part, choice)
             if isinstance(weight, Quantized):
                 weight = replace(weight, activations=choice.activations)
             changes[part.field] = weight
@@ -122,14 +138,15 @@ class Candidates:
             changes["bias"] = _shifted(node, shifts)
         return replace(node, **changes) if changes else node
 
-    def rounded(self, part: Part, dtype: Dtype) -> tuple[Weight, Array]:
-        """The weights of that dtype, and what has to be added to the sums of their rows."""
-        if (part, dtype) not in self._rounded:
-            self._rounded[part, dtype] = self._round(part, dtype)
-        return self._rounded[part, dtype]
+    def rounded(self, part: Part, choice: Choice) -> tuple[Weight, Array]:
+        """The weights in that format, and what has to be added to the sums of their rows."""
+        key = part, choice.dtype, choice.in_blocks
+        if key not in self._rounded:
+            self._rounded[key] = self._round(part, choice)
+        return self._rounded[key]
 
-    def _round(self, part: Part, dtype: Dtype) -> tuple[Weight, Array]:
-        matrix = self.matrix(part)
+    def _round(self, part: Part, choice: Choice) -> tuple[Weight, Array]:
+        matrix, dtype = self.matrix(part), choice.dtype
         nothing = np.zeros(len(matrix))
         if dtype in (Dtype.FLOAT32, Dtype.FLOAT16):
             return matrix.astype(dtype.numpy.newbyteorder("=")), nothing
@@ -139,14 +156,18 @@ class Candidates:
             rows = wide[block.rows]
             power = None if block.seen is None else block.seen.power
             grid = (int8_grid if dtype is Dtype.INT8 else int4_grid)(rows, power)
-            integers, shift = best_rounding(
-                rows.reshape(len(rows), -1), grid, block.seen, block.unseen
-            )
+            flat = rows.reshape(len(rows), -1)
+            stays = None
+            if choice.in_blocks:
+                filled = filled_blocks(flat)
+                stays = ~filled.repeat(BLOCK_ROWS, axis=0).repeat(BLOCK_INPUTS, axis=1)
+            integers, shift = best_rounding(flat, grid, block.seen, block.unseen, stays)
             values.append(integers)
             scales.append(grid.scale)
             shifts.append(shift)
         joined = np.concatenate(values).reshape(matrix.shape)
-        return Quantized(joined, np.concatenate(scales), dtype, 0), np.concatenate(shifts)
+        weight = Quantized(joined, np.concatenate(scales), dtype, 0, choice.in_blocks)
+        return weight, np.concatenate(shifts)
 
     def _blocks_of(self, part: Part) -> list[Block]:
         if self.data is None or part.role is Role.TABLE:

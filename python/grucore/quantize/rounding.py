@@ -155,12 +155,17 @@ def _squared_error(
 
 
 def best_rounding(
-    matrix: Float, grid: Grid, seen: Moments | None, unseen: Moments | None
+    matrix: Float,
+    grid: Grid,
+    seen: Moments | None,
+    unseen: Moments | None,
+    stays: Array | None = None,
 ) -> tuple[Array, Float]:
     """Integers (rows, columns) for a matrix (rows, columns), int8, and what the bias gets (rows,).
 
     ``seen``: moments of the inputs to round by; ``unseen``: those to choose by. Without them the
-    integers are the nearest, and the bias stays.
+    integers are the nearest, and the bias stays. ``stays``, bool (rows, columns): weights that are
+    0 and remain so.
     """
     best = _nearest(matrix, grid.step, grid.bounds)
     shift = np.zeros(len(matrix))
@@ -171,7 +176,9 @@ def best_rounding(
     covariance, mean = unseen.covariance, unseen.mean
     candidates = [best]
     if matrix.shape[1] <= MOST_COLUMNS:
-        candidates += [_compensated(matrix, grid, seen.covariance, damping) for damping in DAMPING]
+        candidates += [
+            _compensated(matrix, grid, seen.covariance, damping, stays) for damping in DAMPING
+        ]
     least = np.full(len(matrix), np.inf)
     for number, values in enumerate([best, *candidates]):
         lost = matrix - values * grid.step
@@ -184,7 +191,9 @@ def best_rounding(
     return best.astype(np.int8), shift
 
 
-def _compensated(matrix: Float, grid: Grid, covariance: Float, damping: float) -> Float:
+def _compensated(
+    matrix: Float, grid: Grid, covariance: Float, damping: float, stays: Array | None
+) -> Float:
     """Integers column by column, those with the largest inputs first; see the top of this file."""
     columns = matrix.shape[1]
     order = np.argsort(-np.diag(covariance), kind="stable")
@@ -194,12 +203,14 @@ def _compensated(matrix: Float, grid: Grid, covariance: Float, damping: float) -
     # Rows of the factor say how a column's error is made up for by the columns after it.
     factor = np.linalg.cholesky(np.linalg.inv(damped)).T
     left, step = matrix[:, order], grid.step[:, order]
+    free = np.ones_like(left) if stays is None else ~stays[:, order]
     values = np.zeros_like(left)
     for first in range(0, columns, BLOCK_COLUMNS):
         stop = min(first + BLOCK_COLUMNS, columns)
         errors = np.zeros((len(left), stop - first))
         for column in range(first, stop):
-            values[:, column] = _nearest(left[:, column], step[:, column], grid.bounds)
+            nearest = _nearest(left[:, column], step[:, column], grid.bounds)
+            values[:, column] = nearest * free[:, column]
             lost = left[:, column] - values[:, column] * step[:, column]
             errors[:, column - first] = lost / factor[column, column]
             left[:, column:stop] -= np.outer(errors[:, column - first], factor[column, column:stop])

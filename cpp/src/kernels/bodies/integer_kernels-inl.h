@@ -11,5 +11,8 @@
 #endif
 #include "kernels/bodies/integer_tiles-inl.h"
 
+#if !defined(GRUCORE_ONLY_SCALAR)
+#include "kernels/bodies/blocks-inl.h"
+#endif
 #include "kernels/bodies/integer_product-inl.h"
 #include "kernels/bodies/integer_step-inl.h"

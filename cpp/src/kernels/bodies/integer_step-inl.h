@@ -274,11 +274,12 @@ GRUCORE_INLINE void step_of_rows(const PanelStepArgs& args) {
   if (together < panels) step_in_registers<kBits, 1>(args, together, panels);
 }
 
-// True if the products of a step are of int8 weights, with activations of as many bits.
+// True if the products of a step are of whole int8 matrices, with activations of as many bits.
 GRUCORE_INLINE bool are_alike(const PanelStepArgs& args) {
   const PackedWeights *input = args.input.weights, *recurrent = args.recurrent.weights;
-  return recurrent->kind == WeightKind::kInt8 &&
-         (!input || (input->kind == WeightKind::kInt8 && input->activation_bits == recurrent->activation_bits));
+  return recurrent->kind == WeightKind::kInt8 && !recurrent->ends &&
+         (!input ||
+          (input->kind == WeightKind::kInt8 && !input->ends && input->activation_bits == recurrent->activation_bits));
 }
 
 #endif

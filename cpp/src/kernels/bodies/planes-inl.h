@@ -41,5 +41,20 @@ GRUCORE_INLINE Four<kBits> load_four(const unsigned char* values, size_t at, siz
   return four;
 }
 
+#if GRUCORE_HALVES
+// Four activations for the lower half of the lanes, and four for the upper one.
+template <int kBits>
+GRUCORE_INLINE Four<kBits> load_fours(const unsigned char* values, size_t low, size_t high, size_t plane) {
+  Four<kBits> four;
+  if constexpr (kBits == 16) {
+    four.upper = broadcast_fours(values + low, values + high);
+    four.byte = broadcast_fours(values + plane + low, values + plane + high);
+  } else {
+    four.byte = broadcast_fours(values + low, values + high);
+  }
+  return four;
+}
+#endif
+
 }  // namespace
 }  // namespace grucore::detail::GRUCORE_ISA

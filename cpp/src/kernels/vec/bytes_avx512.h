@@ -22,6 +22,19 @@ GRUCORE_INLINE I8 broadcast_four(const unsigned char* p) {
   __builtin_memcpy(&four, p, sizeof four);
   return {_mm512_set1_epi32(four)};
 }
+// Four bytes of p in the lower half of the lanes, of q in the upper one.
+#define GRUCORE_HALVES 1
+GRUCORE_INLINE I8 broadcast_fours(const unsigned char* p, const unsigned char* q) {
+  int32_t low, high;
+  __builtin_memcpy(&low, p, sizeof low);
+  __builtin_memcpy(&high, q, sizeof high);
+  return {_mm512_inserti64x4(_mm512_castsi256_si512(_mm256_set1_epi32(low)), _mm256_set1_epi32(high), 1)};
+}
+// The sums of both halves: of a in the lower one, of b in the upper one.
+GRUCORE_INLINE I32 join_halves(I32 a, I32 b) {
+  const __m512i low = _mm512_inserti64x4(a.v, _mm512_castsi512_si256(b.v), 1);
+  return {_mm512_add_epi32(low, _mm512_shuffle_i64x2(a.v, b.v, 0xee))};
+}
 GRUCORE_INLINE I8 low_nibbles(I8 a) { return {_mm512_and_si512(a.v, _mm512_set1_epi8(15))}; }
 GRUCORE_INLINE I8 high_nibbles(I8 a) { return low_nibbles({_mm512_srli_epi16(a.v, 4)}); }
 GRUCORE_INLINE I8 flip_nibbles(I8 a) { return {_mm512_xor_si512(a.v, _mm512_set1_epi8(static_cast<char>(0x88)))}; }
