@@ -109,13 +109,15 @@ def from_cudnn_keras(
 
 
 def from_separate_keras(arrays: Mapping[str, Array]) -> tuple[Array, Array, Array]:
-    """Keras 1's GRU, whose gates have variables of their own -> kernel, recurrent kernel, bias.
+    """Keras 1's GRU or LSTM, whose gates have variables of their own -> kernel, recurrent kernel,
+    bias.
 
-    ``arrays``: W_z, U_z, b_z and the same of r and of the candidate h. The result is what later
-    versions have: (I, 3 H), (H, 3 H), (3 H,), order z, r, n.
+    ``arrays``: W_z, U_z, b_z and the same of r and of the candidate h; or of i, f, c and o. The
+    result is what later versions have: (I, 3 H), (H, 3 H), (3 H,), order z, r, n; or i, f, n, o.
     """
+    order = "zrh" if "W_z" in arrays else "ifco"
     kernel, recurrent, bias = (
-        np.concatenate([arrays[f"{what}_{gate}"] for gate in "zrh"], axis=-1) for what in "WUb"
+        np.concatenate([arrays[f"{what}_{gate}"] for gate in order], axis=-1) for what in "WUb"
     )
     return kernel, recurrent, bias
 

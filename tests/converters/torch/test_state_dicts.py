@@ -43,6 +43,17 @@ def test_architectures(x: np.ndarray) -> None:
     assert np.abs(squashed.run(x) - 1 / (1 + np.exp(-expected))).max() < BOUND
 
 
+def test_groups_of_a_first_convolution(x: np.ndarray) -> None:
+    """Its weights do not tell them, as nobody says how many features come in."""
+    conv, cell = torch.nn.Conv1d(3, 6, 2, groups=3), torch.nn.GRU(6, 4, batch_first=True)
+    state = torch.nn.ModuleDict({"conv": conv, "gru": cell}).state_dict()
+    line = "conv1d(conv, padding=0, stride=1, dilation=1, groups=3) > gru"
+    with torch.inference_mode():
+        expected = cell(conv(torch.from_numpy(x).mT).mT)[0].numpy()
+    found = grucore.from_torch(state, architecture=line).run(x)
+    assert np.abs(found - expected).max() < BOUND
+
+
 @pytest.mark.parametrize(
     "prefix", ["module.", "_orig_mod.", "model.", "net.", "module._orig_mod.", "model.net."]
 )

@@ -10,7 +10,7 @@ from grucore._core import ConversionError
 from grucore.converters.keras.context import Context
 from grucore.converters.keras.ops.activations import gate
 from grucore.converters.keras.read.config import Layer
-from grucore.converters.keras.read.variables import KERAS1_GRU
+from grucore.converters.keras.read.variables import KERAS1
 from grucore.graph import gates
 from grucore.graph.layers import Cell, Gru, Lstm, Recurrent, Rnn
 from grucore.graph.tensors import Array
@@ -76,17 +76,12 @@ def _arrays(context: Context, cell: Layer, features: int) -> tuple[Array, Array,
     units = settings.get("units", settings.get("output_dim"))
     if not isinstance(units, int) or units < 1:
         raise context.refuse(cell, "units", "a number of units")
-    if count != 3 and "output_dim" in settings:
-        raise ConversionError(
-            f"{cell} is of Keras 1, whose LSTM and SimpleRNN are not read: "
-            "load it with Keras 2 and save it again"
-        )
     if "inner_activation" in settings:
         arrays = {
             name: context.weight(
                 cell, name, {"W": (features, units), "U": (units, units), "b": (units,)}[name[0]]
             )
-            for name in KERAS1_GRU
+            for name in KERAS1[cell.kind]
         }
         return gates.from_separate_keras(arrays)
     kernel = context.weight(cell, "kernel", (features, count * units))

@@ -227,9 +227,18 @@ def _call(node: Any) -> Call:
             {name: _argument(entry) for name, entry in node["kwargs"].items()},
         )
     entries = [node] if node and isinstance(node[0], str) else list(node)
-    keywords = dict(entries[0][3]) if len(entries[0]) > 3 else {}
+    given = entries[0][3] if len(entries[0]) > 3 else {}
+    keywords = {name: _keyword(each) for name, each in given.items()}
     references = [_ref(entry) for entry in entries]
     return Call([references[0] if len(references) == 1 else references], keywords)
+
+
+def _keyword(entry: Any) -> Any:
+    """A keyword of Keras 2, in which a tensor is a list of a name and two numbers."""
+    if not isinstance(entry, list):
+        return entry
+    is_ref = [type(item) for item in entry[:3]] == [str, int, int]
+    return _ref(entry) if is_ref else [_keyword(item) for item in entry]
 
 
 def _argument(entry: Any) -> Any:

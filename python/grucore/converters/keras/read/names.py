@@ -222,6 +222,7 @@ ALIASES: Mapping[str, tuple[str, ...]] = {
     "moving_variance": ("running_std",),
     "embeddings": ("W",),
     "kernel": ("W", "depthwise_kernel"),
+    "recurrent_kernel": ("U",),
     "bias": ("b",),
     "alpha": ("alphas",),
 }

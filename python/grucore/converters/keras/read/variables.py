@@ -5,11 +5,14 @@ from __future__ import annotations
 
 from grucore.converters.keras.read.config import Layer
 
-__all__ = ["KERAS1_GRU", "RENORM", "variables"]
+__all__ = ["KERAS1", "RENORM", "variables"]
 
 RENORM = ("moving_stddev", "renorm_mean", "renorm_stddev")  # by which batch norm trains
 # Keras 1 kept each gate apart.
-KERAS1_GRU = ("W_z", "U_z", "b_z", "W_r", "U_r", "b_r", "W_h", "U_h", "b_h")
+KERAS1 = {
+    kind: tuple(f"{what}_{gate}" for gate in order for what in "WUb")
+    for kind, order in (("GRU", "zrh"), ("LSTM", "icfo"))
+}
 
 
 def variables(layer: Layer) -> tuple[str, ...]:
@@ -22,8 +25,8 @@ def variables(layer: Layer) -> tuple[str, ...]:
     # Keras 1 said "bias" for "use_bias".
     bias = if_set("bias", "use_bias" if "use_bias" in settings else "bias")
     match layer.kind:
-        case "GRU" if "inner_activation" in settings:
-            return KERAS1_GRU
+        case "GRU" | "LSTM" if "inner_activation" in settings:
+            return KERAS1[layer.kind]
         case "GRU" | "GRUCell" | "LSTM" | "LSTMCell" | "SimpleRNN" | "SimpleRNNCell":
             return ("kernel", "recurrent_kernel", *bias)
         case "CuDNNGRU" | "CuDNNLSTM":

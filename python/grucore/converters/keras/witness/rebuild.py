@@ -20,7 +20,7 @@ from grucore.converters.keras.ops.layers import VANISHING
 from grucore.converters.keras.ops.operations import OPERATIONS
 from grucore.converters.keras.read.config import MODELS, Call, Layer, Ref, node_shifts, references
 from grucore.converters.keras.read.names import Weights, backward_of, snake_case
-from grucore.converters.keras.read.variables import KERAS1_GRU, RENORM, variables
+from grucore.converters.keras.read.variables import RENORM, variables
 from grucore.graph import gates
 from grucore.graph.tensors import Array
 
@@ -206,7 +206,7 @@ class Rebuilt:
         kind = RENAMED.get(layer.kind, layer.kind)
         if kind not in ATTRIBUTES:
             raise ConversionError(f"the proof cannot make {layer} again: convert with verify=False")
-        renamed = KERAS1 if kind in ("GRU", "Dense") else {}
+        renamed = KERAS1 if kind in ("GRU", "LSTM", "SimpleRNN", "Dense") else {}
         settings = {renamed.get(name, name): value for name, value in layer.settings.items()}
         if kind == "LeakyReLU":
             settings.setdefault("negative_slope", number(settings.get("alpha", 0.3)))
@@ -301,8 +301,8 @@ class Rebuilt:
             found = list(gates.from_cudnn_keras(*found))
         if layer.kind == "CuDNNLSTM":
             found = list(gates.from_cudnn_keras_lstm(*found))
-        if tuple(variables(layer)) == KERAS1_GRU:
-            found = list(gates.from_separate_keras(dict(zip(KERAS1_GRU, found, strict=True))))
+        if "inner_activation" in layer.settings:
+            found = list(gates.from_separate_keras(dict(zip(names, found, strict=True))))
         made.set_weights([np.asarray(array, DTYPE) for array in found])
 
 

@@ -97,6 +97,7 @@ STARTS = ("h_0", "c_0")  # options that name such a tensor
 _OPTIONAL: dict[str, Options] = {
     **{kind: {"h_0": _tensor} for kind in ("gru", "rnn")},
     "lstm": dict.fromkeys(STARTS, _tensor),
+    "conv1d": {"groups": _positive},
     "divide": {"eps": float},
 }
 # Defaults of PyTorch's layers: for messages and candidates, never assumed.
