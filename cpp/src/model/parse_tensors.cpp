@@ -1,8 +1,8 @@
 // Tensor records, and where their bytes lie.
 // SPDX-License-Identifier: Apache-2.0
+#include "graph/blocks.h"
 #include "kernels/kernel_table.h"
 #include "model/parse.h"
-#include "model/parse_blocks.h"
 
 namespace grucore {
 namespace detail {

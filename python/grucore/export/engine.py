@@ -28,7 +28,7 @@ _OBJECT = re.compile(r"^const LayerKind (k\w+) = ", re.MULTILINE)
 # One instruction set's own: firmware has a plain one alone.
 _OTHER_TABLES = ("avx", "sse", "neon", "simd128")
 _MULADD = "scalar_muladd.cpp"
-_FLOORS = ("format", "isa", "kernels", "layers", "model")
+_FLOORS = ("format", "graph", "isa", "kernels", "layers", "model")
 
 
 _HEADER = """\

@@ -1,7 +1,7 @@
 // Weights in blocks8x4: the shape that such a tensor may have, and the places of its blocks.
 // SPDX-License-Identifier: Apache-2.0
-#ifndef GRUCORE_MODEL_PARSE_BLOCKS_H_
-#define GRUCORE_MODEL_PARSE_BLOCKS_H_
+#ifndef GRUCORE_GRAPH_BLOCKS_H_
+#define GRUCORE_GRAPH_BLOCKS_H_
 
 #include "format/reader.h"
 #include "graph/graph.h"
@@ -19,4 +19,4 @@ Status check_block_places(const Reader& reader, const Tensor& tensor, size_t off
 }  // namespace detail
 }  // namespace grucore
 
-#endif  // GRUCORE_MODEL_PARSE_BLOCKS_H_
+#endif  // GRUCORE_GRAPH_BLOCKS_H_

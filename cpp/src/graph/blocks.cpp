@@ -1,6 +1,6 @@
 // Weights in blocks8x4.
 // SPDX-License-Identifier: Apache-2.0
-#include "model/parse_blocks.h"
+#include "graph/blocks.h"
 
 #include "format/layout.h"
 
