@@ -36,10 +36,6 @@ def weighted(y: torch.Tensor, score: nn.Module) -> torch.Tensor:
 
 
 REFUSED: dict[str, tuple[Callable[[], Any], str]] = {
-    "flattened time": (
-        noisy(lambda m, x: m.head(m.gru(x)[0].flatten(1)), gru=gru(), head=nn.Linear(36, 2)),
-        "aten.linear.default in module 'head' (Linear)",
-    ),
     "frames by number": (
         noisy(lambda m, x: m.gru(x)[0][:, 5], gru=gru()),
         "frame 5 of a sequence is neither its first nor its last",

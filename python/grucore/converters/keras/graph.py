@@ -117,6 +117,8 @@ def graph_as_read(
     if once:
         context.notes["once"] = [name for name in context.builder.inputs if name in context.still]
     found = _model(context, model, flows)
+    if context.bound:
+        context.notes["frames"] = context.frames
     called = dict(zip(found, output_names(model, list(found)), strict=True))
     tensors: dict[str, Tracked] = {}
     for name, flow in found.items():

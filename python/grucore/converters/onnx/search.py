@@ -89,7 +89,7 @@ def decided(source: Source, budget: Budget, delayed: frozenset[str] | None = Non
         try:
             readings = _search(tried, purposes, budget, delayed).readings({})
             readings = _without_twins(readings) if delayed is None else _usual(readings)
-            return _only(tried, readings)
+            return _only(tried, [each for each in readings if not each.work.bound] or readings)
         except ConversionError as error:
             if best is None or far(error) > far(best):
                 best = error

@@ -132,6 +132,8 @@ def readings(graph: AtenGraph) -> list[Reading]:
     # A rule for every row of a batch holds for rows that are called features as well.
     batched = [each for each in found.values() if each.walked.batch is not None]
     left = batched or list(found.values())
+    # The frames of one length, in a row, are features as well.
+    left = [each for each in left if not each.walked.bound] or left
     fewest = min(each.walked.zeros or 0 for each in left)
     return [each for each in left if (each.walked.zeros or 0) == fewest]
 
@@ -347,6 +349,8 @@ def source_entries(reading: Reading) -> dict[str, Any]:
     once = [name for name in reading.graph.inputs if name in reading.walked.still]
     if once:
         entries["once"] = once
+    if reading.walked.bound:
+        entries["frames"] = reading.walked.frames
     if reading.walked.booleans:
         entries["booleans"] = reading.walked.booleans
     if reading.walked.memories:

@@ -88,6 +88,8 @@ class Trace:
     loops: dict[str, Held] = field(default_factory=dict)
     # Values that are the same at each frame, since they are made of inputs that come once.
     still: set[str] = field(default_factory=set)
+    # True once a layer holds all frames of the one length that the source has.
+    bound: bool = False
     # Values that are 0 or 1, and inputs of booleans among the model's.
     masks: set[str] = field(default_factory=set)
     booleans: list[str] = field(default_factory=list)

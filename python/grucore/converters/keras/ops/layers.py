@@ -215,10 +215,10 @@ def prelu_layer(context: Context, layer: Layer, flow: Flow) -> Flow:
 def flatten(context: Context, layer: Layer, flow: Flow) -> Flow:
     context.settings(layer, {"data_format"})
     x = flow.tensor
-    if TIME in x.axes:
+    if TIME in x.axes and context.frames is None:
         raise Unfit(
             "joins all frames of a sequence into one row, whose weights fit one length "
-            "only: take the last frame, or pool over time"
+            "only: take the last frame, pool over time, or give the Input its number of frames"
         )
     return Flow(reshaped_to(context, x, [context.size(x, 0), -1]))
 

@@ -12,6 +12,7 @@ from grucore.converters.keras.ops.windows import check_channels_last, one, windo
 from grucore.converters.keras.read.config import Layer
 from grucore.converters.trace.axes import Data, Operand, Unfit
 from grucore.converters.trace.ops.elementwise import arithmetic
+from grucore.converters.trace.ops.flat import flat
 from grucore.converters.trace.ops.products import times
 from grucore.converters.trace.ops.reduce import einsum
 from grucore.converters.trace.ops.views import transposed
@@ -24,7 +25,7 @@ __all__ = ["conv1d", "dense", "einsum_dense", "separable_conv1d"]
 def dense(context: Context, layer: Layer, flow: Flow) -> Flow:
     settings = context.settings(layer, {"units", "activation", "use_bias", "output_dim", "bias"})
     units = settings.get("units", settings.get("output_dim"))
-    x = context.numbers(flow)
+    x = flat(context, context.numbers(flow))
     if not x.rank or not x.is_features(-1):
         raise Unfit(f"reads {x.text}, expected features last")
     kernel = context.weight(layer, "kernel", (x.index.shape[-1], units)).astype(np.float64)

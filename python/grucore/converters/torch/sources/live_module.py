@@ -120,11 +120,30 @@ def _read(module: Any, arguments: Sequence[Any]) -> tuple[Reading, Sequence[int]
         agreed.setdefault(fingerprint(again[0]), again[0])
     if not agreed:
         assert failure is not None
-        raise failure
+        bound = {fingerprint(each): each for each in timed if each.walked.bound}
+        if not bound or any(_runs(module, each, arguments) for each in bound.values()):
+            raise failure
+        chosen = only(list(bound.values()))
+        assert chosen.walked.frames is not None
+        return chosen, [chosen.walked.frames]
     chosen = _of_any_memory(module, arguments, only(list(agreed.values())))
     longest = telling_length(module, _whole_numbers(chosen.walked.graph))
     longest += chosen.walked.shortest
     return chosen, [*chosen.lengths, longest]
+
+
+def _runs(module: Any, reading: Reading, arguments: Sequence[Any]) -> bool:
+    """True if the module takes another number of frames as well."""
+    for frames in _lengths(reading):
+        if frames == reading.walked.frames:
+            continue
+        try:
+            with sys.modules["torch"].no_grad():
+                module(*_extended(reading, arguments, frames))
+        except Exception:  # whatever the module's own code raises
+            continue
+        return True
+    return False
 
 
 def _of_any_memory(module: Any, arguments: Sequence[Any], reading: Reading) -> Reading:

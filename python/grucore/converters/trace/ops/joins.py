@@ -22,6 +22,7 @@ from grucore.converters.trace.axes import (
     spread,
 )
 from grucore.converters.trace.ops.elementwise import alike
+from grucore.converters.trace.ops.flat import flat
 from grucore.converters.trace.ops.pieces import later, sliced
 from grucore.converters.trace.ops.views import squeezed, unsqueezed
 from grucore.converters.trace.trace import Trace, padding_text
@@ -38,6 +39,9 @@ def joined(trace: Trace, operands: Sequence[Operand], axis: int) -> Tracked:
     sequence = _padded(trace, operands, axis)
     if sequence is not None:
         return sequence
+    last = [x.rank - 1 for x in operands if isinstance(x, Data)]
+    if last and axis == last[0]:
+        operands = [flat(trace, x) if isinstance(x, Data) else x for x in operands]
     pieces = _beside(trace, operands, axis)
     frames = _in_sequence(trace, pieces)
     if frames:

@@ -16,6 +16,7 @@ from grucore.converters.trace.axes import (
     WrongAxes,
     arrange,
 )
+from grucore.converters.trace.ops.flat import flat
 from grucore.converters.trace.ops.spectra import banded
 from grucore.converters.trace.trace import MAX_FOLDED, Trace, padding_text
 from grucore.graph.layers import Concat, Dense, Embedding
@@ -48,6 +49,7 @@ def _swapped(x: Data) -> Data:
 def times(trace: Trace, x: Data, matrix: Array, bias: Array | None = None) -> Data:
     """Rows of the last axis times a matrix (in, out), or a matrix for each place of other feature
     axes, plus a bias (out,)."""
+    x = flat(trace, x)
     if matrix.ndim == 1:
         return _dot(trace, x, matrix)
     if matrix.ndim < 2 or x.rank < 1 or not x.is_features(-1) or matrix.ndim > max(x.rank, 2):
