@@ -6,6 +6,8 @@ from __future__ import annotations
 import builtins
 import io
 import json
+import sys
+import types
 from pathlib import Path
 from typing import Any
 
@@ -62,6 +64,44 @@ def test_it_hears_what_run_hears(
         capsys, "listen", model, "--device", sound, "--seconds", found[1]["seconds"] - 0.1
     )
     assert len(first) == 1
+
+
+def test_the_demo_hears_a_file_and_a_microphone(
+    files: tuple[Path, Path], capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    model, sound = files
+    wanted = heard(capsys, "listen", model, "--device", sound)
+    assert heard(capsys, "demo", "--wav", sound)[-len(wanted) :] == wanted
+    objects = heard(capsys, "listen", model, "--device", sound, "--json")
+    assert heard(capsys, "demo", "--wav", sound, "--json") == objects
+    assert heard(capsys, "demo", "--wav", sound, "--json", "--quantize") != []
+    samples, rate = read_wav(sound)
+
+    class Stream:
+        """A microphone that hears the recording, and is then unplugged."""
+
+        def __init__(self, **settings: Any) -> None:
+            assert settings["samplerate"] == rate
+            self.place = 0
+
+        def __enter__(self) -> Any:
+            return self
+
+        def __exit__(self, *given: object) -> None:
+            pass
+
+        def read(self, count: int) -> tuple[Any, bool]:
+            self.place += count
+            if self.place > len(samples):
+                raise KeyboardInterrupt
+            return samples[self.place - count : self.place, None], False
+
+    fake = types.SimpleNamespace(InputStream=Stream, PortAudioError=OSError)
+    monkeypatch.setitem(sys.modules, "sounddevice", fake)
+    assert heard(capsys, "demo", "--mic", "--json") == objects
+    assert main(["demo", "--wav", "words.gru"]) == 1
+    assert "no sound file by its suffix" in capsys.readouterr().err
+    assert main(["demo", "--wav", str(sound), "--mic"]) == 2
 
 
 def test_refused(

@@ -67,11 +67,14 @@ def run(arguments: argparse.Namespace, console: Console) -> None:
     if arguments.devices:
         console.line(device_list())
         return
+    hear(load_model(arguments.model, isa=arguments.isa), arguments, console)
 
+
+def hear(model: Model, arguments: argparse.Namespace, console: Console) -> None:
+    """Say what a model hears, until the sound ends."""
     from grucore.cli.sound.meter import Meter
     from grucore.demo.words import as_line, as_object, labels_from, labels_of, log_scores
 
-    model = load_model(arguments.model, isa=arguments.isa)
     _check(model)
     labels = labels_of(model, arguments.labels)
     rate, blocks = _source(arguments, model)
