@@ -87,5 +87,9 @@ class Stream:
     def _reset_rows(self, rows: npt.NDArray[np.uint32] | None) -> None: ...
     def _copy_to(self, other: Stream) -> None: ...
     def _move_state(
-        self, arrays: Sequence[tuple[int, npt.NDArray[np.float32]]], into: bool
+        self,
+        arrays: Sequence[tuple[int, npt.NDArray[np.float32]]],
+        into: bool,
+        first: int = 0,
+        count: int = 0,
     ) -> None: ...

@@ -178,3 +178,10 @@ cdef inline int check_state(
     if not is_frame(value, ndarray, 2, rows, size, flags):
         raise TypeError(f"expected a plain float32 array of shape {(rows, size)}")
     return 0
+
+
+cdef inline npy_intp rows_from(npy_intp rows, npy_intp first, npy_intp count) except -1:
+    """How many rows `count` from `first` on are; 0: all. IndexError if there are not as many."""
+    if first + count > rows:
+        raise IndexError(f"rows {first} to {first + count} of {rows}")
+    return count if count else rows

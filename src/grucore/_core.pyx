@@ -8,8 +8,8 @@ from libc.stdint cimport uint32_t, uint64_t
 from grucore cimport _cpp as cpp
 from grucore cimport _describe as describe
 from grucore._arguments cimport (
-    READ, WRITE, Sequence, check_state, is_frame, is_single, output_frames, overlap, take_numbers,
-    take_sequence,
+    READ, WRITE, Sequence, check_state, is_frame, is_single, output_frames, overlap, rows_from,
+    take_numbers, take_sequence,
 )
 from grucore._cpp cimport PyArrayObject, npy_intp
 from grucore._file cimport copy_bytes, open_file
@@ -381,20 +381,20 @@ cdef class Stream:
         other._busy.give()
         self._busy.give()
 
-    def _move_state(self, arrays, bint into):
-        """Copy states from (index, array) pairs, or to them: plain float32 arrays (rows, size)."""
-        cdef uint32_t index, row, size
+    def _move_state(self, arrays, bint into, uint32_t first=0, uint32_t count=0):
+        """Copy states from (index, array) pairs, or to them: plain float32 arrays (rows, size) of
+        all rows, or of `count` from `first` on."""
+        cdef uint32_t index, row, size, rows = rows_from(self._rows, first, count)
         cdef float* values
         for index, array in arrays:
-            check_state(self.model._model, index, array, ndarray_type, self._rows,
-                        READ if into else WRITE)
+            check_state(self.model._model, index, array, ndarray_type, rows, READ if into else WRITE)
         self._enter()
         for index, array in arrays:
             size = cpp.state_info(self.model._model, index).size
             values = <float*>cpp.PyArray_DATA(<PyArrayObject*>array)
-            for row in range(<uint32_t>self._rows):
+            for row in range(rows):
                 if into:
-                    cpp.set_state(self._stream, index, row, values + row * <size_t>size)
+                    cpp.set_state(self._stream, index, first + row, values + row * <size_t>size)
                 else:
-                    cpp.get_state(self._stream, index, row, values + row * <size_t>size)
+                    cpp.get_state(self._stream, index, first + row, values + row * <size_t>size)
         self._busy.give()

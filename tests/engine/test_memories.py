@@ -97,3 +97,44 @@ def test_a_model_without_memories_says_so() -> None:
         model.stream().set_memory(np.zeros((1, 1)))
     with pytest.raises(ValueError, match="no layer of the model attends"):
         model.run(np.zeros((2, 1)), memory=np.zeros((1, 1)))
+
+
+@pytest.mark.parametrize("additive", [False, True])
+def test_streams_of_a_pool_have_memories_of_their_own(
+    additive: bool, rng: np.random.Generator
+) -> None:
+    model = model_of(rng, additive=additive)
+    pool, alone = grucore.StreamPool(model), {}
+    for frames in (FRAMES, 2, 0, 4):
+        caller, memory = pool.open(), rng.normal(size=(frames, FEATURES)).astype(np.float32)
+        alone[caller] = model.stream()
+        pool.set_memory(caller, memory)
+        alone[caller].set_memory(memory)
+    left = next(iter(alone))
+    for step in range(6):
+        if step == 3:  # one leaves, another takes its place, with no memory yet
+            pool.close(left)
+            del alone[left]
+            alone[pool.open()] = model.stream()
+        if step == 4:
+            memory = rng.normal(size=(3, FEATURES))
+            pool.set_memory(list(alone)[-1], memory, length=2)
+            alone[list(alone)[-1]].set_memory(memory, [2])
+        frames = {stream: rng.normal(size=FEATURES).astype(np.float32) for stream in alone}
+        for stream, frame in frames.items():
+            pool.push(stream, frame)
+        tick = pool.tick()
+        for stream, frame in frames.items():
+            assert np.array_equal(tick[stream], alone[stream].step(frame))
+
+
+def test_what_a_pool_refuses(rng: np.random.Generator) -> None:
+    pool = grucore.StreamPool(model_of(rng))
+    caller = pool.open()
+    with pytest.raises(ValueError, match="memory of layer"):
+        pool.set_memory(caller, np.zeros((FRAMES + 1, FEATURES)))
+    with pytest.raises(KeyError, match="no open stream"):
+        pool.set_memory(caller + 1, np.zeros((1, FEATURES)))
+    page = pool._pages[0]
+    with pytest.raises(IndexError, match="rows 256 to 257 of 256"):
+        page.stream._move_state([], True, 256, 1)

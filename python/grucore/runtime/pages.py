@@ -110,13 +110,17 @@ class Page:
         self.waiting = 0  # how many are ready
         self.fresh: set[int] = set()  # begin at the next tick
 
+    def begin(self) -> None:
+        """Give the streams that are new their initial state."""
+        rows = np.array(sorted(self.fresh), np.uint32)
+        self.stream._reset_rows(rows)
+        self.frames[rows] = 0
+        self.fresh.clear()
+
     def tick(self, clocks: tuple[tuple[int, int], ...]) -> list[tuple[Ids, Array]]:
         """Step those that are ready: of each output the streams that have a value, and these."""
         if self.fresh:
-            rows = np.array(sorted(self.fresh), np.uint32)
-            self.stream._reset_rows(rows)
-            self.frames[rows] = 0
-            self.fresh.clear()
+            self.begin()
         everyone = self.waiting == PAGE
         mask = self.mask.copy()
         x = single(self.inputs)

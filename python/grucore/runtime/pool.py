@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from heapq import heappop, heappush
 from typing import TYPE_CHECKING, Any, NoReturn
 
@@ -14,12 +14,13 @@ from grucore._core import NonFiniteError
 from grucore.runtime.arrays import Array, as_input, check_shape, gather, single
 from grucore.runtime.loaded import Loaded
 from grucore.runtime.pages import PAGE, Ids, Page, Tick
+from grucore.runtime.states import memory_states
 from grucore.runtime.stream import check_streamable
 
 if TYPE_CHECKING:
     import numpy.typing as npt
 
-    from grucore.runtime.types import Input, Nonfinite
+    from grucore.runtime.types import Input, Nonfinite, One
 
 # An id is a slot in its lower half, and how often the slot was opened before in its upper half:
 # the id of a stream that was closed is never the id of another one.
@@ -286,6 +287,33 @@ class StreamPool:
         page, row = self._place(stream)
         page.fresh.add(row)
         self._drop(stream, page, row)
+
+    def set_memory(
+        self, stream: int, memory: One | Mapping[str, One], length: int | None = None
+    ) -> None:
+        """Set what the layers attend to in one stream, as `Stream.set_memory`, until its `reset`.
+
+        Parameters
+        ----------
+        stream : int
+            What `open` returned.
+        memory : array_like, (n, features)
+            Of several memories a dict by the names of the layers.
+        length : int, optional
+            Frames of it that count; None for all.
+
+        Raises
+        ------
+        KeyError
+            The stream is not open.
+        ValueError
+            No layer of the model attends to a memory, or a shape or a length that does not fit.
+        """
+        page, row = self._place(stream)
+        states = memory_states(self.model, memory, length, None)
+        if row in page.fresh:  # which its first tick would give an empty one
+            page.begin()
+        page.stream._move_state(states, True, row, 1)
 
     def close(self, stream: int) -> None:
         """End a stream; frames that wait are dropped. KeyError if it is not open."""
