@@ -81,10 +81,11 @@ static constexpr bool has_cell(GruCellKind cell) {
 #undef GRUCORE_BIT
 // Blocks of weights in place of whole matrices: not in firmware, whose images they would widen.
 #if defined(GRUCORE_ONLY_SCALAR)
-static constexpr bool kHasBlocks = false;
+#define GRUCORE_HAS_BLOCKS 0
 #else
-static constexpr bool kHasBlocks = has_weights(WeightKind::kInt8);
+#define GRUCORE_HAS_BLOCKS 1
 #endif
+static constexpr bool kHasBlocks = GRUCORE_HAS_BLOCKS;
 #if defined(GRUCORE_NO_LOOPS)
 static constexpr bool kHasLoops = false;
 #else

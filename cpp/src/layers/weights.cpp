@@ -49,19 +49,18 @@ Status expect_columns(const NodeSource& source, const Tensor& tensor, WeightKind
   return expect(source, tensor, 24, tensor.shape[2], shape.inputs);
 }
 
+#if GRUCORE_HAS_BLOCKS
 // The places of blocks, in a tensor that the loader has checked.
 Status parse_blocks(const NodeSource& source, const Tensor& tensor, const WeightShape& shape, PackedWeights* out) {
-  if constexpr (kHasBlocks) {
-    GRUCORE_TRY(expect(source, tensor, 32, tensor.params[0], shape.gates));
-    GRUCORE_TRY(expect(source, tensor, 16, tensor.shape[0], size_t{shape.gates} * shape.rows));
-    GRUCORE_TRY(expect(source, tensor, 20, tensor.shape[1], shape.inputs));
-    const size_t places = places_bytes(tensor.shape[0] / kStripRows, tensor.params[2]);
-    const unsigned char* const data = static_cast<const unsigned char*>(tensor.data);
-    out->ends = static_cast<const uint32_t*>(tensor.data);
-    out->data = data + places;
-  }
+  GRUCORE_TRY(expect(source, tensor, 32, tensor.params[0], shape.gates));
+  GRUCORE_TRY(expect(source, tensor, 16, tensor.shape[0], size_t{shape.gates} * shape.rows));
+  GRUCORE_TRY(expect(source, tensor, 20, tensor.shape[1], shape.inputs));
+  const size_t places = places_bytes(tensor.shape[0] / kStripRows, tensor.params[2]);
+  out->ends = static_cast<const uint32_t*>(tensor.data);
+  out->data = static_cast<const unsigned char*>(tensor.data) + places;
   return Status::kOk;
 }
+#endif
 
 Status parse_scale(const NodeSource& source, Role role, const WeightShape& shape, PackedWeights* out) {
   const Tensor* tensor = source.find(role);
@@ -93,9 +92,13 @@ Status parse_weights(const NodeSource& source, const WeightRoles& roles, const W
   *out = {};
   GRUCORE_TRY(kind_of(source, *tensor, &out->kind));
   out->data = tensor->data;
-  if (kHasBlocks && tensor->layout == Layout::kBlocks8x4 && !shape.taps && shape.groups == 1) {
-    GRUCORE_TRY(parse_blocks(source, *tensor, shape, out));
-  } else {
+#if GRUCORE_HAS_BLOCKS
+  const bool in_blocks = tensor->layout == Layout::kBlocks8x4 && !shape.taps && shape.groups == 1;
+  if (in_blocks) GRUCORE_TRY(parse_blocks(source, *tensor, shape, out));
+#else
+  constexpr bool in_blocks = false;
+#endif
+  if (!in_blocks) {
     GRUCORE_TRY(source.expect_tensor(*tensor, tensor->dtype, Layout::kPanel16, tensor->rank));
     GRUCORE_TRY(expect_panels(source, *tensor, shape));
     GRUCORE_TRY(expect_columns(source, *tensor, out->kind, shape));

@@ -11,7 +11,7 @@
 #endif
 #include "kernels/bodies/integer_tiles-inl.h"
 
-#if !defined(GRUCORE_ONLY_SCALAR)
+#if GRUCORE_HAS_BLOCKS
 #include "kernels/bodies/blocks-inl.h"
 #endif
 #include "kernels/bodies/integer_product-inl.h"

@@ -347,7 +347,7 @@ struct AnyIntegerPanels {
     // Activations of both widths look alike there.
     constexpr int kNarrow = activation_bytes(8) == activation_bytes(16) ? 16 : 8;
     const bool is_narrow = args.weights->activation_bits == 8;
-#if !defined(GRUCORE_ONLY_SCALAR)
+#if GRUCORE_HAS_BLOCKS
     if (kKind == WeightKind::kInt8 && args.weights->ends) {
       const auto blocks = is_narrow ? strips_of_panels<kNarrow> : strips_of_panels<16>;
       return blocks(args, first, panels, backwards);
