@@ -62,7 +62,17 @@ def convert(
     ConversionError
         The file holds something that cannot be expressed, or has more than one reading; or
         `ignore` has a pattern that matches nothing.
+    TypeError
+        `path` is an object in memory, or `architecture` no text.
     """
+    if not isinstance(path, str | os.PathLike):
+        raise TypeError(
+            f"path is a {type(path).__name__}, expected that of a file: modules, programs and "
+            "state dicts in memory are for from_torch, from_keras and from_onnx"
+        )
+    if not isinstance(architecture, str | None):
+        message = f"architecture={architecture!r}: expected a line such as 'gru > last > linear'"
+        raise TypeError(message)
     found = convert_path(
         path,
         architecture=architecture,

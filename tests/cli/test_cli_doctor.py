@@ -18,16 +18,16 @@ def test_doctor_knows_the_tables_and_extras(capsys: pytest.CaptureFixture[str]) 
     assert {row["result"] for row in report["tables"]} == {"ok"}
     assert [row["chosen"] for row in report["tables"]].count(True) == 1
     assert report["numpy"] == np.__version__
-    assert report["extras"]["convert"]["packages"].keys() == {"h5py", "safetensors", "onnx"}
+    assert report["extras"]["convert"]["packages"].keys() == {"safetensors", "onnx"}
 
 
 def test_doctor_says_what_to_install(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(doctor, "_installed", lambda name: None if name == "h5py" else "1.0")
+    monkeypatch.setattr(doctor, "_installed", lambda name: None if name == "onnx" else "1.0")
     assert main(["doctor"]) == 0
     shown = capsys.readouterr().out
-    assert 'without h5py: pip install "grucore[convert]"' in shown
+    assert 'without onnx: pip install "grucore[convert]"' in shown
     assert "chosen" in shown
 
 

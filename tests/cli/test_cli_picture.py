@@ -38,6 +38,7 @@ def chain(names: list[str], **settings: Any) -> dict[str, Any]:
             "output_features": 4,
             "rate": "frame",
             "multiply_adds": 12345,
+            "bytes": 4000,
             "streamable": True,
             **settings,
         }
@@ -67,6 +68,17 @@ def test_the_picture_names_layers_shapes_and_work() -> None:
         assert words in text
     assert "4 \N{RIGHTWARDS ARROW} 4" in text
     assert "reads the future" in text
+
+
+def test_the_picture_has_shares_and_a_legend() -> None:
+    description = chain(["x", "y", "z"])
+    description["nodes"][1] |= {"kind": "dense", "multiply_adds": 3 * 12345, "bytes": 0}
+    text = picture(description, ".svg").decode()
+    assert "12,345 multiply-adds (25%), 4,000 bytes (100%)" in text
+    assert "37,035 multiply-adds (75%)" in text
+    for words in ("recurrent", "other weights", "in, out"):
+        assert words in text
+    assert "all else" not in text
 
 
 @pytest.mark.parametrize("kind", KIND_NAMES)

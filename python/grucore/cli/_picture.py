@@ -17,22 +17,24 @@ from grucore.summary.tables import number, value_text
 __all__ = ["SUFFIXES", "picture"]
 
 SUFFIXES = (".png", ".svg", ".pdf")
+COSTS = {"multiply_adds": "multiply-adds", "bytes": "bytes"}
 MOST_LAYERS = 1000  # more than anyone looks at, and than an image has pixels for
 MOST_LETTERS = 36  # of a name
 SWEEPS = 12
 
 # Inches, and points of type.
 ROW_GAP, COLUMN_GAP, MARGIN = 0.34, 0.3, 0.25
-HEIGHT, PADDING, LINE_WIDTH = 0.5, 0.14, 0.12
+HEIGHT, PADDING, LINE_WIDTH, SWATCH = 0.5, 0.14, 0.12, 0.13
 LARGE, SMALL = 9.0, 7.5
 DPI, MOST_PIXELS = 150, 60000  # Agg draws 65535 at most
 
 INK, PALE, ARROW, FUTURE = "#1c2733", "#5b6875", "#7c8894", "#b3541e"
+RECURRENT, WEIGHTS, OTHERS, PORT = "#d5e5f7", "#dcefdc", "#eceff2", "#ffffff"
 COLORS = {
-    **dict.fromkeys(("gru", "lstm", "rnn"), "#d5e5f7"),
-    **dict.fromkeys(("dense", "conv1d", "embedding"), "#dcefdc"),
+    **dict.fromkeys(("gru", "lstm", "rnn"), RECURRENT),
+    **dict.fromkeys(("dense", "conv1d", "embedding"), WEIGHTS),
 }
-OTHERS, PORT = "#eceff2", "#ffffff"
+LEGEND = {RECURRENT: "recurrent", WEIGHTS: "other weights", OTHERS: "all else", PORT: "in, out"}
 UNDATED = {".png": "Software", ".svg": "Date", ".pdf": "CreationDate"}  # what changes by itself
 
 
@@ -84,8 +86,9 @@ def _boxes(description: dict[str, Any]) -> list[_Box]:
     inputs = [_port("input", value) for value in description["inputs"]]
     writers = dict(zip([value["name"] for value in description["inputs"]], inputs, strict=True))
     boxes = list(inputs)
+    totals = {key: sum(node[key] for node in description["nodes"]) for key in COSTS}
     for node in description["nodes"]:
-        box = _layer(node)
+        box = _layer(node, totals)
         for name in dict.fromkeys(node["inputs"]):
             if name in writers:
                 _join(writers[name], box)
@@ -109,11 +112,14 @@ def _port(kind: str, value: dict[str, Any]) -> _Box:
     return _Box(kind, _short(value["name"]), words)
 
 
-def _layer(node: dict[str, Any]) -> _Box:
-    shape = " + ".join(str(features) for features in node["input_features"])
+def _layer(node: dict[str, Any], totals: dict[str, int]) -> _Box:
+    """A box with its sizes, and its shares of the work and of the bytes of the weights."""
+    joint = " + " if node["kind"] == "concat" else ", "
+    shape = joint.join(str(features) for features in node["input_features"])
     words = [f"{shape} \N{RIGHTWARDS ARROW} {node['output_features']}"]
-    if node["multiply_adds"]:
-        words.append(f"{number(node['multiply_adds'])} multiply-adds")
+    for key, unit in COSTS.items():
+        if node[key]:
+            words.append(f"{number(node[key])} {unit} ({node[key] / totals[key]:.0%})")
     if node["rate"] != "frame":
         words.append(f"per {node['rate']}")
     if not node["streamable"]:
@@ -226,6 +232,7 @@ def _draw(rows: Sequence[Sequence[_Box]], suffix: str) -> bytes:
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
     from matplotlib.font_manager import FontProperties
+    from matplotlib.patches import Rectangle
 
     figure = Figure(dpi=72)
     canvas: Any = FigureCanvasAgg(figure)
@@ -243,10 +250,22 @@ def _draw(rows: Sequence[Sequence[_Box]], suffix: str) -> bytes:
     _set_x(rows)
     left = min(box.x - box.width / 2 for row in rows for box in row) - MARGIN
     right = max(box.x + box.width / 2 for row in rows for box in row) + MARGIN
-    size = right - left, 2 * MARGIN + len(rows) * (HEIGHT + ROW_GAP) - ROW_GAP
+    legend = [(color, text) for color, text in LEGEND.items()
+              if any(box.color == color and box.kind for row in rows for box in row)]  # fmt: skip
+    lengths = [SWATCH + wide(text, small) + 2 * PADDING for _, text in legend]
+    right = max(right, left + sum(lengths) + 2 * MARGIN)
+    bottom = 2 * MARGIN + len(rows) * (HEIGHT + ROW_GAP) - ROW_GAP
+    size = right - left, bottom + SWATCH + PADDING
     figure.set_size_inches(*size)
     axes = figure.add_axes((0, 0, 1, 1), xlim=(left, right), ylim=(size[1], 0))
     axes.set_axis_off()
+    at = (left + right - sum(lengths)) / 2
+    for (color, text), length in zip(legend, lengths, strict=True):
+        swatch = {"facecolor": color, "edgecolor": ARROW, "linewidth": 0.9}
+        axes.add_patch(Rectangle((at, bottom), SWATCH, SWATCH, **swatch))
+        place = at + SWATCH + PADDING / 2, bottom + SWATCH / 2
+        axes.text(*place, text, font=small, color=PALE, va="center_baseline")
+        at += length
     for box in (box for row in rows for box in row):
         _draw_lines(axes, box)
         if box.kind:

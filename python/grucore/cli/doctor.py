@@ -26,7 +26,7 @@ example:
 # The packages of each extra, and the commands that want them.
 EXTRAS = {
     "cli": (("rich", "shtab"), "tables and progress bars on a terminal, completion"),
-    "convert": (("h5py", "safetensors", "onnx"), "Keras, safetensors and ONNX files"),
+    "convert": (("safetensors", "onnx"), "safetensors and ONNX files"),
     "plot": (("matplotlib",), "inspect --plot, bench --plot"),
     "oracles": (("torch", "keras", "onnxruntime"), "proofs against the framework itself"),
 }

@@ -29,6 +29,7 @@ from grucore.converters.trace.spectra import Spectra
 from grucore.graph.layers import (
     Activate,
     Activation,
+    Concat,
     Expand,
     Pool1d,
     Pooling,
@@ -225,10 +226,19 @@ class Trace:
         return self.picked(data.value, data.index)
 
     def picked(self, value: Value, index: Array) -> Value:
-        """The features of a value in the order of an index."""
+        """The features of a value in the order of an index; of one part of a joint, that part's."""
         order = np.ascontiguousarray(index.reshape(-1), np.int32)
         if np.array_equal(order, np.arange(value.features)):
             return value
+        maker = self.builder.maker(value)
+        if isinstance(maker, Concat) and order.size:
+            known = {one.name: one for one in self.builder.values}
+            start = 0
+            for part in (known[name] for name in maker.inputs):
+                end = start + part.features
+                if start <= order.min() and order.max() < end:
+                    return self.picked(part, order - start)
+                start = end
         return self.add(Select, [value], self.ORDER, index=order)
 
     def fresh(self, like: Data, value: Value) -> Data:
