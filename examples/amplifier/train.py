@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import argparse
 import json
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -110,13 +111,14 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--epochs", type=int, default=40)
     parser.add_argument("--seconds", type=float, default=60)
+    parser.add_argument("--output", type=Path, default=FOLDER / "amp.json")
     arguments = parser.parse_args()
     torch.manual_seed(0)
     x, new = guitar(0, arguments.seconds), guitar(1, 8)
     model = Amplifier()
     train(model, x, amplifier(x), arguments.epochs)
     print(f"error to signal on notes it has not heard: {error(model, new, amplifier(new)):.4f}")
-    (FOLDER / "amp.json").write_text(json.dumps(document(model), separators=(",", ":")) + "\n")
+    arguments.output.write_text(json.dumps(document(model), separators=(",", ":")) + "\n")
 
 
 if __name__ == "__main__":

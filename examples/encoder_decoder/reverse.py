@@ -6,14 +6,14 @@ python examples/encoder_decoder/reverse.py 314159
 
 from __future__ import annotations
 
-import sys
+import argparse
 from pathlib import Path
 
 import numpy as np
 
 import grucore
 
-FOLDER = Path(__file__).parent
+MODELS = Path(__file__).parent / "build"
 START, STOP = 10, 11
 
 
@@ -33,8 +33,15 @@ def reverse(encoder: grucore.Model, decoder: grucore.Model, digits: str, most: i
 
 def main() -> None:
     """Read the files, and reverse what stands on the command line."""
-    encoder, decoder = (grucore.load(FOLDER / f"{name}.gru") for name in ("encoder", "decoder"))
-    for digits in sys.argv[1:] or ["314159"]:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("digits", nargs="*", default=["314159"])
+    parser.add_argument("--models", type=Path, default=MODELS, help="folder of train.py's files")
+    arguments = parser.parse_args()
+    paths = [arguments.models / f"{name}.gru" for name in ("encoder", "decoder")]
+    if missing := [str(path) for path in paths if not path.exists()]:
+        parser.error(f"{' and '.join(missing)} not there yet: run train.py, which writes them")
+    encoder, decoder = map(grucore.load, paths)
+    for digits in arguments.digits:
         print(digits, "->", reverse(encoder, decoder, digits))
 
 

@@ -16,7 +16,7 @@ from torch import nn
 
 import grucore
 
-FOLDER = Path(__file__).parent
+MODELS = Path(__file__).parent / "build"
 DIGITS = 10
 START = DIGITS  # what the decoder reads first
 STOP = DIGITS + 1
@@ -93,9 +93,10 @@ def main() -> None:
     """Train, convert, save."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--steps", type=int, default=1500)
-    parser.add_argument("--output", type=Path, default=FOLDER)
+    parser.add_argument("--output", type=Path, default=MODELS, help="folder (%(default)s)")
     arguments = parser.parse_args()
     torch.set_num_threads(1)
+    arguments.output.mkdir(parents=True, exist_ok=True)
     encoder, decoder = train(arguments.steps)
     for name, model in zip(("encoder", "decoder"), convert(encoder, decoder), strict=True):
         model.save(arguments.output / f"{name}.gru")

@@ -35,6 +35,8 @@ ACTIVE_LEVEL = 0.02  # of the peak; quieter than this at either end is silence a
 
 # Utterances per keyword, unknown words in all, sentences in all.
 SIZES = {"train": (560, 4400, 200), "validation": (40, 160, 12), "test": (120, 400, 40)}
+# Of --quick: enough for every step to have something to do.
+FEW = {"train": (3, 9, 2), "validation": (1, 2, 1), "test": (6, 8, 2)}
 UNKNOWN = {"train": UNKNOWN_TRAINING, "validation": UNKNOWN_TRAINING, "test": UNKNOWN_TEST}
 SENTENCES = {"train": SENTENCES_TRAINING, "validation": SENTENCES_TRAINING, "test": SENTENCES_TEST}
 
@@ -88,19 +90,19 @@ def utterance(
     return np.round(spoken / np.abs(spoken).max() * 32000).astype(np.int16)
 
 
-def script(split: str, rng: np.random.Generator) -> list[str]:
+def script(split: str, rng: np.random.Generator, sizes: tuple[int, int, int]) -> list[str]:
     """Every text to be spoken for one split, keywords first."""
-    per_keyword, unknown, sentences = SIZES[split]
+    per_keyword, unknown, sentences = sizes
     texts = [word for word in KEYWORDS for _ in range(per_keyword)]
     texts += [str(word) for word in rng.choice(UNKNOWN[split], unknown)]
     texts += [str(text) for text in rng.choice(SENTENCES[split], sentences)]
     return texts
 
 
-def generate(split: str, cache: Path, seed: int) -> None:
+def generate(split: str, cache: Path, seed: int, sizes: tuple[int, int, int]) -> None:
     """Writes ``cache/<split>.npz``."""
     rng = np.random.default_rng([seed, list(SIZES).index(split)])
-    texts = script(split, rng)
+    texts = script(split, rng, sizes)
     data, invented = invent_variants(cache, seed)
     variants = [*VARIANTS[split], *(invented if split == "train" else ())]
     voices, recordings = [], []
@@ -126,11 +128,12 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("--cache", type=Path, default=Path("build/keywords"))
     parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--quick", action="store_true", help="a few words: does it run at all?")
     arguments = parser.parse_args()
     arguments.cache.mkdir(parents=True, exist_ok=True)
     check_accents()
-    for split in SIZES:
-        generate(split, arguments.cache, arguments.seed)
+    for split, sizes in (FEW if arguments.quick else SIZES).items():
+        generate(split, arguments.cache, arguments.seed, sizes)
 
 
 if __name__ == "__main__":

@@ -25,7 +25,6 @@ import grucore
 
 FOLDER = Path(__file__).parent
 MOST = 24  # sounds of a word
-MARKS = ("<!-- figures -->\n", "<!-- end -->\n")
 
 
 def convert(encoder: Encoder, decoder: Decoder) -> tuple[grucore.Model, grucore.Model]:
@@ -83,30 +82,6 @@ def measured(
     return said, {**errors(said, words), "microseconds": round(microseconds)}
 
 
-def write_page(figures: dict[str, Any]) -> None:
-    """Put the figures between the marks of the page."""
-    rows = [
-        "| | wrong words | wrong sounds | other answers than PyTorch's | a word |",
-        "| --- | ---: | ---: | ---: | ---: |",
-    ]
-    for name in figures["differ"]:
-        found = figures[name]
-        wrong = f"{found['words']:.1%} | {found['sounds']:.1%}"
-        others, microseconds = figures["differ"][name], found["microseconds"]
-        rows.append(f"| {name} | {wrong} | {others} | {microseconds} us |")
-    sizes = figures["bytes"]
-    rows += [
-        "",
-        f"{figures['measured']:,} words that no training has seen; processor time on one core.",
-        f"The two files take {sizes['float32']:,} bytes in float32 and {sizes['int8']:,} in int8.",
-    ]
-    page = FOLDER / "README.md"
-    head, _, rest = page.read_text("utf-8").partition(MARKS[0])
-    _, _, tail = rest.partition(MARKS[1])
-    table = "\n".join(rows)
-    page.write_text(f"{head}{MARKS[0]}\n{table}\n\n{MARKS[1]}{tail}", "utf-8")
-
-
 def main() -> None:
     """Convert, quantize, save, measure."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
@@ -150,7 +125,6 @@ def main() -> None:
     }
     text = json.dumps(figures, indent=2)
     (arguments.output / "figures.json").write_text(f"{text}\n", "utf-8")
-    write_page(figures)
 
 
 if __name__ == "__main__":

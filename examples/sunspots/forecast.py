@@ -3,7 +3,7 @@
 
     python examples/sunspots/forecast.py
 
-Needs h5py, to read the file; writes ``sunspots.png`` where matplotlib is installed.
+Needs grucore alone; writes ``sunspots.png`` where matplotlib is installed.
 """
 
 from __future__ import annotations

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import subprocess
 import sys
 from pathlib import Path
 
@@ -71,3 +72,20 @@ def test_states_are_those_of_torch_for_a_batch(scripts: tuple[object, object]) -
     assert np.abs(stream.state["gru.l0.h"] - h[0].numpy()).max() < 1e-5
     assert ours[1].metadata["source"]["states"] == {"gru.l0.h": "h[0]"}
     assert isinstance(ours[0], grucore.Model)
+
+
+def test_the_scripts_name_what_is_missing_and_find_what_was_trained(
+    scripts: tuple[object, object], tmp_path: Path
+) -> None:
+    script, more = str(EXAMPLE / "reverse.py"), ["--models", str(tmp_path / "models")]
+    before = sorted(EXAMPLE.iterdir())
+    missing = subprocess.run([sys.executable, script, *more, "12"], capture_output=True, text=True)
+    assert missing.returncode == 2
+    assert "not there yet: run train.py, which writes them" in missing.stderr
+    assert "Traceback" not in missing.stderr
+    command = [sys.executable, str(EXAMPLE / "train.py"), "--steps", "2", "--output", more[1]]
+    subprocess.run(command, capture_output=True, check=True, timeout=300)
+    done = subprocess.run([sys.executable, script, *more, "12"], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.startswith("12 -> ")
+    assert sorted(EXAMPLE.iterdir()) == before
