@@ -9,6 +9,8 @@ instructions are no time, and the ratio of two tables is not that of their speed
 from __future__ import annotations
 
 import argparse
+import json
+import os
 import subprocess
 from pathlib import Path
 
@@ -53,9 +55,12 @@ def main() -> None:
     parser.add_argument(
         "--workload", default="S1,S2,S3", help="streaming ones; default: %(default)s"
     )
+    parser.add_argument("--out", type=Path, help="where to write the counts")
     args = parser.parse_args()
+    os.environ.setdefault("QEMU_LD_PREFIX", "/usr/aarch64-linux-gnu")  # where Debian has its loader
     workloads = args.workload.split(",")
     rows: list[list[str]] = []
+    report: dict[str, dict[str, list[int]]] = {}
     for weights, tables in TABLES.items():
         counts: dict[str, list[int]] = {}
         for table in tables:
@@ -65,12 +70,16 @@ def main() -> None:
             ]
             rows.append([f"{weights}, {table}", *(f"{n:,}" for n in counts[table])])
             print(f"{weights}, {table} counted", flush=True)
+        report[weights] = counts
         best = counts[tables[0]]
         ratios = [
             f"{scalar / fast:.1f}" for fast, scalar in zip(best, counts["scalar"], strict=True)
         ]
         rows.append([f"{weights}, scalar / {tables[0]}", *ratios])
     print(*as_markdown([["instructions a step", *workloads], *rows]), sep="\n")
+    if args.out:
+        text = json.dumps({"workloads": workloads, "counts": report}, indent=1)
+        args.out.write_text(f"{text}\n", "utf-8")
 
 
 if __name__ == "__main__":

@@ -9,166 +9,143 @@ import sys
 from pathlib import Path
 from typing import Any
 
-import matplotlib
+from drawing import INK, OTHERS, OURS, PEER, SETTINGS, WIDTH, labels, plt, save
 
-matplotlib.use("agg")
-from matplotlib import pyplot as plt
-
-INK, RULES, QUIET = "#222222", "#dddddd", "#9a9a9a"
-OURS = {
-    "grucore float32": "#0b4f9e",
-    "grucore float16": "#2f8f6b",
-    "grucore int8/16": "#8a4fb3",
-    "grucore int8/8": "#c2410c",
-    "grucore int4": "#b8860b",
-}
-MARKS = "osD^vPX*<>dph"
-SETTINGS = {
-    "font.size": 8.5,
-    "axes.edgecolor": RULES,
-    "axes.labelcolor": INK,
-    "axes.spines.top": False,
-    "axes.spines.right": False,
-    "grid.color": RULES,
-    "grid.linewidth": 0.6,
-    "legend.frameon": False,
-    "text.color": INK,
-    "xtick.color": INK,
-    "ytick.color": INK,
-}
+LINE, LETTER = 11.0, 4.6  # pixels of a label, at matplotlib's 72 an inch
 
 
-def streaming(report: dict[str, Any]) -> dict[str, Any]:
-    """The workloads that are stepped."""
-    return {name: one for name, one in report["workloads"].items() if name[0] == "S"}
-
-
-def series(workloads: dict[str, Any], title: str) -> tuple[list[int], list[float]]:
-    """Multiply-adds and microseconds of a contender."""
-    found = [
-        (one["multiply_adds"], one["contenders"][title]["us_min"])
-        for one in workloads.values()
-        if title in one["contenders"]
-    ]
-    return [x for x, _ in found], [y for _, y in found]
-
-
-def label_starts(axes: Any, starts: list[tuple[float, str, str]]) -> None:
-    """Names at the left ends of lines, where these lie apart; the scale moves to the right."""
-    axes.yaxis.tick_right()
-    axes.spines["left"].set_visible(False)
-    axes.spines["right"].set_visible(True)
-    low, high = axes.get_ylim()
-    least = (high / low) ** (1 / 26)
-    at = 0.0
-    for y, text, colour in sorted(starts):
-        at = max(y, at * least)
-        axes.annotate(
-            text,
-            (-0.005, at),
-            xycoords=("axes fraction", "data"),
-            color=colour,
-            ha="right",
-            va="center",
-            fontsize=7.5,
-            annotation_clip=False,
-        )
+def named(name: str, one: dict[str, Any]) -> str:
+    """A workload below its place: "S3", and its sizes."""
+    deep = f"\n{one['layers']} layers" if one["layers"] > 1 else ""
+    return f"{name}\n{one['input_size']} \N{RIGHTWARDS ARROW}\n{one['hidden_size']}{deep}"
 
 
 def time_over_size(report: dict[str, Any], kind: str) -> Any:
-    """A step's time with weights of a kind: grucore, the peers, the limit."""
-    workloads = streaming(report)
-    figure, axes = plt.subplots(figsize=(6.4, 3.9), layout="constrained")
-    starts = []
-    titles = dict.fromkeys(name for one in workloads.values() for name in one["contenders"])
-    names = [title for title in titles if title in OURS or not title.startswith("grucore ")]
-    for title in names:
-        one = next(w["contenders"][title] for w in workloads.values() if title in w["contenders"])
-        if one["weights"] != kind:
+    """A step's time with weights of a kind: grucore, the best peer, all others, the limit."""
+    workloads = {name: one for name, one in report["workloads"].items() if name[0] == "S"}
+    figure, axes = plt.subplots(figsize=(WIDTH, 4.2), layout="constrained")
+    places = range(len(workloads))
+    every = {title for one in workloads.values() for title in one["contenders"]}
+    ends, bests = [], []
+    for title in sorted(every):
+        found = [one["contenders"].get(title) for one in workloads.values()]
+        weights = next(one["weights"] for one in found if one)
+        forced = title.startswith("grucore") and title not in OURS
+        if weights != kind or forced or title.startswith("C++ "):
             continue
-        x, y = series(workloads, title)
-        colour = OURS.get(title, QUIET)
-        width = 2.0 if title in OURS else 0.9
-        axes.plot(x, y, "o-", color=colour, linewidth=width, markersize=2.5 * width**0.5)
-        starts.append((y[0], title, colour))
-    limit = [
-        (w["multiply_adds"], found["engine"]["limit_us"])
-        for w in workloads.values()
-        for title, found in w["contenders"].items()
-        if title in OURS and found["weights"] == kind and "engine" in found
+        ours = title in OURS
+        points = [(x, one["us_min"]) for x, one in zip(places, found, strict=True) if one]
+        style = {"color": OURS.get(title, OTHERS), "linewidth": 2.2 if ours else 0.8, "alpha": 1.0}
+        axes.plot(*zip(*points, strict=True), "o-", markersize=4 if ours else 2, **style)
+        if ours:
+            ends.append((points[0][1], title, OURS[title]))
+    for x, one in zip(places, workloads.values(), strict=True):
+        peers = {
+            title: found["us_min"]
+            for title, found in one["contenders"].items()
+            if found["weights"] == kind and not title.startswith(("grucore", "C++ "))
+        }
+        title = min(peers, key=lambda title: peers[title])
+        bests.append((x, peers[title]))
+        if x % 2 == 0 or x == len(workloads) - 1:
+            words = title.removesuffix(" int8")
+            axes.annotate(words, (x, peers[title]), (0, 6), textcoords="offset points",
+                          color=PEER, ha="center", fontsize=8)  # fmt: skip
+    axes.plot(*zip(*bests, strict=True), "o--", color=PEER, linewidth=1.6, markersize=4)
+    ends.append((bests[0][1], "best peer", PEER))
+    limits = [
+        min(
+            found["engine"]["limit_us"]
+            for title, found in one["contenders"].items()
+            if title in OURS and found["weights"] == kind and "engine" in found
+        )
+        for one in workloads.values()
+        if any("engine" in found for found in one["contenders"].values())
     ]
-    if limit:
-        points = sorted(dict(limit).items())
-        axes.plot(*zip(*points, strict=True), ":", color=INK, linewidth=1.0)
-        starts.append((points[0][1], "limit", INK))
-    axes.set(xscale="log", yscale="log")
+    if limits:
+        axes.plot(places, limits, ":", color=INK, linewidth=1.2)
+        ends.append((limits[0], "limit", INK))
+    axes.set(yscale="log", xlim=(-0.15, len(workloads) - 0.7))
+    axes.yaxis.tick_right()
+    axes.spines["left"].set_visible(False)
+    axes.spines["right"].set_visible(True)
     axes.yaxis.set_major_formatter("{x:g}")
-    axes.set_xticks([one["multiply_adds"] for one in workloads.values()], list(workloads))
-    axes.xaxis.minorticks_off()
+    axes.set_xticks(places, [named(name, one) for name, one in workloads.items()], fontsize=8)
+    axes.yaxis.minorticks_off()
     axes.grid(axis="y")
-    axes.set_title(
-        f"Microseconds of a step from Python, {kind} weights, one core", loc="left", fontsize=9.5
-    )
-    label_starts(axes, starts)
+    axes.set_title(f"Microseconds of a step from Python, {kind} weights; all other peers in grey")
+    labels(axes, ends)
     return figure
 
 
 def times_the_limit(report: dict[str, Any]) -> Any:
-    """The engine's own time over the limit of the same run, for every workload."""
+    """The engine's own time over the limit of the same run: a plot for each kind of weights."""
     workloads = report["workloads"]
-    figure, axes = plt.subplots(figsize=(6.4, 3.2), layout="constrained")
-    for title, colour in OURS.items():
-        points = [
-            (index, found["us"] / found["limit_us"])
-            for index, one in enumerate(workloads.values())
-            if (found := one["contenders"].get(title, {}).get("engine"))
-        ]
-        if points:
-            x, y = zip(*points, strict=True)
-            axes.plot(x, y, "o", color=colour, markersize=4, label=title.split()[1])
-    axes.axhline(1.0, color=INK, linewidth=0.8)
-    axes.set(yscale="log", ylabel="times the limit")
-    axes.set_yticks([0.5, 1, 2, 5, 10], ["0.5", "1", "2", "5", "10"])
-    axes.yaxis.minorticks_off()
-    axes.set_xticks(range(len(workloads)), list(workloads), rotation=45, ha="right")
-    axes.grid(axis="y")
-    if axes.get_legend_handles_labels()[0]:
-        axes.legend(fontsize=7.5, loc="center left", bbox_to_anchor=(1.0, 0.5))
-    axes.set_title("The engine over the machine's limit", loc="left", fontsize=9.5)
+    kinds = [
+        title
+        for title in OURS
+        if any("engine" in one["contenders"].get(title, {}) for one in workloads.values())
+    ]
+    figure, all_axes = plt.subplots(
+        len(kinds), 1, figsize=(WIDTH, 1.2 + 1.05 * len(kinds)), sharex=True, sharey=True,
+        layout="constrained", squeeze=False,
+    )  # fmt: skip
+    for axes, title in zip(all_axes[:, 0], kinds, strict=True):
+        for place, one in enumerate(workloads.values()):
+            if found := one["contenders"].get(title, {}).get("engine"):
+                times = found["us"] / found["limit_us"]
+                axes.plot([place, place], [1, times], color=OURS[title], linewidth=5, alpha=0.75)
+                axes.annotate(f"{times:.2g}", (place, max(times, 1)), (0, 3), ha="center",
+                              textcoords="offset points", fontsize=7.5)  # fmt: skip
+        axes.axhline(1.0, color=INK, linewidth=0.8)
+        axes.set(yscale="log", ylim=(0.6, 70))
+        axes.set_yticks([1, 10], ["1", "10"])
+        axes.yaxis.minorticks_off()
+        axes.set_ylabel(title.split()[1], color=OURS[title], rotation=0, ha="right", va="center")
+    all_axes[-1, 0].set_xticks(range(len(workloads)), list(workloads), rotation=60, ha="right")
+    figure.align_ylabels()
+    all_axes[0, 0].set_title("The engine's time over the limit; 1 is the machine's own speed")
     return figure
 
 
 def error_over_time(report: dict[str, Any], name: str) -> Any:
-    """The time and the error of a kind of weights on one workload."""
-    found = report["workloads"][name]["contenders"]
-    figure, axes = plt.subplots(figsize=(6.4, 3.6), layout="constrained")
-    peers = [title for title in found if not title.startswith("grucore ")]
-    for title, mark in zip(peers, MARKS * 2, strict=False):
-        one = found[title]
-        axes.plot(one["us_min"], one["error"], mark, color=QUIET, markersize=4, label=title)
-    for title, colour in OURS.items():
-        if title in found:
-            one = found[title]
-            axes.plot(one["us_min"], one["error"], "o", color=colour, markersize=7)
-            axes.annotate(
-                title.removeprefix("grucore "),
-                (one["us_min"], one["error"]),
-                xytext=(0, 7 if title.endswith(("/8", "int4")) else -14),
-                textcoords="offset points",
-                ha="center",
-                color=colour,
+    """The time and the error of everybody on one workload."""
+    workload = report["workloads"][name]
+    figure, axes = plt.subplots(figsize=(WIDTH, 4.4), layout="constrained")
+    points = []
+    for title, one in workload["contenders"].items():
+        forced = title.startswith("grucore") and title not in OURS
+        if not title.startswith("C++ ") and not forced:
+            colour = OURS.get(title, OTHERS)
+            axes.plot(
+                one["us_min"], one["error"], "o", color=colour, markersize=7 if title in OURS else 4
             )
+            points.append((one["us_min"], one["error"], title.removeprefix("grucore "), colour))
     axes.set(xscale="log", yscale="log", ylabel="largest difference from float64")
-    axes.set_xlabel("microseconds")
+    axes.set_xlabel("microseconds of a step")
     low, high = axes.get_xlim()
+    axes.set_xlim(low, high * 1.6)
     ticks = [m * 10.0**e for e in range(-2, 6) for m in (1, 2, 5) if low < m * 10.0**e < high]
     axes.set_xticks(ticks, [f"{tick:g}" for tick in ticks])
     axes.xaxis.minorticks_off()
     axes.margins(y=0.08)
     axes.grid()
-    if peers:
-        axes.legend(fontsize=7, loc="center left", bbox_to_anchor=(1.0, 0.5))
-    axes.set_title(f"Error over time, {name}: grucore in colour", loc="left", fontsize=9.5)
+    figure.draw_without_rendering()  # now points have their places
+    taken: list[tuple[float, float, float]] = []
+    for x, y, text, colour in sorted(points):
+        left, middle = axes.transData.transform((x, y))
+        for away in sorted(range(-8, 9), key=abs):
+            at = middle + away * LINE / 2
+            right = left + LETTER * len(text) + 2 * LINE
+            if all(abs(at - o) >= LINE or right < start or left > end for start, end, o in taken):
+                break
+        taken.append((left, right, at))
+        line = {"arrowstyle": "-", "color": OTHERS, "lw": 0.5} if away else None
+        axes.annotate(text, (x, y), (LINE * 0.8, at - middle), va="center", fontsize=8,
+                      textcoords="offset pixels", color=INK if colour == OTHERS else colour,
+                      arrowprops=line)  # fmt: skip
+    sizes = " ".join(named(name, workload).split()[1:4])
+    axes.set_title(f"Error over the time of a step, {sizes}: grucore in colour")
     return figure
 
 
@@ -176,20 +153,22 @@ def main() -> int:
     """Draw and write."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("results", metavar="JSON", help="what compare.py wrote with --out")
-    parser.add_argument("--folder", default=".", help="where to write the files (%(default)s)")
+    parser.add_argument("--folder", type=Path, default=".", help="for the files (%(default)s)")
     parser.add_argument("--error", default="S5", help="workload of the third plot (%(default)s)")
     arguments = parser.parse_args()
     report = json.loads(Path(arguments.results).read_text("utf-8"))
     error = arguments.error if arguments.error in report["workloads"] else "S1"
+    folder = Path(arguments.folder)
     with plt.rc_context(SETTINGS):
-        drawn = {"times_the_limit": times_the_limit(report)}
+        save(times_the_limit(report), folder, "times_the_limit")
         for kind in ("float32", "int8"):
-            drawn[f"streaming_{kind}"] = time_over_size(report, kind)
-        drawn["error_over_time"] = error_over_time(report, error)
-        for name, figure in drawn.items():
-            path = Path(arguments.folder, f"{name}.png")
-            figure.savefig(path, dpi=110)
-            print(f"{path}: {path.stat().st_size / 1024:.0f} KB", file=sys.stderr)
+            if any(
+                found["weights"] == kind and not title.startswith(("grucore", "C++ "))
+                for found_in in report["workloads"].values()
+                for title, found in found_in["contenders"].items()
+            ):
+                save(time_over_size(report, kind), folder, f"streaming_{kind}")
+        save(error_over_time(report, error), folder, "error_over_time")
     return 0
 
 

@@ -4,7 +4,7 @@
     python examples/keyword_spotting/generate.py --cache build/keywords
     python benchmarks/quantized_examples.py --keywords build/keywords
 
-Needs torch and h5py (sunspots: h5py alone). The keyword spotter is decided by the demo's own chain
+Needs torch (sunspots: grucore alone). The keyword spotter is decided by the demo's own chain
 on all held-out clips (some minutes; ``--every 10`` takes a tenth of them), and is left out without
 ``--keywords``. Calibration data is never what is measured on: other voices, the years before those
 held out, other strings of digits.

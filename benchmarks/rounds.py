@@ -102,7 +102,11 @@ def machine(core: int | None = None) -> dict[str, Any]:
     described = Path("/proc/cpuinfo")
     if described.exists():
         lines = described.read_text("utf-8").splitlines()
-        name = next((line.split(":", 1)[1].strip() for line in lines if "model name" in line), name)
+        said = dict(line.split(":", 1) for line in lines if ":" in line)
+        fields = {key.strip(): value.strip() for key, value in said.items()}
+        name = fields.get("model name", name)
+        if "cpu family" in fields:  # of virtual machines, whose processors tell no more
+            name += f", family {fields['cpu family']}, model {fields['model']}"
     return {
         "processor": name,
         "cores": os.cpu_count(),

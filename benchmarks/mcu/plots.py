@@ -12,24 +12,11 @@ import sys
 from pathlib import Path
 from typing import Any
 
-import matplotlib
+sys.path.insert(0, str(Path(__file__).parents[1]))
 
-matplotlib.use("agg")
-from matplotlib import pyplot as plt
+from drawing import INK, OTHERS, SETTINGS, WIDTH, plt, save
 
-INK, RULES, OURS, LOOPS = "#222222", "#dddddd", "#0b4f9e", "#9a9a9a"
-SETTINGS = {
-    "font.size": 8.5,
-    "axes.edgecolor": RULES,
-    "axes.labelcolor": INK,
-    "axes.spines.top": False,
-    "axes.spines.right": False,
-    "axes.spines.left": False,
-    "text.color": INK,
-    "xtick.color": INK,
-    "ytick.color": INK,
-    "ytick.left": False,
-}
+OURS = "#2f83cc"
 Bar = tuple[str, float, bool]
 
 
@@ -59,18 +46,22 @@ def processors(rows: list[dict[str, Any]]) -> list[Bar]:
 def draw(axes: Any, bars: list[Bar], title: str, *, logarithmic: bool = False) -> None:
     """Horizontal bars, each with its number."""
     places = range(len(bars))
-    colors = [OURS if ours else LOOPS for _, _, ours in bars]
+    colors = [OURS if ours else OTHERS for _, _, ours in bars]
     axes.barh(places, [value for _, value, _ in bars], color=colors, height=0.68)
     axes.set_yticks(places, [label for label, _, _ in bars])
     axes.invert_yaxis()
     if logarithmic:
         axes.set_xscale("log")
-    axes.set_title(title, loc="left", fontsize=9)
+    axes.set_title(title)
+    axes.tick_params(left=False)
+    axes.spines["left"].set_visible(False)
     axes.xaxis.set_visible(False)
     axes.spines["bottom"].set_visible(False)
     for place, (_, value, _) in zip(places, bars, strict=True):
         text = f"{value:,.0f}" if value >= 100 else f"{value:.3g}"
-        axes.annotate(text, (value, place), (3, 0), textcoords="offset points", va="center")
+        axes.annotate(
+            text, (value, place), (3, 0), textcoords="offset points", va="center", color=INK
+        )
 
 
 def main() -> int:
@@ -81,19 +72,19 @@ def main() -> int:
     arguments = parser.parse_args()
     rows = json.loads(Path(arguments.results).read_text())
     with plt.rc_context(SETTINGS):
-        figure, (left, right) = plt.subplots(1, 2, figsize=(9.6, 3.6), layout="constrained")
-        draw(left, spotter(rows), "Cortex-M4F: thousand instructions a frame")
-        draw(
-            right,
-            processors(rows),
-            "Instructions for a multiply-add (scale: logarithmic)",
-            logarithmic=True,
+        figure, (above, below) = plt.subplots(
+            2, 1, figsize=(WIDTH, 6.4), layout="constrained", height_ratios=(11, 14)
         )
-        for axes in (left, right):
+        draw(
+            above,
+            spotter(rows),
+            "The demo's network on a Cortex-M4F: thousand instructions a frame",
+        )
+        title = "Instructions for a multiply-add, on a scale of logarithms"
+        draw(below, processors(rows), title, logarithmic=True)
+        for axes in (above, below):
             axes.margins(x=0.12)
-        path = Path(arguments.folder) / "embedded.png"
-        figure.savefig(path, dpi=120)
-    print(path)
+        save(figure, Path(arguments.folder), "embedded")
     return 0
 
 

@@ -28,6 +28,7 @@ sys.path.insert(0, str(HERE.parents[1] / "tests"))
 from peers import EMX, emx_source, emx_wrapper  # noqa: E402
 from workloads import WORKLOADS, classifier, of_kind  # noqa: E402
 
+from export.engine_code import measure_engine  # noqa: E402
 from export.targets import BOARDS, TARGETS, measure, missing_tools, with_frames  # noqa: E402
 from grucore.export.literals import array_text, float_text  # noqa: E402
 from grucore.graph.graph import Graph  # noqa: E402
@@ -37,7 +38,7 @@ from grucore.graph.weights import Quantized  # noqa: E402
 FRAMES = 16
 CPUS = ("cortex-m0plus", "cortex-m3", "cortex-m4", "cortex-m7", "cortex-m55", "rv32imc", "rv32imfc")
 # The others are too large for the memory of these boards.
-KINDS_OF = {"hello-m": ("int8/8", "int4/16"), "hello-l": ("int4/16",)}
+KINDS_OF = {"front-end": ("float32",), "hello-m": ("int8/8", "int4/16"), "hello-l": ("int4/16",)}
 NO_FLOATS = ("cortex-m0plus", "cortex-m3", "rv32imc")
 PLAIN = {
     "plain C, one row": ("float32", ("-DPLAIN=1", "-O2")),
@@ -75,6 +76,15 @@ def exported(workload: str, cpu: str, kind: str, numerics: str = "fused") -> dic
     name = "export" if numerics == "fused" else "export, muladd"
     result = row(name, cpu, kind, graph.multiply_adds_per_frame, found, state)
     return {"workload": workload, **result}
+
+
+def engine(cpu: str, kind: str) -> dict[str, Any]:
+    """The engine itself, with the keyword spotter: `grucore export --target engine`."""
+    graph = with_frames(of_kind(WORKLOADS["keywords"][1](), kind), FRAMES, "fused")
+    with tempfile.TemporaryDirectory() as folder:
+        found = measure_engine(graph, cpu, Path(folder))
+    result = row("engine", cpu, kind, graph.multiply_adds_per_frame, found, 0)
+    return {"workload": "keywords", **result}
 
 
 def plain_header(graph: Graph) -> str:
@@ -168,6 +178,9 @@ def results(cpus: list[str]) -> Iterator[dict[str, Any]]:
                 kinds = KINDS_OF.get(workload, ("float32", "int8/8"))
                 for kind in kinds:
                     yield exported(workload, cpu, kind)
+    for cpu in (cpu for cpu in ("cortex-m4", "cortex-m55") if cpu in cpus):
+        for kind in ("float32", "int8/8", "int8/16"):
+            yield engine(cpu, kind)
     if "cortex-m4" in cpus:
         for name in (*PLAIN, *([PEER] if shutil.which(EMX) else [])):
             yield plain(name, "cortex-m4")

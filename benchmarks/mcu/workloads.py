@@ -7,6 +7,8 @@ from collections.abc import Callable
 
 import numpy as np
 
+from grucore.demo.runner import front_end
+from grucore.fileformat import read
 from grucore.graph.graph import Graph
 from grucore.graph.layers import Activation, Cell, Concat, Dense, Gru
 from grucore.graph.node import Dtype, Value
@@ -67,12 +69,18 @@ def rnnoise() -> Graph:
     return chain.graph(out, vad)
 
 
+def features() -> Graph:
+    """The front end of the demo, a hop of samples to log-mel bands."""
+    return read(bytes(front_end().model))
+
+
 WORKLOADS: dict[str, tuple[str, Callable[[], Graph]]] = {
     "keywords": ("the demo's keyword spotter, 40 -> 64 -> 12", lambda: classifier(40, 64, 12)),
     "edgemark": ("EdgeMark's GRU, 32 -> 64 -> 32, 100 frames", lambda: classifier(32, 64, 32)),
     "hello-s": ("Hello Edge GRU S, 10 -> 154 -> 12", lambda: classifier(10, 154, 12)),
     "hello-m": ("Hello Edge GRU M, 10 -> 250 -> 12", lambda: classifier(10, 250, 12)),
     "hello-l": ("Hello Edge GRU L, 10 -> 400 -> 12", lambda: classifier(10, 400, 12)),
+    "front-end": ("the demo's features, 80 samples to 40 bands", features),
     "rnnoise": ("RNNoise of 2018, GRUs of 24, 48 and 96", rnnoise),
 }
 

@@ -65,14 +65,7 @@ def convert(
     TypeError
         `path` is an object in memory, or `architecture` no text.
     """
-    if not isinstance(path, str | os.PathLike):
-        raise TypeError(
-            f"path is a {type(path).__name__}, expected that of a file: modules, programs and "
-            "state dicts in memory are for from_torch, from_keras and from_onnx"
-        )
-    if not isinstance(architecture, str | None):
-        message = f"architecture={architecture!r}: expected a line such as 'gru > last > linear'"
-        raise TypeError(message)
+    _check_types(path, architecture)
     found = convert_path(
         path,
         architecture=architecture,
@@ -83,6 +76,18 @@ def convert(
         ignore=ignore,
     )
     return load(found.data)
+
+
+def _check_types(path: Any, architecture: Any) -> None:
+    """Objects in memory have functions of their own: say which."""
+    if not isinstance(path, str | os.PathLike):
+        raise TypeError(
+            f"path is a {type(path).__name__}, expected that of a file: modules, programs and "
+            "state dicts in memory are for from_torch, from_keras and from_onnx"
+        )
+    if not isinstance(architecture, str | None):
+        message = f"architecture={architecture!r}: expected a line such as 'gru > last > linear'"
+        raise TypeError(message)
 
 
 def from_torch(

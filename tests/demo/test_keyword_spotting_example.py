@@ -24,7 +24,7 @@ EXAMPLE = Path(__file__).parents[2] / "examples" / "keyword_spotting"
 def test_from_nothing_to_a_checkpoint(tmp_path: Path) -> None:
     program("espeak-ng")
     data, output = tmp_path / "data", tmp_path / "output"
-    short = ("--output", str(output), "--epochs", "1", "--tracks", "40")
+    short = ("--output", str(output), "--epochs", "1", "--tracks", "128")
     for script, *options in (("generate.py", "--quick"), ("train.py", *short)):
         command = [sys.executable, str(EXAMPLE / script), "--cache", str(data), *options]
         subprocess.run(command, capture_output=True, check=True, timeout=900)

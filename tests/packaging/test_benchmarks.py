@@ -53,7 +53,7 @@ def test_compare(tmp_path: Path) -> None:
     if importlib.util.find_spec("matplotlib"):
         script = [sys.executable, str(FOLDER / "plots.py"), str(tmp_path / "out.json")]
         subprocess.run([*script, "--folder", str(tmp_path)], check=True, timeout=300)
-        plots = list(tmp_path.glob("*.png"))
+        plots = list(tmp_path.glob("*.svg"))
         assert plots
         assert all(plot.stat().st_size < 60_000 for plot in plots)
 

@@ -41,7 +41,7 @@ EXPECTED = {
     "docs/quantization.md": (5, 0),
     "docs/streaming.md": (2, 0),
     "docs/tutorial.md": (7, 0),
-    "examples/amplifier/README.md": (0, 1),
+    "examples/amplifier/README.md": (0, 2),
     "examples/bulk_scoring/README.md": (0, 4),
     "examples/encoder_decoder/README.md": (0, 3),
     "examples/gru_lstm_rnn/README.md": (0, 3),

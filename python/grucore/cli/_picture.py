@@ -261,7 +261,7 @@ def _draw(rows: Sequence[Sequence[_Box]], suffix: str) -> bytes:
     axes.set_axis_off()
     at = (left + right - sum(lengths)) / 2
     for (color, text), length in zip(legend, lengths, strict=True):
-        swatch = {"facecolor": color, "edgecolor": ARROW, "linewidth": 0.9}
+        swatch: dict[str, Any] = {"facecolor": color, "edgecolor": ARROW, "linewidth": 0.9}
         axes.add_patch(Rectangle((at, bottom), SWATCH, SWATCH, **swatch))
         place = at + SWATCH + PADDING / 2, bottom + SWATCH / 2
         axes.text(*place, text, font=small, color=PALE, va="center_baseline")

@@ -1,0 +1,222 @@
+# SPDX-License-Identifier: Apache-2.0
+"""docs/performance.md, and the workloads of benchmarks/README.md."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial
+from typing import Any
+
+from workloads import WORKLOADS
+
+from claims.files import figure, markdown, result
+
+__all__ = ["TABLES", "best", "sentences", "sizes"]
+
+PAGE = "docs/performance.md"
+OURS = ("float32", "float16", "int8/16", "int8/8", "int4")
+Rows = list[list[str]]
+
+
+def workloads(form: str) -> dict[str, Any]:
+    """Those of a form: S, Q, B, L."""
+    found: dict[str, Any] = result("compare")["workloads"]
+    return {name: one for name, one in found.items() if name[0] in form}
+
+
+def sizes(name: str) -> str:
+    """The sizes of a workload, as a table's head has them."""
+    one = WORKLOADS[name]
+    text = f"{one.input_size} → {one.hidden_size}"
+    return f"{text}, {one.layers} layers" if one.layers > 1 else text
+
+
+def header(found: dict[str, Any]) -> list[str]:
+    """A column for each workload, with its sizes."""
+    return ["", *(f"{name}<br>{sizes(name)}" for name in found)]
+
+
+def contenders(found: dict[str, Any], prefix: str = "") -> list[str]:
+    """Who is there: from Python, or with the prefix in C++; forced instruction sets left out."""
+    titles = dict.fromkeys(title for one in found.values() for title in one["contenders"])
+    return [
+        title
+        for title in titles
+        if title.startswith("C++ ") == bool(prefix)
+        and not (title.startswith("grucore ") and len(title.split()) > 2)
+    ]
+
+
+def best(name: str, kind: str, prefix: str = "") -> tuple[str, float, float]:
+    """The best peer of a kind of weights, its time and grucore's."""
+    peers, ours = {}, []
+    found = workloads(name[0])[name]["contenders"]
+    for title in contenders({name: workloads(name[0])[name]}, prefix):
+        if found[title]["weights"] != kind:
+            continue
+        if title.removeprefix(prefix).startswith("grucore"):
+            ours.append(found[title]["us_min"])
+        else:
+            peers[title] = found[title]["us_min"]
+    peer = min(peers, key=lambda title: peers[title])
+    return peer.removeprefix(prefix), peers[peer], min(ours)
+
+
+def times(form: str, prefix: str = "") -> str:
+    """Microseconds of everybody, and the best peer's over grucore's."""
+    found = workloads(form)
+    rows: Rows = [header(found)]
+    for title in contenders(found, prefix):
+        cells = [one["contenders"].get(title) for one in found.values()]
+        rows.append(
+            [title.removeprefix(prefix), *(figure(c["us_min"]) if c else "" for c in cells)]
+        )
+    for kind in ("float32", "int8"):
+        pairs = [best(name, kind, prefix) for name in found]
+        ratios = [f"{theirs / ours:.2f}" for _, theirs, ours in pairs]
+        rows.append([f"best {kind} peer / grucore", *ratios])
+    return markdown(rows, 1)
+
+
+def engine(forms: str, isa: str = "") -> str:
+    """The engine without Python, and in brackets how many limits that is."""
+    found = workloads(forms)
+    rows: Rows = [["weights", *header(found)[1:]]]
+    for kind in OURS:
+        title = f"grucore {kind}{isa and ' ' + isa}"
+        cells = [one["contenders"][title]["engine"] for one in found.values()]
+        rows.append([kind, *(f"{figure(c['us'])} ({c['us'] / c['limit_us']:.2f})" for c in cells)])
+    return markdown(rows, 1)
+
+
+def limits(kind: str, names: str) -> list[float]:
+    """How many limits the engine takes on each of the workloads."""
+    every = result("compare")["workloads"]
+    found = [every[name]["contenders"][f"grucore {kind}"]["engine"] for name in names.split()]
+    return [one["us"] / one["limit_us"] for one in found]
+
+
+def errors() -> str:
+    """Largest differences from float64."""
+    every = result("compare")["workloads"]
+    found = {name: every[name] for name in ("S1", "S3", "S5", "S8", "Q5", "B256x16", "L")}
+    rows: Rows = [header(found)]
+    for title in contenders(found):
+        cells = [one["contenders"].get(title) for one in found.values()]
+        rows.append([title, *("" if c is None else f"{c['error']:.0e}" for c in cells)])
+    return markdown(rows, 1)
+
+
+def described() -> str:
+    """Where the tables come from."""
+    report = result("compare")
+    machine = report["machine"]
+    loads = [at[0] for one in report["workloads"].values() for at in one["load"]]
+    isa = report["workloads"]["S1"]["contenders"]["grucore float32"]["isa"]
+    rows = [
+        ["processor", f"{machine['processor']}, one core of {machine['cores']}"],
+        ["instruction set", isa],
+        ["Python", machine["python"]],
+        ["load while it ran", f"{min(loads):.1f} to {max(loads):.1f}"],
+    ]
+    return markdown([["machine of the tables", ""], *rows])
+
+
+def listed() -> str:
+    """The workloads themselves."""
+    rows: Rows = [["", "inputs → units", "multiply-adds a frame", "float32 weights", "like"]]
+    for one in WORKLOADS.values():
+        if one.form == "S":
+            size = one.weight_bytes / 1000
+            text = f"{size:.0f} kB" if size < 1000 else f"{size / 1000:.1f} MB"
+            rows.append([one.name, sizes(one.name), f"{one.multiply_adds:,}", text, one.like])
+    return markdown(rows)
+
+
+def streams() -> str:
+    """A thousand streams in one."""
+    head = ["weights", "limit", "all", "times the limit", "half of them", "of all"]
+    rows: Rows = [[*head, "a stream of all", "one alone"]]
+    report = result("streams")
+    for kind, one in report["weights"].items():
+        limit, every, half = one["limit_us"], one["all"]["us_min"], one["half"]["us_min"]
+        ratios = f"{every / limit:.2f}", f"{half:.0f}", f"{half / every:.2f}"
+        each = f"{every / report['streams']:.3f}", f"{one['one']['us_min']:.3f}"
+        rows.append([kind, f"{limit:.0f}", f"{every:.0f}", *ratios, *each])
+    return markdown(rows, 1)
+
+
+def calls() -> str:
+    """What a call costs."""
+    rows: Rows = [["call", "least", "median"]]
+    for name, one in result("overhead")["calls"].items():
+        rows.append([name, f"{one['us_min']:.3f}", f"{one['us_median']:.3f}"])
+    return markdown(rows, 1)
+
+
+def sentences() -> dict[str, list[str]]:
+    """Figures in the text."""
+    every = result("compare")["workloads"]
+    small, large = best("S3", "float32"), best("S8", "float32")
+    macs = WORKLOADS["S3"].multiply_adds / WORKLOADS["S1"].multiply_adds
+    read = limits("float32", "S3 S4 S5 S6 S7 S8")
+    bytes_of = limits("int8/8", "S4 S5 S6 S7 S8")
+    batches = limits("float32", "B128x16 B128x64 B256x16 B256x64")
+    half = limits("float16", "S5")[0]
+    s5 = {kind: every["S5"]["contenders"][f"grucore {kind}"]["us_min"] for kind in OURS}
+    calls_of = result("overhead")["calls"]
+    step = calls_of["step(x, out=out)"]["us_min"]
+    method = calls_of["a Python method that does nothing"]["us_min"]
+    inside = calls_of["engine: run(block), a frame"]["us_min"]
+    streams_of = result("streams")["weights"]["float32"]
+    each = streams_of["all"]["us_min"] / result("streams")["streams"] / streams_of["one"]["us_min"]
+    found = [every[name]["contenders"] for name in ("B128x16", "B128x64", "B256x16", "B256x64")]
+    ovs = [one["OpenVINO"]["us_min"] / one["grucore float32"]["us_min"] for one in found]
+    return {
+        PAGE: [
+            f"From S1 to S3 the multiply-adds grow {macs:.0f}-fold",
+            f"At S3 the best peer takes {small[1] / small[2]:.1f} times as long in float32, at S8 "
+            f"{large[1] / large[2]:.1f} times",
+            f"OpenVINO takes {min(ovs):.2f} to {max(ovs):.2f} times as long in float32 batches",
+            f"take {min(read):.2f} to {max(read):.2f} times a pure read from S3 to S8 in float32",
+            f"S1 takes {limits('float32', 'S1')[0]:.1f} limits, S2 "
+            f"{limits('float32', 'S2')[0]:.1f}, "
+            f"L {limits('float32', 'L')[0]:.1f}",
+            f"float16 at S5 takes {s5['float16'] / s5['float32']:.2f} of the time of float32, "
+            f"{half:.1f} limits",
+            f"int8/8 takes {min(bytes_of):.1f} to {max(bytes_of):.1f} limits from S4 to S8",
+            f"Batches of float32 take {min(batches):.2f} to {max(batches):.2f} limits",
+            f"A stream among a thousand takes {each:.2f} of the time of one alone in float32",
+            f"`step(x, out=out)` takes {1000 * (step - inside):.0f} ns more than a frame of a "
+            "block inside "
+            f"the engine, of which {1000 * method:.0f} are what any method call costs here",
+            "`import grucore` takes "
+            f"{result('imports')['imports']['import grucore']['ms_min']:.1f} ms",
+        ]
+    }
+
+
+def _table(make: Callable[..., str], *arguments: str) -> Callable[[], str]:
+    return partial(make, *arguments)
+
+
+TABLES: dict[tuple[str, str], Callable[[], str]] = {
+    (PAGE, "machine"): described,
+    (PAGE, "workloads"): listed,
+    (PAGE, "streaming"): _table(times, "S"),
+    (PAGE, "sequences"): _table(times, "Q"),
+    (PAGE, "batches"): _table(times, "B"),
+    (PAGE, "long"): _table(times, "L"),
+    (PAGE, "engine-steps"): _table(engine, "S"),
+    (PAGE, "engine-sequences"): _table(engine, "QL"),
+    (PAGE, "engine-batches"): _table(engine, "B"),
+    (PAGE, "avx2-steps"): _table(engine, "S", "avx2"),
+    (PAGE, "avx2-sequences"): _table(engine, "QL", "avx2"),
+    (PAGE, "avx2-batches"): _table(engine, "B", "avx2"),
+    (PAGE, "cpp-steps"): _table(times, "S", "C++ "),
+    (PAGE, "cpp-sequences"): _table(times, "Q", "C++ "),
+    (PAGE, "streams"): streams,
+    (PAGE, "calls"): calls,
+    (PAGE, "errors"): errors,
+    ("benchmarks/README.md", "workloads"): listed,
+}
