@@ -29,7 +29,7 @@ EXPECTED = {
     "benchmarks/README.md": (0, 12),
     "cpp/examples/audio/README.md": (0, 1),
     "cpp/examples/cortex_m4/README.md": (0, 2),
-    "docs/audio.md": (3, 0),
+    "docs/audio.md": (4, 0),
     "docs/coming_from.md": (2, 0),
     "docs/command-line.md": (11, 1),
     "docs/converting.md": (2, 0),

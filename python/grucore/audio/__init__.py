@@ -17,6 +17,7 @@ from grucore.audio.front_end import FrontEnd
 from grucore.audio.masks import masked
 from grucore.audio.presets import PRESETS, like
 from grucore.audio.resample import decimate
+from grucore.audio.steps import deltas, pcen, running_normalization
 from grucore.audio.text import parse
 from grucore.audio.wav import read_sound, read_wav, write_wav
 from grucore.audio.windows import window
@@ -26,6 +27,7 @@ __all__ = [
     "FrontEnd",
     "dct_matrix",
     "decimate",
+    "deltas",
     "erb_filters",
     "like",
     "log_mel",
@@ -33,8 +35,10 @@ __all__ = [
     "mel_filters",
     "mfcc",
     "parse",
+    "pcen",
     "read_sound",
     "read_wav",
+    "running_normalization",
     "spectrogram",
     "window",
     "write_wav",
