@@ -93,9 +93,9 @@ REFUSED: dict[str, tuple[Callable[[Any, str], str], str]] = {
         lambda m, y: m.add("ReduceMean", y, m.axes(1)),
         r"goes over axes \[1\] of \(time, batch, 4 features\), expected time or features",
     ),
-    "softmax_of_time": (
-        lambda m, y: m.add("Softmax", y, axis=0),
-        r"Softmax .*: goes over axes \[0\] .*, expected features",
+    "softmax_of_rows": (
+        lambda m, y: m.add("Softmax", y, axis=1),
+        r"Softmax .*: goes over axes \[1\] .*, expected features",
     ),
     "mixing_reshape": (
         lambda m, y: m.add("Reshape", y, m.constant(np.array([0, -1]))),

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import onnx
 import pytest
 
 import grucore
@@ -95,6 +96,18 @@ def test_an_encoder_s_state_for_a_decoder_is_refused_by_name() -> None:
     y, _ = gru(made, x, 3, 4, h0=last)
     with pytest.raises(ERROR, match=r"GRU .*: initial_h is computed by the model, expected an "):
         grucore.from_onnx(made.model(made.add("Squeeze", y, made.axes(1))))
+
+
+def test_a_loop_over_ids_that_is_written_out_is_no_model_of_a_frame() -> None:
+    made = Maker(np.random.default_rng(0))
+    ids = made.input("ids", [7, 9], onnx.TensorProto.INT64)
+    h = made.constant(np.zeros((7, 4), np.float32))
+    for place in range(9):
+        row = made.add("Gather", ids, made.constant(np.array(place)), axis=1)
+        x = made.add("Gather", made.weight(11, 4), row)
+        h = made.add("Tanh", made.add("Add", x, made.add("MatMul", h, made.weight(4, 4))))
+    with pytest.raises(ERROR, match="nothing in it looks along time"):
+        grucore.from_onnx(made.model(h))
 
 
 def test_cells_unrolled_in_the_model_are_refused(tmp_path: Path) -> None:

@@ -31,10 +31,6 @@ def attention(y: torch.Tensor) -> torch.Tensor:
     return torch.softmax(y @ y.transpose(1, 2), -1) @ y
 
 
-def weighted(y: torch.Tensor, score: nn.Module) -> torch.Tensor:
-    return (torch.softmax(score(y), 1) * y).sum(1)
-
-
 REFUSED: dict[str, tuple[Callable[[], Any], str]] = {
     "frames by number": (
         noisy(lambda m, x: m.gru(x)[0][:, 5], gru=gru()),
@@ -49,9 +45,9 @@ REFUSED: dict[str, tuple[Callable[[], Any], str]] = {
         noisy(lambda m, x: m.gru(x)[0] * (1 if x.shape[1] < 10 else 2), gru=gru()),
         "something else at another number of frames",
     ),
-    "attention": (
-        noisy(lambda m, x: torch.softmax(m.gru(x)[0], 1), gru=gru()),
-        "aten.softmax.int in the module (Made): goes over axes [1] of (batch, time, ",
+    "softmax across the batch": (
+        noisy(lambda m, x: torch.softmax(m.gru(x)[0], 0), gru=gru()),
+        "aten.softmax.int in the module (Made): goes over axes [0] of (batch, time, ",
     ),
     "across the batch": (
         noisy(lambda m, x: m.gru(x)[0] - m.gru(x)[0].mean(0, keepdim=True), gru=gru()),
@@ -71,7 +67,7 @@ REFUSED: dict[str, tuple[Callable[[], Any], str]] = {
     ),
     "attention by products": (
         noisy(lambda m, x: attention(m.gru(x)[0]), gru=gru()),
-        "aten.matmul.default in the module (Made): multiplies two values that the model computes",
+        "aten.matmul.default in the module (Made): multiplies each frame of a sequence by each",
     ),
     "attention as a function": (
         noisy(lambda m, x: functional.scaled_dot_product_attention(*[m.gru(x)[0]] * 3), gru=gru()),
@@ -85,9 +81,9 @@ REFUSED: dict[str, tuple[Callable[[], Any], str]] = {
         ),
         "aten.bmm.default in module 'attend' (MultiheadAttention)",
     ),
-    "weighted sum over time": (
-        noisy(lambda m, x: weighted(m.gru(x)[0], m.score), gru=gru(), score=nn.Linear(4, 1)),
-        "aten.softmax.int in the module (Made): goes over axes [1] of (batch, time, ",
+    "masked scores": (
+        noisy(lambda m, x: m.gru(x)[0].masked_fill(x[..., :1] > 0, -1e9).softmax(1), gru=gru()),
+        "this operation cannot be converted",
     ),
     "mean times the length": (
         noisy(lambda m, x: m.gru(x)[0].mean(1) * x.shape[1], gru=gru()),

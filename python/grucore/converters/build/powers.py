@@ -168,5 +168,6 @@ def _scaled(scale: Any, shift: Any, least: float) -> float:
     if np.asarray(scale).min(initial=math.inf) < 0:
         return -math.inf
     # A scale of 0 leaves nothing of x, however small that may be.
-    lowest = np.where(np.asarray(scale) == 0, 0.0, np.asarray(scale, np.float64) * least)
+    with np.errstate(invalid="ignore"):
+        lowest = np.where(np.asarray(scale) == 0, 0.0, np.asarray(scale, np.float64) * least)
     return float((lowest + np.asarray(shift, np.float64)).min(initial=math.inf))

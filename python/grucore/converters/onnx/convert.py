@@ -30,7 +30,7 @@ from grucore.converters.onnx.reading import Reading
 from grucore.converters.onnx.search import Found, decided, is_timed
 from grucore.converters.onnx.witness import drops_any_axis, evidence_of
 from grucore.converters.source import Given
-from grucore.converters.trace.axes import Data, Ended, Tracked, Unfit, text_of
+from grucore.converters.trace.axes import FEATURES, TIME, Data, Ended, Tracked, Unfit, text_of
 from grucore.converters.trace.carried import (
     Caller,
     are_called_states,
@@ -38,6 +38,7 @@ from grucore.converters.trace.carried import (
     handed_back,
     left,
 )
+from grucore.converters.trace.trace import TIMELESS
 from grucore.proof.signals import LENGTHS
 
 __all__ = ["of_file", "of_proto", "read"]
@@ -181,6 +182,9 @@ def _finished(
     # One frame each time: the file has no time axis, or one of size 1 and a state to feed back.
     steps = not is_timed(work, layouts) or (work.frames == 1 and bool(work.states))
     steps = steps or bool(work.delays)
+    ids = [port.name for port in source.inputs if port.is_integer and port.dims[-1:] != (1,)]
+    if not work.looks_along_time and any(layouts.get(n) == (TIME, FEATURES) for n in ids):
+        raise ConversionError(TIMELESS)  # such as a loop over ids that is written out
     makers = {each: node.label for node in source.nodes for each in node.outputs}
     caller = Caller({port.name: len(port.dims) for port in source.inputs}, operands, makers)
     if not set(states) <= set(caller.states(work)):

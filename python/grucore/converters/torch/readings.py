@@ -42,6 +42,7 @@ from grucore.converters.trace.carried import (
 )
 from grucore.converters.trace.memory import MEMORY
 from grucore.converters.trace.search import Choices, Search, far, marked
+from grucore.converters.trace.trace import TIMELESS
 from grucore.graph.graph import Graph
 from grucore.graph.layers import Attention
 from grucore.graph.node import Value
@@ -52,7 +53,6 @@ __all__ = ["Reading", "fingerprint", "only", "read", "readings", "source_entries
 MAX_ASSIGNMENTS = 1 << 14  # among them those of some inputs alone
 # Layers that tell time from batch and features.
 CELLS = ("gru", "lstm", "rnn_tanh", "rnn_relu")
-ALONG_TIME = ("gru", "lstm", "rnn", "conv1d", "take", "pool", "pool1d", "flip", "window")
 
 
 @dataclass(frozen=True)
@@ -295,17 +295,14 @@ def _check_looks_along_time(walked: Walk) -> None:
     A loop over frames that is written out looks like that: each row of the batch is one frame of
     many features.
     """
-    if (
-        walked.starts
-        or walked.delays
-        or any(node.layer in ALONG_TIME for node in walked.builder.nodes)
-    ):
+    if walked.starts or walked.delays or walked.looks_along_time:
         return
-    for meaning in walked.meanings:
+    for spec, meaning in zip(walked.graph.inputs, walked.meanings, strict=True):
         is_usual = {BATCH, TIME} <= set(meaning.axes) and meaning.axes[-1] == FEATURES
-        if len(meaning.axes) > 2 and not is_usual:
+        is_row = len(meaning.axes) == 2 and meaning.axes[-1] == FEATURES and spec.shape[-1] > 1
+        if (len(meaning.axes) > 2 and not is_usual) or (spec.dtype.startswith("int") and is_row):
             walked.misread = True
-            raise ConversionError("nothing in it looks along time, and an axis of it may be time")
+            raise ConversionError(TIMELESS)
 
 
 def fingerprint(reading: Reading) -> Any:

@@ -40,8 +40,10 @@ from grucore.graph.layers import (
 from grucore.graph.node import Node, Rate, Value
 from grucore.graph.tensors import Array, Dtype
 
-__all__ = ["MAX_FOLDED", "Part", "Trace", "clock_text", "padding_text"]
+__all__ = ["MAX_FOLDED", "TIMELESS", "Part", "Trace", "clock_text", "padding_text"]
 
+ALONG_TIME = ("gru", "lstm", "rnn", "conv1d", "take", "pool", "pool1d", "flip", "window")
+TIMELESS = "nothing in it looks along time, and an axis of it may be time"
 MAX_FOLDED = 1 << 27  # elements of a constant that we compute
 
 
@@ -96,12 +98,19 @@ class Trace:
     booleans: list[str] = field(default_factory=list)
     # For each state input of the source: what its features are the state of.
     states: dict[str, list[Part]] = field(default_factory=dict)
+    # Of each value that is a softmax over time: the scores that it is of.
+    shares: dict[str, Value] = field(default_factory=dict)
     _made: dict[Any, Value] = field(default_factory=dict)
 
     @property
     def in_frames(self) -> bool:
         """True if a value without time may be one of a frame, and not of the sequence."""
         return bool(self.delayed) or self.in_loop
+
+    @property
+    def looks_along_time(self) -> bool:
+        """True if a layer tells time from batch and features."""
+        return any(node.layer in ALONG_TIME for node in self.builder.nodes)
 
     def name(self, suffix: str = "") -> str:
         """A name for a layer of the operation at hand."""
@@ -187,7 +196,7 @@ class Trace:
         if part == "memory":
             return Unit(("memory",)) if self.memory is None else self.memory
         if isinstance(x, Data | Spectra):
-            return self._count(x.value) + x.tail + (sum(x.padding) if isinstance(x, Data) else 0)
+            return self.extent_of(x.value) + x.tail + (sum(x.padding) if isinstance(x, Data) else 0)
         return Unit(("time",)) if self.frames is None else self.frames
 
     def sizes(self, operand: Operand) -> list[Size]:
@@ -312,11 +321,12 @@ class Trace:
     def frames_of_size(self, size: Size) -> Value | None:
         """A value that has so many frames."""
         for value in self.builder.values:
-            if value.rate is not Rate.SEQUENCE and size == self._count(value):
+            if value.rate is not Rate.SEQUENCE and size == self.extent_of(value):
                 return value
         return None
 
-    def _count(self, value: Value) -> Size:
+    def extent_of(self, value: Value) -> Size:
+        """How many frames a value has."""
         if self.frames is not None:
             return value.count(self.frames)
         clock = "" if value.clock == (Rate.FRAME, 1, 0) else f" of {value.clock}"

@@ -27,8 +27,9 @@ from grucore.converters.trace.ops.elementwise import (
     selu,
     soft_shrink,
 )
+from grucore.converters.trace.ops.over_time import frames_in
 from grucore.converters.trace.ops.powers import EXPONENTS, divided, raised
-from grucore.converters.trace.sizes import may_be_of_frames
+from grucore.converters.trace.sizes import Unit, may_be_of_frames
 from grucore.graph.layers import Activation, Operation
 
 __all__ = ["ELEMENTWISE"]
@@ -111,6 +112,7 @@ def _extreme(work: Work, node: OnnxNode, operands: Operands) -> Data:
 
 
 def _arithmetic(work: Work, node: OnnxNode, operands: Operands) -> Data:
+    operands = [_number_of_frames(work, operand) for operand in operands]
     for operand in operands:
         if operand is not None and not isinstance(operand, Tracked) and operand.size == 1:
             _check_not_frames(
@@ -119,6 +121,14 @@ def _arithmetic(work: Work, node: OnnxNode, operands: Operands) -> Data:
     if node.op == "Div":
         return divided(work, operands[0], operands[1])
     return arithmetic(work, operands[0], operands[1], WORDS[node.op])
+
+
+def _number_of_frames(work: Work, operand: Operand | None) -> Operand | None:
+    """A size that the file leaves open, as a number that the model counts."""
+    if operand is None or isinstance(operand, Tracked) or operand.size != 1:
+        return operand
+    (size,) = np.reshape(operand, -1).tolist()
+    return frames_in(work, size) if isinstance(size, Unit) else operand
 
 
 def _check_not_frames(work: Work, node: OnnxNode, number: float) -> None:

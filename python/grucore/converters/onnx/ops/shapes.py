@@ -199,8 +199,8 @@ def _cast(work: Work, node: OnnxNode, operands: Operands) -> Operand:
     if isinstance(x, Tracked):
         return x
     if x.dtype == object:
-        if is_float or target[0] == "bool":
-            raise Unfit("makes numbers of sizes that the file leaves open")
+        if target[0] == "bool":
+            raise Unfit("makes truth of sizes that the file leaves open")
         return x
     return x.astype("f4" if target[0] == "bfloat16" else target[1])
 

@@ -9,8 +9,9 @@ from typing import Any
 
 import numpy as np
 
-from grucore.converters.trace.axes import FEATURES, Data, Operand, Unfit, WrongAxes, arrange
+from grucore.converters.trace.axes import FEATURES, TIME, Data, Operand, Unfit, WrongAxes, arrange
 from grucore.converters.trace.ops.elementwise import activated, affine, binary, spread_over
+from grucore.converters.trace.ops.over_time import shares
 from grucore.converters.trace.trace import Trace, padding_text
 from grucore.graph.layers import Activation, Concat, LayerNorm, Operation, Softmax
 from grucore.graph.node import Node
@@ -119,9 +120,13 @@ def group_norm(
 
 
 def softmax(trace: Trace, x: Data, axes: Sequence[int], *, logarithm: bool) -> Data:
-    """The softmax, or its logarithm, over axes of features, for each place of the others."""
+    """The softmax, or its logarithm, over axes of features, for each place of the others; or over
+    time."""
+    wide = [axis for axis in axes if not x.is_features(axis) or x.index.shape[axis] > 1]
+    if [x.axes[axis] for axis in wide] == [TIME]:
+        return shares(trace, x, logarithm_of=logarithm)
     if any(not x.is_features(axis) for axis in axes):
-        raise Unfit(f"goes over axes {list(axes)} of {x.text}, expected features")
+        raise Unfit(f"goes over axes {list(axes)} of {x.text}, expected features or time")
     return _in_blocks(trace, x, axes, Softmax, logarithm=logarithm)
 
 

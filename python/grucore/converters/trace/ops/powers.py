@@ -15,7 +15,7 @@ from grucore.converters.build.powers import (
     logarithm,
     power,
 )
-from grucore.converters.trace.axes import Data, Operand, Tracked, Unfit
+from grucore.converters.trace.axes import TIME, Data, Operand, Tracked, Unfit
 from grucore.converters.trace.ops.elementwise import (
     ABSOLUTE,
     activated,
@@ -24,9 +24,10 @@ from grucore.converters.trace.ops.elementwise import (
     scaled,
     softsign,
 )
-from grucore.converters.trace.ops.reduce import reduced, without
+from grucore.converters.trace.ops.over_time import varying
+from grucore.converters.trace.ops.reduce import pooled, reduced, without
 from grucore.converters.trace.ops.spectra import rooted, squared
-from grucore.converters.trace.trace import Trace
+from grucore.converters.trace.trace import Trace, padding_text
 from grucore.graph.layers import Activation, Operation
 from grucore.graph.tensors import Array
 
@@ -97,7 +98,13 @@ def normed(trace: Trace, x: Data, axes: Sequence[int], order: float, *, keep: bo
 def variance(
     trace: Trace, x: Data, axes: Sequence[int], correction: float, *, root: bool, keep: bool
 ) -> Data:
-    """The variance over axes of features, or its root, the deviation."""
+    """The variance over axes of features or over time, or its root, the deviation."""
+    if [x.axes[axis] for axis in axes] == [TIME]:
+        if not x.is_plain:
+            raise Unfit(padding_text(x))
+        found = replace(pooled(trace, x, axes, "mean"), value=varying(trace, x.value, correction))
+        found = raised(trace, found, 0.5) if root else found
+        return found if keep else without(found, axes)
     _check_features(x, axes)
     count = math.prod(x.index.shape[axis] for axis in axes)
     if count <= correction:

@@ -17,6 +17,7 @@ from grucore.converters.trace.axes import (
     arrange,
 )
 from grucore.converters.trace.ops.flat import flat
+from grucore.converters.trace.ops.reduce import einsum
 from grucore.converters.trace.ops.spectra import banded
 from grucore.converters.trace.trace import MAX_FOLDED, Trace, padding_text
 from grucore.graph.layers import Concat, Dense, Embedding
@@ -33,11 +34,22 @@ def matmul(trace: Trace, a: Operand | None, b: Operand | None) -> Data:
     if not isinstance(b, Tracked):
         return times(trace, trace.data(a), trace.weights(b, "the matrix"))
     if isinstance(a, Tracked):
-        raise Unfit("multiplies two values that the model computes (attention?)")
+        return _of_two(trace, trace.data(a), trace.data(b))
     data, matrix = trace.data(b), trace.weights(a, "the matrix")
     if matrix.ndim != 2 or data.rank < 2:
         raise Unfit(f"a matrix of shape {matrix.shape} times {data.text}")
     return _swapped(times(trace, _swapped(data), matrix.T))
+
+
+def _of_two(trace: Trace, a: Data, b: Data) -> Data:
+    """Two values as matrices, or as vectors where they have one axis."""
+    if not a.rank or not b.rank:
+        raise WrongAxes(f"{a.text} times {b.text}")
+    lead = "ABCDEFGH"[-max(a.rank, b.rank) + 2 :] if max(a.rank, b.rank) > 2 else ""
+    left = "k" if a.rank == 1 else f"{lead[len(lead) - a.rank + 2 :]}ik"
+    right = "k" if b.rank == 1 else f"{lead[len(lead) - b.rank + 2 :]}kj"
+    rows, columns = "i" * (a.rank > 1), "j" * (b.rank > 1)
+    return einsum(trace, f"{left},{right}->{lead}{rows}{columns}", [a, b])
 
 
 def _swapped(x: Data) -> Data:

@@ -19,8 +19,10 @@ from grucore.converters.trace.axes import (
     WrongAxes,
     arrange,
 )
-from grucore.converters.trace.ops.elementwise import scaled
+from grucore.converters.trace.ops.elementwise import binary, scaled
+from grucore.converters.trace.ops.over_time import last, running, weighed
 from grucore.converters.trace.ops.spectra import summed
+from grucore.converters.trace.ops.views import transposed, unsqueezed
 from grucore.converters.trace.trace import MAX_FOLDED, Trace, padding_text
 from grucore.graph.layers import (
     ArgMax,
@@ -30,8 +32,6 @@ from grucore.graph.layers import (
     Operation,
     Pool,
     Pooling,
-    Position,
-    Take,
 )
 from grucore.graph.node import Value
 from grucore.graph.tensors import Array
@@ -120,8 +120,7 @@ def pooled(trace: Trace, x: Data, axes: Sequence[int], kind: str) -> Data:
     if not x.is_plain:
         raise Unfit(padding_text(x))
     if kind == "sum":
-        total = accumulated(trace, x, times[0]).value
-        value = trace.add(Take, [total], "last", position=Position.LAST)
+        value = weighed(trace, x.value) or last(trace, running(trace, x.value))
     else:
         pooling = Pooling.MEAN if kind == "mean" else Pooling.MAXIMUM
         value = trace.add(Pool, [x.value], pooling=pooling)
@@ -144,20 +143,17 @@ def accumulated(trace: Trace, x: Operand | None, axis: int) -> Data:
         return replace(data, index=np.moveaxis(turned, 0, axis), value=value)
     if data.axes[axis] != TIME:
         raise Unfit(f"adds up along axis {axis} of {data.text}, expected time or features")
-    before = trace.builder.delay(trace.name("before"), data.value.features, like=data.value)
-    total = trace.builder.add(
-        Binary, trace.name("total"), [data.value, before], operation=Operation.ADD
-    )
-    trace.builder.feed_back(before, total)
-    return replace(data, value=total)
+    return replace(data, value=running(trace, data.value))
 
 
 def einsum(trace: Trace, equation: str, operands: Sequence[Operand]) -> Data:
-    """A value and constants: a product with the matrix that the equation means."""
+    """A value and constants, a product with the matrix that the equation means; or two values."""
     inputs, result = _labels(equation, len(operands))
     computed = [place for place, each in enumerate(operands) if isinstance(each, Tracked)]
+    if len(computed) == len(operands) == 2:
+        return _of_two(trace, [trace.data(each) for each in operands], inputs, result)
     if len(computed) != 1:
-        raise Unfit("multiplies values that the model computes (attention?)")
+        raise Unfit("multiplies more than two values that the model computes")
     (place,) = computed
     data = trace.data(operands[place])
     labels = inputs.pop(place)
@@ -199,6 +195,28 @@ def einsum(trace: Trace, equation: str, operands: Sequence[Operand]) -> Data:
     order += [labels.index(label) for label in inner]
     value = _product(trace, data, data.index.transpose(order), weight)
     return replace(data, axes=axes, index=arrange(shape), value=value)
+
+
+def _of_two(trace: Trace, pair: Sequence[Data], inputs: Sequence[str], result: str) -> Data:
+    """Two values: their product, and its sums over what the result has not."""
+    if not any(x.has(TIME) or trace.per_sequence(x) for x in pair):
+        raise Unfit("multiplies two values of a frame (attention to a memory?)")
+    letters = "".join(dict.fromkeys("".join([result, *inputs])))
+    wide = []
+    for x, labels in zip(pair, inputs, strict=True):
+        if len(labels) != x.rank or len(set(labels)) < len(labels):
+            raise WrongAxes(f"reads {x.text} as {labels!r}")
+        order = [labels.index(label) for label in letters if label in labels]
+        missing = [place for place, label in enumerate(letters) if label not in labels]
+        wide.append(trace.data(unsqueezed(transposed(x, order), missing)))
+    times = {tuple(axis == TIME for axis in x.axes) for x in wide if x.has(TIME)}
+    if len(times) > 1:
+        raise Unfit(
+            "multiplies each frame of a sequence by each frame of one: attention over the "
+            "sequence itself, which no layer has"
+        )
+    product = binary(trace, wide[0], wide[1], Operation.MULTIPLY)
+    return reduced(trace, product, range(len(result), len(letters)), "sum", keep=False)
 
 
 def _labels(equation: str, count: int) -> tuple[list[str], str]:
