@@ -81,10 +81,6 @@ REFUSED: dict[str, tuple[Callable[[], Any], str]] = {
         ),
         "aten.bmm.default in module 'attend' (MultiheadAttention)",
     ),
-    "masked scores": (
-        noisy(lambda m, x: m.gru(x)[0].masked_fill(x[..., :1] > 0, -1e9).softmax(1), gru=gru()),
-        "this operation cannot be converted",
-    ),
     "mean times the length": (
         noisy(lambda m, x: m.gru(x)[0].mean(1) * x.shape[1], gru=gru()),
         "something else at another number of frames",

@@ -180,6 +180,8 @@ def _understood(
             memory=sizes.get(MEMORY),
             choices=choices,
             delayed=delayed,
+            may_attend=attends(graph)
+            and any(not m.is_state and TIME not in m.axes for m in meanings),
         )
         try:
             return finished(walked)

@@ -98,6 +98,8 @@ class Trace:
     booleans: list[str] = field(default_factory=list)
     # For each state input of the source: what its features are the state of.
     states: dict[str, list[Part]] = field(default_factory=dict)
+    # An input that has no frames may be what attends, or a memory: no other product is meant.
+    may_attend: bool = False
     # Of each value that is a softmax over time: the scores that it is of.
     shares: dict[str, Value] = field(default_factory=dict)
     _made: dict[Any, Value] = field(default_factory=dict)

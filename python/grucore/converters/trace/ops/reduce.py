@@ -199,8 +199,9 @@ def einsum(trace: Trace, equation: str, operands: Sequence[Operand]) -> Data:
 
 def _of_two(trace: Trace, pair: Sequence[Data], inputs: Sequence[str], result: str) -> Data:
     """Two values: their product, and its sums over what the result has not."""
-    if not any(x.has(TIME) or trace.per_sequence(x) for x in pair):
-        raise Unfit("multiplies two values of a frame (attention to a memory?)")
+    in_frame = not any(x.has(TIME) or trace.per_sequence(x) for x in pair)
+    if in_frame or trace.may_attend or any(trace.is_still(x) for x in pair):
+        raise Unfit("multiplies two values of one frame, or an input that comes once (attention?)")
     letters = "".join(dict.fromkeys("".join([result, *inputs])))
     wide = []
     for x, labels in zip(pair, inputs, strict=True):
