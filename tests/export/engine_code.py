@@ -4,12 +4,11 @@
 from __future__ import annotations
 
 import subprocess
-from collections.abc import Sequence
 from pathlib import Path
 
-from export.targets import BOARDS, TARGETS, Measured, measured
+from export.targets import BOARDS, TARGETS, Measured, Target, measured
 from grucore import fileformat
-from grucore.export.compilers import ENGINE_SOURCES, engine_line
+from grucore.export.compilers import ENGINE_FLAGS, ENGINE_SOURCES, engine_line
 from grucore.export.engine import export_engine
 from grucore.graph.graph import Graph
 
@@ -36,15 +35,30 @@ void engine_step(uint32_t t);
 LINK = ("-fno-unwind-tables", "-fno-asynchronous-unwind-tables", "-Wl,--gc-sections")
 
 
-def measure_engine(graph: Graph, cpu: str, folder: Path, options: Sequence[str] = ()) -> Measured:
-    """Export the engine of a graph with a test vector, build it for a Cortex-M, and run it there.
+def _compiler(target: Target) -> list[str]:
+    """The printed line's, or clang as C++, with what a machine without a C library wants."""
+    line = engine_line(target.cpu).removesuffix(f" {ENGINE_SOURCES}").split()
+    if target.compiler:
+        clang, *machine = target.compiler.split()
+        # It takes fma for a call that sets errno.
+        line = [f"{clang}++", *machine, *ENGINE_FLAGS.split(), "-fno-math-errno"]
+    if line[0].startswith("arm-none-eabi"):
+        return line
+    return [*line, "-ffreestanding", "-fno-stack-protector", f"-isystem{BOARDS / 'libc'}"]
 
-    Its code is the program's flash without the file. ``options`` come after the printed flags.
+
+def measure_engine(graph: Graph, cpu: str, folder: Path, numerics: str = "fused") -> Measured:
+    """Export the engine of a graph with a test vector, build it for a processor, and run it there.
+
+    Its code is the program's flash without the file.
     """
     assert graph.test is not None
     data = fileformat.write(graph)
-    memory = {"model_bytes": 8192, "stream_bytes": 16384}  # more than it takes
-    export = export_engine(graph, data, "model", sources=SOURCES, **memory)
+    options = {"model_bytes": 16384, "stream_bytes": 16384}  # more than it takes
+    emulates = numerics == "fused"
+    export = export_engine(
+        graph, data, "model", sources=SOURCES, emulates_fused=emulates, **options
+    )
     for name, text in export.files.items():
         (folder / name).write_text(text, "utf-8")
     frames = len(graph.test.inputs[0])
@@ -54,14 +68,13 @@ def measure_engine(graph: Graph, cpu: str, folder: Path, options: Sequence[str] 
     objects = []
     for source in (*target.sources, "main.c"):
         objects.append(str(folder / f"{source}.o"))
-        command = [*target.command, *target.defines, *include, "-c", str(BOARDS / source)]
-        subprocess.run([*command, "-o", objects[-1]], check=True)
+        command = [*target.command, *target.defines, *include, "-ffreestanding"]
+        subprocess.run([*command, "-c", str(BOARDS / source), "-o", objects[-1]], check=True)
     program = str(folder / "program")
-    line = engine_line(cpu).removesuffix(f" {ENGINE_SOURCES}").split()
     sources = [str(BOARDS / "engine.cpp"), str(folder / "grucore.cpp"), *objects]
-    flags = [*options, *LINK, *include, *target.link]
-    end = ["-lc_nano", "-lgcc", "-o", program]
-    subprocess.run([*line, *flags, *sources, *end], check=True)
+    end = [] if target.compiler else ["-lgcc"]
+    command = [*_compiler(target), *LINK, *include, *target.link, *sources, *end, "-o", program]
+    subprocess.run(command, check=True)
     command = [*target.runner, program]
     run = subprocess.run(command, capture_output=True, text=True, timeout=240)
     sizes = subprocess.run([target.size, program], capture_output=True, text=True, check=True)

@@ -10,14 +10,15 @@ import numpy as np
 import pytest
 
 from export.engine_code import SOURCES, measure_engine
-from export.targets import TARGETS, missing_tools, required, with_frames
-from export.test_export_targets import of_kind, recurrent
+from export.targets import with_frames
+from export.test_export_targets import KINDS, many_layers, need, of_kind, recurrent
 from grucore.graph.graph import Graph
 from grucore.graph.layers import Conv1d, Dense, Gru
 from grucore.graph.node import Value
 from grucore.graph.tensors import Dtype
 from grucore.graph.weights import Quantized
 from models.chain import Chain, uniform
+from models.quantized_models import requantized
 
 pytestmark = [
     pytest.mark.slow,
@@ -38,13 +39,17 @@ BOUNDS = {
 }
 
 
-def need(cpu: str) -> None:
-    """Skip without the tools, or fail where the environment wants them."""
-    missing = missing_tools(TARGETS[cpu])
-    if missing and required():
-        pytest.fail(f"{', '.join(missing)}: missing")
-    if missing:
-        pytest.skip(f"{', '.join(missing)}: missing")
+# Other tests have the Cortex-M with an FPU, and the engine's own those of AArch64 and WebAssembly.
+MACHINES = ["cortex-m0plus", "cortex-m3", "rv32imc", "rv32imfc", "rv64", "armv7", "i386"]
+
+
+@pytest.mark.parametrize("cpu", MACHINES)
+def test_the_bits_of_the_host(cpu: str, tmp_path: Path) -> None:
+    """Layers of many kinds, weights of all."""
+    need(cpu)
+    graph = requantized(np.random.default_rng(11), many_layers(), tuple(KINDS.values()))
+    found = measure_engine(with_frames(graph, FRAMES, "fused"), cpu, tmp_path)
+    assert found.different == 0
 
 
 @pytest.mark.parametrize(("cpu", "kind"), BOUNDS)

@@ -43,6 +43,17 @@ inline void write_float_mode(uint32_t mode) { __asm__ volatile("vmsr fpscr, %0" 
 constexpr uint32_t kFloatModeMask = 0x07c00000;
 constexpr uint32_t kFloatModeDefault = 0;
 
+#elif defined(__riscv_flen)
+
+inline uint32_t read_float_mode() {
+  uint32_t mode;
+  __asm__ volatile("frrm %0" : "=r"(mode));
+  return mode;
+}
+inline void write_float_mode(uint32_t mode) { __asm__ volatile("fsrm %0" : : "r"(mode)); }
+constexpr uint32_t kFloatModeMask = 7;  // the rounding mode; denormals always are what they are
+constexpr uint32_t kFloatModeDefault = 0;
+
 #else
 
 inline uint32_t read_float_mode() { return 0; }

@@ -40,6 +40,13 @@
 #define GRUCORE_ON_wasm 0
 #endif
 
+// As a program is compiled: with vectors of RISC-V of 128 bits at least, or without.
+#if GRUCORE_ON_host && defined(__riscv_v_min_vlen) && __riscv_v_min_vlen >= 128
+#define GRUCORE_ON_riscv 1
+#else
+#define GRUCORE_ON_riscv 0
+#endif
+
 // GRUCORE_WHERE(architecture, code): the code, or nothing.
 #define GRUCORE_WHERE_0(...)
 #define GRUCORE_WHERE_1(...) __VA_ARGS__

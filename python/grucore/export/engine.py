@@ -25,8 +25,7 @@ __all__ = ["EngineExport", "export_engine", "whole_matrices"]
 
 _KIND = re.compile(r"[({](\d+), \"\w+\",")
 _OBJECT = re.compile(r"^const LayerKind (k\w+) = ", re.MULTILINE)
-# One instruction set's own: firmware has a plain one alone.
-_OTHER_TABLES = ("avx", "sse", "neon", "simd128")
+_ISA = re.compile(r"^GRUCORE_ISA_ROW\((?!scalar)(\w+),", re.MULTILINE)
 _MULADD = "scalar_muladd.cpp"
 _FLOORS = ("format", "graph", "isa", "kernels", "layers", "model")
 
@@ -67,10 +66,12 @@ def _sources(folder: Path | None) -> dict[str, str]:
             f"target 'engine' wants the folder cpp of grucore's sources, and {where}: get them "
             "with `pip download --no-binary :all: --no-deps grucore`, unpack, and give --sources"
         )
+    # One instruction set's own: firmware has a plain one alone.
+    tables = _ISA.findall((tree / "include/grucore/isa_list.inc").read_text("utf-8"))
     found = {}
     for part in ("include", "src"):
         for path in sorted((tree / part).rglob("*.*")):
-            if path.suffix != ".in" and not any(isa in path.name for isa in _OTHER_TABLES):
+            if path.suffix != ".in" and not any(isa in path.name for isa in tables):
                 found[path.relative_to(tree).as_posix()] = path.read_text("utf-8")
     return found
 

@@ -50,3 +50,23 @@ void* memset(void* to, int value, size_t bytes) {
   }
   return to;
 }
+
+void* memmove(void* to, const void* from, size_t bytes) {
+  unsigned char* t = (unsigned char*)to;
+  const unsigned char* f = (const unsigned char*)from;
+  if (t <= f) return memcpy(to, from, bytes);
+  while (bytes) {
+    --bytes;
+    t[bytes] = f[bytes];
+    NO_CALL;
+  }
+  return to;
+}
+
+int memcmp(const void* a, const void* b, size_t bytes) {
+  const unsigned char *x = (const unsigned char*)a, *y = (const unsigned char*)b;
+  for (; bytes; --bytes, ++x, ++y) {
+    if (*x != *y) return *x < *y ? -1 : 1;
+  }
+  return 0;
+}
