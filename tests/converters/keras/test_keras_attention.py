@@ -127,6 +127,20 @@ def _with_scores(y: Any, memory: Any) -> Any:
             "LayerNormalization .* reads what is made of a memory, which it cannot",
         ),
         (
+            lambda y, memory: layers.Attention()(
+                [y, memory, layers.Dense(FEATURES, activation="tanh")(memory)]
+            ),
+            MOST,
+            "takes the tanh of a memory by itself: let the encoder do that",
+        ),
+        (
+            lambda y, memory: layers.Attention()(
+                [y, layers.Dense(FEATURES, activation="tanh")(memory), memory]
+            ),
+            MOST,
+            "sums up values that a query was added to, or the tanh was taken of",
+        ),
+        (
             lambda y, memory: layers.Attention()([y, memory], use_causal_mask=True),
             MOST,
             "is called with use_causal_mask=True",

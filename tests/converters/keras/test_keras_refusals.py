@@ -62,7 +62,11 @@ def _taken(make: Callable[[Any], Any]) -> Any:
         ),
         (
             lambda: sequential(layers.Permute((2, 1))),
-            r"is \(batch, 3 features, time\), expected time second",
+            r"is \(batch, 3 features, time\), expected batch, then time",
+        ),
+        (
+            lambda: _taken(lambda x: keras.ops.reshape(x, (-1, 3))),
+            r"is \(batch x time, 3 features\), expected batch, then time",
         ),
         (lambda: _taken(lambda x: x[:, ::-1]), "Keras fails on 1 frames: ValueError: .*step"),
     ],

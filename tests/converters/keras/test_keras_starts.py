@@ -96,6 +96,35 @@ def test_states_of_a_stack_come_back(rng: np.random.Generator) -> None:
         assert np.abs(mine - want).max() < BOUND
 
 
+@pytest.mark.parametrize("wrapped", [False, True])
+def test_states_beside_masked_frames_that_give_zeros(
+    wrapped: bool, rng: np.random.Generator
+) -> None:
+    x = keras.Input((None, FEATURES))
+    layer = layers.GRU(4, return_sequences=True, return_state=True, zero_output_for_mask=True)
+    y, *states = (layers.Bidirectional(layer) if wrapped else layer)(layers.Masking()(x))
+    model = keras.Model(x, [y, *states])
+    signal = rng.normal(size=(2, FRAMES, FEATURES)).astype(np.float32)
+    signal[0, -2:], signal[1, 2] = 0, 0
+    found = grucore.from_keras(model).run(signal)
+    for mine, want in zip(found, outputs_of(model, [signal]), strict=True):
+        assert np.abs(mine - want).max() < BOUND
+
+
+def test_a_stateful_stack_and_its_last_states(tmp_path: Path, rng: np.random.Generator) -> None:
+    x = keras.Input(batch_shape=(1, None, FEATURES))
+    cells = [layers.GRUCell(3), layers.SimpleRNNCell(2)]
+    y, *states = layers.RNN(cells, return_state=True, stateful=True)(x)
+    model = keras.Model(x, layers.Dense(2)(layers.Concatenate()([y, *states])))
+    randomize(model, rng)
+    model.save(tmp_path / "m.keras")
+    live, file = grucore.from_keras(model), grucore.convert(tmp_path / "m.keras")
+    signal = rng.normal(size=(1, FRAMES, FEATURES)).astype(np.float32)
+    want = np.asarray(keras.ops.convert_to_numpy(model(signal, training=False)))
+    assert np.abs(live.run(signal) - want).max() < BOUND
+    assert np.array_equal(file.run(signal), live.run(signal))
+
+
 @pytest.mark.parametrize(
     ("make", "reason"),
     [

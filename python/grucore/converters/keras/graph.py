@@ -47,7 +47,7 @@ from grucore.converters.keras.read.inputs import (
 from grucore.converters.keras.read.names import Weights
 from grucore.converters.trace.axes import (
     BATCH,
-    TIME,
+    FEATURES,
     Axis,
     Ended,
     Held,
@@ -139,10 +139,11 @@ def graph_as_read(
                 "is no value of a frame: leave it out of the outputs, and take it from "
                 "run(..., return_state=True)"
             )
-        if TIME in tensor.axes[2:]:
+        in_order = tensor.axes[:1] == (BATCH,) and {*tensor.axes[2:]} <= {FEATURES}
+        if not in_order or any(axis.is_mixed for axis in tensor.axes):
             raise ConversionError(
-                f"output {name!r} of {model} is {tensor.text}, expected time second: put a Permute "
-                "behind it"
+                f"output {name!r} of {model} is {tensor.text}, expected batch, then time: put a "
+                "Permute or a Reshape behind it"
             )
         context.label = name
         try:

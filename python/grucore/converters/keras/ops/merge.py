@@ -17,7 +17,7 @@ from grucore.converters.trace.ops.joins import joined
 from grucore.graph.layers import Binary, Concat, Embedding, Mask, Operation
 from grucore.graph.node import Value
 
-__all__ = ["BINARY", "MERGES", "any_of", "merge"]
+__all__ = ["BINARY", "MERGES", "any_of", "merge", "zeroed"]
 
 BINARY = {
     "Add": Operation.ADD,
@@ -61,7 +61,7 @@ def _combined(
         read = [_with_ones(context, x, flow.mask) for x, flow in zip(read, flows, strict=True)]
     result = reduce(lambda a, b: binary(context, a, b, operation), read)
     if looks and all(flow.mask is not None for flow in flows):
-        result = _zeroed(context, result, flows)
+        result = zeroed(context, result, flows)
     if layer.kind == "Average":
         result = scaled(context, result, 1 / len(flows))
     return result
@@ -96,7 +96,7 @@ def _with_ones(context: Context, x: Data, mask: Value | None) -> Data:
     return context.fresh(x, context.add(Binary, [kept, ones], "ones", operation=Operation.ADD))
 
 
-def _zeroed(context: Context, result: Data, flows: Sequence[Flow]) -> Data:
+def zeroed(context: Context, result: Data, flows: Sequence[Flow]) -> Data:
     """The same with zeros where every factor is masked."""
     masks = {flow.mask.name: flow.mask for flow in flows if flow.mask is not None}
     value = context.ordered(result)

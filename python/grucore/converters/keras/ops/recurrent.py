@@ -11,6 +11,7 @@ from typing import Any, TypeAlias
 from grucore._core import ConversionError
 from grucore.converters.keras.context import Context, Flow
 from grucore.converters.keras.ops.cells import CELL, CELLS, SINGLE, numbers_of
+from grucore.converters.keras.ops.merge import zeroed
 from grucore.converters.keras.read.config import Layer
 from grucore.converters.keras.read.names import backward_of
 from grucore.converters.trace.axes import (
@@ -75,13 +76,24 @@ def recurrent(context: Context, layer: Layer, flow: Flow, starts: list[Tracked])
     x = context.sequence(flow)
     layers = _cells(context, layer, flow, starts)
     backwards = bool(layer.settings.get("go_backwards"))
-    y = _along(x, layers[-1][1][0])
+    y = _frames(context, layer, flow, layers[-1][1][0])
     states = _states(context, layer, flow, layers, backwards=backwards)
     if not layer.settings.get("return_sequences"):
-        return (Flow(_end(context, x, layer.path, layers[-1][1][0], backwards)), *states)
+        return (Flow(_end(context, x, layer.path, y.value, backwards)), *states)
     if backwards:  # the frames come in the order in which they were processed
         y = context.data(flipped(context, y, [1]))
     return (flow.of(y), *states)
+
+
+def _frames(context: Context, layer: Layer, flow: Flow, value: Value) -> Data:
+    """The output of a layer; where its states are wanted too, masked frames become zeros here."""
+    y = _along(context.data(flow.tensor), value)
+    return zeroed(context, y, [flow]) if _zeroes_apart(layer, flow) else y
+
+
+def _zeroes_apart(layer: Layer, flow: Flow) -> bool:
+    options = layer.settings.get("zero_output_for_mask"), layer.settings.get("return_state")
+    return flow.mask is not None and all(options)
 
 
 def _along(x: Data, value: Value) -> Data:
@@ -106,11 +118,6 @@ def _states(
 ) -> list[Flow]:
     if not layer.settings.get("return_state"):
         return []
-    if flow.mask is not None and layer.settings.get("zero_output_for_mask"):
-        raise Unfit(
-            "has return_state with masked frames that give zeros, "
-            "which cannot be expressed: its state is not among its outputs"
-        )
     x, states = context.data(flow.tensor), []
     for kind, (value, *more) in layers:
         states.append(Flow(_end(context, x, f"{layer.path}.state", value, backwards)))
@@ -144,6 +151,7 @@ def _cells(
         own, left = left[: len(kind.state_suffixes)], left[len(kind.state_suffixes) :]
         # Between the cells of a stack a masked frame passes nothing on either way.
         zeroes = number == len(cells) - 1 and settings.get("zero_output_for_mask")
+        zeroes = zeroes and not _zeroes_apart(layer, flow)
         masked = MaskedOutput.ZERO if zeroes and flow.mask is not None else MaskedOutput.REPEAT
         if context.delayed is None:
             given["masked_output"] = masked
@@ -244,10 +252,9 @@ def bidirectional(context: Context, layer: Layer, flow: Flow, starts: list[Track
         context.variables |= {inner: context.variables[side]} if side in context.variables else {}
         layers = _cells(context, inner, flow, own)
         backwards = bool(inner.settings.get("go_backwards"))
-        value = layers[-1][1][0]
-        y = _along(x, value)
+        y = _frames(context, inner, flow, layers[-1][1][0])
         if not sequences:
-            y = _end(context, x, f"{layer.path}.{name}", value, backwards)
+            y = _end(context, x, f"{layer.path}.{name}", y.value, backwards)
         elif backwards is not (name == "backward"):
             # Keras flips the processing order of the second one.
             y = context.data(flipped(context, y, [1]))

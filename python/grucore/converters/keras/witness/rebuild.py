@@ -138,7 +138,7 @@ class Rebuilt:
             for layer in model.layers:
                 if layer.kind != "InputLayer":
                     result = self._apply(layer, [result], {})
-            parts = result if isinstance(result, list | tuple) else [result]
+            parts = self._keras.tree.flatten(result)
             return {str(place): part for place, part in enumerate(parts)}
         known: dict[Ref, Any] = dict(zip(model.inputs, inputs, strict=True))
         shifts = node_shifts(model)
@@ -156,7 +156,7 @@ class Rebuilt:
             result = self._apply(
                 layer, _filled(call.arguments, known), _filled(call.keywords, known)
             )
-            parts = result if isinstance(result, list | tuple) else [result]
+            parts = self._keras.tree.flatten(result)  # states of a stack are lists in a list
             known |= {Ref(layer.name, node, place): part for place, part in enumerate(parts)}
         return {name: known[ref] for name, ref in model.outputs.items()}
 

@@ -175,9 +175,11 @@ def _lengths(graph: Graph) -> list[int]:
 
 def _reset(model: Any) -> None:
     """Forget the states of stateful layers."""
+    tree = sys.modules["keras"].tree
     for layer in model._flatten_layers():
-        if getattr(layer, "stateful", False) and hasattr(layer, "reset_state"):
-            layer.reset_state()
+        if getattr(layer, "stateful", False):  # its own reset_state fails on a stack of cells
+            for state in tree.flatten(getattr(layer, "states", None) or []):
+                state.assign(np.zeros(state.shape, np.float32))
 
 
 def _batches(

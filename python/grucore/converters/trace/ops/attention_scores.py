@@ -79,6 +79,8 @@ def _scores(trace: Trace, query: Data, keys: Memory) -> Scores:
     """(..., queries, K) times (..., K, memory)."""
     if keys.axes[-1] != MEMORY or not keys.is_features(-2) or not query.is_features(-1):
         raise WrongAxes(f"multiplies {query.text} and {keys.text}")
+    if keys.is_bent:
+        raise Unfit("takes the tanh of a memory by itself: let the encoder do that")
     if keys.value is not None or keys.index.shape[-2] != query.index.shape[-1]:
         raise Unfit(f"multiplies {query.text} and {keys.text}, which is no attention")
     query = trace.whole(query)
@@ -99,8 +101,8 @@ def summed(trace: Trace, shares: Scores, values: Memory) -> Data:
             f"keys are made of {shares.name!r}, values of {values.name!r}: give both as one "
             "memory, side by side, and let the module take it apart"
         )
-    if values.value is not None:
-        raise Unfit("sums up values that a query was added to")
+    if values.value is not None or values.is_bent:
+        raise Unfit("sums up values that a query was added to, or the tanh was taken of")
     flat = shares.moved((*shares.axes[:-1], FEATURES), shares.index)
     width = values.index.shape[-1]
     axes, rows, columns, index = _pairs(flat, values, width)
