@@ -19,7 +19,7 @@ from peers.yardsticks import FOLDER
 from rounds import machine
 from tables import show
 from workers import Entrant, NotTimed, Worker
-from workloads import Workload, chosen, frames, reference, state_dict
+from workloads import WORKLOADS, Workload, chosen, frames, reference, state_dict
 
 LEAST_ROUNDS = 5
 YARDSTICKS = Path(__file__).parents[1] / "cpp/build/release/bench/yardsticks"
@@ -151,7 +151,11 @@ class Field:
 
 def with_earlier(report: dict[str, Any], earlier: dict[str, Any]) -> None:
     """Take the lesser figures of two runs: what a busy machine adds, it adds to one of them."""
+    both = {**earlier["workloads"], **report["workloads"]}
+    report["workloads"] = {name: both[name] for name in WORKLOADS if name in both}
     for name, one in report["workloads"].items():
+        if one is earlier["workloads"].get(name):
+            continue
         before = earlier["workloads"].get(name, {"contenders": {}, "load": []})
         one["load"] += before["load"]
         for title, found in one["contenders"].items():

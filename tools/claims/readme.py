@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 
 from claims.embedded import counted
@@ -32,6 +33,21 @@ def steps() -> str:
     return markdown(table)
 
 
+def durations() -> str:
+    """README's own lines in a fresh clone."""
+    table = [["line", "seconds of one core"]]
+    for one in result("newcomer")["lines"]:
+        if "-m grucore" not in one["line"]:
+            table.append([f"`{one['line']}`", f"{one['cpu']:.1f}"])
+    return markdown(table, 1)
+
+
+def seconds(start: str) -> float:
+    """Of a core, for a line of README."""
+    lines = result("newcomer")["lines"]
+    return float(next(one["cpu"] for one in lines if one["line"].startswith(start)))
+
+
 def sentences() -> dict[str, list[str]]:
     """Figures in the text."""
     every = result("compare")["workloads"]
@@ -48,10 +64,13 @@ def sentences() -> dict[str, list[str]]:
     floats, ints = (counted("keywords", "cortex-m4", kind) for kind in ("float32", "int8/8"))
     code = sorted(one["code_bytes"] / 1000 for one in (floats, ints))
     languages = written("examples/languages/languages.json")
+    install = math.ceil(seconds(".venv/bin/pip install") / 10) * 10
     front = result("front_end")["frames"]
     module = result("examples")["web"]["compressed"]
     return {
         "README.md": [
+            f"takes {install} seconds of one core, most of them the compiler's, the demo "
+            f"{seconds('.venv/bin/grucore demo'):.1f}",
             f"about {overhead:.2f} microseconds over the arithmetic",
             f"the best float32 peer takes {min(ratios):.1f} to {max(ratios):.1f} times as long, in "
             f"float32 batches OpenVINO {min(ovs):.2f} to {max(ovs):.2f} times",
@@ -82,4 +101,5 @@ def sentences() -> dict[str, list[str]]:
 
 TABLES: dict[tuple[str, str], Callable[[], str]] = {
     ("README.md", "steps"): steps,
+    ("docs/tutorial.md", "durations"): durations,
 }
