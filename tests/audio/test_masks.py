@@ -130,11 +130,36 @@ def test_denoise_is_in_time_with_the_recording(
         assert np.abs(clean[:, channel] - want).max() < 1e-6
     assert main(command) == 0
     assert read_wav(tmp_path / "out.wav")[0].shape == (1234, 2)
-    save(tmp_path / "in.wav", samples[:, 0], rate=16000)
+    save(tmp_path / "in.wav", samples[:, 0], rate=11025)
     assert main(command) == 1
-    assert "16000 Hz, expected 8000" in capsys.readouterr().err
+    assert "11025 Hz, expected 8000" in capsys.readouterr().err
     (tmp_path / "m.gru").write_bytes(
         fileformat.write(frames_graph(features=4, hidden_size=4, out=3))
     )
     assert main(command) == 1
     assert "expected one input of samples and one output of as many" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("rate", [24000, 4000])
+def test_denoise_at_another_rate(rate: int, tmp_path: Path) -> None:
+    """With open gains a tone below half of both rates comes back, in time and as long as it was."""
+    opened = network(np.zeros((BANDS, BANDS)), np.full(BANDS, 40.0))
+    settings = {"sample_rate": RATE, "n_fft": N_FFT, "hop_length": HOP}
+    audio.masked(opened, **settings).save(tmp_path / "m.gru")
+    time = np.arange(rate // 2 + 1) / rate
+    samples = (0.3 * np.sin(2 * np.pi * 700 * time)).astype(np.float32)
+    write_wav(tmp_path / "in.wav", samples, rate, bits=32)
+    paths = [str(tmp_path / name) for name in ("m.gru", "in.wav", "out.wav")]
+    command = ["denoise", paths[0], "-i", paths[1], "-o", paths[2], "--bits", "32"]
+    assert main(command) == 0
+    clean, found = read_wav(tmp_path / "out.wav")
+    assert (found, clean.shape) == (rate, samples.shape)
+    inner = slice(rate // 20, -rate // 20)
+    assert np.abs(clean[inner] - samples[inner]).max() < 1e-4
+
+
+def test_more_samples_for_each_one() -> None:
+    with pytest.raises(ValueError, match="ratio 0"):
+        audio.interpolate(np.zeros(3), 0)
+    assert audio.interpolate(np.ones(3), 1).tolist() == [1, 1, 1]
+    assert audio.interpolate(np.zeros((5, 2)), 3).shape == (15, 2)

@@ -16,7 +16,9 @@ DESCRIPTION = """\
 Read a recording (.wav; .flac, .ogg and .mp3 with grucore[audio]), run it through a model that reads
 a hop of samples in each frame and writes as many, and write what comes out as a .wav file: as long
 as the recording, and in time with it, since the samples by which the model is late are left out.
-Each channel goes through the model by itself.
+Each channel goes through the model by itself. A recording at a multiple of the model's rate is
+brought down to it and up again, and has nothing above half that rate then; one at a part of it, up
+and down.
 """
 EPILOG = """\
 examples:
@@ -47,20 +49,25 @@ def run(arguments: argparse.Namespace, console: Console) -> None:
     """Read, run, write."""
     import numpy as np
 
-    from grucore.audio import read_sound, write_wav
+    from grucore.audio import decimate, interpolate, read_sound, write_wav
     from grucore.cli._files import load_model
     from grucore.demo.words import rate_of
 
     model = load_model(arguments.model, isa=arguments.isa)
     hop = _hop(model)
     samples, rate = read_sound(arguments.input)
-    expected = rate_of(model)
-    if expected is not None and rate != expected:
-        raise ValueError(f"{arguments.input}: {rate} Hz, expected {expected}, as the model has")
+    inner = rate_of(model) or rate
+    if rate % inner and inner % rate:
+        raise ValueError(
+            f"{arguments.input}: {rate} Hz, expected {inner}, as the model has, or a rate that "
+            "divides it or that it divides"
+        )
     latency = _latency(model) if arguments.latency is None else arguments.latency
     if latency < 0:
         arguments.parser.error(f"--latency {latency}: expected at least 0")
     channels = samples[:, None] if samples.ndim == 1 else samples
+    length = len(channels)
+    channels = interpolate(decimate(channels, max(rate // inner, 1)), max(inner // rate, 1))
     count = len(channels)
     frames = -(-(count + latency) // hop)
     whole = np.zeros((channels.shape[1], frames * hop), np.float32)
@@ -70,25 +77,27 @@ def run(arguments: argparse.Namespace, console: Console) -> None:
         result = model.run(whole.reshape(len(whole), frames, hop))
     seconds = time.perf_counter() - started
     clean = result.reshape(len(whole), -1)[:, latency : latency + count].T
+    clean = decimate(interpolate(clean, max(rate // inner, 1)), max(inner // rate, 1))[:length]
     write_wav(
         arguments.output, clean[:, 0] if samples.ndim == 1 else clean, rate, bits=arguments.bits
     )
     report: dict[str, Any] = {
         "output": arguments.output,
         "sample_rate": rate,
+        "model_rate": inner,
         "channels": len(whole),
-        "samples": count,
+        "samples": length,
         "latency": latency,
         "seconds": round(seconds, 6),
-        "real_time_factor": round(seconds * rate / max(1, count * len(whole)), 6),
+        "real_time_factor": round(seconds * rate / max(1, length * len(whole)), 6),
         "isa": model.isa,
     }
     if arguments.json:
         console.emit(report)
     else:
         console.sentence(
-            f"{arguments.output}: {count / rate:.2f} s of sound in {seconds:.3f} s on {model.isa}, "
-            f"{latency / rate * 1000:.0f} ms of delay left out"
+            f"{arguments.output}: {length / rate:.2f} s of sound in {seconds:.3f} s "
+            f"on {model.isa}, {latency / inner * 1000:.0f} ms of delay left out"
         )
 
 
