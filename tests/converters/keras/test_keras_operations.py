@@ -84,6 +84,15 @@ LAYERS: dict[str, Callable[[Any], Any]] = {
     "repeated": lambda x: layers.Reshape((12,))(layers.RepeatVector(3)(layers.GRU(4)(x))),
     "keeps its axis": lambda x: layers.GlobalMaxPooling1D(keepdims=True)(x),
     "the largest of three": lambda x: layers.MaxPooling1D(3, strides=1, padding="same")(x),
+    "attention pooling": lambda x: ops.sum(
+        layers.Softmax(axis=1)(layers.Dense(1)(layers.GRU(4, return_sequences=True)(x))) * x, axis=1
+    ),
+    "attention pooling by Dot": lambda x: layers.Flatten()(
+        layers.Dot(axes=1)(
+            [ops.softmax(layers.Dense(1)(x), axis=1), layers.GRU(3, return_sequences=True)(x)]
+        )
+    ),
+    "mean and deviation": lambda x: ops.concatenate([ops.mean(x, axis=1), ops.std(x, axis=1)], -1),
     "einsum": lambda x: layers.EinsumDense(
         "btf,fgh->btgh", output_shape=(None, 2, 3), bias_axes="gh", activation="tanh"
     )(x),

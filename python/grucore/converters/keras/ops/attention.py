@@ -15,7 +15,7 @@ from grucore.converters.trace.axes import Data, Operand, Tracked, Unfit
 from grucore.converters.trace.memory import Memory, Scores
 from grucore.converters.trace.ops.attention_maps import bent, combined, mapped
 from grucore.converters.trace.ops.attention_scores import multiplied, shared
-from grucore.converters.trace.ops.products import times
+from grucore.converters.trace.ops.products import matmul, times
 from grucore.converters.trace.ops.views import axis_of, transposed, unsqueezed
 
 __all__ = ["ATTENDING", "MOVING", "ON_MEMORY", "attends", "given_by_name"]
@@ -173,7 +173,10 @@ def _dot(context: Context, layer: Layer, operands: list[Any]) -> Tracked:
     pair = [given, given] if isinstance(given, int) else given
     first, second = (axis_of(axis, 3) for axis in pair)
     one, other = operands
-    return multiplied(
+    if settings.get("normalize"):
+        raise context.refuse(layer, "normalize", "False")
+    product = multiplied if any(isinstance(x, Memory | Scores) for x in operands) else matmul
+    return product(
         context, one if first == 2 else _turned(one), other if second == 1 else _turned(other)
     )
 

@@ -200,7 +200,7 @@ def activation_layer(context: Context, layer: Layer, flow: Flow) -> Flow:
 def softmax_layer(context: Context, layer: Layer, flow: Flow) -> Flow:
     settings = context.settings(layer, {"axis"})
     x = context.numbers(flow)
-    axes = context.feature_axes(layer, x, settings.get("axis", -1))
+    axes = context.axes(layer, x, settings.get("axis", -1))
     if flow.mask is not None:
         raise Unfit("reads a mask, with which it leaves features out")
     return flow.of(softmax(context, x, axes, logarithm=False))

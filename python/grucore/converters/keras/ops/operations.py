@@ -103,7 +103,7 @@ def _activation(name: str, context: Context, layer: Layer, arguments: list[Any])
 
 def _softmax(context: Context, layer: Layer, arguments: list[Any]) -> Any:
     x = tensor(context, arguments)
-    axes = context.feature_axes(layer, x, layer.settings.get("axis", -1))
+    axes = context.axes(layer, x, layer.settings.get("axis", -1))
     return softmax(context, x, axes, logarithm=layer.kind == "ops.LogSoftmax")
 
 
