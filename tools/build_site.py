@@ -19,6 +19,7 @@ import sys
 from pathlib import Path
 from types import ModuleType
 
+import cpp_reference
 import yaml
 
 ROOT = Path(__file__).parents[1]
@@ -138,12 +139,9 @@ def write_options() -> None:
 
 
 def write_headers() -> None:
-    """The public headers, whose comments are their reference."""
-    parts = ["# C and C++ headers\n"]
+    """The declarations of the public headers, from the comments at them."""
     for name in HEADERS:
-        text = (ROOT / "cpp" / "include" / "grucore" / name).read_text("utf-8")
-        parts.append(f"## grucore/{name}\n\n```cpp\n{text}```\n")
-    write("reference/headers.md", "\n".join(parts))
+        write(f"reference/{name}.md", cpp_reference.page(name))
 
 
 def configuration(site: Site) -> Path:

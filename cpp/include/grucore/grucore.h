@@ -16,6 +16,7 @@ GRUCORE_API uint32_t version();
 
 // ---------------------------------------------------------------------------------------------- errors
 
+// How a call ended. Outputs are written only where it is kOk.
 enum class [[nodiscard]] Status : uint8_t {
 #define GRUCORE_STATUS(name, number, python, meaning) name = number,
 #include "grucore/status.inc"
@@ -25,9 +26,11 @@ enum class [[nodiscard]] Status : uint8_t {
 GRUCORE_API const char* status_name(Status status);     // "kBadMagic"
 GRUCORE_API const char* status_meaning(Status status);  // one sentence
 
+// In place of an index or a role where there is none.
 constexpr uint32_t kNone = 0xffffffffu;
 
-struct Text {  // not terminated by a zero; lies in the file
+// Letters of the file, in UTF-8; no zero ends them.
+struct Text {
   const char* bytes;
   uint32_t length;
 };
@@ -42,15 +45,18 @@ struct LoadReport {
   uint64_t found = 0;
   uint64_t expected = 0;  // the value, or the bound, that `found` missed
 };
+
 GRUCORE_API const char* role_name(uint32_t role);  // "weight_ih"; "" for a number that is no role
 
 // ------------------------------------------------------------------------------------ instruction sets
 
+// Kernel tables, a row of isa_list.inc each.
 enum class Isa : uint8_t {
 #define GRUCORE_ISA_ROW(name, number, numerics, architecture, feature) name = number,
 #include "grucore/isa_list.inc"
 #undef GRUCORE_ISA_ROW
 };
+// How many there are; a build need not have them all.
 constexpr uint32_t kIsaCount = 0
 #define GRUCORE_ISA_ROW(name, number, numerics, architecture, feature) +1
 #include "grucore/isa_list.inc"
@@ -60,26 +66,31 @@ constexpr uint32_t kIsaCount = 0
 // Float results are the same bits within a class (docs/numerics.md).
 enum class Numerics : uint8_t { kExact = 0, kFused = 1, kMulAdd = 2 };
 
-GRUCORE_API const char* isa_name(Isa isa);
-GRUCORE_API bool isa_supported(Isa isa);  // compiled in, and this machine and its system can run it
+GRUCORE_API const char* isa_name(Isa isa);  // "avx2"
+GRUCORE_API bool isa_supported(Isa isa);    // compiled in, and this machine and its system can run it
 // The last supported row of isa_list.inc; but `scalar` only where a fused multiply-add is an instruction: emulated, it
 // takes many times as long as `scalar_muladd`, whose outputs differ in the last bits (docs/numerics.md).
 GRUCORE_API Isa best_isa();
 
 // --------------------------------------------------------------------------------------------- models
 
+// What a plan asks for.
 struct MemoryPlan {
   size_t bytes = 0;  // to allocate, aligned to kAlignment
 };
+// Of files and of arenas, in bytes.
 constexpr size_t kAlignment = 64;
 
 struct Model;   // immutable after load; any number of threads may use it
 struct Stream;  // one thread at a time
 
+// One value per frame, per `period` frames, or per sequence.
 enum class Rate : uint8_t { kFrame = 0, kPeriod = 1, kSequence = 2 };
+// The numbers of an input or output.
 enum class Dtype : uint8_t { kFloat32 = 0, kInt32 = 1 };
 
-struct PortInfo {  // an input or an output of the model
+// An input or an output of the model.
+struct PortInfo {
   Text name;
   uint32_t features;
   uint32_t period;  // frames of the input from one value to the next
@@ -89,7 +100,8 @@ struct PortInfo {  // an input or an output of the model
   Rate rate;
 };
 
-struct StateInfo {     // what a stream carries from frame to frame
+// What a stream carries from frame to frame.
+struct StateInfo {
   Text node;           // the state is called "<node>.h" when recurrent
   const char* suffix;  // ".h"
   uint32_t size;       // floats for each row
@@ -98,6 +110,7 @@ struct StateInfo {     // what a stream carries from frame to frame
   bool is_public;  // shown to users; others are internal, e.g. the last frame that `take` keeps
 };
 
+// Frames of an input that the file holds, or what the model gives for them.
 struct TestVector {
   const void* data;  // (values, features)
   uint32_t frames;   // values: frames of an input, what they give of an output; 0: there is no test vector
@@ -112,21 +125,27 @@ GRUCORE_API Status plan_model(const void* file, size_t file_bytes, MemoryPlan* p
 GRUCORE_API Status load(const void* file, size_t file_bytes, Isa isa, void* arena, size_t arena_bytes,
                         const Model** model, LoadReport* report = nullptr);
 
+// The kernel table that load was given, and the class of the model's float results.
 GRUCORE_API Isa model_isa(const Model* model);
 GRUCORE_API Numerics model_numerics(const Model* model);
 // True if some layer rounds what it multiplies to integers: a difference in its input may then become a whole step.
 GRUCORE_API bool rounds_activations(const Model* model);
+// Inputs and outputs, in the file's order.
 GRUCORE_API uint32_t input_count(const Model* model);
 GRUCORE_API uint32_t output_count(const Model* model);
 GRUCORE_API PortInfo input_info(const Model* model, uint32_t index);
 GRUCORE_API PortInfo output_info(const Model* model, uint32_t index);
+// States, public and internal ones.
 GRUCORE_API uint32_t state_count(const Model* model);
 GRUCORE_API StateInfo state_info(const Model* model, uint32_t index);
+// The file's test vector: frames of an input, and an output for all of them.
 GRUCORE_API TestVector test_input(const Model* model, uint32_t index);
 GRUCORE_API TestVector test_output(const Model* model, uint32_t index);
+// JSON, as the file has it.
 GRUCORE_API Text model_metadata(const Model* model);
 // The first node that reads the future, or kNone when the model can be stepped.
 GRUCORE_API uint32_t first_unstreamable_node(const Model* model);
+// The layer's name, such as "gru.l0".
 GRUCORE_API Text node_name(const Model* model, uint32_t node);
 // Multiply-adds of one frame through every per-frame node.
 GRUCORE_API uint64_t macs_per_frame(const Model* model);
@@ -137,12 +156,15 @@ GRUCORE_API uint64_t macs_per_frame(const Model* model);
 // row, whose state stays and whose outputs are NaN.
 enum class Nonfinite : uint8_t { kPropagate = 0, kHold = 1 };
 
+// How a stream is made.
 struct StreamOptions {
   uint32_t batch = 1;  // rows, at least 1
   uint32_t block = 1;  // frames that run works on at a time; the whole sequence when the model cannot stream
   Nonfinite nonfinite = Nonfinite::kPropagate;
 };
 
+// Bytes of the arena that a stream needs, and the stream itself, made in such an arena. `*stream` is written only on
+// kOk.
 GRUCORE_API Status plan_stream(const Model* model, const StreamOptions& options, MemoryPlan* plan);
 GRUCORE_API Status init_stream(const Model* model, const StreamOptions& options, void* arena, size_t arena_bytes,
                                Stream** stream);
@@ -159,11 +181,14 @@ GRUCORE_API uint64_t step(Stream* stream, const void* const* inputs, void* const
 GRUCORE_API uint64_t step_rows(Stream* stream, const void* const* inputs, void* const* outputs, const uint32_t* rows,
                                uint32_t count) noexcept;
 
+// Where frames are read: row after row, frame after frame.
 struct ConstSignal {
   const void* data;
   size_t row_stride;    // elements from one row to the next
   size_t frame_stride;  // elements from one frame to the next; features are contiguous
 };
+
+// Where frames are written.
 struct Signal {
   void* data;
   size_t row_stride;

@@ -30,10 +30,12 @@ namespace grucore {
 class AlignedBytes {
  public:
   AlignedBytes() = default;
+  // So many bytes.
   explicit AlignedBytes(size_t count)
       : data_(static_cast<unsigned char*>(::operator new(count ? count : 1, kAlign, std::nothrow))),
         count_(data_ ? count : 0) {}
 
+  // The first byte, or null, and how many there are.
   unsigned char* data() const { return data_.get(); }
   size_t size() const { return count_; }
 
@@ -50,6 +52,7 @@ class AlignedBytes {
 // A file or an argument that was refused; `report` says where in the file.
 class Error : public std::runtime_error {
  public:
+  // Its message has the status, its meaning, and the place.
   Error(Status status, const LoadReport& report)
       : std::runtime_error(std::string(status_name(status)) + ": " + status_meaning(status) + " (byte " +
                            std::to_string(report.offset) + ": found " + std::to_string(report.found) + ", expected " +
@@ -59,6 +62,7 @@ class Error : public std::runtime_error {
   explicit Error(Status status)
       : std::runtime_error(std::string(status_name(status)) + ": " + status_meaning(status)), status_(status) {}
 
+  // As plan_model, load, plan_stream or init_stream gave them.
   Status status() const { return status_; }
   const LoadReport& report() const { return report_; }
 
@@ -109,6 +113,7 @@ class SharedModel {
     }
     return of(std::move(bytes), isa);
   }
+  // Of a copy of these bytes.
   static SharedModel load(const void* file, size_t file_bytes, Isa isa = best_isa()) {
     AlignedBytes copy(file_bytes);
     if (!copy.data()) throw std::bad_alloc();
@@ -117,9 +122,11 @@ class SharedModel {
   }
 #endif
 
+  // For the functions of grucore.h; null, and false, where nothing is loaded.
   const Model* get() const { return parts_ ? parts_->model : nullptr; }
   explicit operator bool() const { return parts_ != nullptr; }
 
+  // Numbers of a frame of an input, and of a value of an output.
   uint32_t input_features(uint32_t index = 0) const { return input_info(get(), index).features; }
   uint32_t output_features(uint32_t index = 0) const { return output_info(get(), index).features; }
   // The index of a state by its name, such as "gru.l0.h", or kNone.
@@ -155,6 +162,7 @@ class OwnedStream {
  public:
   OwnedStream() = default;
 
+  // `*stream` is written only on kOk.
   static Status make(const SharedModel& model, const StreamOptions& options, OwnedStream* stream) {
     MemoryPlan plan;
     const Status planned = plan_stream(model.get(), options, &plan);
@@ -170,6 +178,7 @@ class OwnedStream {
   }
 
 #if GRUCORE_EXCEPTIONS
+  // Throws Error.
   explicit OwnedStream(const SharedModel& model, const StreamOptions& options = StreamOptions()) {
     const Status status = make(model, options, this);
     if (status != Status::kOk) throw Error(status);
@@ -183,6 +192,7 @@ class OwnedStream {
   }
 #endif
 
+  // For the functions of grucore.h.
   Stream* get() const { return arena_.data() ? stream_ : nullptr; }  // null once it is moved from
   const SharedModel& model() const { return model_; }
 
@@ -207,14 +217,17 @@ class OwnedStream {
     const Signal target = {output, out * output_frames(frames), out};
     grucore::run(stream_, frames, &source, &target, nullptr);
   }
+  // How many values of an output the next frames give.
   uint32_t output_frames(uint32_t frames, uint32_t output = 0, uint32_t row = 0) const noexcept {
     return grucore::output_frames(stream_, output, row, frames);
   }
 
+  // Back to the initial state.
   void reset() noexcept { grucore::reset(stream_); }
   // kFlagNonfiniteInput and kFlagNonfiniteOutput since the last call.
   uint32_t take_flags() noexcept { return grucore::take_flags(stream_); }
 
+  // A copy of a state of a row.
   std::vector<float> state(uint32_t index, uint32_t row = 0) const {
     std::vector<float> values(state_info(model_.get(), index).size);
     get_state(stream_, index, row, values.data());

@@ -24,13 +24,15 @@ enum {
 #include "grucore/status.inc"
 #undef GRUCORE_STATUS
 };
+
 GRUCORE_API const char* grucore_status_name(grucore_status status);    /* "kBadMagic" */
 GRUCORE_API const char* grucore_status_meaning(grucore_status status); /* one sentence */
 
-#define GRUCORE_NONE 0xffffffffu
-#define GRUCORE_ALIGNMENT 64 /* of files and arenas */
+#define GRUCORE_NONE 0xffffffffu /* in place of an index or a role where there is none */
+#define GRUCORE_ALIGNMENT 64     /* of files and arenas */
 
-typedef struct grucore_text { /* not terminated by a zero; lies in the file */
+/* Letters of the file, in UTF-8; no zero ends them. */
+typedef struct grucore_text {
   const char* bytes;
   uint32_t length;
 } grucore_text;
@@ -45,6 +47,7 @@ typedef struct grucore_report {
   uint64_t found;
   uint64_t expected;
 } grucore_report;
+
 GRUCORE_API const char* grucore_role_name(uint32_t role); /* "weight_ih"; "" for a number that is no role */
 
 /* GRUCORE_ISA_scalar, GRUCORE_ISA_avx2, ...: isa_list.inc. */
@@ -54,9 +57,10 @@ enum {
 #include "grucore/isa_list.inc"
 #undef GRUCORE_ISA_ROW
 };
-GRUCORE_API const char* grucore_isa_name(grucore_isa isa);
-GRUCORE_API int grucore_isa_supported(grucore_isa isa); /* compiled in, and this machine can run it */
-GRUCORE_API grucore_isa grucore_best_isa(void);
+
+GRUCORE_API const char* grucore_isa_name(grucore_isa isa); /* "avx2" */
+GRUCORE_API int grucore_isa_supported(grucore_isa isa);    /* compiled in, and this machine can run it */
+GRUCORE_API grucore_isa grucore_best_isa(void);            /* see best_isa of grucore.h */
 
 /* ---------------------------------------------------------------------------------------------- models */
 
@@ -72,7 +76,8 @@ GRUCORE_API grucore_status grucore_plan_model(const void* file, size_t file_byte
 GRUCORE_API grucore_status grucore_load(const void* file, size_t file_bytes, grucore_isa isa, void* arena,
                                         size_t arena_bytes, const grucore_model** model, grucore_report* report);
 
-typedef struct grucore_port { /* an input or an output */
+/* An input or an output of the model. */
+typedef struct grucore_port {
   grucore_text name;
   uint32_t features;
   uint32_t period; /* frames of the input from one value to the next */
@@ -82,7 +87,8 @@ typedef struct grucore_port { /* an input or an output */
   uint32_t rate;   /* 0: per frame, 1: per `period` frames, 2: per sequence */
 } grucore_port;
 
-typedef struct grucore_state { /* what a stream carries from frame to frame */
+/* What a stream carries from frame to frame. */
+typedef struct grucore_state {
   grucore_text node;
   const char* suffix; /* the state is called "<node><suffix>" */
   uint32_t size;      /* floats for each row */
@@ -91,16 +97,19 @@ typedef struct grucore_state { /* what a stream carries from frame to frame */
   int is_public;
 } grucore_state;
 
+/* Frames of an input that the file holds, or what the model gives for them. */
 typedef struct grucore_test_vector {
   const void* data; /* (frames, features), or (features,) at rate 2 */
   uint32_t frames;  /* 0: the file has none */
 } grucore_test_vector;
 
+/* The kernel table that grucore_load was given, and the class of the model's float results. */
 GRUCORE_API grucore_isa grucore_model_isa(const grucore_model* model);
 GRUCORE_API uint32_t
 grucore_model_numerics(const grucore_model* model); /* 0: exact, 1: fused, 2: muladd (docs/numerics.md) */
 /* Whether some layer rounds what it multiplies to integers. */
 GRUCORE_API int grucore_rounds_activations(const grucore_model* model);
+/* Inputs and outputs, states, the test vector, and the metadata as JSON. */
 GRUCORE_API uint32_t grucore_input_count(const grucore_model* model);
 GRUCORE_API uint32_t grucore_output_count(const grucore_model* model);
 GRUCORE_API grucore_port grucore_input_info(const grucore_model* model, uint32_t index);
@@ -112,17 +121,20 @@ GRUCORE_API grucore_test_vector grucore_test_output(const grucore_model* model, 
 GRUCORE_API grucore_text grucore_model_metadata(const grucore_model* model);
 /* The first node that reads the future, or GRUCORE_NONE when the model can be stepped. */
 GRUCORE_API uint32_t grucore_first_unstreamable_node(const grucore_model* model);
+/* The layer's name, and the multiply-adds of one frame through every per-frame node. */
 GRUCORE_API grucore_text grucore_node_name(const grucore_model* model, uint32_t node);
 GRUCORE_API uint64_t grucore_macs_per_frame(const grucore_model* model);
 
 /* --------------------------------------------------------------------------------------------- streams */
 
+/* How a stream is made. */
 typedef struct grucore_stream_options {
   uint32_t batch; /* rows, at least 1 */
   uint32_t block; /* frames that grucore_run works on at a time, at least 1 */
   uint32_t hold;  /* 0: a non-finite frame propagates; 1: it is skipped and its outputs are NaN */
 } grucore_stream_options;
 
+/* Bytes of the arena that a stream needs, and the stream itself, made in such an arena. */
 GRUCORE_API grucore_status grucore_plan_stream(const grucore_model* model, const grucore_stream_options* options,
                                                size_t* arena_bytes);
 GRUCORE_API grucore_status grucore_init_stream(const grucore_model* model, const grucore_stream_options* options,
@@ -139,12 +151,14 @@ GRUCORE_API uint64_t grucore_step(grucore_stream* stream, const void* const* inp
 GRUCORE_API uint64_t grucore_step_rows(grucore_stream* stream, const void* const* inputs, void* const* outputs,
                                        const uint32_t* rows, uint32_t count);
 
+/* Where frames are read: row after row, frame after frame. */
 typedef struct grucore_const_signal {
   const void* data;
   size_t row_stride;   /* elements from one row to the next */
   size_t frame_stride; /* elements from one frame to the next; features are contiguous */
 } grucore_const_signal;
 
+/* Where frames are written. */
 typedef struct grucore_signal {
   void* data;
   size_t row_stride;
@@ -170,7 +184,7 @@ GRUCORE_API void grucore_set_state(grucore_stream* stream, uint32_t state, uint3
    the same batch; blocks may differ. */
 GRUCORE_API void grucore_copy_stream(const grucore_stream* from, grucore_stream* to);
 
-/* What happened since the last call: a NaN or infinity came in, or went out. */
+/* The events since the last call: a NaN or infinity came in, or went out. */
 #define GRUCORE_FLAG_NONFINITE_INPUT 1u
 #define GRUCORE_FLAG_NONFINITE_OUTPUT 2u
 GRUCORE_API uint32_t grucore_take_flags(grucore_stream* stream);
