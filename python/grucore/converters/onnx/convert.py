@@ -226,6 +226,8 @@ def _finished(
     once = [name for name in builder.inputs if name in work.still]
     if once:
         entries["once"] = once
+    if work.memories:
+        entries["memories"] = dict(work.memories)
     if work.booleans:
         entries["booleans"] = work.booleans
     unused = [port.name for port in source.inputs if port.name not in layouts]

@@ -31,6 +31,7 @@ from grucore.converters.trace.axes import (
     samples,
     text_of,
 )
+from grucore.converters.trace.memory import MEMORY
 from grucore.converters.trace.search import Search, far, marked
 from grucore.graph.layers import Conv1d, Direction, Flip, Pool, Recurrent, Take
 
@@ -153,10 +154,15 @@ def _search(
     delayed: frozenset[str] | None,
 ) -> Search[Found]:
     ports, spans = {port.name: port for port in source.inputs}, hops(source)
+    attends = len(ports) > 1 and any(node.op == "Softmax" for node in source.nodes)
 
     def one(layouts: Layouts) -> Found:
         work, outputs = walk(source, layouts, purposes, budget.fork(), delayed)
         _check_lengths(work)
+        unused = {n for n, axes in layouts.items() if MEMORY in axes} - {*work.memories.values()}
+        if unused:
+            message = f"input {min(unused)!r} is no memory: nothing attends to it"
+            raise marked(ConversionError(message), MAX_NODES)
         if work.still.issuperset(work.builder.inputs):
             raise marked(ConversionError("no input of the file has frames"), MAX_NODES)
         return Found(work, outputs, layouts, source.inputs)
@@ -165,6 +171,8 @@ def _search(
         found = list(_candidates(ports[name], purposes, in_steps=delayed is not None))
         if ports[name].dtype.startswith("float"):
             found = [*_of_samples(ports[name], found, spans), *found]
+        if attends and purposes[name] is None:
+            found += _memories(ports[name])
         if not found:
             dims = ", ".join("?" if size is None else str(size) for size in ports[name].dims)
             raise ConversionError(
@@ -216,6 +224,22 @@ def _of_samples(port: Port, found: Iterable[Axes], spans: Iterable[int]) -> Iter
             size = port.dims[axes.index(TIME)] if TIME in axes else None
             if TIME in axes and (not isinstance(size, int) or size % hop == 0):
                 yield tuple(samples(hop) if axis == TIME else axis for axis in axes)
+
+
+def _memories(port: Port) -> Iterator[Axes]:
+    """The axes of an input of frames that are attended to; the file has to say how many."""
+    rank = len(port.dims)
+    wanted: list[Axes] = [(BATCH, MEMORY), (MEMORY,)]
+    for outer in wanted:
+        if len(outer) >= rank or port.is_integer or port.dtype == "bool":
+            continue
+        for places in permutations(range(rank), len(outer)):
+            axes = [FEATURES] * rank
+            for place, axis in zip(places, outer, strict=True):
+                axes[place] = axis
+            sizes = zip(axes, port.dims, strict=True)
+            if all(isinstance(size, int) for axis, size in sizes if axis != BATCH):
+                yield tuple(axes)
 
 
 def _purpose(source: Source, port: Port) -> Purpose | None:

@@ -11,6 +11,7 @@ import numpy as np
 from grucore._core import ConversionError
 from grucore.converters.onnx.context import Operands, Table, Work
 from grucore.converters.onnx.evaluate import Budget, evaluate
+from grucore.converters.onnx.ops.attention import ON_MEMORY, reads_memory
 from grucore.converters.onnx.ops.elementwise import ELEMENTWISE
 from grucore.converters.onnx.ops.fold import FOLDS, fold
 from grucore.converters.onnx.ops.loops import LOOPS
@@ -40,6 +41,7 @@ from grucore.converters.trace.axes import (
     arrange,
     spread,
 )
+from grucore.converters.trace.memory import MEMORY, Memory, Scores
 from grucore.converters.trace.ops.elementwise import broadcast
 from grucore.converters.trace.search import marked
 from grucore.converters.trace.sizes import Unknown
@@ -157,22 +159,21 @@ def walk(
     work.has_states = Purpose.STATE in purposes.values()
     ports = {port.name: port for port in source.inputs}
     known: dict[str, Operand] = {}
-    # Beside states an input without a time axis is one frame of a call, unless another has frames.
-    has_frames = {
-        name: not work.has_states
-        or any(
+
+    def has_frames(name: str) -> bool:
+        """True if another input has frames: beside states, one without is else one of a call."""
+        return not work.has_states or any(
             len(other.dims) > 2 and other.name != name and purposes[other.name] is None
             for other in source.inputs
+            if MEMORY not in layouts.get(other.name, ())
         )
-        for name in ports
-    }
 
     def read(name: str) -> Operand | None:
         if not name:
             return None
         if name not in known:
             if name in ports:
-                known[name] = _input(work, ports[name], layouts, purposes[name], has_frames[name])
+                known[name] = _input(work, ports[name], layouts, purposes[name], has_frames(name))
             else:
                 known[name] = source.constants[name]
         return known[name]
@@ -230,9 +231,11 @@ def _run(work: Work, node: OnnxNode, operands: list[Operand | None]) -> list[Ope
             raise Unfit("this operator is supported on constants only")
         # A constant spread over the rows stays one under arithmetic with other constants.
         is_spread = any(isinstance(operand, Spread) for operand in operands)
-        if is_spread and node.op in FOLDS and not any(isinstance(o, Data) for o in operands):
+        is_constant = not any(isinstance(o, Data | Memory | Scores) for o in operands)
+        if is_spread and node.op in FOLDS and is_constant:
             return _fold_spread(work, node, [o for o in operands if o is not None])
-        handler, _ = OPERATORS[node.op]
+        table = ON_MEMORY if reads_memory(operands) and node.op in ON_MEMORY else OPERATORS
+        handler, _ = table[node.op]
         found = handler(work, node, operands)
         return [_plain(x) for x in (found if isinstance(found, list) else [found])]
     except Unknown as error:
@@ -307,6 +310,8 @@ def _input(
         return work.delay(port.name, axes, index, kind)
     if purpose is not None:
         return Held(axes, index, port.name, purpose)
+    if MEMORY in axes:
+        return Memory(axes, index, port.name, np.eye(index.size), np.zeros(index.size))
     dtype = Dtype.INT32 if port.is_integer else Dtype.FLOAT32
     has_time = any(axis == TIME or axis.hop for axis in axes)
     if not has_time and work.delayed is None and others_have_frames:
@@ -318,7 +323,7 @@ def _input(
 
 def _fix(work: Work, port: Port, axis: Axis, size: int) -> None:
     """Remember a size that the file fixes."""
-    attribute = "batch" if axis == BATCH else "frames"
+    attribute = {BATCH: "batch", MEMORY: "memory"}.get(axis, "frames")
     known = getattr(work, attribute)
     if known not in (None, size):
         message = f"input {port.name!r} has {size} as its {axis}"

@@ -7,8 +7,9 @@ folding or relabelling of ours. The file itself is not given to either.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -19,10 +20,12 @@ from grucore.converters.onnx.float64 import evaluator
 from grucore.converters.onnx.read.source import RECURRENT, Body, OnnxNode, Port, Source
 from grucore.converters.onnx.reading import Reading
 from grucore.converters.trace.arrangement import inward, outward
-from grucore.converters.trace.axes import BATCH, FEATURES, Data
+from grucore.converters.trace.axes import BATCH, FEATURES, TIME, Axes, Data
+from grucore.converters.trace.memory import MEMORY
 from grucore.graph.node import Rate
 from grucore.graph.tensors import Array
 from grucore.proof.evidence import Evidence, Witness, reference_evidence
+from grucore.proof.signals import drawn_memory, memory_states
 
 __all__ = ["drops_any_axis", "evidence_of", "rebuilt_model"]
 
@@ -44,11 +47,17 @@ def evidence_of(reading: Reading, lengths: Sequence[int]) -> Evidence:
 
         what = f"onnxruntime {onnxruntime.__version__} on the model rebuilt from the file"
         witness = _caller(session, reading, "float32")
-        return Evidence(witness, what, exact, lengths, bound=BOUND)
+        return Evidence(witness, what, exact, lengths, bound=BOUND, given=_given(reading))
     if exact is not None:
         what = f"the file's own operators in float64 ({why})"
-        return Evidence(exact, what, lengths=lengths, bound=BOUND)
+        return Evidence(exact, what, lengths=lengths, bound=BOUND, given=_given(reading))
     return reference_evidence(reading.graph, why, lengths=lengths)
+
+
+def _given(reading: Reading) -> Callable[[int], Mapping[str, Array]] | None:
+    """The memories that a caller sets, as long as the file has them."""
+    attends = "memories" in reading.graph.metadata["source"]
+    return partial(memory_states, reading.graph, whole=True) if attends else None
 
 
 def drops_any_axis(source: Source) -> bool:
@@ -216,6 +225,16 @@ def _calls(reading: Reading, frames: int) -> list[tuple[int, int]]:
     return calls
 
 
+def _memory(axes: Axes, port: Port, batch: int) -> Array:
+    """The frames that are attended to, which `_given` sets in the model."""
+    pairs = [(axis, size) for axis, size in zip(axes, port.dims, strict=True) if axis != BATCH]
+    features = int(np.prod([size for axis, size in pairs if axis == FEATURES]))  # type: ignore[arg-type]
+    (most,) = (size for axis, size in pairs if axis == MEMORY)
+    assert isinstance(most, int)  # or it was no memory
+    as_time = tuple(TIME if axis == MEMORY else axis for axis in axes)
+    return inward(drawn_memory(most, features, 0), as_time, port.dims, batch)
+
+
 def _answer(
     session: Any,
     reading: Reading,
@@ -234,6 +253,8 @@ def _answer(
             array = np.zeros([size if isinstance(size, int) else 1 for size in port.dims])
         elif port.name in given:
             array = inward(given[port.name], axes, port.dims, batch)
+        elif MEMORY in axes:
+            array = _memory(axes, port, batch)
         elif axes == (BATCH,) and port.is_integer and port.name not in reading.feedback:
             array = np.full(batch, frames)
         else:
