@@ -71,7 +71,7 @@ def _lengths(reading: Reading) -> tuple[int, ...]:
     if reading.frames is not None and not reading.steps:
         return (reading.frames * (CALLS if reading.in_chunks else 1),)
     # Shorter than its windows, onnxruntime refuses a sequence.
-    least = 1 + max(value.skip for value in reading.graph.values)
+    least = max(reading.shortest, 1 + max(value.skip for value in reading.graph.values))
     least += drops_any_axis(reading.source) and not reading.steps  # a time of one frame too
     several = (least, least + 1, *(length for length in LENGTHS if length > least + 1))
     if reading.steps:  # a call sees one frame only
@@ -237,4 +237,4 @@ def _finished(
         entries["frames"] = f"the file fixes {work.frames}: the model takes any number"
     graph = builder.finish(outputs, {"source": entries})
     sizes = work.frames, work.batch
-    return Reading(graph, source, layouts, given, *sizes, pairs, steps, gone)
+    return Reading(graph, source, layouts, given, *sizes, pairs, steps, gone, work.shortest)

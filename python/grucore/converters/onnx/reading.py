@@ -27,6 +27,8 @@ class Reading:
     steps: bool
     # Outputs that only hand a state back, which the model does not give.
     gone: frozenset[str] = frozenset()
+    # Frames below which it computes nothing.
+    shortest: int = 1
 
     @property
     def in_chunks(self) -> bool:

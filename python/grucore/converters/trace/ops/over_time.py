@@ -63,6 +63,8 @@ def frames_in(trace: Trace, size: Unit) -> Data:
     for x in trace.builder.values:
         timed = x.dtype is Dtype.FLOAT32 and x.rate is not Rate.SEQUENCE
         if timed and trace.extent_of(x) == replace(size, coefficient=1, offset=0):
+            least = 1 - size.offset // size.coefficient  # frames with which it is above 0
+            trace.shortest = max(trace.shortest, least)
             count = last(trace, _counted(trace, x))
             scale, shift = (np.full(1, float(n)) for n in (size.coefficient, size.offset))
             value = trace.add(Affine, [count], "size", scale=scale, shift=shift)
