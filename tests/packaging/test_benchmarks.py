@@ -123,3 +123,27 @@ def test_quantized_examples(tmp_path: Path) -> None:
     errors = {row["weights"]: row["MAE"] for row in found["sunspots"]}
     assert abs(errors["int8/16"] - errors["float32"]) < 0.1
     assert abs(errors["float16"] - errors["float32"]) < 0.05
+
+
+def test_two_runs_keep_the_lesser_figures(monkeypatch: pytest.MonkeyPatch) -> None:
+    known = set(sys.modules)
+    monkeypatch.syspath_prepend(str(FOLDER))
+    import compare
+
+    def report(us: float, limit: float, *names: str) -> dict[str, Any]:
+        engine = dict.fromkeys(("us", "us_median", "read_us", "turning_read_us"), us)
+        one = {"us_min": us, "us_median": us, "chunks": 3, "preempted": 1}
+        found = {**one, "engine": {**engine, "limit_us": limit}}
+        return {"workloads": {name: {"load": [[us]], "contenders": {"a": found}} for name in names}}
+
+    try:
+        later = json.loads(json.dumps(report(2.0, 1.5, "L", "S1")))
+        compare.with_earlier(later, json.loads(json.dumps(report(3.0, 1.0, "S1", "S2"))))
+    finally:
+        for name in set(sys.modules) - known:
+            del sys.modules[name]
+    assert list(later["workloads"]) == ["S1", "S2", "L"]
+    both, one = (later["workloads"][name]["contenders"]["a"] for name in ("S1", "S2"))
+    assert (both["us_min"], both["engine"]["limit_us"], both["chunks"]) == (2.0, 1.0, 6)
+    assert (one["us_min"], one["chunks"]) == (3.0, 3)
+    assert later["workloads"]["S1"]["load"] == [[2.0], [3.0]]

@@ -154,6 +154,20 @@ def calls() -> str:
     return markdown(rows, 1)
 
 
+def instructions() -> str:
+    """Counted on AArch64."""
+    report = result("instructions")
+    rows: Rows = [
+        ["instructions a step", *(f"{name}<br>{sizes(name)}" for name in report["workloads"])]
+    ]
+    for weights, tables in report["counts"].items():
+        rows += [[f"{weights}, {table}", *(f"{n:,}" for n in row)] for table, row in tables.items()]
+        fast, slow = next(iter(tables.values())), tables["scalar"]
+        ratios = [f"{b / a:.1f}" for a, b in zip(fast, slow, strict=True)]
+        rows.append([f"{weights}, scalar / {next(iter(tables))}", *ratios])
+    return markdown(rows, 1)
+
+
 def sentences() -> dict[str, list[str]]:
     """Figures in the text."""
     every = result("compare")["workloads"]
@@ -170,6 +184,8 @@ def sentences() -> dict[str, list[str]]:
     inside = calls_of["engine: run(block), a frame"]["us_min"]
     streams_of = result("streams")["weights"]["float32"]
     each = streams_of["all"]["us_min"] / result("streams")["streams"] / streams_of["one"]["us_min"]
+    neon = result("instructions")["counts"]["float32"]["neon"][2]
+    lanes = WORKLOADS["S3"].multiply_adds / 4
     found = [every[name]["contenders"] for name in ("B128x16", "B128x64", "B256x16", "B256x64")]
     ovs = [one["OpenVINO"]["us_min"] / one["grucore float32"]["us_min"] for one in found]
     return {
@@ -187,6 +203,8 @@ def sentences() -> dict[str, list[str]]:
             f"int8/8 takes {min(bytes_of):.1f} to {max(bytes_of):.1f} limits from S4 to S8",
             f"Batches of float32 take {min(batches):.2f} to {max(batches):.2f} limits",
             f"A stream among a thousand takes {each:.2f} of the time of one alone in float32",
+            f"A step of S3 has {lanes:,.0f} float32 multiply-adds of four lanes: "
+            f"{neon / lanes:.1f} instructions each",
             f"`step(x, out=out)` takes {1000 * (step - inside):.0f} ns more than a frame of a "
             "block inside "
             f"the engine, of which {1000 * method:.0f} are what any method call costs here",
@@ -216,6 +234,7 @@ TABLES: dict[tuple[str, str], Callable[[], str]] = {
     (PAGE, "cpp-steps"): _table(times, "S", "C++ "),
     (PAGE, "cpp-sequences"): _table(times, "Q", "C++ "),
     (PAGE, "streams"): streams,
+    (PAGE, "instructions"): instructions,
     (PAGE, "calls"): calls,
     (PAGE, "errors"): errors,
     ("benchmarks/README.md", "workloads"): listed,
