@@ -16,7 +16,7 @@ KINDS = ("float32", "int8", "int8x8")
 
 
 def counted(kind: str, folder: Path) -> dict[str, int]:
-    """What build.sh printed of the keyword spotter's sizes: bytes, and instructions of a frame."""
+    """Sizes of the keyword spotter that build.sh printed: bytes, and instructions of a frame."""
     run = subprocess.run(
         [str(BUILD), str(folder), kind, "spotter"], capture_output=True, text=True, check=False
     )

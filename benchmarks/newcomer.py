@@ -50,7 +50,7 @@ def ten_lines(clone: Path) -> str:
 
 
 def own_files(folder: Path) -> None:
-    """What a reader has: a state dict, a Keras file, frames."""
+    """The files that a reader has: a state dict, a Keras file, frames."""
     import keras
     import torch
 

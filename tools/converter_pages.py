@@ -242,7 +242,7 @@ def dialects() -> dict[str, set[str]]:
     # Known only to be refused by name.
     torch -= {name for name in torch if name.startswith(("quantized", "_pack", "_pad_packed"))}
     return {
-        # Of add_ as well, but not of __and__.
+        # The name of add_ as well, but not of __and__.
         "torch": {name if name[:2] == "__" else name.removesuffix("_") for name in torch},
         "keras": {name.removeprefix("ops") for name in EXPRESSED},
         "onnx": {name for name in OPERATORS if not name.startswith("loop.")} | set(INLINED),

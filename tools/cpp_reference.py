@@ -130,7 +130,7 @@ def _members(body: str) -> list[str]:
 
 
 def _public(body: str) -> str:
-    """What follows `public:` in a class."""
+    """The declarations behind `public:` in a class."""
     found = re.search(r"^ public:\n(.*?)(?=^ private:|\Z)", body, re.MULTILINE | re.DOTALL)
     return re.sub(r"^#.*\n?", "", found[1], flags=re.MULTILINE) if found else ""
 

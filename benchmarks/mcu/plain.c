@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0
-   What a GRU and a dense layer cost when they are written down as their formulas stand, with libm: the loops that
+   A GRU and a dense layer, written down as their formulas stand, with libm: the loops that
    exported code is measured beside. PLAIN: 1 one row at a time, 2 two rows of int8 and SMLAD, 4 four rows.
    Numbers of rows are multiples of 4, of int8 those of inputs too. plain_model.h has the sizes I, H, O and the weights, row after row: float, or int8 with a scale for each row. */
 #include <math.h>

@@ -40,7 +40,7 @@ def convert(
         How the layers of a state dict follow each other, such as "gru > last > linear". Needed
         where the file leaves more than one reading.
     config : str, os.PathLike or dict, optional
-        What a Keras `model.to_json()` gives, or the path of such a file: needed by `.weights.h5`,
+        The text of a Keras `model.to_json()`, or the path of such a file: needed by `.weights.h5`,
         which has weights alone.
     pytorch_lbr_fix : bool
         Read linear_before_reset=1 in ONNX files of PyTorch that say 0, as some of its exporters

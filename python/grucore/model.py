@@ -155,9 +155,9 @@ class Model(Runner):
             larger than in float16 is float16 instead, an embedding is int8 where int4 is asked for,
             and weights beyond 65504 stay float32. Biases, norms and slopes are always float32.
         calibration : array_like, optional
-            What the model is used on, as `run` takes it; some thousand frames are enough. It makes
-            the errors of rounded weights cancel as far as these inputs go together: on trained
-            models it halves the error. Nothing of it is stored.
+            Frames that the model is used on, as `run` takes them; some thousand are enough. They
+            make the errors of rounded weights cancel as far as these inputs go together: on trained
+            models that halves the error. Nothing of them is stored.
         activations : {16, 8}
             Bits to which int8 and int4 weights have their inputs rounded, always by the largest of
             the frame: measured, that is more accurate than a range fixed by calibration.
@@ -165,7 +165,7 @@ class Model(Runner):
             Keep the largest difference of any output from this model's within that, on the
             calibration data or else on generated signals: the worst weights become wider.
         sparse : bool
-            Of int8 weights, store and multiply only the blocks of 8 rows (units of one gate) and 4
+            Store and multiply of int8 weights only the blocks of 8 rows (units of one gate) and 4
             inputs that are not all 0: the same bits as whole matrices, in less time. For matrices
             of which at most 60 % of the blocks are (40 % with activations of 16 bits), in a model
             that was pruned in such blocks.

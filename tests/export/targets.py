@@ -270,7 +270,7 @@ def measure(
 
 
 def measured(run: subprocess.CompletedProcess[str], code: int, constants: int) -> Measured:
-    """What a program of boards/main.c said. Raises CalledProcessError where it did not end."""
+    """The words of a program of boards/main.c. Raises CalledProcessError where it did not end."""
     said = dict(re.findall(r"^(\w+) (\d+)$", run.stdout + run.stderr, re.MULTILINE))
     if run.returncode not in (0, 1) or "different" not in said:
         raise subprocess.CalledProcessError(run.returncode, run.args, run.stdout, run.stderr)

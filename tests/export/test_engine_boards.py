@@ -27,7 +27,7 @@ pytestmark = [
 
 FRAMES = 12
 
-# Of the keyword spotter's shape, 40 -> 64 -> 12 with 20,736 multiply-adds: instructions a frame and
+# The keyword spotter's shape, 40 -> 64 -> 12 with 20,736 multiply-adds: instructions a frame and
 # bytes of flash without the file, main and start-up in them. A little above what is reached.
 BOUNDS = {
     ("cortex-m4", "float32"): (70_500, 18_700),

@@ -150,7 +150,7 @@ def test_code_by_clang_gives_the_same_bits(cpu: str, tmp_path: Path) -> None:
             assert found.different == 0, (level, name)
 
 
-# Of the keyword spotter's shape, 40 -> 64 -> 12 with 20,736 multiply-adds: instructions a frame,
+# The keyword spotter's shape, 40 -> 64 -> 12 with 20,736 multiply-adds: instructions a frame,
 # bytes of code, bytes of RAM (state and deepest stack). A little above what is reached.
 BOUNDS = {
     ("cortex-m4", "float32"): (40_500, 1_200, 1_300),

@@ -35,7 +35,7 @@ WRONG = (
 )
 
 Errors = dict[int, str]
-"""What a checker says, by the number of the line."""
+"""The words of a checker, by the number of the line."""
 
 
 def mypy(path: Path) -> Errors:

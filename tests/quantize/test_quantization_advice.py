@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What the quantization report says of decisions, and what it warns of."""
+"""The quantization report on decisions, and its warnings."""
 
 from __future__ import annotations
 

@@ -28,7 +28,7 @@ def written(path: str) -> Any:
 
 
 def result(name: str) -> Any:
-    """What a script of benchmarks/ wrote."""
+    """The figures that a script of benchmarks/ wrote."""
     return written(f"benchmarks/results/{name}.json")
 
 

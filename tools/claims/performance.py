@@ -147,7 +147,7 @@ def streams() -> str:
 
 
 def calls() -> str:
-    """What a call costs."""
+    """The cost of a call."""
     rows: Rows = [["call", "least", "median"]]
     for name, one in result("overhead")["calls"].items():
         rows.append([name, f"{one['us_min']:.3f}", f"{one['us_median']:.3f}"])

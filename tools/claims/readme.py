@@ -43,7 +43,7 @@ def durations() -> str:
 
 
 def seconds(start: str) -> float:
-    """Of a core, for a line of README."""
+    """The name of a core, for a line of README."""
     lines = result("newcomer")["lines"]
     return float(next(one["cpu"] for one in lines if one["line"].startswith(start)))
 

@@ -74,11 +74,11 @@ GRUCORE_API Isa best_isa();
 
 // --------------------------------------------------------------------------------------------- models
 
-// What a plan asks for.
+// The memory that a plan asks for.
 struct MemoryPlan {
   size_t bytes = 0;  // to allocate, aligned to kAlignment
 };
-// Of files and of arenas, in bytes.
+// Alignment of files and of arenas, in bytes.
 constexpr size_t kAlignment = 64;
 
 struct Model;   // immutable after load; any number of threads may use it
@@ -100,7 +100,7 @@ struct PortInfo {
   Rate rate;
 };
 
-// What a stream carries from frame to frame.
+// The state that a stream carries from frame to frame.
 struct StateInfo {
   Text node;           // the state is called "<node>.h" when recurrent
   const char* suffix;  // ".h"

@@ -113,7 +113,7 @@ def pcen(
     front : FrontEnd
         It gives energies, which are not negative.
     time_constant : float
-        Of the mean, in seconds.
+        The mean's, in seconds.
     gain, bias, power, epsilon : float
         As in the formula; bias and epsilon are above 0.
 

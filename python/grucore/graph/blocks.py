@@ -14,7 +14,7 @@ MOST_INPUTS = BLOCK_INPUTS << 16  # the place of a block takes two bytes
 
 
 def fit_blocks(shape: tuple[int, ...], gates: int = 1) -> bool:
-    """Whether a matrix (gates * rows, k) comes in whole blocks."""
+    """True if a matrix (gates * rows, k) comes in whole blocks."""
     return (
         len(shape) == 2
         and shape[0] % (gates * BLOCK_ROWS) == 0

@@ -76,7 +76,7 @@ def stored_slots(slots: Sequence[Slot], kinds: Mapping[Role, Kind]) -> tuple[Slo
         as_role = Role.WEIGHT_HH if slot.role is Role.WEIGHT_HN else slot.role
         kind = kinds.get(as_role)
         if kind is not None and kind.dtype in slot.others:
-            # Of the two matrices of the reset-before cell, either may be in blocks.
+            # Either matrix of the reset-before cell may be in blocks.
             kind = kind._replace(blocks=kinds.get(slot.role, kind).blocks)
             first, *scales = _slots_of_kind(slot, kind)
         else:

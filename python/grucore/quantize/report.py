@@ -85,7 +85,7 @@ def compare(
     Parameters
     ----------
     model, quantized : Model
-        Of the same layers; both are looked at on the instruction set of the second.
+        A model of the same layers; both are looked at on the instruction set of the second.
     signals : array_like, optional
         What `Model.run` takes: (frames, features) or (batch, frames, features), or several of
         these. Frames of fewer than 10 000 are repeated until there are as many; of more than 131072

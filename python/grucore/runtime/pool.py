@@ -298,7 +298,7 @@ class StreamPool:
         stream : int
             What `open` returned.
         memory : array_like, (n, features)
-            Of several memories a dict by the names of the layers.
+            Several memories are a dict by the names of the layers.
         length : int, optional
             Frames of it that count; None for all.
 

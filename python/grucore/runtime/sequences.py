@@ -134,7 +134,7 @@ class Sequences:
         self.targets: list[Array] = []
 
     def _at_frames(self, array: Array, port: Port) -> Array:
-        """What comes once for each sequence at each of its frames."""
+        """A value that comes once for each sequence, at each of its frames."""
         check_shape(array.shape, (self.rows, port.features), f"input {port.name!r}")
         return np.broadcast_to(plain(array)[:, None], (self.rows, self.frames, port.features))
 

@@ -172,7 +172,7 @@ def in_turn(
 ) -> list[dict[str, float | str]]:
     """Cost of a step of each, in chunks taken in turn: a slow moment slows them all.
 
-    Of models that cannot stream it is a frame of `run`; "what" says which.
+    Models that cannot stream take a frame of `run`; "what" says which.
     """
     works = [_chunk(model) for model in models]
     costs: list[list[float]] = [[] for _ in works]

@@ -45,7 +45,7 @@ def model(kind: str, seed: int) -> Graph:
     chain.add(Dense, weight=weight, bias=np.full(HIDDEN, 0.5, np.float32))
     ones, zeros = np.ones(HIDDEN, np.float32), np.zeros(HIDDEN, np.float32)
     if kind != "plain":
-        # Of nearly equal features the norm is a division by almost nothing.
+        # The norm of nearly equal features is a division by almost nothing.
         epsilon = 1e-10 if small else 1e-5
         chain.add(LayerNorm, scale=ones, shift=zeros, epsilon=epsilon)
     size = np.float32(5 if kind == "chaos" else 1)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What of a live Keras model is refused, by the names of the layer and the attribute."""
+"""Refusals of live Keras models, by the names of the layer and the attribute."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def _in_training() -> Any:
 
 
 def _taken(make: Callable[[Any], Any]) -> Any:
-    """What a back end cannot run."""
+    """A layer that a back end cannot run."""
     x = keras.Input((None, 3))
     return keras.Model(x, make(x))
 

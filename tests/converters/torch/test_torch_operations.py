@@ -25,7 +25,7 @@ X = torch.linspace(-3, 3, 2 * 9 * SIZE).cos().reshape(2, 9, SIZE) * 3
 C = torch.linspace(-2, 2, SIZE)
 W = torch.outer(C, C.roll(1))
 
-# Of y, (2, 9, 6); the results are (2, 9, features) again.
+# Functions of y, (2, 9, 6); the results are (2, 9, features) again.
 FRAMES: dict[str, Callable[[Any], Any]] = {
     **{
         name: getattr(torch, name)
@@ -126,7 +126,7 @@ FRAMES: dict[str, Callable[[Any], Any]] = {
         y.transpose(1, 2), C, C.abs() + 0.1, C, C
     ).transpose(1, 2),
 }
-# Of y again; the results are (2, features).
+# Functions of y again; the results are (2, features).
 WHOLE: dict[str, Callable[[Any], Any]] = {
     "last": lambda y: y[:, -1],
     "first": lambda y: y[:, 0],

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What of torch is refused: by operation and module, live; for doubts, in a file of one length."""
+"""Refusals of torch: by operation and module, live; for doubts, in a file of one length."""
 
 from __future__ import annotations
 

@@ -140,7 +140,7 @@ def test_features_in_a_module(kind: str) -> None:
 
 
 def test_zeros_around_a_recording() -> None:
-    """What torch calls center=True is frames that reach beyond; the model reads zeros for them."""
+    """torch's center=True is frames that reach beyond; the model reads zeros for them."""
     net = Net(lambda net, x: net.heard(short(net, x, center=True, pad_mode="constant").abs() ** 2))
     model = grucore.from_torch(net.eval(), example_inputs=(torch.randn(3, 40 * HOP),))
     zeros = model.metadata["source"]["zeros_after"]

@@ -45,7 +45,7 @@ def numbers(trace: Trace, x: Tracked) -> np.ndarray:
 
 
 Case = tuple[Callable[[Trace, Data], Tracked], Callable[[np.ndarray], np.ndarray]]
-# What the engine makes of the tensor, and numpy of (time, features, features).
+# The engine's result of the tensor, and numpy's of (time, features, features).
 CASES: dict[str, Case] = {
     "transposed": (lambda t, x: transposed(x, (0, 1, 3, 2)), lambda w: w.swapaxes(1, 2)),
     "time last": (lambda t, x: transposed(x, (0, 3, 2, 1)), lambda w: w.swapaxes(1, 2)),

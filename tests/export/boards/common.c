@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0
-   What all boards share: numbers as text, and what a compiler may call by itself. */
+   The part that all boards share: numbers as text, and what a compiler may call by itself. */
 #include <stddef.h>
 
 #include "board.h"

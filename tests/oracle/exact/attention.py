@@ -47,7 +47,7 @@ def _counted(length: float, frames: int) -> int:
 
 
 def _attended(node: Attention, query: Floats, memory: Floats, numerics: str) -> Floats:
-    """Of the queries (N, heads * K) of one row."""
+    """The result of the queries (N, heads * K) of one row."""
     if node.weight is None:
         keys = memory[:, : query.shape[1] // node.heads]
     else:

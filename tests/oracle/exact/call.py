@@ -21,7 +21,7 @@ Result: TypeAlias = tuple[Array, tuple[Floats, ...]]
 
 @dataclass(frozen=True)
 class Call:
-    """What a layer reads: values and their arrays, at which frames of which rows they and the
+    """The call of a layer: values and their arrays, at which frames of which rows they and the
     output have a value, (B, T), or (B,) of values per sequence; the states before.
     """
 

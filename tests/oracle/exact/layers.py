@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What each layer kind computes, to the bit: one function for each.
+"""The results of each layer kind, to the bit: one function for each.
 
 A function takes the layer and a `Call`, and gives the output and the final states. Values
 in time are (B, T, features) over all frames of the model's input; a frame without a value holds

@@ -151,7 +151,7 @@ def multiply(
 ) -> Floats:
     """y + weight (rows, k) times x, for weights of any kind.
 
-    Of quantized weights: ``input_range`` is the range of x, or else its largest magnitude in each
+    With quantized weights ``input_range`` is the range of x, or else its largest magnitude in each
     row, but at least ``least_range``. ``numerics`` is the class of float weights.
     """
     if isinstance(weight, Quantized):

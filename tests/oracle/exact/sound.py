@@ -185,7 +185,7 @@ def irfft(node: Irfft, call: Call) -> Result:
 
 
 def overlap_add(node: OverlapAdd, call: Call) -> Result:
-    """What earlier frames have left, plus each frame's products."""
+    """The sums that earlier frames have left, plus each frame's products."""
     (x,) = call.sources
     hop, overlap = node.hop, x.shape[2] - node.hop
     start = call.states[0]

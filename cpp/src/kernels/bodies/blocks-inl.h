@@ -57,7 +57,7 @@ struct StripProduct {
     const auto x = load_fours<kBits>(values, size_t{fours[block]} * 4, size_t{fours[block + 1]} * 4, plane);
     sums.add_weights(0, weights, x);
   }
-  // Of the last four blocks there may be fewer: a mask in place of a branch, which nothing would foretell. The places
+  // The last four blocks may be fewer: a mask in place of a branch, which nothing would foretell. The places
   // of the missing ones are those of the next strip, or the zeros behind the last.
   template <int kBits>
   GRUCORE_INLINE StripSums<kBits> sum(size_t begin, size_t end) const {

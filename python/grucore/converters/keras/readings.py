@@ -29,7 +29,7 @@ def graph_of(
 ) -> Graph:
     """The checked graph of a model; ``metadata``'s source gets what became of its options.
 
-    What cannot be read otherwise may attend to one of its inputs.
+    A model that cannot be read otherwise may attend to one of its inputs.
     """
     *others, last = [None, *memory_inputs(model)]
     for memory in others:

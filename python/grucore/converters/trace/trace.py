@@ -100,7 +100,7 @@ class Trace:
     states: dict[str, list[Part]] = field(default_factory=dict)
     # An input that has no frames may be what attends, or a memory: no other product is meant.
     may_attend: bool = False
-    # Of each value that is a softmax over time: the scores that it is of.
+    # The scores of each value that is a softmax over time.
     shares: dict[str, Value] = field(default_factory=dict)
     _made: dict[Any, Value] = field(default_factory=dict)
 
@@ -301,7 +301,7 @@ class Trace:
         return found
 
     def at_frames(self, x: Data, frames: Value) -> Data:
-        """What is one for the whole sequence, at each frame of a value."""
+        """A value of the whole sequence, at each frame of another."""
         if not self.per_sequence(x):
             return x
         if self.is_still(x):

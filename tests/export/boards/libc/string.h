@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0
-   What the engine wants of a C library, for machines that have none: common.c has it. */
+   The functions of a C library that the engine wants, for machines that have none: common.c has it. */
 #ifndef STRING_H
 #define STRING_H
 

@@ -225,7 +225,7 @@ _Parts: TypeAlias = "tuple[Rfft, Array] | None"
 
 
 def _squares(trace: Trace, name: str) -> _Parts:
-    """Of the squares of parts of a spectrum which parts they are of."""
+    """The parts of a spectrum that these are the squares of."""
     node = _writer(trace, name)
     if isinstance(node, Select):
         return _picked(_squares(trace, node.inputs[0]), node.index)

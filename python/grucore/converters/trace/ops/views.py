@@ -117,7 +117,7 @@ def expanded(trace: Trace, x: Tracked, target: Sequence[Size]) -> Tracked:
 
 
 def _at_frames(trace: Trace, x: Tracked, axis: int, size: Size) -> Data | None:
-    """What is one for the whole sequence at each frame, if an axis of size 1 is to have as many."""
+    """A value of the whole sequence at each frame, if an axis of size 1 is to have as many."""
     if not isinstance(x, Data) or not trace.per_sequence(x) or not x.is_features(axis) or size == 1:
         return None
     frames = trace.frames_of_size(size)
