@@ -53,7 +53,7 @@ EXPECTED = {
     "examples/sunspots/README.md": (2, 3),
     "examples/web/README.md": (0, 3),
 }
-# A command that takes seconds at its defaults runs shorter here, or has a test of its own that runs it.
+# A command that takes seconds at its defaults runs shorter here, or has a test of its own.
 SHORTER = {"bench": ["--seconds", "0.05"]}
 OWN_TEST = {
     "grucore demo": "test_pages.py",

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The use that each page makes of measured figures: tables, sentences, and numbers that are none."""
+"""The use that each page makes of measured figures: tables, sentences, numbers that are none."""
 
 from __future__ import annotations
 

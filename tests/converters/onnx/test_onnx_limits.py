@@ -50,7 +50,7 @@ def test_forms_of_auto_pad(kind: str, taps: int) -> None:
 
 
 def test_dilations_with_auto_pad() -> None:
-    """A file that onnxruntime cannot run is proved against the reference, and is the same as with pads."""
+    """A file that onnxruntime cannot run, proved against the reference: the same as with pads."""
     check(convolution(4, auto_pad="VALID", dilations=[3]))
     x = np.random.default_rng(2).uniform(-2, 2, (2, 13, 6)).astype(np.float32)
     for kind, pads in (("SAME_UPPER", [4, 5]), ("SAME_LOWER", [5, 4])):
