@@ -17,6 +17,8 @@ from grucore.graph.layers import Pooling
 
 __all__ = ["check_channels_last", "cropping", "one", "pool1d", "window_of", "zero_padding"]
 
+MOST_RESTS = 1 << 16  # beyond the taps that a window may have
+
 
 def one(context: Context, layer: Layer, *names: str, default: int | None = None) -> int:
     """A setting of one number for the axis of time, under the first of its names that is there."""
@@ -85,7 +87,9 @@ def window_of(
 def _totals(context: Context, x: Data, reach: int, stride: int) -> list[int]:
     """Frames of zeros in all, for each rest that the length may leave."""
     length = context.size(x, 1)
-    rests = [length % stride or stride] if isinstance(length, int) else range(1, stride + 1)
+    # A longer rest leaves nothing to pad, as the last of these does; a hostile file names any.
+    most = min(stride, reach + 1, MOST_RESTS)
+    rests = [length % stride or stride] if isinstance(length, int) else range(1, most + 1)
     return [max(reach + 1 - rest, 0) for rest in rests]
 
 
