@@ -101,6 +101,33 @@ def test_states_that_could_come_back_in_several_ways_stay_inputs() -> None:
     assert not model.states
 
 
+class Carried(torch.nn.Module):  # type: ignore[misc,name-defined]
+    """Frames and a state, which the caller hands on."""
+
+    def __init__(self, call: Any) -> None:
+        super().__init__()
+        self.gru = torch.nn.GRU(3, 8, batch_first=True)
+        self.call = call
+
+    def forward(self, x: Any, h0: Any) -> Any:
+        return self.call(self.gru, x, h0)
+
+
+def _left_out(gru: Any, x: Any, h0: Any) -> Any:
+    y, h = gru(x, h0)
+    return y[:, ::2], h
+
+
+@pytest.mark.parametrize(
+    ("call", "said"),
+    [(_left_out, "leaves out frames"), (lambda gru, x, h0: gru(x), "nothing reads it|no sequence")],
+)
+def test_a_state_that_a_stream_would_carry_otherwise(call: Any, said: str) -> None:
+    given = torch.randn(2, 9, 3), torch.zeros(1, 2, 8)
+    with pytest.raises(grucore.ConversionError, match=said):
+        grucore.from_torch(Carried(call).eval(), example_inputs=given)
+
+
 def test_a_step_of_an_exported_program_in_memory() -> None:
     """Its graph takes the results of the GRU apart, which the proof's program has to do as well."""
 

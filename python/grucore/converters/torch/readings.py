@@ -279,6 +279,10 @@ def finished(walked: Walk) -> Reading:
     renamed = known_cells(walked.builder, values, walked.looped)
     fold(walked.builder, values)
     graph = walked.builder.finish(given, {})
+    read_by = {name for node in graph.nodes for name in node.inputs}
+    idle = sorted((walked.still & set(graph.inputs)) - read_by)
+    if idle:
+        raise ConversionError(f"input {idle[0]!r} comes once for a sequence, and nothing reads it")
     alive = {f"{node.name}{end}" for node in graph.nodes for end in node.state_suffixes}
     walked.states = {
         name: [

@@ -116,6 +116,8 @@ def handed_back(
     pairs = _paired(states, caller, fits, trace.delays)
     if steps or in_chunks:
         _check_memory(trace, caller, pairs)
+    else:
+        _check_strides(trace, caller, pairs)
     return pairs
 
 
@@ -311,11 +313,27 @@ def _stem(name: str) -> str:
     return "_".join(word for word in words if word and word not in SIDES)
 
 
+def _check_strides(trace: Trace, caller: Caller[K], pairs: Mapping[str, K]) -> None:
+    """Refuse what leaves frames out, where a caller hands states back: in each of its calls it
+    begins with the first frame again, and in a stream it goes on."""
+    needed = _needed(trace, caller)
+    strided = [x for x in trace.builder.values if x.period > 1 and x.name in needed]
+    if strided:
+        raise ConversionError(
+            f"{trace.layer_of(strided[0])!r} leaves out frames, from the first of each call, whose "
+            f"caller carries {', '.join(map(repr, pairs))}: a stream would count on from one call "
+            "to the next. Give all frames, or no state"
+        )
+
+
+def _needed(trace: Trace, caller: Caller[K]) -> set[str]:
+    values = [found.value for found in caller.outputs.values() if isinstance(found, Data)]
+    return trace.builder.needed(value.name for value in values)
+
+
 def _check_memory(trace: Trace, caller: Caller[K], pairs: Mapping[str, K]) -> None:
     """Refuse a layer that remembers in a stream what the source forgets between two calls."""
-    needed = trace.builder.needed(
-        found.value.name for found in caller.outputs.values() if isinstance(found, Data)
-    )
+    needed = _needed(trace, caller)
     carried = {part.state for parts in trace.states.values() for part in parts}
     delays = {delay.value.name for delay in trace.delays.values()}
     for node in trace.builder.nodes:
