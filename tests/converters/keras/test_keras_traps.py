@@ -370,7 +370,6 @@ class Registered(layers.Layer):
         (lambda: layers.UpSampling1D(name="up"), "UpSampling1D 'up' is of a kind"),
         (lambda: layers.Conv1D(2, 3, strides=2, padding="same", name="c"), "'c' has strides"),
         (lambda: layers.BatchNormalization(axis=1, name="b"), "'b' axis 1 is that of time"),
-        (lambda: layers.Softmax(axis=1, name="s"), "'s' axis 1 is that of time"),
         (
             lambda: layers.PReLU("random_normal", name="p"),
             "'p' a constant .* differs along time|combines",
