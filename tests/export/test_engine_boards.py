@@ -39,8 +39,8 @@ BOUNDS = {
 }
 
 
-# Other tests have the Cortex-M with an FPU, and the engine's own those of AArch64 and WebAssembly.
-MACHINES = ["cortex-m0plus", "cortex-m3", "rv32imc", "rv32imfc", "rv64", "armv7", "i386"]
+MACHINES = ["cortex-m0plus", "cortex-m3", "cortex-m7", "cortex-m33"]
+MACHINES += ["rv32imc", "rv32imfc", "rv64", "armv7", "aarch64", "i386", "wasm", "wasmtime"]
 
 
 @pytest.mark.parametrize("cpu", MACHINES)

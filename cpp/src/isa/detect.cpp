@@ -12,6 +12,7 @@
 #else
 #include <cpuid.h>
 #endif
+#elif defined(GRUCORE_ONLY_SCALAR)  // firmware has no C library to ask
 #elif defined(__aarch64__) && defined(__linux__)
 #include <sys/auxv.h>
 #elif defined(__aarch64__) && defined(__APPLE__)
@@ -86,7 +87,9 @@ CpuFeatures detect_cpu() {
 namespace {
 
 bool has_dot_product() {
-#if defined(__aarch64__) && defined(__linux__)
+#if defined(GRUCORE_ONLY_SCALAR)
+  return false;
+#elif defined(__aarch64__) && defined(__linux__)
   constexpr unsigned long kHwcap = 16, kDotProduct = 1ul << 20;
   return (getauxval(kHwcap) & kDotProduct) != 0;
 #elif defined(__aarch64__) && defined(__APPLE__)
