@@ -268,6 +268,12 @@ def test_files_are_short_and_folders_small() -> None:
             assert len(files) <= 16, f"{folder}: {len(files)} files that are not of one kind"
 
 
+def test_no_two_files_of_tests_have_one_name() -> None:
+    """pytest collects neither of two, where no package tells them apart."""
+    names = [path.name for path in (ROOT / "tests").rglob("test_*.py")]
+    assert sorted(names) == sorted(set(names))
+
+
 LINES = {
     "at the top": "from grucore.cli import console\n",
     "lazily": "def f():\n    from grucore.cli.console import show\n",
