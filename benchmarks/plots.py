@@ -78,14 +78,20 @@ def time_over_size(report: dict[str, Any], kind: str) -> Any:
     return figure
 
 
+def timed_in_engine(report: dict[str, Any]) -> list[str]:
+    """The kinds of weights whose time without Python is known."""
+    workloads = report["workloads"].values()
+    return [
+        title
+        for title in OURS
+        if any("engine" in one["contenders"].get(title, {}) for one in workloads)
+    ]
+
+
 def times_the_limit(report: dict[str, Any]) -> Any:
     """The engine's own time over the limit of the same run: a plot for each kind of weights."""
     workloads = report["workloads"]
-    kinds = [
-        title
-        for title in OURS
-        if any("engine" in one["contenders"].get(title, {}) for one in workloads.values())
-    ]
+    kinds = timed_in_engine(report)
     figure, all_axes = plt.subplots(
         len(kinds), 1, figsize=(WIDTH, 1.2 + 1.05 * len(kinds)), sharex=True, sharey=True,
         layout="constrained", squeeze=False,
@@ -160,7 +166,8 @@ def main() -> int:
     error = arguments.error if arguments.error in report["workloads"] else "S1"
     folder = Path(arguments.folder)
     with plt.rc_context(SETTINGS):
-        save(times_the_limit(report), folder, "times_the_limit")
+        if timed_in_engine(report):
+            save(times_the_limit(report), folder, "times_the_limit")
         for kind in ("float32", "int8"):
             if any(
                 found["weights"] == kind and not title.startswith(("grucore", "C++ "))
