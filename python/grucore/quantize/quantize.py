@@ -29,7 +29,8 @@ SCHEMES = {
     "float16": "rounded to nearest",
     "int4": "a scale per row and 32 inputs; inputs scaled by frame",
 }
-# Blocks of a matrix, by bits of the activations: measured, more of them are no faster than all.
+# Blocks of a matrix, by bits of the activations: where a GRU of 256 x 256 on AVX-512 gains nothing.
+# Larger ones, and AVX2, gain up to more of them.
 MOST_FILLED = {8: 0.6, 16: 0.4}
 COMPENSATED = "; rounding errors compensated for on calibration data"
 
@@ -122,7 +123,7 @@ def _take_blocks(
         )
     for part, share in shares.items():
         if share > most:
-            wider[part] = f"{share:.0%} of its blocks are not all 0, the whole matrix is faster"
+            wider[part] = f"{share:.0%} of its blocks are not all 0, too many to gain by"
             continue
         ladders[part] = [
             choice._replace(in_blocks=choice.dtype is Dtype.INT8) for choice in ladders[part]
