@@ -14,23 +14,16 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from common.comparison import show
+from common.rounds import machine
+from common.workloads import WORKLOADS, Workload, chosen, frames, reference, state_dict
 from peers import GRUCORE, PEERS
+from peers.ours import ENGINE
+from peers.workers import Entrant, NotTimed, Worker
 from peers.yardsticks import FOLDER
-from rounds import machine
-from tables import show
-from workers import Entrant, NotTimed, Worker
-from workloads import WORKLOADS, Workload, chosen, frames, reference, state_dict
 
 LEAST_ROUNDS = 5
 YARDSTICKS = Path(__file__).parents[1] / "cpp/build/release/bench/yardsticks"
-# The names of grucore's kinds of weights in the engine's benchmark.
-ENGINE = {
-    "float32": ["--weights", "float32"],
-    "float16": ["--weights", "float16"],
-    "int8/16": ["--weights", "int8", "--activations", "16"],
-    "int8/8": ["--weights", "int8", "--activations", "8"],
-    "int4": ["--weights", "int4", "--activations", "16"],
-}
 
 
 def entrants(arguments: argparse.Namespace) -> list[Entrant]:

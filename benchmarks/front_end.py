@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from rounds import Contender, interleave, machine
+from common.rounds import Contender, interleave, machine
 
 import grucore
 from grucore.demo.features import HOP_SAMPLES, LogMel

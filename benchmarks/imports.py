@@ -12,7 +12,7 @@ import zipfile
 from pathlib import Path
 from typing import Any
 
-from rounds import machine
+from common.rounds import machine
 
 STATEMENTS = {
     "import grucore": "import grucore",

@@ -14,7 +14,7 @@ import os
 import subprocess
 from pathlib import Path
 
-from tables import as_markdown
+from common.markdown import as_markdown
 
 # Runs that differ in their steps alone; panels go forth in one step and back in the next.
 FEW, MANY = 2, 4

@@ -11,8 +11,8 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from rounds import Contender, interleave, machine
-from workloads import Workload, frames, state_dict
+from common.rounds import Contender, interleave, machine
+from common.workloads import Workload, frames, state_dict
 
 TINY = Workload("S0", 1, 1, 1, "nothing to compute")
 BLOCK = 1024

@@ -9,7 +9,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from drawing import INK, OTHERS, OURS, PEER, SETTINGS, WIDTH, labels, plt, save
+from common.drawing import INK, OTHERS, OURS, PEER, SETTINGS, WIDTH, labels, plt, save
 
 LINE, LETTER = 11.0, 4.6  # pixels of a label, at matplotlib's 72 an inch
 

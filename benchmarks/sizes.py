@@ -9,7 +9,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from workloads import WORKLOADS, state_dict
+from common.workloads import WORKLOADS, state_dict
 
 import grucore
 from grucore.demo.clips import load_clips

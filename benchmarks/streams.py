@@ -11,10 +11,9 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from compare import ENGINE
-from peers.ours import GRUCORE
-from rounds import Contender, interleave, machine
-from workloads import WORKLOADS, state_dict
+from common.rounds import Contender, interleave, machine
+from common.workloads import WORKLOADS, state_dict
+from peers.ours import ENGINE, GRUCORE
 
 
 def contenders(name: str, variant: str, streams: int) -> tuple[list[Contender], str]:

@@ -14,7 +14,7 @@ from typing import Any
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
-from drawing import INK, OTHERS, SETTINGS, WIDTH, plt, save
+from common.drawing import INK, OTHERS, SETTINGS, WIDTH, plt, save
 
 OURS = "#2f83cc"
 Bar = tuple[str, float, bool]

@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 from typing import Any, ClassVar
 
 import numpy as np
-from workloads import Array, Workload
+from common.workloads import Array, Workload
 
 __all__ = ["BOUNDS", "Peer"]
 

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from workloads import Array, Workload
+from common.workloads import Array, Workload
 
 from peers.base import Peer
 

@@ -6,7 +6,7 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from workloads import Array, Workload
+from common.workloads import Array, Workload
 
 __all__ = ["gru_graph", "step_graph"]
 

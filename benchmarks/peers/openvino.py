@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
-from workloads import Array, Workload
+from common.workloads import Array, Workload
 
 from peers.base import Peer
 from peers.onnx_graphs import gru_graph, step_graph

@@ -8,11 +8,11 @@ from functools import lru_cache
 from typing import Any
 
 import numpy as np
-from workloads import WORKLOADS, Array, Workload, state_dict
+from common.workloads import WORKLOADS, Array, Workload, state_dict
 
 from peers.base import Peer
 
-__all__ = ["GRUCORE", "Grucore", "file_of"]
+__all__ = ["ENGINE", "GRUCORE", "Grucore", "file_of"]
 
 # By name: kind of weights, and bits of activations where that is a choice.
 GRUCORE: dict[str, tuple[str, dict[str, Any]]] = {
@@ -21,6 +21,14 @@ GRUCORE: dict[str, tuple[str, dict[str, Any]]] = {
     "int8/16": ("int8", {"activations": 16}),
     "int8/8": ("int8", {"activations": 8}),
     "int4": ("int4", {"activations": 16}),
+}
+# The names of grucore's kinds of weights in the engine's benchmark.
+ENGINE = {
+    "float32": ["--weights", "float32"],
+    "float16": ["--weights", "float16"],
+    "int8/16": ["--weights", "int8", "--activations", "16"],
+    "int8/8": ["--weights", "int8", "--activations", "8"],
+    "int4": ["--weights", "int4", "--activations", "16"],
 }
 
 

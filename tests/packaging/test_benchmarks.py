@@ -106,20 +106,20 @@ def table(script: str, output: Path, *arguments: str) -> Any:
 
 def test_quantized_errors(tmp_path: Path) -> None:
     more = ["--seeds", "1", "--size", "40x64"]
-    rows = table("quantized_errors.py", tmp_path / "out.json", *more)
+    rows = table("quantized/errors.py", tmp_path / "out.json", *more)
     assert len(rows) == 5
     assert all(row["RMS / same weights"] < 1.01 for row in rows)
 
 
 def test_quantized_speed(tmp_path: Path) -> None:
     more = ["--seconds", "0.01", "--size", "40x64", "--isa", "scalar"]
-    (row,) = table("quantized_speed.py", tmp_path / "out.json", *more)
+    (row,) = table("quantized/speed.py", tmp_path / "out.json", *more)
     assert all(cost["us_min"] > 0 for cost in row["kinds"].values())
 
 
 def test_quantized_examples(tmp_path: Path) -> None:
     pytest.importorskip("h5py")
-    found = table("quantized_examples.py", tmp_path / "out.json", "--only", "sunspots")
+    found = table("quantized/examples.py", tmp_path / "out.json", "--only", "sunspots")
     errors = {row["weights"]: row["MAE"] for row in found["sunspots"]}
     assert abs(errors["int8/16"] - errors["float32"]) < 0.1
     assert abs(errors["float16"] - errors["float32"]) < 0.05

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import os
+import re
 import subprocess
 import sys
 
@@ -33,6 +34,21 @@ def test_the_two_commands_of_readme_are_those_of_ci() -> None:
     ci = (ROOT / ".ci" / "run").read_text(encoding="utf-8")
     assert 'pip install -q -e ".[test,convert]"' in ci
     assert "python -m pytest" in ci
+
+
+def test_the_page_of_the_benchmarks_has_each_script() -> None:
+    """And a script is what stands outside the two folders that scripts share."""
+    folder = ROOT / "benchmarks"
+    if not folder.exists():
+        pytest.skip("away from the repository")
+    scripts, shared = set(), set()
+    for path in folder.rglob("*.py"):
+        is_script = '__name__ == "__main__"' in path.read_text(encoding="utf-8")
+        (scripts if is_script else shared).add(path.relative_to(folder).as_posix())
+    rows = re.findall(r"^\| (`.*?`) \|", (folder / "README.md").read_text("utf-8"), re.MULTILINE)
+    assert {name for row in rows for name in re.findall(r"`([\w/]+\.py)`", row)} == scripts
+    homes = {name.split("/")[0] for name in shared}
+    assert homes == {"common", "peers", "mcu"}
 
 
 def test_the_demo_of_readme_runs() -> None:

@@ -15,7 +15,7 @@ __all__ = ["ROOT", "bold", "figure", "fraction", "kilobytes", "markdown", "resul
 ROOT = Path(__file__).parents[2]
 sys.path.insert(0, str(ROOT / "benchmarks"))
 
-from tables import figure  # noqa: E402
+from common.markdown import figure  # noqa: E402
 
 FRACTIONS = {"half": 1 / 2, "a third": 1 / 3, "a quarter": 1 / 4, "a fifth": 1 / 5}
 FRACTIONS |= {"a sixth": 1 / 6, "a seventh": 1 / 7, "an eighth": 1 / 8}

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from functools import partial
 from typing import Any
 
-from workloads import WORKLOADS
+from common.workloads import WORKLOADS
 
 from claims.files import figure, markdown, result
 

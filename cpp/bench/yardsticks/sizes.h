@@ -1,4 +1,4 @@
-// Contenders whose sizes are known when they are compiled: those of benchmarks/workloads.py.
+// Contenders whose sizes are known when they are compiled: those of benchmarks/common/workloads.py.
 // SPDX-License-Identifier: Apache-2.0
 #ifndef GRUCORE_BENCH_YARDSTICK_SIZES_H_
 #define GRUCORE_BENCH_YARDSTICK_SIZES_H_

@@ -10,9 +10,10 @@ from multiprocessing.connection import Connection
 from typing import Any
 
 import numpy as np
+from common.rounds import Contender, machine, undisturbed
+from common.workloads import WORKLOADS, Array, Workload, frames, reference, state_dict
+
 from peers import BOUNDS, GRUCORE, PEERS, Grucore, Peer
-from rounds import Contender, machine, undisturbed
-from workloads import WORKLOADS, Array, Workload, frames, reference, state_dict
 
 __all__ = ["Entrant", "NotTimed", "Worker"]
 

@@ -2,7 +2,7 @@
 """The cost of quantization for the trained examples: accuracy and errors of every kind of weights.
 
     python examples/keyword_spotting/generate.py --cache build/keywords
-    python benchmarks/quantized_examples.py --keywords build/keywords
+    python benchmarks/quantized/examples.py --keywords build/keywords
 
 Needs torch (sunspots: grucore alone). The keyword spotter is decided by the demo's own chain
 on all held-out clips (some minutes; ``--every 10`` takes a tenth of them), and is left out without
@@ -25,7 +25,7 @@ import grucore
 from grucore.fileformat import read
 from grucore.summary.describe import describe
 
-EXAMPLES = Path(__file__).parent.parent / "examples"
+EXAMPLES = Path(__file__).parents[2] / "examples"
 VARIANTS = (  # kind, bits of activations, whether it is calibrated
     ("float16", 16, False),
     ("int8", 16, False),

@@ -12,8 +12,11 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from rounds import machine
-from workloads import WORKLOADS, state_dict
+
+sys.path.insert(0, str(Path(__file__).parents[1]))
+
+from common.rounds import machine
+from common.workloads import WORKLOADS, state_dict
 
 import grucore
 

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Errors of random quantized GRUs against float64, beside those of the same scheme in float64.
 
-    python benchmarks/quantized_errors.py
+    python benchmarks/quantized/errors.py
 
 Weights uniform within 1 / sqrt(H), standard normal inputs, 200 frames, both cells, several seeds.
 """
@@ -16,7 +16,7 @@ from typing import Any
 
 import numpy as np
 
-sys.path.insert(0, str(Path(__file__).parent.parent / "tests"))
+sys.path.insert(0, str(Path(__file__).parents[2] / "tests"))
 
 from grucore.graph.layers import Cell
 from oracle.quantized_errors import measure

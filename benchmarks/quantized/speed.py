@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Microseconds of `stream.step` for every kind of weights, in turn in one process.
 
-taskset -c 1 python benchmarks/quantized_speed.py --isa avx512vnni,avx2
-taskset -c 1 python benchmarks/quantized_speed.py --sparse
+taskset -c 1 python benchmarks/quantized/speed.py --isa avx512vnni,avx2
+taskset -c 1 python benchmarks/quantized/speed.py --sparse
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
-sys.path.insert(0, str(Path(__file__).parent.parent / "tests"))
+sys.path.insert(0, str(Path(__file__).parents[2] / "tests"))
 
 import numpy as np
 
