@@ -40,6 +40,7 @@ CPUS = ("cortex-m0plus", "cortex-m3", "cortex-m4", "cortex-m7", "cortex-m55", "r
 # The others are too large for the memory of these boards.
 KINDS_OF = {"front-end": ("float32",), "hello-m": ("int8/8", "int4/16"), "hello-l": ("int4/16",)}
 NO_FLOATS = ("cortex-m0plus", "cortex-m3", "rv32imc")
+CPUS_OF = {"front-end": ("cortex-m0plus", "cortex-m3", "cortex-m4", "cortex-m55", "rv32imc")}
 PLAIN = {
     "plain C, one row": ("float32", ("-DPLAIN=1", "-O2")),
     "plain C, four rows": ("float32", ("-DPLAIN=4", "-O3")),
@@ -165,6 +166,14 @@ def plain(name: str, cpu: str) -> dict[str, Any]:
     }
 
 
+def of_workload(workload: str, cpus: list[str]) -> Iterator[dict[str, Any]]:
+    """The exported code of one network that is not the keyword spotter's."""
+    for cpu in CPUS_OF.get(workload, ("cortex-m4", "cortex-m55")):
+        if cpu in cpus:
+            for kind in KINDS_OF.get(workload, ("float32", "int8/8")):
+                yield exported(workload, cpu, kind)
+
+
 def results(cpus: list[str]) -> Iterator[dict[str, Any]]:
     """Everything, one after the other."""
     for cpu in cpus:
@@ -174,10 +183,7 @@ def results(cpus: list[str]) -> Iterator[dict[str, Any]]:
             yield exported("keywords", cpu, "float32", "muladd")
     for workload in WORKLOADS:
         if workload != "keywords":
-            for cpu in (cpu for cpu in ("cortex-m4", "cortex-m55") if cpu in cpus):
-                kinds = KINDS_OF.get(workload, ("float32", "int8/8"))
-                for kind in kinds:
-                    yield exported(workload, cpu, kind)
+            yield from of_workload(workload, cpus)
     for cpu in (cpu for cpu in ("cortex-m4", "cortex-m55") if cpu in cpus):
         for kind in ("float32", "int8/8", "int8/16"):
             yield engine(cpu, kind)
@@ -216,17 +222,26 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])  # type: ignore[union-attr]
     parser.add_argument("--cpu", action="append", choices=CPUS, help="all if not given")
     parser.add_argument("--out", metavar="FILE", help="write everything as JSON")
+    others = [name for name in WORKLOADS if name != "keywords"]
+    one = "only this network; the other rows of FILE stay"
+    parser.add_argument("--workload", choices=others, help=one)
     arguments = parser.parse_args()
     cpus = arguments.cpu or list(CPUS)
     for cpu in cpus:
         missing = missing_tools(TARGETS[cpu])
         if missing:
             parser.error(f"{cpu} needs {', '.join(missing)}")
-    rows = []
-    for one in results(cpus):
+    rows: list[dict[str, Any]] = []
+    name = arguments.workload
+    for one in of_workload(name, cpus) if name else results(cpus):
         print(f"{one['workload']} {one['cpu']} {one['what']} {one['weights']}", file=sys.stderr)
         rows.append(one)
     print(table(rows))
+    if arguments.out and name:
+        kept = json.loads(Path(arguments.out).read_text())
+        at = next((i for i, row in enumerate(kept) if row["workload"] == name), len(kept))
+        kept = [row for row in kept if row["workload"] != name or row["cpu"] not in cpus]
+        rows = [*kept[:at], *rows, *kept[at:]]
     if arguments.out:
         Path(arguments.out).write_text(json.dumps(rows, indent=1) + "\n")
     return int(any(one["different"] for one in rows))

@@ -221,6 +221,7 @@ def _model_header(graph: Graph, prefix: str, frames: int) -> str:
         "SELFTESTED()": f"{prefix}_selftest()",
         "RESET": f"{prefix}_reset",
         "FRAMES": str(frames),
+        "LEAD": str(max(graph.value(name).skip for name in graph.outputs)),
         "STEP(t)": call,
     }
     lines = [f"#define MODEL_{name} {text}\n" for name, text in macros.items()]

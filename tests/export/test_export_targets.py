@@ -14,6 +14,8 @@ import pytest
 
 from export.c_code import compiler
 from export.targets import TARGETS, Measured, measure, missing_tools, required, with_frames
+from grucore.demo.runner import front_end
+from grucore.fileformat import read
 from grucore.graph.graph import Graph
 from grucore.graph.layers import (
     Activate,
@@ -119,6 +121,7 @@ SMALL: dict[str, Callable[[], Graph]] = {
     "int4/16": lambda: of_kind(recurrent(41, 14, 5), "int4/16"),
     "layers": many_layers,
     "layers int8/16": lambda: of_kind(many_layers(), "int8/16"),
+    "front end": lambda: read(bytes(front_end().model)),
 }
 
 
@@ -179,3 +182,11 @@ def test_what_a_frame_costs(cpu: str, kind: str, tmp_path: Path) -> None:
     assert instructions * 0.8 < found.instructions <= instructions
     assert found.code <= code
     assert found.stack + 256 <= ram
+
+
+def test_what_the_features_of_the_demo_cost(tmp_path: Path) -> None:
+    need("cortex-m4")
+    found = on("cortex-m4", SMALL["front end"](), tmp_path)
+    assert 20_000 < found.instructions <= 25_000
+    assert found.code <= 2_200
+    assert found.stack + 640 <= 5_300

@@ -131,6 +131,10 @@ def sentences() -> dict[str, list[str]]:
     frames = 100 * edge["instructions"]
     flash = edge["code_bytes"] + edge["constant_bytes"]
     front = counted("front-end", "cortex-m4", "float32")
+    soft = [
+        counted("front-end", cpu, "float32")["instructions"]
+        for cpu in ("cortex-m3", "cortex-m0plus")
+    ]
     code, constants = front["code_bytes"] / 1000, front["constant_bytes"] / 1000
     return {
         PAGE: [
@@ -145,6 +149,8 @@ def sentences() -> dict[str, list[str]]:
             "under QEMU, "
             f"with {code:.1f} kB of code, {constants:.1f} kB of constants and "
             f"{front['ram_bytes'] / 1000:.1f} kB of RAM",
+            f"the same bits in {soft[0]:,} instructions (Cortex-M3) and {soft[1]:,} (Cortex-M0+, "
+            f"100 frames a second: {soft[1] / 1e4:.0f} million)",
         ],
     }
 

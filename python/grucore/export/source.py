@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -15,7 +16,7 @@ from grucore.export.ports import Ports, parameters
 from grucore.export.selftest import selftest_text
 from grucore.export.unit import Call, Unit, lines
 from grucore.graph.graph import Graph
-from grucore.graph.layers import Conv1d, Dense, Recurrent
+from grucore.graph.layers import Conv1d, Dense, Recurrent, Rfft
 from grucore.graph.tensors import Dtype
 
 __all__ = ["Written", "write_c"]
@@ -55,12 +56,16 @@ class Written:
 
 
 def _room(graph: Graph) -> dict[str, int]:
-    """Whole panels for what products write."""
-    return {
+    """Whole panels for what products write, and the zeros after what a transform reads."""
+    room = {
         node.output: padded_rows(graph.value(node.output).features)
         for node in graph.nodes
         if isinstance(node, Recurrent | Dense | Conv1d)
     }
+    for node in graph.nodes:
+        if isinstance(node, Rfft):
+            room[node.inputs[0]] = max(room.get(node.inputs[0], 0), node.length)
+    return room
 
 
 def _nodes(graph: Graph, unit: Unit, places: Places, ports: Ports) -> None:
@@ -104,9 +109,30 @@ def _grouped(steps: Sequence[tuple[str, str]]) -> list[str]:
     return result
 
 
+def _branches(steps: Sequence[tuple[str, str]]) -> list[str]:
+    """Statements of one condition and of none, as two branches from its first use to its last.
+
+    What the first branch wrote the same branch reads: nothing has to be cleared for a compiler
+    that does not see that two conditions are one.
+    """
+    at = [index for index, (condition, _) in enumerate(steps) if condition]
+    if not at:
+        return [text for _, text in steps]
+    middle = steps[at[0] : at[-1] + 1]
+    whole = lines(*(text for _, text in middle))
+    rest = lines(*(text for condition, text in middle if not condition))
+    other = f" else {{\n{rest}}}" if rest else ""
+    return [
+        *(text for _, text in steps[: at[0]]),
+        f"if ({steps[at[0]][0]}) {{\n{whole}}}{other}",
+        *(text for _, text in steps[at[-1] + 1 :]),
+    ]
+
+
 def _step(unit: Unit, places: Places, given: str) -> str:
     # A compiler does not see that what one `if` wrote the next one reads.
-    start = " = {0}" if unit.clocks else ""
+    start = " = {0}" if len(unit.clocks) > 1 else ""
+    body_of = _grouped if start else _branches
     declare = [f"float v[{places.floats}]{start};" if places.floats else ""]
     declare += [f"int32_t k[{places.ids}]{start};" if places.ids else ""]
     ticks = []
@@ -114,7 +140,7 @@ def _step(unit: Unit, places: Places, given: str) -> str:
         name = f"ticks_{period}_{skip}"
         declare.append(f"const uint32_t {name} = {wait} == 0;")
         ticks.append(f"{wait} = {name} ? {period - 1} : {wait} - 1;")
-    body = lines(*declare, "uint32_t given = 0;", *_grouped(unit.steps), *ticks, "return given;")
+    body = lines(*declare, "uint32_t given = 0;", *body_of(unit.steps), *ticks, "return given;")
     unused = "" if "st->" in body or "(st," in body else lines("(void)st;")
     return f"uint32_t gc_step({given}) {{\n{_after_declarations(body, unused)}}}\n"
 
@@ -144,7 +170,9 @@ def _reset(unit: Unit) -> str:
 def write_c(graph: Graph, prefix: str, origin: Sequence[str], numerics: str) -> Written:
     """The files of a checked graph that can be exported. ``origin``: lines that say whence."""
     ports = Ports.of(graph)
-    unit = Unit()
+    unit = Unit(
+        readers=Counter([*graph.outputs, *(x for node in graph.nodes for x in node.inputs)])
+    )
     unit.names.take(f"test_{port}" for port in (*ports.inputs, *ports.outputs))
     places = place_values(graph, _room(graph))
     _nodes(graph, unit, places, ports)

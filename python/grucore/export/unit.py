@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -54,6 +54,9 @@ class Unit:
     clocks: dict[tuple[int, int], str] = field(default_factory=dict)
     steps: list[tuple[str, str]] = field(default_factory=list)  # condition, statement
     last_steps: list[tuple[str, str]] = field(default_factory=list)  # after all nodes
+    readers: Mapping[str, int] = field(
+        default_factory=dict
+    )  # how many nodes and outputs read a value
 
     def constant(self, text: str, array: npt.NDArray[Any]) -> str:
         """A constant array in flash; returns its name."""

@@ -27,6 +27,14 @@
 //! GC_INLINE
 #define GC_INLINE GC_STATIC inline
 
+//! GC_ALWAYS
+/* For what a compiler at -O2 would call, since it is called in many places. */
+#if defined(__GNUC__)
+#define GC_ALWAYS GC_INLINE __attribute__((always_inline))
+#else
+#define GC_ALWAYS GC_INLINE
+#endif
+
 //! gc_bits
 GC_INLINE uint32_t gc_bits(float x) {
   uint32_t word;

@@ -5,7 +5,7 @@
 
 //! gc_fft_put
 /* A number times a root, or as it is. */
-GC_INLINE void gc_fft_put(float *y, float r, float i, float root_r, float root_i, uint32_t turned) {
+GC_ALWAYS void gc_fft_put(float *y, float r, float i, float root_r, float root_i, uint32_t turned) {
   if (turned) {
     const float rr = r * root_r, ii = i * root_i, ri = r * root_i, ir = i * root_r;
     y[0] = rr - ii;
@@ -112,15 +112,18 @@ GC_STATIC void gc_fft5(float *y, const float *x, uint32_t stride, uint32_t rest,
 }
 
 //! gc_fft_turn
-/* The matrix turned over, each number times its root. */
+/* The matrix turned over, each number times its root: those of the first row and of the first column are 1. */
 GC_STATIC void gc_fft_turn(float *y, const float *x, uint32_t rows, uint32_t columns, const float *roots,
                         uint32_t length, uint32_t step) {
   uint32_t row, column;
-  for (row = 0; row < rows; ++row, y += 2) {
+  for (row = 0; row < rows; ++row) {
     const float *root = roots;
-    float *to = y;
-    for (column = 0; column < columns; ++column, x += 2, root += row * step, to += 2 * rows) {
-      gc_fft_put(to, x[0], x[1], root[0], root[length], row && column);
+    float *to = y + 2 * row;
+    gc_fft_put(to, x[0], x[1], 1.0f, 0.0f, 0);
+    for (column = 1, x += 2; column < columns; ++column, x += 2) {
+      to += 2 * rows;
+      root += row * step;
+      gc_fft_put(to, x[0], x[1], root[0], root[length], row);
     }
   }
 }
@@ -166,13 +169,14 @@ GC_STATIC void gc_overlap_add(float *y, float *past, const float *x, const float
 /* Sums over bands: first and count of each. */
 GC_STATIC void gc_filterbank(float *y, const float *x, const int32_t *bands, const float *weight, uint32_t count) {
   uint32_t i;
-  int32_t k;
   for (i = 0; i < count; ++i, bands += 2) {
-    const float *from = x + bands[0];
+    const float *from = x + bands[0], *end = from + bands[1];
     float sum = 0.0f;
-    for (k = 0; k < bands[1]; ++k) {
-      const float term = *weight++ * from[k];
-      sum = sum + term;
+    if (from != end) {
+      do {
+        const float term = *weight++ * *from++;
+        sum = sum + term;
+      } while (from != end);
     }
     y[i] = gc_flush(sum);
   }

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from typing import cast
 
@@ -86,17 +87,17 @@ def _check_mirrored(call: Call, table: Array) -> None:
         )
 
 
-def _transform(node: Rfft | Irfft) -> tuple[str, list[str]]:
-    """The passes of docs/numerics.md between the arrays a and b, and which of them has the end."""
+def _transform(node: Rfft | Irfft, source: str = "a", spare: str = "a") -> tuple[str, list[str]]:
+    """The passes of docs/numerics.md between two arrays, and which of them has the end."""
     rows, columns = node.shape
     length, numbers = node.length, node.numbers
-    here, there = "a", "b"
+    here, there = source, "b"
     body: list[str] = []
 
     def go(function: str, arguments: str) -> None:
-        nonlocal here, there
+        nonlocal here, there, spare
         body.append(f"{function}({there}, {here}, {arguments});")
-        here, there = there, here
+        here, there, spare = there, spare, there
 
     for radix, arguments in _passes(rows, columns, length):
         go(f"gc_fft{radix}", arguments)
@@ -108,11 +109,14 @@ def _transform(node: Rfft | Irfft) -> tuple[str, list[str]]:
 
 
 def _write_transform(call: Call, roots: str, numbers: int, *body: str) -> None:
-    """A function of this body, with arrays of numbers on the stack."""
+    """A function of this body, with the arrays of numbers that it uses on the stack."""
+    whole = "\n".join(body)
+    used = [name for name in "ab" if re.search(rf"\b{name}\b", whole)]
+    kind = "float" if re.search(r"x\[i\] = |\(x, ", whole) else "const float"
     name = call.function(
-        "float *y, const float *x",
+        f"float *y, {kind} *x",
         f"const float *roots = {roots};",
-        f"float a[{2 * numbers}], b[{2 * numbers}];",
+        f"float {', '.join(f'{name}[{2 * numbers}]' for name in used)};" if used else "",
         "uint32_t i;",
         *body,
     )
@@ -127,7 +131,9 @@ def write_rfft(call: Call) -> None:
     table = np.asarray(node.tensors()[Role.TABLE])
     _check_mirrored(call, table)
     roots = call.unit.constant(f"{call.name}.roots", table.reshape(-1))
-    here, body = _transform(node)
+    source = "a" if length % 2 else "x"
+    spare = "x" if length % 2 == 0 and call.unit.readers[node.inputs[0]] == 1 else "a"
+    here, body = _transform(node, source, spare)
     scale = 1.0 if length % 2 else 0.5
     if length % 2:
         fill = lines(
@@ -138,19 +144,17 @@ def write_rfft(call: Call) -> None:
         each = lines(f"const float *bin = {here} + 2 * i;", _written(node, "i", "bin", scale))
         write = f"for (i = 0; i < {bins}; ++i) {{\n{each}}}"
     else:
-        fill = lines(
-            f"for (i = 0; i < {count}; ++i) a[i] = x[i];",
-            f"for (; i < {length}; ++i) a[i] = 0.0f;" if count < length else "",
-            indent=0,
-        )
-        mirrored = f"{here} + 2 * (i ? {numbers} - i : 0)"
+        # The value has room for the zeros: memory.py.
+        fill = f"for (i = {count}; i < {length}; ++i) x[i] = 0.0f;" if count < length else ""
         each = lines(
             "float bin[4];",
-            f"gc_fft_bins(bin, {here} + 2 * i, {mirrored}, roots[i], roots[i + {length}]);",
+            f"gc_fft_bins(bin, {here} + 2 * i, far, roots[i], roots[i + {length}]);",
             _written(node, "i", "bin", scale),
             _written(node, f"{numbers} - i", "(bin + 2)", scale),
+            f"far = i ? far - 2 : {here} + {2 * numbers - 2};",
         )
-        write = f"for (i = 0; i <= {numbers // 2}; ++i) {{\n{each}}}"
+        loop = f"for (i = 0; i <= {numbers // 2}; ++i) {{\n{each}}}"
+        write = f"{{\n{lines(f'const float *far = {here};', loop)}}}"
     _write_transform(call, roots, numbers, fill, *body, write)
 
 
