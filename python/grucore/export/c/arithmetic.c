@@ -57,7 +57,7 @@ GC_INLINE float gc_abs(float x) { return gc_float(gc_bits(x) & 0x7fffffffu); }
 GC_INLINE float gc_flush(float x) { return (gc_bits(x) & 0x7fffffffu) < 0x00800000u ? 0.0f : x; }
 
 //! gc_flushed
-GC_STATIC void gc_flushed(float *to, const float *from, uint32_t count) {
+GC_STATIC void gc_flushed(float* to, const float* from, uint32_t count) {
   do {
     *to++ = gc_flush(*from++);
   } while (--count);

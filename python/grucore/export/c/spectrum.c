@@ -5,7 +5,7 @@
 
 //! gc_fft_put
 /* A number times a root, or as it is. */
-GC_ALWAYS void gc_fft_put(float *y, float r, float i, float root_r, float root_i, uint32_t turned) {
+GC_ALWAYS void gc_fft_put(float* y, float r, float i, float root_r, float root_i, uint32_t turned) {
   if (turned) {
     const float rr = r * root_r, ii = i * root_i, ri = r * root_i, ir = i * root_r;
     y[0] = rr - ii;
@@ -17,14 +17,14 @@ GC_ALWAYS void gc_fft_put(float *y, float r, float i, float root_r, float root_i
 }
 
 //! gc_fft2
-GC_STATIC void gc_fft2(float *y, const float *x, uint32_t stride, uint32_t rest, const float *roots, uint32_t length,
-                    uint32_t step) {
+GC_STATIC void gc_fft2(float* y, const float* x, uint32_t stride, uint32_t rest, const float* roots, uint32_t length,
+                       uint32_t step) {
   const uint32_t row = 2 * stride;
   uint32_t g, q;
   for (g = 0; g < rest; ++g, roots += step, y += row) {
     const float r1 = roots[0], i1 = roots[length];
     for (q = 0; q < stride; ++q, x += 2, y += 2) {
-      const float *b = x + row * rest;
+      const float* b = x + row * rest;
       const float r = x[0] - b[0], i = x[1] - b[1];
       y[0] = x[0] + b[0];
       y[1] = x[1] + b[1];
@@ -34,8 +34,8 @@ GC_STATIC void gc_fft2(float *y, const float *x, uint32_t stride, uint32_t rest,
 }
 
 //! gc_fft3
-GC_STATIC void gc_fft3(float *y, const float *x, uint32_t stride, uint32_t rest, const float *roots, uint32_t length,
-                    uint32_t step) {
+GC_STATIC void gc_fft3(float* y, const float* x, uint32_t stride, uint32_t rest, const float* roots, uint32_t length,
+                       uint32_t step) {
   const uint32_t row = 2 * stride;
   uint32_t g, q;
   for (g = 0; g < rest; ++g, y += 2 * row) {
@@ -56,8 +56,8 @@ GC_STATIC void gc_fft3(float *y, const float *x, uint32_t stride, uint32_t rest,
 }
 
 //! gc_fft4
-GC_STATIC void gc_fft4(float *y, const float *x, uint32_t stride, uint32_t rest, const float *roots, uint32_t length,
-                    uint32_t step) {
+GC_STATIC void gc_fft4(float* y, const float* x, uint32_t stride, uint32_t rest, const float* roots, uint32_t length,
+                       uint32_t step) {
   const uint32_t row = 2 * stride;
   uint32_t g, q;
   for (g = 0; g < rest; ++g, y += 3 * row) {
@@ -84,8 +84,8 @@ GC_INLINE float gc_fft_mixed(float a, float x, float b, float y) {
 }
 
 //! gc_fft5
-GC_STATIC void gc_fft5(float *y, const float *x, uint32_t stride, uint32_t rest, const float *roots, uint32_t length,
-                    uint32_t step) {
+GC_STATIC void gc_fft5(float* y, const float* x, uint32_t stride, uint32_t rest, const float* roots, uint32_t length,
+                       uint32_t step) {
   const float c1 = 0x1.3c6ef4p-2f, c2 = -0x1.9e377ap-1f, s1 = 0x1.e6f0e2p-1f, s2 = 0x1.2cf230p-1f;
   const uint32_t row = 2 * stride;
   uint32_t g, q;
@@ -113,12 +113,12 @@ GC_STATIC void gc_fft5(float *y, const float *x, uint32_t stride, uint32_t rest,
 
 //! gc_fft_turn
 /* The matrix turned over, each number times its root: those of the first row and of the first column are 1. */
-GC_STATIC void gc_fft_turn(float *y, const float *x, uint32_t rows, uint32_t columns, const float *roots,
-                        uint32_t length, uint32_t step) {
+GC_STATIC void gc_fft_turn(float* y, const float* x, uint32_t rows, uint32_t columns, const float* roots,
+                           uint32_t length, uint32_t step) {
   uint32_t row, column;
   for (row = 0; row < rows; ++row) {
-    const float *root = roots;
-    float *to = y + 2 * row;
+    const float* root = roots;
+    float* to = y + 2 * row;
     gc_fft_put(to, x[0], x[1], 1.0f, 0.0f, 0);
     for (column = 1, x += 2; column < columns; ++column, x += 2) {
       to += 2 * rows;
@@ -131,7 +131,7 @@ GC_STATIC void gc_fft_turn(float *y, const float *x, uint32_t rows, uint32_t col
 //! gc_fft_bins
 /* Twice bins k and n - k of the samples, of which the even ones are real parts and the odd ones imaginary parts of
    the numbers a and b, at k and n - k. Root n - k mirrors root k. */
-GC_INLINE void gc_fft_bins(float *bins, const float *a, const float *b, float root_r, float root_i) {
+GC_INLINE void gc_fft_bins(float* bins, const float* a, const float* b, float root_r, float root_i) {
   const float sum_r = a[0] + b[0], dif_i = a[1] - b[1], odd_r = a[1] + b[1], odd_i = b[0] - a[0];
   float turned[2];
   gc_fft_put(turned, odd_r, odd_i, root_r, root_i, 1);
@@ -142,8 +142,9 @@ GC_INLINE void gc_fft_bins(float *bins, const float *a, const float *b, float ro
 }
 
 //! gc_ifft_number
-/* Number k of the n whose transform has the samples two by two, both parts in the other's place, of bins k and n - k. */
-GC_INLINE void gc_ifft_number(float *z, float a_r, float a_i, float b_r, float b_i, float root_r, float root_i) {
+/* Number k of the n whose transform has the samples two by two, both parts in the other's place, of bins k and n - k.
+ */
+GC_INLINE void gc_ifft_number(float* z, float a_r, float a_i, float b_r, float b_i, float root_r, float root_i) {
   gc_fft_put(z, a_r - b_r, 0.0f - (a_i + b_i), root_r, root_i, 1);
   z[0] = (a_i - b_i) + z[0];
   z[1] = (a_r + b_r) + z[1];
@@ -151,8 +152,8 @@ GC_INLINE void gc_ifft_number(float *z, float a_r, float a_i, float b_r, float b
 
 //! gc_overlap_add
 /* A frame times its window on top of what earlier frames have left. */
-GC_STATIC void gc_overlap_add(float *y, float *past, const float *x, const float *weight, uint32_t samples,
-                           uint32_t hop) {
+GC_STATIC void gc_overlap_add(float* y, float* past, const float* x, const float* weight, uint32_t samples,
+                              uint32_t hop) {
   uint32_t i;
   for (i = 0; i < samples; ++i) {
     float sum = gc_flush(x[i] * weight[i]);
@@ -167,7 +168,7 @@ GC_STATIC void gc_overlap_add(float *y, float *past, const float *x, const float
 
 //! gc_filterbank
 /* Sums over bands: first and count of each. */
-GC_STATIC void gc_filterbank(float *y, const float *x, const int32_t *bands, const float *weight, uint32_t count) {
+GC_STATIC void gc_filterbank(float* y, const float* x, const int32_t* bands, const float* weight, uint32_t count) {
   uint32_t i;
   for (i = 0; i < count; ++i, bands += 2) {
     const float *from = x + bands[0], *end = from + bands[1];
