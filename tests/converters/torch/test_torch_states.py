@@ -107,25 +107,67 @@ class Carried(torch.nn.Module):  # type: ignore[misc,name-defined]
     def __init__(self, call: Any) -> None:
         super().__init__()
         self.gru = torch.nn.GRU(3, 8, batch_first=True)
+        self.other = torch.nn.GRU(3, 3, batch_first=True)
+        self.conv = torch.nn.Conv1d(3, 3, 3, padding=1)
         self.call = call
 
     def forward(self, x: Any, h0: Any) -> Any:
-        return self.call(self.gru, x, h0)
+        return self.call(self, x, h0)
 
 
-def _left_out(gru: Any, x: Any, h0: Any) -> Any:
-    y, h = gru(x, h0)
-    return y[:, ::2], h
+# Beside the state that the caller carries: what begins anew with the first frame of a call.
+FORGETFUL: dict[str, tuple[Any, Any]] = {
+    "take 'output.frame' gives the first frame": (lambda s, x: x, lambda y: y[:, 0]),
+    "pool 'mean' sees the frames of one call": (lambda s, x: x, lambda y: y.mean(1)),
+    "delay 'cumsum.before' starts anew": (lambda s, x: x.cumsum(1), lambda y: y),
+    "conv1d 'conv' starts anew": (lambda s, x: s.conv(x.mT).mT, lambda y: y),
+    "gru 'other.l0' starts anew": (lambda s, x: s.other(x)[0], lambda y: y),
+    "leaves out frames, from the first": (lambda s, x: x, lambda y: y[:, ::2]),
+    "'slice.crop' leaves out frames": (lambda s, x: x[:, 1:], lambda y: y),
+}
 
 
-@pytest.mark.parametrize(
-    ("call", "said"),
-    [(_left_out, "leaves out frames"), (lambda gru, x, h0: gru(x), "nothing reads it|no sequence")],
-)
-def test_a_state_that_a_stream_would_carry_otherwise(call: Any, said: str) -> None:
+@pytest.mark.parametrize("said", FORGETFUL)
+def test_what_begins_anew_in_each_call_beside_a_state_is_refused(
+    said: str, rng: np.random.Generator
+) -> None:
+    """A stream would go on. Without the state among its outputs it reads whole sequences."""
+    before, behind = FORGETFUL[said]
+
+    def call(s: Any, x: Any, h0: Any) -> Any:
+        y, h = s.gru(before(s, x), h0)
+        return behind(y), h
+
+    module = Carried(call).eval()
     given = torch.randn(2, 9, 3), torch.zeros(1, 2, 8)
-    with pytest.raises(grucore.ConversionError, match=said):
-        grucore.from_torch(Carried(call).eval(), example_inputs=given)
+    with pytest.raises(grucore.ConversionError, match=f"{said}.* Take the new states out"):
+        grucore.from_torch(module, example_inputs=given)
+    module.call = lambda *args: call(*args)[0]
+    model = grucore.from_torch(module, example_inputs=given)
+    x, h0 = (rng.normal(size=shape).astype(np.float32) for shape in ((2, 12, 3), (2, 8)))
+    state = {name: np.zeros_like(old) for name, old in model.run(x, return_state=True)[1].items()}
+    with torch.inference_mode():
+        want = module(torch.from_numpy(x), torch.from_numpy(h0)[None])
+    found = model.run(x, state={**state, "gru.l0.h": h0})
+    assert np.abs(found - want.numpy()).max() < 1e-5
+
+
+def test_a_state_that_starts_no_layer_is_refused() -> None:
+    given = torch.randn(2, 9, 3), torch.zeros(1, 2, 8)
+    with pytest.raises(grucore.ConversionError, match=r"nothing reads it|no sequence"):
+        grucore.from_torch(Carried(lambda s, x, h0: s.gru(x)).eval(), example_inputs=given)
+
+
+def test_a_state_that_comes_back_in_other_axes_is_refused() -> None:
+    cell = torch.nn.GRUCell(3, 8)
+
+    def forward(s: Any, x: Any, h: Any) -> Any:
+        h = cell(x, h)
+        return s.p(h), h.mT
+
+    example = torch.zeros(2, 3), torch.zeros(2, 8)
+    with pytest.raises(grucore.ConversionError, match="return each state in the axes of its input"):
+        grucore.from_torch(made(forward, forward), example_inputs=example)
 
 
 def test_a_step_of_an_exported_program_in_memory() -> None:

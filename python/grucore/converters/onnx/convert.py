@@ -189,7 +189,7 @@ def _finished(
     caller = Caller({port.name: len(port.dims) for port in source.inputs}, operands, makers)
     if not set(states) <= set(caller.states(work)):
         raise ConversionError(f"not all of {', '.join(states)} are states of a layer")
-    pairs = handed_back(work, caller, steps=steps, in_chunks=True)
+    pairs = handed_back(work, caller, steps=steps)
     connect(work, caller, pairs)
     outputs = {}
     for name in left(caller, pairs):

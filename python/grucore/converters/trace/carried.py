@@ -18,10 +18,11 @@ from grucore._core import ConversionError
 from grucore.converters.trace.axes import TIME, Data, Ended, Operand, Tracked, Unfit
 from grucore.converters.trace.trace import Part, Trace
 from grucore.graph.layers import (
+    Attention,
     Concat,
     Conv1d,
-    Delay,
     Direction,
+    Expand,
     Flip,
     MaskedOutput,
     Pool,
@@ -30,8 +31,9 @@ from grucore.graph.layers import (
     Recurrent,
     Select,
     Take,
+    Window,
 )
-from grucore.graph.node import Node
+from grucore.graph.node import Node, Rate
 
 __all__ = ["WAY_OUT", "Caller", "are_called_states", "connect", "handed_back", "left"]
 
@@ -77,14 +79,12 @@ def are_called_states(name: str) -> bool:
     return bool(words & WORDS)
 
 
-def handed_back(
-    trace: Trace, caller: Caller[K], *, steps: bool, in_chunks: bool = False
-) -> dict[str, K]:
+def handed_back(trace: Trace, caller: Caller[K], *, steps: bool) -> dict[str, K]:
     """For each state input the output that its caller hands back; raises `ConversionError`.
 
     Empty where none comes back: the input is then the initial state of whole sequences.
     ``steps``: the source takes one frame a call, so that every state has to come back.
-    ``in_chunks``: a caller may call for many frames, and again for the next ones.
+    Else a caller may call for many frames, and again for the next ones.
     """
     nodes = {node.output: node for node in trace.builder.nodes}
     states = caller.states(trace)
@@ -114,10 +114,7 @@ def handed_back(
     if not returns or not states:
         return {}
     pairs = _paired(states, caller, fits, trace.delays)
-    if steps or in_chunks:
-        _check_memory(trace, caller, pairs)
-    else:
-        _check_strides(trace, caller, pairs)
+    _check_memory(trace, caller, pairs)
     return pairs
 
 
@@ -313,39 +310,48 @@ def _stem(name: str) -> str:
     return "_".join(word for word in words if word and word not in SIDES)
 
 
-def _check_strides(trace: Trace, caller: Caller[K], pairs: Mapping[str, K]) -> None:
-    """Refuse what leaves frames out, where a caller hands states back: in each of its calls it
-    begins with the first frame again, and in a stream it goes on."""
-    needed = _needed(trace, caller)
-    strided = [x for x in trace.builder.values if x.period > 1 and x.name in needed]
-    if strided:
-        raise ConversionError(
-            f"{trace.layer_of(strided[0])!r} leaves out frames, from the first of each call, whose "
-            f"caller carries {', '.join(map(repr, pairs))}: a stream would count on from one call "
-            "to the next. Give all frames, or no state"
-        )
-
-
 def _needed(trace: Trace, caller: Caller[K]) -> set[str]:
     values = [found.value for found in caller.outputs.values() if isinstance(found, Data)]
     return trace.builder.needed(value.name for value in values)
 
 
 def _check_memory(trace: Trace, caller: Caller[K], pairs: Mapping[str, K]) -> None:
-    """Refuse a layer that remembers in a stream what the source forgets between two calls."""
-    needed = _needed(trace, caller)
+    """Refuse what goes on in a stream where the source starts anew in every call."""
     carried = {part.state for parts in trace.states.values() for part in parts}
     delays = {delay.value.name for delay in trace.delays.values()}
+    needed = _needed(trace, caller)
+    clocks = {each.name: each.clock for each in trace.builder.values}
     for node in trace.builder.nodes:
-        if node.output not in needed:
+        if node.output not in needed - delays:
             continue
-        states = {f"{node.name}{suffix}" for suffix in node.state_suffixes}
-        remembers = isinstance(node, Recurrent | Delay) and not states <= carried
-        remembers = remembers and node.output not in delays
-        remembers = remembers or (isinstance(node, Conv1d) and node.weight.shape[1] > 1)
-        if remembers or isinstance(node, Pool | Pool1d | Flip):
-            raise ConversionError(
-                f"{node.layer} {node.name!r} starts anew in every call of the source, whose caller "
-                f"carries {', '.join(map(repr, pairs))} alone; a stream carries the state of all "
-                "layers. Give a model with all its states, or without any for whole sequences"
-            )
+        kind = f"{node.layer} {node.name!r}"
+        before = {clocks[name][1:] for name in node.inputs}
+        if clocks[node.output][0] is not Rate.SEQUENCE and clocks[node.output][1:] not in before:
+            what = f"{kind} leaves out frames, from the first of each call"
+        elif isinstance(node, Take) and node.position is Position.FIRST and trace.frames != 1:
+            what = f"{kind} gives the first frame of each call"
+        elif isinstance(node, Pool | Flip | Expand):
+            what = f"{kind} sees the frames of one call alone"
+        elif (
+            _remembers(trace, node)
+            and not {f"{node.name}{x}" for x in node.state_suffixes} <= carried
+        ):
+            what = f"{kind} starts anew in every call"
+        else:
+            continue
+        names = ", ".join(map(repr, pairs))
+        raise ConversionError(
+            f"{what} of the source, whose caller carries {names} alone; a stream goes on from call "
+            "to call. Take the new states out of the outputs, and the model reads whole sequences, "
+            "or make all that it remembers inputs and outputs"
+        )
+
+
+def _remembers(trace: Trace, node: Node) -> bool:
+    """True if a stream hands something on from frame to frame; a memory is given to each call."""
+    if isinstance(node, Conv1d | Pool1d):
+        return node.reach > 0
+    if isinstance(node, Window):
+        hops = [each.features for each in trace.builder.values if each.name in node.inputs]
+        return node.history_samples(*hops) > 0
+    return bool(node.state_suffixes) and not isinstance(node, Attention)

@@ -66,9 +66,13 @@ def _called(module: Any, call: Sequence[Any], frames: int) -> Any:
     try:
         return module(*call)
     except Exception as error:  # whatever the module's own code raises
-        text = (str(error).strip() or type(error).__name__).splitlines()[0]
-        message = f"the module fails on {frames} frames: {type(error).__name__}: {text:.200}"
+        message = f"the module fails on {frames} frames: {_said(error)}"
         raise ConversionError(f"{message}: a limit on the frames cannot be converted") from error
+
+
+def _said(error: Exception) -> str:
+    text = (str(error).strip() or type(error).__name__).splitlines()[0]
+    return f"{type(error).__name__}: {text:.200}"
 
 
 def _stepped(
@@ -103,7 +107,13 @@ def _stepped(
                 continue
             one = inward(pending.pop(0)[frame], meaning.axes, spec.shape, reading.walked.batch or 1)
             call.append(torch.from_numpy(one).to(argument.dtype))
-        outputs = flat(module(*call))
+        try:
+            outputs = flat(module(*call))
+        except Exception as error:  # whatever the module's own code raises
+            if not frame:
+                raise
+            text = f"the module fails with the states that it returned: {_said(error)}"
+            raise ConversionError(f"{text}: return each state in the axes of its input") from error
         for name, place in reading.walked.handed_back.items():
             states[name] = outputs[place]
         for row, place, flow in zip(rows, reading.kept, reading.outputs, strict=True):
