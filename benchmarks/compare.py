@@ -143,13 +143,16 @@ class Field:
 
 
 def with_earlier(report: dict[str, Any], earlier: dict[str, Any]) -> None:
-    """Take the lesser figures of two runs: what a busy machine adds, it adds to one of them."""
+    """Take the lesser figures of two runs: what a busy machine adds, it adds to one of them.
+
+    Contenders of one run alone stay, with the figures of that run.
+    """
     both = {**earlier["workloads"], **report["workloads"]}
     report["workloads"] = {name: both[name] for name in WORKLOADS if name in both}
     for name, one in report["workloads"].items():
         if one is earlier["workloads"].get(name):
             continue
-        before = earlier["workloads"].get(name, {"contenders": {}, "load": []})
+        before = earlier["workloads"].get(name, {"contenders": {}, "load": [], "not_timed": {}})
         one["load"] += before["load"]
         for title, found in one["contenders"].items():
             old = before["contenders"].get(title, {})
@@ -160,6 +163,13 @@ def with_earlier(report: dict[str, Any], earlier: dict[str, Any]) -> None:
             if "engine" in found and "engine" in old:
                 for key in ("us", "us_median", "limit_us", "read_us", "turning_read_us"):
                     found["engine"][key] = min(found["engine"][key], old["engine"][key])
+            elif "engine" in old:
+                found["engine"] = old["engine"]
+        one["contenders"] = {**before["contenders"], **one["contenders"]}  # some ran then alone
+        missing = {**before["not_timed"], **one["not_timed"]}
+        one["not_timed"] = {
+            title: why for title, why in missing.items() if title not in one["contenders"]
+        }
 
 
 def main() -> int:

@@ -9,6 +9,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
+from common.comparison import lead
 from common.drawing import INK, OTHERS, OURS, PEER, SETTINGS, WIDTH, labels, plt, save
 
 LINE, LETTER = 11.0, 4.6  # pixels of a label, at matplotlib's 72 an inch
@@ -155,10 +156,46 @@ def error_over_time(report: dict[str, Any], name: str) -> Any:
     return figure
 
 
+def leads(reports: list[dict[str, Any]]) -> Any:
+    """The best peer's time over grucore's, workload by workload, of several machines."""
+    names = list(reports[0]["workloads"])
+    rows = [
+        (f"{whence}, {kind}", kind, prefix)
+        for prefix, whence in (("", "from Python"), ("C++ ", "in C++"))
+        for kind in ("float32", "int8")
+    ]
+    figure, all_axes = plt.subplots(
+        len(rows), 1, figsize=(WIDTH, 1.2 + 1.1 * len(rows)), sharex=True, layout="constrained"
+    )
+    colours = (OURS["grucore float32"], PEER)
+    for axes, (title, kind, prefix) in zip(all_axes, rows, strict=True):
+        for i, report in enumerate(reports):
+            found = [
+                (place + 0.24 * (i - (len(reports) - 1) / 2), float(times))
+                for place, name in enumerate(names)
+                if (times := lead(report["workloads"][name], kind, prefix)) != "-"
+            ]
+            for x, times in found:
+                axes.plot([x, x], [1, times], color=colours[i % 2], linewidth=4, alpha=0.8)
+        axes.axhline(1.0, color=INK, linewidth=0.8)
+        axes.set_yscale("log")
+        axes.yaxis.set_major_formatter("{x:g}")
+        axes.yaxis.minorticks_off()
+        axes.set_title(title, fontsize=9)
+    all_axes[-1].set_xticks(range(len(names)), names, rotation=60, ha="right")
+    of = [report["machine"]["processor"].split()[0].removesuffix("(R)") for report in reports]
+    for i, name in enumerate(of):
+        figure.text(0.99 - 0.1 * (len(of) - i - 1), 0.995, name, color=colours[i % 2], ha="right",
+                    va="top")  # fmt: skip
+    figure.suptitle("The best peer's time over grucore's", fontsize=10, x=0.01, ha="left")
+    return figure
+
+
 def main() -> int:
     """Draw and write."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("results", metavar="JSON", help="what compare.py wrote with --out")
+    parser.add_argument("others", metavar="JSON", nargs="*", help="of other machines: their leads")
     parser.add_argument("--folder", type=Path, default=".", help="for the files (%(default)s)")
     parser.add_argument("--error", default="S5", help="workload of the third plot (%(default)s)")
     arguments = parser.parse_args()
@@ -176,6 +213,9 @@ def main() -> int:
             ):
                 save(time_over_size(report, kind), folder, f"streaming_{kind}")
         save(error_over_time(report, error), folder, "error_over_time")
+        if arguments.others:
+            others = [json.loads(Path(path).read_text("utf-8")) for path in arguments.others]
+            save(leads([report, *others]), folder, "leads")
     return 0
 
 

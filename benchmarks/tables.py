@@ -1,5 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The results of compare.py as tables: `python tables.py RESULTS.json` writes Markdown."""
+"""The results of compare.py as tables: `python tables.py RESULTS.json ...` writes Markdown.
+
+Of several machines the leads over the best peers stand side by side at the end.
+"""
 
 from __future__ import annotations
 
@@ -8,16 +11,22 @@ import json
 import sys
 from pathlib import Path
 
-from common.comparison import show
+from common.comparison import as_markdown, show, side_by_side
 
 
 def main() -> int:
     """Read and print."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("results", metavar="JSON", help="what compare.py wrote with --out")
+    add = parser.add_argument
+    add("results", metavar="JSON", nargs="+", help="what compare.py wrote with --out")
     arguments = parser.parse_args()
-    report = json.loads(Path(arguments.results).read_text("utf-8"))
-    show(report, markdown=True)
+    reports = [json.loads(Path(path).read_text("utf-8")) for path in arguments.results]
+    for report in reports:
+        show(report, markdown=True)
+        print()
+    if len(reports) > 1:
+        for caption, rows in side_by_side(reports):
+            print(f"\n{caption}\n", *as_markdown(rows), sep="\n")
     return 0
 
 

@@ -8,7 +8,7 @@ from typing import Any
 
 from common.markdown import as_markdown, as_text, figure
 
-__all__ = ["show"]
+__all__ = ["as_markdown", "figure", "lead", "show", "side_by_side"]
 
 FORMS = {
     "S": "Streaming, microseconds a step",
@@ -104,6 +104,23 @@ def lead(workload: dict[str, Any], kind: str, prefix: str = "") -> str:
         if found["weights"] == kind and not is_forced and not is_other:
             (ours if _is_ours(title) else peers).append(found["us_min"])
     return f"{min(peers) / min(ours):.2f}" if ours and peers else "-"
+
+
+def side_by_side(reports: list[dict[str, Any]]) -> Iterator[tuple[str, list[list[str]]]]:
+    """The leads of several machines: a caption and rows for each form."""
+    for form, workloads in _forms(reports[0]):
+        rows = [header(workloads)]
+        for prefix, whence in (("", "Python"), (IN_CPP, "C++")):
+            for kind in ("float32", "int8"):
+                for report in reports:
+                    there = report["workloads"]
+                    cells = [
+                        lead(there[one], kind, prefix) if one in there else "-" for one in workloads
+                    ]
+                    machine = report["machine"]["processor"].split(",")[0]
+                    if set(cells) != {"-"}:
+                        rows.append([f"{whence}, {kind}, {machine}", *cells])
+        yield f"{FORMS[form].split(',')[0]}: best peer / grucore", rows
 
 
 def errors(report: dict[str, Any]) -> list[list[str]]:

@@ -11,16 +11,19 @@ from common.workloads import WORKLOADS
 
 from claims.files import figure, markdown, result
 
-__all__ = ["TABLES", "best", "sentences", "sizes"]
+__all__ = ["TABLES", "best", "sentences", "sizes", "tables_of"]
 
 PAGE = "docs/performance.md"
+RUN = "compare"  # of the machine whose tables stand on the page
+# Runs of compare.py, and the kind of machine of each.
+MACHINES = {RUN: "AMD", "compare_intel": "Intel"}
 OURS = ("float32", "float16", "int8/16", "int8/8", "int4")
 Rows = list[list[str]]
 
 
-def workloads(form: str) -> dict[str, Any]:
+def workloads(form: str, run: str = RUN) -> dict[str, Any]:
     """Those of a form: S, Q, B, L."""
-    found: dict[str, Any] = result("compare")["workloads"]
+    found: dict[str, Any] = result(run)["workloads"]
     return {name: one for name, one in found.items() if name[0] in form}
 
 
@@ -47,11 +50,11 @@ def contenders(found: dict[str, Any], prefix: str = "") -> list[str]:
     ]
 
 
-def best(name: str, kind: str, prefix: str = "") -> tuple[str, float, float]:
+def best(name: str, kind: str, prefix: str = "", run: str = RUN) -> tuple[str, float, float]:
     """The best peer of a kind of weights, its time and grucore's."""
     peers, ours = {}, []
-    found = workloads(name[0])[name]["contenders"]
-    for title in contenders({name: workloads(name[0])[name]}, prefix):
+    found = workloads(name[0], run)[name]["contenders"]
+    for title in contenders({name: workloads(name[0], run)[name]}, prefix):
         if found[title]["weights"] != kind:
             continue
         if title.removeprefix(prefix).startswith("grucore"):
@@ -62,9 +65,23 @@ def best(name: str, kind: str, prefix: str = "") -> tuple[str, float, float]:
     return peer.removeprefix(prefix), peers[peer], min(ours)
 
 
-def times(form: str, prefix: str = "") -> str:
+def lead(name: str, kind: str, prefix: str = "", run: str = RUN) -> str:
+    """The best peer's time over grucore's; nothing without a peer of the kind."""
+    if not any(one["weights"] == kind for one in _peers(name, prefix, run)):
+        return ""
+    _, theirs, ours = best(name, kind, prefix, run)
+    return f"{theirs / ours:.2f}"
+
+
+def _peers(name: str, prefix: str, run: str) -> list[dict[str, Any]]:
+    found = workloads(name[0], run)[name]["contenders"]
+    titles = contenders({name: workloads(name[0], run)[name]}, prefix)
+    return [found[one] for one in titles if not one.removeprefix(prefix).startswith("grucore")]
+
+
+def times(form: str, prefix: str = "", run: str = RUN) -> str:
     """Microseconds of everybody, and the best peer's over grucore's."""
-    found = workloads(form)
+    found = workloads(form, run)
     rows: Rows = [header(found)]
     for title in contenders(found, prefix):
         cells = [one["contenders"].get(title) for one in found.values()]
@@ -72,15 +89,14 @@ def times(form: str, prefix: str = "") -> str:
             [title.removeprefix(prefix), *(figure(c["us_min"]) if c else "" for c in cells)]
         )
     for kind in ("float32", "int8"):
-        pairs = [best(name, kind, prefix) for name in found]
-        ratios = [f"{theirs / ours:.2f}" for _, theirs, ours in pairs]
-        rows.append([f"best {kind} peer / grucore", *ratios])
+        leads = [lead(name, kind, prefix, run) for name in found]
+        rows.append([f"best {kind} peer / grucore", *leads])
     return markdown(rows, 1)
 
 
-def engine(forms: str, isa: str = "") -> str:
+def engine(forms: str, isa: str = "", run: str = RUN) -> str:
     """The engine without Python, and in brackets how many limits that is."""
-    found = workloads(forms)
+    found = workloads(forms, run)
     rows: Rows = [["weights", *header(found)[1:]]]
     for kind in OURS:
         title = f"grucore {kind}{isa and ' ' + isa}"
@@ -107,9 +123,9 @@ def errors() -> str:
     return markdown(rows, 1)
 
 
-def described() -> str:
+def described(run: str = RUN) -> str:
     """Where the tables come from."""
-    report = result("compare")
+    report = result(run)
     machine = report["machine"]
     loads = [at[0] for one in report["workloads"].values() for at in one["load"]]
     isa = report["workloads"]["S1"]["contenders"]["grucore float32"]["isa"]
@@ -214,25 +230,52 @@ def sentences() -> dict[str, list[str]]:
     }
 
 
-def _table(make: Callable[..., str], *arguments: str) -> Callable[[], str]:
-    return partial(make, *arguments)
+def leads(forms: str) -> str:
+    """The best peer's time over grucore's, on each kind of machine."""
+    found = workloads(forms)
+    rows: Rows = [["best peer / grucore", *header(found)[1:]]]
+    for prefix, whence in (("", "Python"), ("C++ ", "C++")):
+        for kind in ("float32", "int8"):
+            for run, machine in MACHINES.items():
+                cells = [lead(name, kind, prefix, run) for name in found]
+                if any(cells):
+                    rows.append([f"{whence}, {kind}, {machine}", *cells])
+    return markdown(rows, 1)
+
+
+def tables_of(page: str, run: str) -> dict[tuple[str, str], Callable[[], str]]:
+    """The tables of one run of compare.py."""
+
+    def times_of(form: str, prefix: str = "") -> Callable[[], str]:
+        return partial(times, form, prefix, run)
+
+    def engine_of(forms: str, isa: str = "") -> Callable[[], str]:
+        return partial(engine, forms, isa, run)
+
+    return {
+        (page, "machine"): partial(described, run),
+        (page, "streaming"): times_of("S"),
+        (page, "sequences"): times_of("Q"),
+        (page, "batches"): times_of("B"),
+        (page, "long"): times_of("L"),
+        (page, "engine-steps"): engine_of("S"),
+        (page, "engine-sequences"): engine_of("QL"),
+        (page, "engine-batches"): engine_of("B"),
+        (page, "avx2-steps"): engine_of("S", "avx2"),
+        (page, "avx2-sequences"): engine_of("QL", "avx2"),
+        (page, "avx2-batches"): engine_of("B", "avx2"),
+        (page, "cpp-steps"): times_of("S", "C++ "),
+        (page, "cpp-sequences"): times_of("Q", "C++ "),
+        (page, "cpp-batches"): times_of("BL", "C++ "),
+    }
 
 
 TABLES: dict[tuple[str, str], Callable[[], str]] = {
-    (PAGE, "machine"): described,
+    **tables_of(PAGE, RUN),
+    **tables_of("docs/performance_intel.md", "compare_intel"),
     (PAGE, "workloads"): listed,
-    (PAGE, "streaming"): _table(times, "S"),
-    (PAGE, "sequences"): _table(times, "Q"),
-    (PAGE, "batches"): _table(times, "B"),
-    (PAGE, "long"): _table(times, "L"),
-    (PAGE, "engine-steps"): _table(engine, "S"),
-    (PAGE, "engine-sequences"): _table(engine, "QL"),
-    (PAGE, "engine-batches"): _table(engine, "B"),
-    (PAGE, "avx2-steps"): _table(engine, "S", "avx2"),
-    (PAGE, "avx2-sequences"): _table(engine, "QL", "avx2"),
-    (PAGE, "avx2-batches"): _table(engine, "B", "avx2"),
-    (PAGE, "cpp-steps"): _table(times, "S", "C++ "),
-    (PAGE, "cpp-sequences"): _table(times, "Q", "C++ "),
+    (PAGE, "leads-steps"): partial(leads, "S"),
+    (PAGE, "leads-sequences"): partial(leads, "QBL"),
     (PAGE, "streams"): streams,
     (PAGE, "instructions"): instructions,
     (PAGE, "calls"): calls,
