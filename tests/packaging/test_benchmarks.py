@@ -134,11 +134,14 @@ def test_two_runs_keep_the_lesser_figures(monkeypatch: pytest.MonkeyPatch) -> No
         engine = dict.fromkeys(("us", "us_median", "read_us", "turning_read_us"), us)
         one = {"us_min": us, "us_median": us, "chunks": 3, "preempted": 1}
         found = {**one, "engine": {**engine, "limit_us": limit}}
-        return {"workloads": {name: {"load": [[us]], "contenders": {"a": found}} for name in names}}
+        one = {"load": [[us]], "contenders": {"a": found}, "not_timed": {}}
+        return json.loads(json.dumps({"workloads": dict.fromkeys(names, one)}))
 
     try:
-        later = json.loads(json.dumps(report(2.0, 1.5, "L", "S1")))
-        compare.with_earlier(later, json.loads(json.dumps(report(3.0, 1.0, "S1", "S2"))))
+        later, earlier = report(2.0, 1.5, "L", "S1"), report(3.0, 1.0, "S1", "S2")
+        earlier["workloads"]["S1"]["contenders"]["b"] = {"us_min": 7.0}
+        later["workloads"]["S1"]["not_timed"] = {"b": "not asked for", "c": "missing"}
+        compare.with_earlier(later, earlier)
     finally:
         for name in set(sys.modules) - known:
             del sys.modules[name]
@@ -147,3 +150,5 @@ def test_two_runs_keep_the_lesser_figures(monkeypatch: pytest.MonkeyPatch) -> No
     assert (both["us_min"], both["engine"]["limit_us"], both["chunks"]) == (2.0, 1.0, 6)
     assert (one["us_min"], one["chunks"]) == (3.0, 3)
     assert later["workloads"]["S1"]["load"] == [[2.0], [3.0]]
+    assert later["workloads"]["S1"]["contenders"]["b"] == {"us_min": 7.0}
+    assert later["workloads"]["S1"]["not_timed"] == {"c": "missing"}
