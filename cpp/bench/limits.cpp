@@ -121,6 +121,26 @@ GRUCORE_BENCH_BYTES(avxvnni, "avx2,avxvnni", __m256i, _mm256_set1_epi32, GRUCORE
 GRUCORE_BENCH_BYTES(avx512, "avx512f,avx512bw", __m512i, _mm512_set1_epi32, GRUCORE_BENCH_PAIRS_AVX512)
 GRUCORE_BENCH_BYTES(avx512vnni, "avx512f,avx512vnni", __m512i, _mm512_set1_epi32, GRUCORE_BENCH_DOT_AVX512)
 
+#if defined(__linux__) && defined(__LP64__)
+constexpr size_t kMacsOfTiles = 16 * 16 * 64;
+
+// Products of whole tiles, of as many sums as there are columns in the engine's.
+__attribute__((target("amx-tile,amx-int8"))) float multiply_tiles(uint32_t rounds) {
+  struct alignas(64) {
+    unsigned char palette = 1, unused[15] = {};
+    uint16_t row_bytes[16] = {64, 64, 64, 64, 64};
+    unsigned char rows[16] = {16, 16, 16, 16, 16};
+  } shapes;
+  __asm__ volatile("ldtilecfg %0" : : "m"(shapes));
+  for (uint32_t i = 0; i < rounds; ++i) {
+    __asm__ volatile("tdpbssd %tmm4, %tmm3, %tmm0\n\ttdpbssd %tmm4, %tmm3, %tmm1\n\ttdpbssd %tmm4, %tmm3, %tmm2");
+  }
+  __asm__ volatile("tilerelease");
+  return 0.0f;
+}
+#define GRUCORE_BENCH_TILES 1
+#endif
+
 #elif defined(__aarch64__)
 
 uint32_t read_neon(const void* from, size_t bytes) {
@@ -156,6 +176,9 @@ Limits limits_of(grucore::Isa isa) {
     case grucore::Isa::avx512: return {read_avx512, multiply_avx512, kChains * 16, multiply_bytes_avx512, kChains * 64};
     case grucore::Isa::avx512vnni:
       return {read_avx512, multiply_avx512, kChains * 16, multiply_bytes_avx512vnni, kChains * 64};
+#if defined(GRUCORE_BENCH_TILES)
+    case grucore::Isa::amxint8: return {read_avx512, multiply_avx512, kChains * 16, multiply_tiles, 3 * kMacsOfTiles};
+#endif
 #elif defined(__aarch64__)
     case grucore::Isa::neon:
     case grucore::Isa::neondot: return {read_neon, multiply_neon, kChains * 4, multiply_words, kChains};

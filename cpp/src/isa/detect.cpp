@@ -57,6 +57,23 @@ constexpr bool has(uint32_t word, int bit) { return (word >> bit & 1u) != 0; }
 
 constexpr uint32_t kSavesYmm = 0x06;
 constexpr uint32_t kSavesZmm = 0xe6;
+constexpr uint32_t kSavesTiles = 0x60000;
+
+// Linux saves tiles for processes that have asked for it; one that has is told yes again. Not through the C library,
+// whose `syscall` the engine would be linked with.
+bool may_use_tiles() {
+#if defined(__linux__) && defined(__LP64__)
+  constexpr long kArchPrctl = 158, kRequestPermission = 0x1023, kTileData = 18;
+  long result;
+  __asm__ volatile("syscall"
+                   : "=a"(result)
+                   : "a"(kArchPrctl), "D"(kRequestPermission), "S"(kTileData)
+                   : "rcx", "r11", "memory");
+  return result == 0;
+#else
+  return false;
+#endif
+}
 
 }  // namespace
 
@@ -76,6 +93,8 @@ CpuFeatures detect_cpu() {
   features.avx512 = features.avx2 && (saved & kSavesZmm) == kSavesZmm && has(seven.ebx, 16) && has(seven.ebx, 17) &&
                     has(seven.ebx, 30) && has(seven.ebx, 31);
   features.avx512vnni = features.avx512 && has(seven.ecx, 11);
+  const bool has_tiles = (saved & kSavesTiles) == kSavesTiles && has(seven.edx, 24) && has(seven.edx, 25);
+  features.amxint8 = features.avx512vnni && has_tiles && may_use_tiles();
 #endif
   const uint32_t highest_subleaf = seven.eax;
   features.avxvnni = features.avx2 && highest_subleaf >= 1 && has(cpuid(7, 1).eax, 4);

@@ -13,6 +13,7 @@ struct CpuFeatures {
   bool avx512 = false;  // F, BW, VL, DQ, and the system saves the wide registers
   bool avxvnni = false;
   bool avx512vnni = false;
+  bool amxint8 = false;  // with avx512vnni, and the system gives this process tiles
   bool neon = false;
   bool neondot = false;
 };

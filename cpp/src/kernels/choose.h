@@ -27,6 +27,11 @@
 #else
 #define GRUCORE_ON_x86 0
 #endif
+#if GRUCORE_ON_x86 && defined(__linux__) && defined(__LP64__)
+#define GRUCORE_ON_x86linux 1  // AMX, whose tiles a program asks its system for, each in its own way
+#else
+#define GRUCORE_ON_x86linux 0
+#endif
 #if GRUCORE_ON_host && (defined(__aarch64__) || defined(_M_ARM64))
 #define GRUCORE_ON_arm64 1
 #else

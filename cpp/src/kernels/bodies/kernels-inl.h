@@ -34,6 +34,10 @@
 #include "kernels/bodies/float_kernels-inl.h"
 #endif
 #if !defined(GRUCORE_INTEGER_ISA) && !defined(GRUCORE_ONLY_FLOAT32)
+#if defined(GRUCORE_INTEGER_BODIES)
+#include GRUCORE_INTEGER_BODIES
+#else
 #include "kernels/bodies/integer_kernels-inl.h"
+#endif
 #endif
 #endif

@@ -149,7 +149,7 @@ GRUCORE_INLINE void quantize_rows(const ProductArgs& args, float levels) {
   }
 }
 
-GRUCORE_NOINLINE void quantize(const ProductArgs& args) {
+[[maybe_unused]] GRUCORE_NOINLINE void quantize(const ProductArgs& args) {
   constexpr float kLevels8 = 127.0f, kLevels16 = 16383.0f;
   const bool is_narrow = args.weights->activation_bits == 8;
   if constexpr (activation_bytes(8) == activation_bytes(16)) {
