@@ -14,7 +14,7 @@
 #define GRUCORE_INTEGER_BODIES "kernels/bodies/tile_kernels-inl.h"
 
 namespace grucore::detail::GRUCORE_FEW_ROWS {
-extern const IntegerKernels kIntegerKernels;
+extern const IntegerKernels kIntegerKernels __attribute__((visibility("hidden")));
 }
 
 GRUCORE_TARGET_BEGIN("avx512f,avx512bw,avx512vl,avx512dq,avx512vnni,avx2,fma,f16c,amx-tile,amx-int8")
