@@ -56,6 +56,19 @@ OPERATIONS: dict[str, Callable[[Any], Any]] = {
         ops.pad(ops.pad(x, ((0, 0), (0, 0), (1, 2)), constant_values=0.5), [[0, 0], [2, 0], [0, 0]])
     ),
     "an axis moved": lambda x: ops.moveaxis(ops.moveaxis(x, 1, 2) * 2.0, -1, 1),
+    "where": lambda x: (
+        ops.where(x > 0.1, x, 0.2 * x) + ops.where(ops.less(x, ops.flip(x, axis=-1)), 1.0, x)
+    ),
+    "masks": lambda x: ops.where(
+        ops.logical_or(ops.logical_and(x > -0.5, x <= 0.1), ops.logical_not(x < 0.9)), -2.0, x
+    ),
+    "numbers of masks": lambda x: ops.cast(ops.equal(x, ops.abs(x)), "float32") * x,
+    "zeros of its shape": lambda x: ops.concatenate([ops.zeros_like(x), ops.ones_like(x) + x], -1),
+    "signs": lambda x: ops.sign(x) * ops.log1p(ops.abs(x)),
+    "normalized": lambda x: ops.normalize(x, axis=-1) + ops.normalize(x, axis=2, order=1),
+    "logarithm of a sum": lambda x: x - ops.logsumexp(x, axis=-1, keepdims=True),
+    "error function": lambda x: ops.erf(x) + 0.5 * x * (1.0 + ops.erf(x / 2**0.5)),
+    "one hot": lambda x: ops.one_hot(ops.argmax(x, axis=-1), 4) * x,
     "dot and copy": lambda x: ops.dot(ops.copy(x), MATRIX) + ops.stop_gradient(x)[..., :3],
 }
 
@@ -74,7 +87,13 @@ LAYERS: dict[str, Callable[[Any], Any]] = {
     "layer norm of both": lambda x: layers.LayerNormalization((2, 3))(
         layers.Reshape((-1, 2, 2))(x)
     ),
-    "group norm": lambda x: layers.TimeDistributed(layers.GroupNormalization(2))(x),
+    "group norm over time": layers.GroupNormalization(2),
+    "instance norm over time": layers.GroupNormalization(-1, epsilon=0.1),
+    "spectral norm": layers.SpectralNormalization(layers.Dense(5)),
+    "products of two ends": lambda x: layers.Dot(axes=-1, normalize=True)([x[:, 0], x[:, -1]]),
+    "group norm": lambda x: layers.TimeDistributed(
+        layers.GroupNormalization(2, epsilon=0.1)  # of two numbers: rounding alone moves them far
+    )(x),
     "a window in a frame": lambda x: layers.TimeDistributed(
         layers.Conv1D(3, 3, padding="same", activation="relu")
     )(layers.Reshape((-1, 4, 1))(x)),

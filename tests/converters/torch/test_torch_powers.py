@@ -64,6 +64,20 @@ KNOWN: dict[str, Callable[[Any, Any], Any]] = {
     ),
     "logarithm of a sum": lambda net, x: torch.logsumexp(sequence(net, x), -1, keepdim=True),
     "least of time": lambda net, x: sequence(net, x).amin(1),
+    "error function": lambda net, x: torch.erf(sequence(net, x) * 3),
+    "gelu by hand": lambda net, x: (
+        sequence(net, x) * 0.5 * (1 + torch.erf(sequence(net, x) / 2**0.5))
+    ),
+    "sign": lambda net, x: sequence(net, x.sign() * x.abs().log1p()),
+    "two values compared": lambda net, x: torch.where(x > x.roll(1, -1), x, -x),
+    "cosine": lambda net, x: F.cosine_similarity(sequence(net, x)[..., :5], x, dim=-1)[..., None],
+    "cosines to constants": lambda net, x: F.cosine_similarity(
+        sequence(net, x)[:, :, None], net.gru.weight_hh_l0[:3], dim=-1
+    ),
+    "instance norm": lambda net, x: F.instance_norm(x.transpose(1, 2), eps=0.1).transpose(1, 2),
+    "group norm over time": lambda net, x: F.group_norm(
+        sequence(net, x).transpose(1, 2), 2, net.rms.weight, net.rms.weight - 1
+    ).transpose(1, 2),
 }
 
 
@@ -71,11 +85,17 @@ KNOWN: dict[str, Callable[[Any, Any], Any]] = {
 def test_a_power_of_a_value(kind: str) -> None:
     net = Net(KNOWN[kind]).eval()
     model = grucore.from_torch(net, example_inputs=(torch.randn(4, 9, 5),))
-    for frames in (1, 7, 200):
+    for frames in (2, 7, 200) if "norm" in kind else (1, 7, 200):
         x = torch.randn(2, frames, 5)
         with torch.no_grad():
             wanted = net(x).numpy()
         assert np.abs(model.run(x.numpy()) - wanted).max() < 3e-6 * np.abs(wanted).max()
+
+
+def test_gelu_by_hand_is_one_layer() -> None:
+    net = Net(lambda net, x: net.gru(x * 0.5 * (1 + torch.erf(x / 2**0.5)))[0]).eval()
+    model = grucore.from_torch(net, example_inputs=(torch.randn(4, 9, 5),))
+    assert [layer.kind for layer in model.layers] == ["activation", "gru"]
 
 
 @pytest.mark.parametrize(

@@ -69,7 +69,8 @@ __all__ = [
 
 EXPRESSED = {
     *(*LAYERS, *VANISHING, *MERGES, *OPERATIONS, *RECURRENT, *ATTENDING),
-    *("InputLayer", "Bidirectional", "TimeDistributed", "StackedRNNCells", *CELLS),
+    *("InputLayer", "Bidirectional", "TimeDistributed", "SpectralNormalization"),
+    *("StackedRNNCells", *CELLS),
 }
 
 
@@ -293,6 +294,9 @@ def _results(
         return recurrent(context, layer, flow, starts)
     if layer.kind == "Bidirectional":
         return bidirectional(context, layer, flow, starts)
+    if layer.kind == "SpectralNormalization":  # which the kernel in the file has been through
+        context.settings(layer, {"layer", "power_iterations"})
+        return _apply(context, layer.inside["layer"], [flow], {})
     if layer.kind == "TimeDistributed":
         return _time_distributed(context, layer, flow)
     if layer.kind in VANISHING:
@@ -345,9 +349,15 @@ def _time_distributed(context: Context, layer: Layer, flow: Flow) -> tuple[Any, 
         raise Unfit(f"reads no sequence, but {x.text}")
     first, second = x.axes[:2]
     extent = x.index.shape[1]
+    inner = layer.inside["layer"]
+    if {each.kind for each in (inner, *inner.layers)} & {*RECURRENT, "Bidirectional"}:
+        raise Unfit(
+            f"runs {inner} over an axis of each frame by itself: convert {inner} as a model of its "
+            "own, run it over the frames, and give what it answers to a model of the other layers"
+        )
     parts = (*first.parts, *(second.parts or (extent,) * (extent > 1)))
     rows = x.moved((Axis(parts), *x.axes[2:]), x.index.reshape(-1, *x.index.shape[2:]))
-    results = _apply(context, layer.inside["layer"], [Flow(rows)], {})
+    results = _apply(context, inner, [Flow(rows)], {})
     apart = []
     for result in results:
         y = result.tensor

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Layers that exporters take to pieces: nn.GRUCell, gelu, layer norm, a cropped convolution."""
+"""Layers that exporters take to pieces: nn.GRUCell, layer norm, a cropped convolution."""
 
 from __future__ import annotations
 
@@ -63,7 +63,7 @@ class Pieces:
 
 def fuse(source: Source) -> Source:
     """The graph with these layers in one piece, and without nodes that no output needs."""
-    for pattern in (_cells, _gelus, _wheres, _layer_norms, _crops):
+    for pattern in (_cells, _wheres, _layer_norms, _crops):
         source = pattern(source)
     return replace(source, nodes=_needed(source))
 
@@ -202,62 +202,6 @@ def _linear(pieces: Pieces, name: str) -> Linear | None:
         if bias.reshape(-1).shape == (weight.shape[1],):
             return Linear(matmul.inputs[0], weight.T, bias.reshape(-1))
     return None
-
-
-def _gelus(source: Source) -> Source:
-    """``x / 2 (1 + erf(x / sqrt 2))``, its product in any order."""
-    pieces = Pieces(source)
-    found: dict[str, str] = {}
-    for node in source.nodes:
-        if node.op == "Erf" and pieces.uses[node.outputs[0]] == 1:
-            x = _gelu_input(pieces, node.inputs[0])
-            (reader,) = pieces.readers.get(node.outputs[0], [None])
-            if x is None or reader is None or reader.op != "Add":
-                continue
-            if not any(pieces.is_number(name, 1) for name in reader.inputs):
-                continue
-            top, factors = _product(pieces, reader.outputs[0])
-            factors.remove(reader.outputs[0])
-            halves = [name for name in factors if pieces.is_number(name, 0.5)]
-            if len(factors) == 2 and len(halves) == 1 and x in factors:
-                found[top] = x
-
-    def match(node: OnnxNode) -> OnnxNode | None:
-        name = node.outputs[0]
-        if name not in found or node.op != "Mul":
-            return None
-        return OnnxNode("Gelu", node.name, (found[name],), node.outputs)
-
-    return _replaced(source, match)
-
-
-def _gelu_input(pieces: Pieces, name: str) -> str | None:
-    division = pieces.made(name, "Div")
-    if division is not None and pieces.is_number(division.inputs[1], math.sqrt(2)):
-        return division.inputs[0]
-    for x, factor in pieces.pairs(name, "Mul"):
-        if pieces.is_number(factor, 1 / math.sqrt(2)):
-            return x
-    return None
-
-
-def _product(pieces: Pieces, name: str) -> tuple[str, list[str]]:
-    """The outermost product that the value is in, and all its factors."""
-    while pieces.uses[name] == 1 and pieces.readers.get(name, [None])[0] is not None:
-        reader = pieces.readers[name][0]
-        if reader.op != "Mul":
-            break
-        name = reader.outputs[0]
-    factors: list[str] = []
-    pending = [name]
-    while pending:
-        node = pieces.made(pending[-1], "Mul")
-        inner = pending.pop()
-        if node is not None and (inner == name or pieces.uses[inner] == 1):
-            pending += node.inputs
-        else:
-            factors.append(inner)
-    return name, factors
 
 
 def _wheres(source: Source) -> Source:

@@ -102,6 +102,8 @@ class Trace:
     may_attend: bool = False
     # The scores of each value that is a softmax over time.
     shares: dict[str, Value] = field(default_factory=dict)
+    # The value of which each value is the error function.
+    errors: dict[str, str] = field(default_factory=dict)
     _made: dict[Any, Value] = field(default_factory=dict)
 
     @property

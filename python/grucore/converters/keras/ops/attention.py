@@ -15,10 +15,16 @@ from grucore.converters.trace.axes import Data, Operand, Tracked, Unfit
 from grucore.converters.trace.memory import Memory, Scores
 from grucore.converters.trace.ops.attention_maps import bent, combined, mapped
 from grucore.converters.trace.ops.attention_scores import multiplied, shared
+from grucore.converters.trace.ops.elementwise import binary
+from grucore.converters.trace.ops.powers import normalized
 from grucore.converters.trace.ops.products import matmul, times
+from grucore.converters.trace.ops.reduce import reduced
 from grucore.converters.trace.ops.views import axis_of, transposed, unsqueezed
+from grucore.graph.layers import Operation
 
 __all__ = ["ATTENDING", "MOVING", "ON_MEMORY", "attends", "given_by_name"]
+
+EPSILON = 1e-7  # that of Keras
 
 Handler: TypeAlias = Callable[[Context, Layer, list[Any]], Tracked]
 
@@ -167,6 +173,8 @@ def _tanh(context: Context, layer: Layer, operands: list[Any]) -> Tracked:
 def _dot(context: Context, layer: Layer, operands: list[Any]) -> Tracked:
     """The product over one axis of each: of queries and keys, or of shares and values."""
     settings = context.settings(layer, {"axes", "normalize"})
+    if all(isinstance(x, Data) and x.rank == 2 for x in operands):
+        return _dot_of_rows(context, settings, [context.data(x) for x in operands])
     if len(operands) != 2 or any(x.rank != 3 for x in operands):
         raise Unfit(f"reads {', '.join(x.text for x in operands)}, expected two of three axes")
     given = settings["axes"]
@@ -179,6 +187,16 @@ def _dot(context: Context, layer: Layer, operands: list[Any]) -> Tracked:
     return product(
         context, one if first == 2 else _turned(one), other if second == 1 else _turned(other)
     )
+
+
+def _dot_of_rows(context: Context, settings: Mapping[str, Any], rows: list[Data]) -> Data:
+    """Of two vectors (batch, features) the sum of products, (batch, 1)."""
+    if settings["axes"] not in (1, -1, [1, 1], [-1, -1]) or len(rows) != 2:
+        raise Unfit(f"goes over axes {settings['axes']} of {len(rows)} vectors, expected -1 of two")
+    if settings.get("normalize"):
+        rows = [normalized(context, x, [1], 2, EPSILON) for x in rows]
+    product = binary(context, rows[0], rows[1], Operation.MULTIPLY)
+    return reduced(context, product, [1], "sum", keep=True)
 
 
 def _matmul(context: Context, layer: Layer, operands: list[Operand]) -> Tracked:

@@ -9,13 +9,26 @@ from typing import Any
 import numpy as np
 
 from grucore.converters.keras.context import Bits, Context, Flow
+from grucore.converters.keras.ops.arguments import operand, tensor, two
 from grucore.converters.keras.ops.merge import any_of
 from grucore.converters.keras.read.config import Layer
-from grucore.converters.trace.axes import Unfit
+from grucore.converters.trace.axes import FEATURES, Spread, Unfit
+from grucore.converters.trace.ops import masks
 from grucore.graph.layers import Mask
 from grucore.graph.node import Value, float32_bits
 
-__all__ = ["any_bits", "constant_bits", "mask_of", "same_bits", "test", "union"]
+__all__ = [
+    "any_bits",
+    "compared",
+    "constant_bits",
+    "joined",
+    "mask_of",
+    "negated",
+    "same_bits",
+    "test",
+    "union",
+    "where",
+]
 
 
 def same_bits(context: Context, layer: Layer, bits: Bits) -> Bits:
@@ -52,11 +65,38 @@ def test(context: Context, layer: Layer, arguments: list[Any]) -> Bits:
     return Bits((context.add(Mask, [value], bits=bits),))
 
 
-def constant_bits(context: Context, layer: Layer, arguments: list[Any]) -> Bits:
-    """True or False everywhere."""
-    if layer.settings.get("dtype") != "bool":
-        raise context.refuse(layer, "dtype", "bool")
-    return Bits(always=layer.kind == "ops.OnesLike")
+def compared(word: str, context: Context, layer: Layer, arguments: list[Any]) -> Any:
+    """1 where two tensors, or a tensor and a number, compare so."""
+    return masks.ordered_by(context, *two(context, layer, arguments), word)
+
+
+def negated(context: Context, layer: Layer, arguments: list[Any]) -> Any:
+    """1 where a mask is 0."""
+    return masks.negated(context, operand(arguments[0]))
+
+
+def joined(word: str, context: Context, layer: Layer, arguments: list[Any]) -> Any:
+    """1 where both masks are ("and"), or one of them ("or")."""
+    if word == "or" and any(isinstance(each, Bits) for each in arguments):
+        return union(arguments)
+    one, other = arguments
+    return masks.joined_masks(context, operand(one), operand(other), word)
+
+
+def where(context: Context, layer: Layer, arguments: list[Any]) -> Any:
+    """Numbers of one tensor where a mask is 1, and of another where it is 0."""
+    if len(arguments) != 3:
+        raise Unfit(f"reads {len(arguments)} tensors, expected 3")
+    return masks.chosen(context, *map(operand, arguments))
+
+
+def constant_bits(context: Context, layer: Layer, arguments: list[Any]) -> Bits | Spread:
+    """True or False everywhere; or ones or zeros, of the shape of a tensor."""
+    is_one = layer.kind == "ops.OnesLike"
+    if layer.settings.get("dtype") == "bool":
+        return Bits(always=is_one)
+    x = tensor(context, arguments)
+    return Spread((FEATURES,) * x.rank, np.full(x.index.shape, float(is_one)))
 
 
 def mask_of(context: Context, bits: Bits) -> Value | None:

@@ -12,7 +12,15 @@ import numpy as np
 from grucore.converters.keras.context import Bits, Context, Flow
 from grucore.converters.keras.ops.activations import PLAIN, activate, named
 from grucore.converters.keras.ops.arguments import Handler, axes_of, operand, tensor, two
-from grucore.converters.keras.ops.masks import any_bits, constant_bits, test, union
+from grucore.converters.keras.ops.masks import (
+    any_bits,
+    compared,
+    constant_bits,
+    joined,
+    negated,
+    test,
+    where,
+)
 from grucore.converters.keras.ops.merge import BINARY
 from grucore.converters.keras.ops.pieces import PIECES
 from grucore.converters.keras.ops.sound import rfft, stft
@@ -26,17 +34,21 @@ from grucore.converters.trace.ops.elementwise import (
     extreme,
     scaled,
 )
+from grucore.converters.trace.ops.masks import sign
 from grucore.converters.trace.ops.norms import softmax
 from grucore.converters.trace.ops.powers import (
     EXPONENTS,
     LOGARITHMS,
     divided,
+    error_function,
+    log_sum_exp,
     logged,
+    normalized,
     normed,
     raised,
     variance,
 )
-from grucore.converters.trace.ops.products import matmul
+from grucore.converters.trace.ops.products import embedded, matmul
 from grucore.converters.trace.ops.reduce import accumulated, arg_max, einsum, reduced
 from grucore.converters.trace.ops.views import axis_of
 from grucore.graph.layers import Activation
@@ -140,6 +152,33 @@ def _norm(context: Context, layer: Layer, arguments: list[Any]) -> Any:
     return normed(context, x, axes, 2 if order is None else order, keep=keep)
 
 
+def _cast(context: Context, layer: Layer, arguments: list[Any]) -> Any:
+    x = tensor(context, arguments)
+    if not str(layer.settings.get("dtype")).startswith(("float", "bfloat")):
+        raise context.refuse(layer, "dtype", "floats")
+    return x
+
+
+def _one_hot(context: Context, layer: Layer, arguments: list[Any]) -> Any:
+    settings, ids = layer.settings, context.data(operand(arguments[0]))
+    if settings.get("axis", -1) not in (-1, ids.rank) or settings.get("sparse"):
+        raise context.refuse(layer, "axis", "-1")
+    return embedded(context, ids, np.eye(settings["num_classes"], dtype=np.float32))
+
+
+def _normalize(context: Context, layer: Layer, arguments: list[Any]) -> Any:
+    x, settings = tensor(context, arguments), layer.settings
+    epsilon = settings.get("epsilon")
+    axes = context.axes(layer, x, settings.get("axis", -1))
+    least = EPSILON if epsilon is None else float(epsilon)
+    return normalized(context, x, axes, settings.get("order", 2), least)
+
+
+def _log_sum_exp(context: Context, layer: Layer, arguments: list[Any]) -> Any:
+    x, keep = tensor(context, arguments), bool(layer.settings.get("keepdims"))
+    return log_sum_exp(context, x, axes_of(context, layer, x), keep=keep)
+
+
 def _matmul(context: Context, layer: Layer, arguments: list[Any]) -> Any:
     return matmul(context, *two(context, layer, arguments))
 
@@ -161,6 +200,10 @@ ACTIVATIONS = {
     "Glu": "glu",
     "HardSigmoid": "hard_sigmoid",
 }
+COMPARED = {
+    **{"Greater": "gt", "GreaterEqual": "ge", "Less": "lt", "LessEqual": "le", "Equal": "eq"},
+}
+EPSILON = 1e-7  # that of Keras, where none is given
 REDUCED = {"Mean": "mean", "Max": "max", "Min": "min", "Sum": "sum", "Amax": "max", "Amin": "min"}
 
 
@@ -200,7 +243,16 @@ _TABLE: dict[str, Handler] = {
     "Einsum": _einsum,
     "NotEqual": test,
     "Any": any_bits,
-    "LogicalOr": lambda context, layer, arguments: union(arguments),
+    **{f"Logical{word.capitalize()}": partial(joined, word) for word in ("and", "or")},
+    "LogicalNot": negated,
+    "Where": where,
+    **{name: partial(compared, word) for name, word in COMPARED.items()},
+    "Cast": _cast,
+    "OneHot": _one_hot,
+    "Sign": _of_one(sign),
+    "Erf": _of_one(error_function),
+    "Normalize": _normalize,
+    "Logsumexp": _log_sum_exp,
 }
 _TABLE["STFT"] = lambda context, layer, given: stft(context, layer, tensor(context, given))
 _TABLE["RFFT"] = lambda context, layer, given: rfft(context, layer, tensor(context, given))

@@ -123,6 +123,8 @@ def memory_inputs(model: Layer) -> list[str]:
     if not kinds & ATTENDING:
         return []
     ports = input_ports(model)
+    if len(ports) < 2:  # something has to attend to it
+        return []
     return [port.name for port in ports if len(port.shape) == 2 and None not in port.shape]
 
 
@@ -133,19 +135,23 @@ def _layers(model: Layer) -> Iterator[Layer]:
 
 
 def flat_inputs(model: Layer, ports: tuple[Port, ...]) -> set[str]:
-    """The inputs (frames,) that a Reshape makes a sequence of one feature of, before all else."""
+    """The inputs (frames,) that a layer makes a sequence of one feature of, before all else."""
     found = set()
     for port in ports:
         if len(port.shape) != 1 or port.shape[0] is None:
             continue
-        targets = ([port.shape[0], 1], [-1, 1])
         readers = _readers(model, port.name)
-        if readers and all(
-            layer.kind == "Reshape" and list(layer.settings.get("target_shape", ())) in targets
-            for layer in readers
-        ):
+        if readers and all(_gives_a_feature(layer, port.shape[0]) for layer in readers):
             found.add(port.name)
     return found
+
+
+def _gives_a_feature(layer: Layer, frames: int) -> bool:
+    """True if it makes (frames,) to (frames, 1)."""
+    if layer.kind == "ops.ExpandDims":
+        return layer.settings.get("axis") in (-1, 2)
+    targets = ([frames, 1], [-1, 1])
+    return layer.kind == "Reshape" and list(layer.settings.get("target_shape", ())) in targets
 
 
 def sound_inputs(model: Layer, ports: tuple[Port, ...]) -> dict[str, int]:

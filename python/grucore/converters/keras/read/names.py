@@ -72,6 +72,9 @@ def from_tree(model: Layer, tree: Tree, *, names_must_match: bool, ignored: Igno
             visit(child, f"{path}/{attribute if role == 'layer' else role}")
         if layer.kind == "Bidirectional" and "backward_layer" not in layer.inside:
             visit(backward_of(layer), f"{path}/backward_layer")
+        if layer.kind == "SpectralNormalization":  # its vector, and the layer's kernel once more
+            read.add(path)
+            return
         expected = variables(layer)
         if not expected:
             return
@@ -199,7 +202,7 @@ def _distributed(layer: Layer, names: Sequence[str], arrays: Sequence[Array]) ->
     return found
 
 
-STATISTICS = ("moving_mean", "moving_variance", "mean", "variance", "count", *RENORM)
+STATISTICS = ("moving_mean", "moving_variance", "mean", "variance", "count", "vector_u", *RENORM)
 
 
 def _is_trained(leaf: Layer, name: str) -> bool:

@@ -58,6 +58,8 @@ def variables(layer: Layer) -> tuple[str, ...]:
             return (*(real if mode != "imag" else ()), *(imaginary if mode != "real" else ()))
         case "RMSNormalization":
             return ("scale",)
+        case "SpectralNormalization":
+            return ("vector_u",)
         case "PReLU":
             return ("alpha",)
         case "Normalization":

@@ -169,6 +169,8 @@ class Rebuilt:
             return outputs if len(outputs) > 1 else outputs[0]
         if layer.kind in VANISHING:
             return arguments[0]
+        if layer.kind == "SpectralNormalization":
+            return self._apply(layer.inside["layer"], arguments, keywords)
         given = {name: value for name, value in keywords.items() if value is not None}
         given.pop("training", None)
         is_recurrent = layer.kind in (*SINGLE, "RNN", "Bidirectional")
@@ -195,6 +197,8 @@ class Rebuilt:
         options |= {name: value for name, value in keywords.items() if value is not None}
         if "dtype" in layer.settings and kind in ("OnesLike", "ZerosLike"):
             options["dtype"] = layer.settings["dtype"]
+        if kind == "Cast":
+            options["dtype"] = DTYPE
         if kind == "Einsum":
             arguments = [options.pop("subscripts"), *arguments]
         if kind == "Reshape":

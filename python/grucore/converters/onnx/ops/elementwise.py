@@ -28,7 +28,7 @@ from grucore.converters.trace.ops.elementwise import (
     soft_shrink,
 )
 from grucore.converters.trace.ops.over_time import frames_in
-from grucore.converters.trace.ops.powers import EXPONENTS, divided, raised
+from grucore.converters.trace.ops.powers import EXPONENTS, divided, error_function, raised
 from grucore.converters.trace.sizes import Unit, may_be_of_frames
 from grucore.graph.layers import Activation, Operation
 
@@ -171,10 +171,7 @@ def _where(work: Work, node: OnnxNode, operands: Operands) -> Operand:
 
 
 def _compared(work: Work, node: OnnxNode, operands: Operands) -> Operand:
-    number = work.weights(operands[1], "what is compared")
-    if number.size != 1:
-        raise Unfit(f"compares a value with {number.size} numbers, expected one")
-    return masks.compared(work, operands[0], float(number.reshape(-1)[0]), COMPARED[node.op])
+    return masks.ordered_by(work, operands[0], operands[1], COMPARED[node.op])
 
 
 def _joined(work: Work, node: OnnxNode, operands: Operands) -> Operand:
@@ -206,4 +203,6 @@ ELEMENTWISE: Table = {
     "Sqrt": (_root, ()),
     "Reciprocal": (_root, ()),
     "Sum": (_sum, ()),
+    "Erf": (lambda work, node, operands: error_function(work, operands[0]), ()),
+    "Sign": (lambda work, node, operands: masks.sign(work, operands[0]), ()),
 }

@@ -14,9 +14,10 @@ from grucore.converters.trace.axes import Tracked, Unfit
 from grucore.converters.trace.ops.masks import (
     COMPARISONS,
     chosen,
-    compared,
     joined_masks,
     negated,
+    ordered_by,
+    sign,
 )
 
 __all__: list[str] = []
@@ -48,9 +49,9 @@ def _joined(word: str) -> Callable[[Walk, Arguments], Any]:
 def _compared(word: str) -> Callable[[Walk, Arguments], Any]:
     def run(walk: Walk, a: Arguments) -> Any:
         other = a["other"]
-        if isinstance(other, Tracked | Extent) or np.size(other) != 1:
-            raise Unfit("compares a value with something else than one number")
-        return compared(walk, a["self"], float(other), word)
+        if isinstance(other, Extent):
+            raise Unfit("compares a value with a number of frames or rows, which are others")
+        return ordered_by(walk, number(a["self"]), number(other), word)
 
     return run
 
@@ -59,4 +60,10 @@ for _word in ("and", "or"):
     for _name in (f"logical_{_word}.default", f"bitwise_{_word}.Tensor", f"__{_word}__.Tensor"):
         REGISTERED[f"aten.{_name}"] = _joined(_word)
 for _word in COMPARISONS:
-    REGISTERED[f"aten.{_word}.Scalar"] = _compared(_word)
+    for _end in ("Scalar", "Tensor"):
+        REGISTERED[f"aten.{_word}.{_end}"] = _compared(_word)
+
+
+@op("sign.default", "sgn.default")
+def _sign(walk: Walk, a: Arguments) -> Any:
+    return sign(walk, a["self"])

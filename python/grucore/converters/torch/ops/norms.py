@@ -40,15 +40,19 @@ def _layer_norm(walk: Walk, a: Arguments) -> Any:
     return (result, None, None) if _is_native(walk) else result
 
 
-@op("group_norm.default")
+@op("group_norm.default", "instance_norm.default")
 def _group_norm(walk: Walk, a: Arguments) -> Any:
     x = walk.data(a["input"])
+    if not a.get("use_input_stats", True):
+        return _batch_norm(walk, a)
+    if not a.has("num_groups"):
+        walk.shortest = max(walk.shortest, 2)  # torch refuses the deviation of one frame
     channels = walk.shape(x)[1]
     scale, shift = a.get("weight"), a.get("bias")
     return group_norm(
         walk,
         x,
-        a["num_groups"],
+        a.get("num_groups", channels),
         np.ones(channels) if scale is None else constant_of(scale, "weight"),
         np.zeros(channels) if shift is None else constant_of(shift, "bias"),
         a.get("eps", 1e-5),

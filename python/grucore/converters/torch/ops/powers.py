@@ -15,7 +15,9 @@ from grucore.converters.trace.axes import Data, Tracked, Unfit
 from grucore.converters.trace.ops.powers import (
     EXPONENTS,
     LOGARITHMS,
+    cosine,
     divided,
+    error_function,
     log_sum_exp,
     logged,
     normed,
@@ -86,6 +88,22 @@ def _variance(walk: Walk, a: Arguments) -> Any:
     if "_mean" not in walk.node.op:
         return found
     return found, reduced(walk, x, axes, "mean", keep=keep)
+
+
+@op("erf.default", "special_erf.default")
+def _erf(walk: Walk, a: Arguments) -> Any:
+    return error_function(walk, a["self"])
+
+
+@op("cosine_similarity.default")
+def _cosine(walk: Walk, a: Arguments) -> Any:
+    one, other = number(a["x1"]), number(a["x2"])
+    if not isinstance(one, Data):
+        one, other = other, one
+    x = walk.data(one)
+    ranks = [each.rank if isinstance(each, Tracked) else each.ndim for each in (x, other)]
+    axis = axis_of(a.get("dim", 1), max(ranks)) - max(ranks)
+    return cosine(walk, x, other, axis, float(a.get("eps", 1e-8)))
 
 
 @op("logsumexp.default")

@@ -51,6 +51,7 @@ __all__ = [
 ]
 
 ABSOLUTE = Activation.leaky_relu(-1.0)
+GELU_SLOPES = (0.5**0.5, 0.70703125, 1 / 1.4140625)  # and what half precision makes of it
 SELU_ALPHA = 1.6732632423543772848170429916717
 SELU_SCALE = 1.0507009873554804934193349852946
 OPERATIONS = {"add": Operation.ADD, "sub": Operation.SUBTRACT, "mul": Operation.MULTIPLY}
@@ -213,7 +214,8 @@ def arithmetic(trace: Trace, a: Operand | None, b: Operand | None, word: str) ->
             if found is None:
                 raise Unfit("divides a value by a value, which is not supported")
             return found
-        return binary(trace, trace.data(a), trace.data(b), OPERATIONS[word])
+        gelu = _gelu(trace, trace.data(a), trace.data(b)) if word == "mul" else None
+        return gelu or binary(trace, trace.data(a), trace.data(b), OPERATIONS[word])
     x, other = (a, b) if is_first else (b, a)
     data, numbers = spread_over(trace, trace.data(x), other, "the constant")
     ones, none = np.ones_like(numbers), np.zeros_like(numbers)
@@ -260,6 +262,38 @@ def softsign(trace: Trace, a: Data, b: Data) -> Data | None:
     ):
         return activated(trace, a, Activation.SOFTSIGN)
     return None
+
+
+def _gelu(trace: Trace, a: Data, b: Data) -> Data | None:
+    """x (1 + erf(x / sqrt(2))), times any number, as gelu is written; None: another product."""
+    if not trace.errors or a.axes != b.axes or not (a.in_order and b.in_order):
+        return None
+    for one, other in ((a, b), (b, a)):
+        name, scale, shift = _line(trace, other.value.name)
+        within = trace.errors.get(name)
+        if within is None or not math.isclose(scale, shift, rel_tol=1e-6):
+            continue
+        inner, slope, offset = _line(trace, within)
+        root, factor, rest = _line(trace, one.value.name)
+        near = any(math.isclose(slope, each, rel_tol=1e-6) for each in GELU_SLOPES)
+        if root == inner and offset == rest == 0 and near:
+            value = next(each for each in trace.builder.values if each.name == root)
+            found = activated(trace, trace.fresh(a, value), Activation.GELU)
+            times = 2 * factor * scale
+            return found if times == 1 else scaled(trace, found, times)
+    return None
+
+
+def _line(trace: Trace, name: str) -> tuple[str, float, float]:
+    """The value that another is made of by numbers alone, ``scale`` times it plus ``shift``."""
+    makers = {node.output: node for node in trace.builder.nodes}
+    scale, shift = 1.0, 0.0
+    while isinstance(node := makers.get(name), Affine):
+        if np.ptp(node.scale) or np.ptp(node.shift):
+            break
+        scale, shift = scale * float(node.scale[0]), scale * float(node.shift[0]) + shift
+        name = node.inputs[0]
+    return name, scale, shift
 
 
 def extreme(trace: Trace, a: Operand | None, b: Operand | None, operation: Operation) -> Data:

@@ -23,7 +23,16 @@ from grucore.converters.trace.ops.elementwise import (
 from grucore.converters.trace.trace import Trace
 from grucore.graph.layers import Activation, Operation
 
-__all__ = ["COMPARISONS", "chosen", "compared", "is_mask", "joined_masks", "negated"]
+__all__ = [
+    "COMPARISONS",
+    "chosen",
+    "compared",
+    "is_mask",
+    "joined_masks",
+    "negated",
+    "ordered_by",
+    "sign",
+]
 
 COMPARISONS = ("eq", "ne", "gt", "lt", "ge", "le")
 STEEP = 2.0**127  # times any number that is not 0, it is beyond 1
@@ -44,6 +53,22 @@ def _mask(trace: Trace, x: Operand | None) -> Data:
     if not is_mask(trace, data):
         raise Unfit("takes numbers for truth values, expected a mask or a comparison")
     return data
+
+
+def ordered_by(trace: Trace, a: Operand | None, b: Operand | None, word: str) -> Data:
+    """1 where two values compare so, or a value and one number; see `compared`."""
+    turned = {"gt": "lt", "lt": "gt", "ge": "le", "le": "ge"}
+    for one, other, way in ((a, b, word), (b, a, turned.get(word, word))):
+        number = _number(other)
+        if isinstance(one, Data) and number is not None:
+            return compared(trace, one, number, way)
+    return compared(trace, arithmetic(trace, a, b, "sub"), 0.0, word)
+
+
+def sign(trace: Trace, x: Operand | None) -> Data:
+    """-1, 0 or 1."""
+    near = activated(trace, x, Activation.clip(-1.0, 1.0))
+    return activated(trace, scaled(trace, near, STEEP), Activation.clip(-1.0, 1.0))
 
 
 def compared(trace: Trace, x: Operand | None, number: float, word: str) -> Data:

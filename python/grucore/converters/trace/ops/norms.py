@@ -10,8 +10,16 @@ from typing import Any
 import numpy as np
 
 from grucore.converters.trace.axes import FEATURES, TIME, Data, Operand, Unfit, WrongAxes, arrange
-from grucore.converters.trace.ops.elementwise import activated, affine, binary, spread_over
+from grucore.converters.trace.ops.elementwise import (
+    activated,
+    affine,
+    binary,
+    scaled,
+    spread_over,
+)
 from grucore.converters.trace.ops.over_time import shares
+from grucore.converters.trace.ops.powers import raised, variance
+from grucore.converters.trace.ops.reduce import reduced
 from grucore.converters.trace.trace import Trace, padding_text
 from grucore.graph.layers import Activation, Concat, LayerNorm, Operation, Softmax
 from grucore.graph.node import Node
@@ -99,12 +107,18 @@ def group_norm(
 ) -> Data:
     """Axis 1 in groups, each normalized over all its features; ``scale`` and ``shift`` have a
     number for each channel, or one for each group."""
-    if x.rank < 2 or any(axis != FEATURES for axis in x.axes[1:]):
-        raise Unfit(f"normalizes {x.text} over time as well, expected features alone")
     shape = x.index.shape
-    if groups < 1 or shape[1] % groups:
-        raise Unfit(f"has {groups} groups of {shape[1]} channels")
+    if x.rank < 2 or groups < 1 or shape[1] % groups or not x.is_features(1):
+        raise Unfit(f"has {groups} groups of axis 1 of {x.text}")
     grouped = (shape[0], groups, shape[1] // groups, *shape[2:])
+    if TIME in x.axes:
+        axes = (*x.axes[:2], FEATURES, *x.axes[2:])
+        inner = _normed_over_time(trace, x.moved(axes, x.index.reshape(grouped)), float(epsilon))
+        found = inner.moved(x.axes, inner.index.reshape(shape))
+        per = shape[1] // scale.size if groups in (scale.size, shift.size) else 1
+        return channelwise(trace, found, np.repeat(scale, per), np.repeat(shift, per))
+    if any(axis != FEATURES for axis in x.axes[1:]):
+        raise Unfit(f"normalizes {x.text}, expected features and time")
     numbers = []
     for array in (scale, shift):
         lead = grouped[1:3] if array.size == shape[1] else (groups, 1)
@@ -117,6 +131,22 @@ def group_norm(
     last, epsilon = range(2, len(grouped)), float(epsilon)
     result = _in_blocks(trace, inner, last, LayerNorm, *numbers, epsilon=epsilon)
     return result.moved(x.axes, result.index.reshape(shape))
+
+
+def _normed_over_time(trace: Trace, x: Data, epsilon: float) -> Data:
+    """Each place of axis 1 normalized over all frames, and over the features of later axes."""
+    time = [x.axes.index(TIME)]
+    others = [axis for axis in range(2, x.rank) if axis not in time]
+    means = reduced(trace, x, time, "mean", keep=True)
+    spread = variance(trace, x, time, 0, root=False, keep=True)
+    mean = reduced(trace, means, others, "mean", keep=True)
+    if others and x.index.size > x.index.shape[1]:
+        apart = raised(trace, binary(trace, means, mean, Operation.SUBTRACT), 2.0)
+        spread = binary(trace, spread, apart, Operation.ADD)
+        spread = reduced(trace, spread, others, "mean", keep=True)
+    share = raised(trace, scaled(trace, spread, 1.0, epsilon), -0.5)
+    away = binary(trace, x, mean, Operation.SUBTRACT)
+    return binary(trace, away, share, Operation.MULTIPLY)
 
 
 def softmax(trace: Trace, x: Data, axes: Sequence[int], *, logarithm: bool) -> Data:

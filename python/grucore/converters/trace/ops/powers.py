@@ -21,6 +21,7 @@ from grucore.converters.trace.ops.elementwise import (
     activated,
     arithmetic,
     binary,
+    clipped,
     scaled,
     softsign,
 )
@@ -34,9 +35,12 @@ from grucore.graph.tensors import Array
 __all__ = [
     "EXPONENTS",
     "LOGARITHMS",
+    "cosine",
     "divided",
+    "error_function",
     "log_sum_exp",
     "logged",
+    "normalized",
     "normed",
     "raised",
     "rms_norm",
@@ -45,6 +49,7 @@ __all__ = [
 
 LOGARITHMS = {"log": 1.0, "log2": 1 / math.log(2), "log10": 1 / math.log(10)}
 STEEP = 1e38  # times any number that is not 0, a sigmoid made of lines is 0 or 1
+SMALLEST = 1e-30  # in place of the square of 0, which nothing can be divided by
 EXPONENTS = {"square": 2.0, "sqrt": 0.5, "rsqrt": -0.5, "reciprocal": -1.0}
 
 
@@ -93,6 +98,44 @@ def normed(trace: Trace, x: Data, axes: Sequence[int], order: float, *, keep: bo
     terms = raised(trace, x, 2.0) if order == 2 else activated(trace, x, ABSOLUTE)
     total = reduced(trace, terms, axes, "sum", keep=keep)
     return raised(trace, total, 0.5) if order == 2 else total
+
+
+def normalized(trace: Trace, x: Data, axes: Sequence[int], order: float, epsilon: float) -> Data:
+    """A vector divided by its norm, or by ``epsilon`` where that is more."""
+    size = clipped(trace, normed(trace, x, axes, order, keep=True), epsilon, math.inf)
+    return divided(trace, x, size)
+
+
+def cosine(trace: Trace, a: Data, b: Operand, axis: int, epsilon: float) -> Data:
+    """The cosine of the angle between two vectors; ``b`` may be constants.
+
+    ``axis`` is counted from the end: either may have fewer axes.
+    """
+    if isinstance(b, Data):
+        other: Operand = normalized(trace, b, [axis + b.rank], 2, epsilon)
+    else:
+        numbers = trace.weights(b, "the second value")
+        sizes = np.sqrt((numbers**2).sum(axis=axis, keepdims=True))
+        other = numbers / np.maximum(sizes, epsilon)
+    own = normalized(trace, a, [axis + a.rank], 2, epsilon)
+    product = arithmetic(trace, own, other, "mul")
+    return reduced(trace, product, [axis + product.rank], "sum", keep=False)
+
+
+def error_function(trace: Trace, x: Operand | None) -> Data:
+    """erf(x): with u = sqrt(2) x, the sum of gelu(u) and gelu(-u) is u erf(x).
+
+    A product with it may be gelu itself: see `elementwise.arithmetic`.
+    """
+    data = trace.data(x)
+    wide = scaled(trace, clipped(trace, data, -4.0, 4.0), math.sqrt(2))  # erf(4) rounds to 1
+    sides = [activated(trace, scaled(trace, wide, factor), Activation.GELU) for factor in (1, -1)]
+    product = binary(trace, sides[0], sides[1], Operation.ADD)
+    squares = clipped(trace, raised(trace, wide, 2.0), SMALLEST, math.inf)
+    share = binary(trace, wide, raised(trace, squares, -1.0), Operation.MULTIPLY)
+    found = binary(trace, product, share, Operation.MULTIPLY)
+    trace.errors[found.value.name] = trace.ordered(data).name
+    return found
 
 
 def variance(
