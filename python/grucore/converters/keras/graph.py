@@ -53,6 +53,7 @@ from grucore.converters.trace.axes import (
     Held,
     Tracked,
     Unfit,
+    text_of,
 )
 from grucore.converters.trace.carried import Caller, connect, handed_back, left
 from grucore.converters.trace.memory import Memory, Scores
@@ -157,6 +158,9 @@ def graph_as_read(
             raise ConversionError(f"input {flow.tensor.name!r} of {model} is read by no layer")
     fold(context.builder, [value.name for value in named.values()])
     note(context, list(tensors), kept, pairs)
+    several = {name: tensors[name].axes for name in kept if tensors[name].axes.count(FEATURES) > 1}
+    if several:  # the model has them in one row
+        context.notes["outputs"] = {name: text_of(axes) for name, axes in several.items()}
     source = {**metadata.get("source", {}), **context.notes}
     return context.builder.finish(named, {**metadata, "source": source})
 

@@ -22,8 +22,6 @@ from grucore.graph.layers import (
     Concat,
     Conv1d,
     Direction,
-    Expand,
-    Flip,
     MaskedOutput,
     Pool,
     Pool1d,
@@ -319,24 +317,24 @@ def _check_memory(trace: Trace, caller: Caller[K], pairs: Mapping[str, K]) -> No
     """Refuse what goes on in a stream where the source starts anew in every call."""
     carried = {part.state for parts in trace.states.values() for part in parts}
     delays = {delay.value.name for delay in trace.delays.values()}
-    needed = _needed(trace, caller)
+    needed = _needed(trace, caller) - delays
+    nodes = [node for node in trace.builder.nodes if node.output in needed]
     clocks = {each.name: each.clock for each in trace.builder.values}
-    for node in trace.builder.nodes:
-        if node.output not in needed - delays:
+    streams = all(node.streamable for node in nodes)  # else each call of `run` is one of the source
+    for node in nodes:
+        rate, *clock = clocks[node.output]
+        before = [[*clocks[name][1:]] for name in node.inputs]
+        states = {f"{node.name}{suffix}" for suffix in node.state_suffixes}
+        if streams and rate is not Rate.SEQUENCE and clock not in before:
+            what = f"{node.layer} {node.name!r} leaves out frames, from the first of each call"
+        elif _remembers(trace, node) and not states <= carried:
+            what = f"{node.layer} {node.name!r} starts anew in every call"
+        elif not streams:
             continue
-        kind = f"{node.layer} {node.name!r}"
-        before = {clocks[name][1:] for name in node.inputs}
-        if clocks[node.output][0] is not Rate.SEQUENCE and clocks[node.output][1:] not in before:
-            what = f"{kind} leaves out frames, from the first of each call"
         elif isinstance(node, Take) and node.position is Position.FIRST and trace.frames != 1:
-            what = f"{kind} gives the first frame of each call"
-        elif isinstance(node, Pool | Flip | Expand):
-            what = f"{kind} sees the frames of one call alone"
-        elif (
-            _remembers(trace, node)
-            and not {f"{node.name}{x}" for x in node.state_suffixes} <= carried
-        ):
-            what = f"{kind} starts anew in every call"
+            what = f"{node.layer} {node.name!r} gives the first frame of each call"
+        elif isinstance(node, Pool):
+            what = f"{node.layer} {node.name!r} sees the frames of one call alone"
         else:
             continue
         names = ", ".join(map(repr, pairs))

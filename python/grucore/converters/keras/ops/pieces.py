@@ -124,11 +124,9 @@ def _squeeze(context: Context, layer: Layer, arguments: list[Any]) -> Any:
     first, axis = arguments[0], layer.settings.get("axis")
     if isinstance(first, Bits):
         return same_bits(context, layer, first)
-    x = first.tensor
-    axes = [
-        place for place in range(x.rank) if context.size(x, place) == 1 and x.is_features(place)
-    ]
-    return squeezed(context, x, axes if axis is None else context.axes(layer, x, axis))
+    if axis is None:
+        raise Unfit("squeeze without an axis depends on the sizes: name the axis")
+    return squeezed(context, first.tensor, context.axes(layer, first.tensor, axis))
 
 
 def _expand(context: Context, layer: Layer, arguments: list[Any]) -> Any:
