@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 from common.comparison import show
 from common.rounds import machine
-from common.workloads import WORKLOADS, Workload, chosen, frames, reference, state_dict
+from common.workloads import CELLS, WORKLOADS, Workload, chosen, frames, reference, state_dict
 from peers import GRUCORE, PEERS
 from peers.ours import ENGINE
 from peers.workers import Entrant, NotTimed, Worker
@@ -30,20 +30,27 @@ def entrants(arguments: argparse.Namespace) -> list[Entrant]:
     """All that are asked for."""
     variants = list(GRUCORE) if arguments.weights == "all" else arguments.weights.split(",")
     isas = [None, *filter(None, arguments.isa.split(","))]
-    ours = [Entrant("grucore", variant, isa) for isa in isas for variant in variants]
+    cell = arguments.cell
+    ours = [Entrant("grucore", variant, isa, cell) for isa in isas for variant in variants]
     names = list(PEERS) if arguments.peers == "all" else arguments.peers.split(",")
-    return ours + [Entrant(name) for name in names if name]
+    return ours + [Entrant(name, cell=cell) for name in names if name]
 
 
-def engine(workload: Workload, variant: str, isa: str, arguments: Any) -> dict[str, Any]:
+def engine(workload: Workload, variant: str, isa: str, cell: str, arguments: Any) -> dict[str, Any]:
     """The figures of the engine's own benchmark for a workload: its time in C++, and the limit."""
     command = [arguments.engine, "--json", "--only", workload.name, "--isa", isa]
+    command += ["--cell", cell]
     command += [*ENGINE[variant], "--rounds", str(arguments.rounds)]
     if arguments.core is not None:
         command = ["taskset", "-c", str(arguments.core), *command]
     done = subprocess.run(command, capture_output=True, text=True, check=True)
     found: dict[str, Any] = json.loads(done.stdout)
     return found
+
+
+def engines_of(cell: str) -> dict[str, str]:
+    """Names in the report: the engine with this cell, and beside it with a GRU of the same size."""
+    return {"engine": cell} | ({"engine_gru": "gru"} if cell != "gru" else {})
 
 
 class Field:
@@ -82,7 +89,7 @@ class Field:
             if workload.form not in entrant.forms:
                 continue
             try:
-                asked = ("prepare", entrant, workload.name, expected)
+                asked = ("prepare", entrant, workload, expected)
                 results[entrant.title] = self.worker(entrant).ask(*asked)
                 ready.append(entrant)
             except NotTimed as why:
@@ -94,7 +101,7 @@ class Field:
                 continue
             results[entrant.title] |= self.worker(entrant).ask("result", entrant.title)
             if entrant.variant and engines:
-                results[entrant.title]["engine"] = engines[entrant.title]
+                results[entrant.title] |= engines[entrant.title]
         for worker in self.workers.values():
             if worker.alive:
                 worker.ask("forget")
@@ -125,8 +132,11 @@ class Field:
             if turn == arguments.rounds // 2 and arguments.engine:
                 for entrant in ready:
                     if entrant.variant:
-                        isa = results[entrant.title]["isa"]
-                        engines[entrant.title] = engine(workload, entrant.variant, isa, arguments)
+                        given = workload, entrant.variant, results[entrant.title]["isa"]
+                        engines[entrant.title] = {
+                            name: engine(*given, cell, arguments)
+                            for name, cell in engines_of(workload.cell).items()
+                        }
             shift = turn % max(len(ready), 1)
             for entrant in ready[shift:] + ready[:shift]:
                 title = entrant.title
@@ -160,11 +170,12 @@ def with_earlier(report: dict[str, Any], earlier: dict[str, Any]) -> None:
                 found[key] = min(found[key], old.get(key, found[key]))
             found["chunks"] += old.get("chunks", 0)
             found["preempted"] += old.get("preempted", 0)
-            if "engine" in found and "engine" in old:
-                for key in ("us", "us_median", "limit_us", "read_us", "turning_read_us"):
-                    found["engine"][key] = min(found["engine"][key], old["engine"][key])
-            elif "engine" in old:
-                found["engine"] = old["engine"]
+            for engine_of in engines_of(report["cell"]):
+                if engine_of in found and engine_of in old:
+                    for key in ("us", "us_median", "limit_us", "read_us", "turning_read_us"):
+                        found[engine_of][key] = min(found[engine_of][key], old[engine_of][key])
+                elif engine_of in old:
+                    found[engine_of] = old[engine_of]
         one["contenders"] = {**before["contenders"], **one["contenders"]}  # some ran then alone
         missing = {**before["not_timed"], **one["not_timed"]}
         one["not_timed"] = {
@@ -177,6 +188,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     add = parser.add_argument
     add("--workload", default="all", help="names or forms: S1,Q,L (%(default)s)")
+    add("--cell", default="gru", choices=list(CELLS), help="of every layer (%(default)s)")
     add("--weights", default="all", help=f"grucore's: {', '.join(GRUCORE)} (%(default)s)")
     add("--isa", default="", help="instruction sets beside the best one: avx2,sse41")
     add("--peers", default="all", help=f"{', '.join(PEERS)} (%(default)s)")
@@ -200,7 +212,7 @@ def main() -> int:
     if arguments.quick:
         arguments.workload, arguments.rounds = "S1,Q3", 1
     try:
-        workloads = chosen(arguments.workload)
+        workloads = chosen(arguments.workload, arguments.cell)
     except ValueError as error:
         parser.error(str(error))
     for name, known in (("weights", GRUCORE), ("peers", PEERS)):
@@ -208,7 +220,16 @@ def main() -> int:
         if unknown := [one for one in asked if one not in ("all", *known)]:
             parser.error(f"unknown {name} {', '.join(unknown)}: expected {', '.join(known)}")
 
-    report: dict[str, Any] = {"machine": machine(), "workloads": {}}
+    earlier: dict[str, Any] = {}
+    if arguments.add:
+        earlier = json.loads(Path(arguments.add).read_text("utf-8"))
+        if earlier.get("cell", "gru") != arguments.cell:
+            parser.error(f"{arguments.add} is of another cell")
+    report: dict[str, Any] = {
+        "machine": machine(),
+        "cell": arguments.cell,
+        "workloads": {},
+    }
     report["machine"]["core"] = arguments.core
     field = Field(arguments)
     try:
@@ -220,8 +241,8 @@ def main() -> int:
                 Path(arguments.out).write_text(json.dumps(report, indent=1) + "\n", "utf-8")
     finally:
         field.close()
-    if arguments.add:
-        with_earlier(report, json.loads(Path(arguments.add).read_text("utf-8")))
+    if earlier:
+        with_earlier(report, earlier)
         Path(arguments.out).write_text(json.dumps(report, indent=1) + "\n", "utf-8")
     show(report)
     return 0

@@ -8,15 +8,18 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-__all__ = ["WORKLOADS", "Workload", "chosen", "frames", "reference", "state_dict"]
+__all__ = ["CELLS", "WORKLOADS", "Workload", "chosen", "frames", "reference", "state_dict"]
 
 Array = npt.NDArray[Any]
+
+# Gates of each cell, and its states.
+CELLS = {"gru": (3, "h"), "lstm": (4, "hc"), "rnn": (1, "h")}
 
 CHECKED_STEPS = 200  # frames by which a contender that steps is compared
 
 
 class Workload(NamedTuple):
-    """A GRU that is stepped frame by frame (no `frames`), or run over a whole sequence or batch."""
+    """A net that is stepped frame by frame (no `frames`), or run over a whole sequence or batch."""
 
     name: str
     input_size: int
@@ -25,11 +28,22 @@ class Workload(NamedTuple):
     like: str
     frames: int = 0
     batch: int = 1
+    cell: str = "gru"
 
     @property
     def form(self) -> str:
         """S: stepped, state carried. Q: a sequence. B: a batch of them. L: a long one."""
         return self.name[0]
+
+    @property
+    def gates(self) -> int:
+        """Products of each unit."""
+        return CELLS[self.cell][0]
+
+    @property
+    def states(self) -> list[str]:
+        """The states of the last layer last, h before c: h0, c0, h1, c1."""
+        return [f"{state}{k}" for k in range(self.layers) for state in CELLS[self.cell][1]]
 
     @property
     def weight_bytes(self) -> int:
@@ -40,7 +54,7 @@ class Workload(NamedTuple):
     def multiply_adds(self) -> int:
         """Multiply-adds of one frame of one row."""
         sizes = [self.input_size, *[self.hidden_size] * (self.layers - 1)]
-        return sum(3 * self.hidden_size * (size + self.hidden_size) for size in sizes)
+        return sum(self.gates * self.hidden_size * (size + self.hidden_size) for size in sizes)
 
     @property
     def checked_frames(self) -> int:
@@ -74,24 +88,22 @@ WORKLOADS = {
 }
 
 
-def chosen(names: str) -> list[Workload]:
+def chosen(names: str, cell: str = "gru") -> list[Workload]:
     """Workloads by a list of names or forms ("S1,Q,L"), or "all"; ValueError for anything else."""
-    if names == "all":
-        return list(WORKLOADS.values())
-    found = []
-    for name in names.split(","):
+    found = list(WORKLOADS.values()) if names == "all" else []
+    for name in names.split(",") if names != "all" else ():
         matching = [one for one in WORKLOADS.values() if name in (one.name, one.form)]
         if not matching:
             raise ValueError(f"unknown workload {name!r}: expected {', '.join(WORKLOADS)}, S, Q, B")
         found += matching
-    return found
+    return [one._replace(cell=cell) for one in found]
 
 
 def state_dict(workload: Workload, seed: int = 1) -> dict[str, Array]:
     """Weights by PyTorch's names, uniform within 1 / sqrt(hidden_size), float32."""
     rng = np.random.default_rng(seed)
     bound = workload.hidden_size**-0.5
-    rows = 3 * workload.hidden_size
+    rows = workload.gates * workload.hidden_size
     found = {}
     for layer in range(workload.layers):
         columns = workload.hidden_size if layer else workload.input_size
@@ -118,24 +130,49 @@ def reference(
 ) -> Array:
     """PyTorch's equations in float64, or the reset-before cell's: (frames, batch, hidden_size)."""
     y = x.astype(np.float64)
+    cell = {"gru": _gru, "lstm": _lstm, "rnn": _rnn}[workload.cell]
     for layer in range(workload.layers):
         w_ih, w_hh, b_ih, b_hh = (
             weights[f"{name}_l{layer}"].astype(np.float64)
             for name in ("weight_ih", "weight_hh", "bias_ih", "bias_hh")
         )
-        h = np.zeros((x.shape[1], workload.hidden_size))
+        zero = np.zeros((x.shape[1], workload.hidden_size))
+        state = (zero,) * len(CELLS[workload.cell][1])
         rows = []
         for from_x in y @ w_ih.T + b_ih:
-            x_r, x_z, x_n = np.split(from_x, 3, axis=1)
-            h_r, h_z, h_n = np.split(h @ w_hh.T + b_hh, 3, axis=1)
-            r = 1.0 / (1.0 + np.exp(-(x_r + h_r)))
-            z = 1.0 / (1.0 + np.exp(-(x_z + h_z)))
             if reset_after:
-                from_h = r * h_n
+                state = cell(from_x, state[0] @ w_hh.T + b_hh, *state)
             else:
-                split = 2 * workload.hidden_size
-                from_h = (r * h) @ w_hh[split:].T + b_hh[split:]
-            h = (1.0 - z) * np.tanh(x_n + from_h) + z * h
-            rows.append(h)
+                state = _gru_before(from_x, w_hh, b_hh, *state)
+            rows.append(state[0])
         y = np.array(rows)
     return y
+
+
+def _sigmoid(x: Array) -> Array:
+    return 1.0 / (1.0 + np.exp(-x))
+
+
+def _gru(from_x: Array, from_h: Array, h: Array) -> tuple[Array]:
+    x_r, x_z, x_n = np.split(from_x, 3, axis=1)
+    h_r, h_z, h_n = np.split(from_h, 3, axis=1)
+    z = _sigmoid(x_z + h_z)
+    return ((1.0 - z) * np.tanh(x_n + _sigmoid(x_r + h_r) * h_n) + z * h,)
+
+
+def _gru_before(from_x: Array, w_hh: Array, b_hh: Array, h: Array) -> tuple[Array]:
+    size = h.shape[1]
+    gates = h @ w_hh[: 2 * size].T + b_hh[: 2 * size]
+    r, z = np.split(_sigmoid(from_x[:, : 2 * size] + gates), 2, axis=1)
+    from_h = (r * h) @ w_hh[2 * size :].T + b_hh[2 * size :]
+    return ((1.0 - z) * np.tanh(from_x[:, 2 * size :] + from_h) + z * h,)
+
+
+def _lstm(from_x: Array, from_h: Array, h: Array, c: Array) -> tuple[Array, Array]:
+    i, f, g, o = np.split(from_x + from_h, 4, axis=1)
+    c = _sigmoid(f) * c + _sigmoid(i) * np.tanh(g)
+    return _sigmoid(o) * np.tanh(c), c
+
+
+def _rnn(from_x: Array, from_h: Array, h: Array) -> tuple[Array]:
+    return (np.tanh(from_x + from_h),)

@@ -5,12 +5,13 @@ from __future__ import annotations
 
 from peers.base import BOUNDS, Peer
 from peers.litert import LiteRT, LiteRTInt8
+from peers.litert_fused import LiteRTFused, LiteRTFusedInt8
 from peers.mnn import MNN, MNNInt8
 from peers.ncnn import NCNN
-from peers.onnxruntime import ORT, ORTBound, ORTInt8
+from peers.onnxruntime import ORT, ORTBound, ORTInt8, ORTInt8LSTM
 from peers.openvino import OpenVINO, OpenVINOInt8
 from peers.ours import GRUCORE, Grucore
-from peers.torch import TorchCell, TorchGRU, TorchInt8
+from peers.torch import TorchCell, TorchCellInt8, TorchGRU, TorchInt8
 from peers.yardsticks import YARDSTICKS
 
 __all__ = ["BOUNDS", "GRUCORE", "PEERS", "Grucore", "Peer"]
@@ -20,10 +21,12 @@ PEERS: dict[str, type[Peer]] = {
     for peer in (
         TorchCell,
         TorchGRU,
+        TorchCellInt8,
         TorchInt8,
         ORT,
         ORTBound,
         ORTInt8,
+        ORTInt8LSTM,
         OpenVINO,
         OpenVINOInt8,
         NCNN,
@@ -31,6 +34,8 @@ PEERS: dict[str, type[Peer]] = {
         MNNInt8,
         LiteRT,
         LiteRTInt8,
+        LiteRTFused,
+        LiteRTFusedInt8,
         *YARDSTICKS,
     )
 }

@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 from typing import Any, ClassVar
 
 import numpy as np
-from common.workloads import Array, Workload
+from common.workloads import CELLS, Array, Workload
 
 __all__ = ["BOUNDS", "Peer"]
 
@@ -26,6 +26,7 @@ class Peer(ABC):
     name: ClassVar[str]
     weights: ClassVar[str] = "float32"
     forms: ClassVar[str] = "S"
+    cells: ClassVar[tuple[str, ...]] = tuple(CELLS)
     reset_after: ClassVar[bool] = True  # False: compared with the other cell
     in_cpp: ClassVar[bool] = (
         False  # True: `many(frames, count)` is timed, a loop of steps outside Python

@@ -2,8 +2,8 @@
 """LiteRT with XNNPACK: a step as FULLY_CONNECTED and element-wise operators, written node by node.
 
 LiteRT has no GRU, and its converter needs TensorFlow: the flatbuffer is written here, by its own
-schema, with float32 weights or with int8 ones (a scale per row) and inputs quantized in each call.
-Its converter may make something else of such a step.
+schema (`LiteRTGraph`), with float32 weights or with int8 ones (a scale per row) and inputs
+quantized in each call. Its converter may make something else of such a step.
 """
 
 from __future__ import annotations
@@ -17,10 +17,10 @@ from common.workloads import Array, Workload
 
 from peers.base import Peer
 
-__all__ = ["LiteRT", "LiteRTInt8"]
+__all__ = ["LiteRT", "LiteRTGraph", "LiteRTInt8", "interpreter_of"]
 
 
-class _Graph:
+class LiteRTGraph:
     """A flatbuffer in the making."""
 
     def __init__(self) -> None:
@@ -35,7 +35,13 @@ class _Graph:
         self.graph.tensors, self.graph.operators = [], []
         self.model.subgraphs = [self.graph]
 
-    def tensor(self, *shape: int, data: Array | None = None, scale: Array | None = None) -> int:
+    def tensor(
+        self,
+        *shape: int,
+        data: Array | None = None,
+        scale: Array | None = None,
+        is_variable: bool = False,
+    ) -> int:
         """The number of a new tensor."""
         schema = self.schema
         made = schema.TensorT()
@@ -43,7 +49,7 @@ class _Graph:
         kinds = {"float32": "FLOAT32", "int8": "INT8", "int32": "INT32"}
         dtype = "float32" if data is None else str(data.dtype)
         made.type = getattr(schema.TensorType, kinds[dtype])
-        made.buffer = 0
+        made.buffer, made.isVariable = 0, is_variable
         if data is not None:
             buffer = schema.BufferT()
             buffer.data = np.frombuffer(np.ascontiguousarray(data).tobytes(), np.uint8)
@@ -58,15 +64,20 @@ class _Graph:
         return len(self.graph.tensors) - 1
 
     def add(
-        self, op: str, reads: list[int], *shapes: tuple[int, ...], kind: str = "", **options: Any
+        self,
+        op: str,
+        reads: list[int],
+        *shapes: tuple[int, ...],
+        kind: str = "",
+        version: int = 1,
+        **options: Any,
     ) -> list[int]:
         """The outputs of a new operator."""
         schema = self.schema
         code = schema.OperatorCodeT()
         code.builtinCode = getattr(schema.BuiltinOperator, op)
         code.deprecatedBuiltinCode = min(code.builtinCode, 127)
-        # Weights of int8 with float inputs came with version 3, a scale per row with a later one.
-        code.version = 9 if op == "FULLY_CONNECTED" else 1
+        code.version = version
         made = schema.OperatorT()
         made.opcodeIndex = len(self.model.operatorCodes)
         self.model.operatorCodes.append(code)
@@ -90,12 +101,12 @@ class _Graph:
 
 
 def _step(workload: Workload, weights: dict[str, Array], is_int8: bool) -> bytes:
-    """x (1, I) and h<l> (1, H) to h<l>.next."""
-    graph, size = _Graph(), workload.hidden_size
+    """x (1, I) and states (1, H) to the states after it."""
+    graph, size = LiteRTGraph(), workload.hidden_size
     x = graph.tensor(1, workload.input_size)
-    states = [graph.tensor(1, size) for _ in range(workload.layers)]
+    states = {name: graph.tensor(1, size) for name in workload.states}
     axis = graph.tensor(data=np.array(1, np.int32))
-    row, gates = (1, size), (1, 3 * size)
+    row, gates = (1, size), (1, workload.gates * size)
     value, outputs = x, []
 
     def product(source: int, kind: str, layer: int) -> int:
@@ -104,28 +115,58 @@ def _step(workload: Workload, weights: dict[str, Array], is_int8: bool) -> bytes
             scale = np.abs(matrix).max(axis=1) / 127.0
             matrix = np.rint(matrix / scale[:, None]).astype(np.int8)
         w = graph.tensor(*matrix.shape, data=matrix, scale=scale)
-        b = graph.tensor(3 * size, data=weights[f"bias_{kind}_l{layer}"])
+        b = graph.tensor(workload.gates * size, data=weights[f"bias_{kind}_l{layer}"])
         reads, options = [source, w, b], {"asymmetricQuantizeInputs": is_int8}
-        return graph.add("FULLY_CONNECTED", reads, gates, kind="FullyConnectedOptions", **options)[
-            0
-        ]
+        # Weights of int8 with float inputs came with version 3, a scale per row with a later one.
+        words = {"kind": "FullyConnectedOptions", "version": 9}
+        return graph.add("FULLY_CONNECTED", reads, gates, **words, **options)[0]
 
     def parts(source: int) -> list[int]:
-        options = {"numSplits": 3}
-        return graph.add("SPLIT", [axis, source], row, row, row, kind="SplitOptions", **options)
+        count = workload.gates
+        return graph.add(
+            "SPLIT", [axis, source], *[row] * count, kind="SplitOptions", numSplits=count
+        )
+
+    def bent(op: str, source: int) -> int:
+        return graph.add(op, [source], row)[0]
 
     def combine(op: str, a: int, b: int) -> int:
         return graph.add(op, [a, b], row, kind=f"{op.capitalize()}Options")[0]
 
-    for layer, h in enumerate(states):
-        x_r, x_z, x_n = parts(product(value, "ih", layer))
-        h_r, h_z, h_n = parts(product(h, "hh", layer))
-        (r,) = graph.add("LOGISTIC", [combine("ADD", x_r, h_r)], row)
-        (z,) = graph.add("LOGISTIC", [combine("ADD", x_z, h_z)], row)
-        (n,) = graph.add("TANH", [combine("ADD", x_n, combine("MUL", r, h_n))], row)
-        value = combine("ADD", n, combine("MUL", z, combine("SUB", h, n)))
-        outputs.append(value)
-    return graph.pack([x, *states], outputs)
+    for layer in range(workload.layers):
+        h = states[f"h{layer}"]
+        of_x, of_h = product(value, "ih", layer), product(h, "hh", layer)
+        if workload.cell == "gru":
+            x_r, x_z, x_n = parts(of_x)
+            h_r, h_z, h_n = parts(of_h)
+            r = bent("LOGISTIC", combine("ADD", x_r, h_r))
+            z = bent("LOGISTIC", combine("ADD", x_z, h_z))
+            n = bent("TANH", combine("ADD", x_n, combine("MUL", r, h_n)))
+            value = combine("ADD", n, combine("MUL", z, combine("SUB", h, n)))
+            outputs.append(value)
+            continue
+        (total,) = graph.add("ADD", [of_x, of_h], gates, kind="AddOptions")
+        if workload.cell == "rnn":
+            value = bent("TANH", total)
+            outputs.append(value)
+            continue
+        i, f, g, o = parts(total)
+        kept = combine("MUL", bent("LOGISTIC", f), states[f"c{layer}"])
+        c = combine("ADD", kept, combine("MUL", bent("LOGISTIC", i), bent("TANH", g)))
+        value = combine("MUL", bent("LOGISTIC", o), bent("TANH", c))
+        outputs += [value, c]
+    return graph.pack([x, *states.values()], outputs)
+
+
+def interpreter_of(content: bytes) -> Any:
+    """Of one thread."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        from ai_edge_litert.interpreter import Interpreter
+
+        interpreter = Interpreter(model_content=content, num_threads=1)
+    interpreter.allocate_tensors()
+    return interpreter
 
 
 class LiteRT(Peer):
@@ -134,15 +175,10 @@ class LiteRT(Peer):
     name = "LiteRT"
 
     def __init__(self, workload: Workload, weights: dict[str, Array]) -> None:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            from ai_edge_litert.interpreter import Interpreter
-
-            content = _step(workload, weights, self.weights == "int8")
-            self.interpreter = Interpreter(model_content=content, num_threads=1)
-        self.interpreter.allocate_tensors()
+        self.interpreter = interpreter_of(_step(workload, weights, self.weights == "int8"))
         self.x, *self.h = (port["index"] for port in self.interpreter.get_input_details())
         self.next = [port["index"] for port in self.interpreter.get_output_details()]
+        self.last = workload.states.index(f"h{workload.layers - 1}")
         self.zero = np.zeros((1, workload.hidden_size), np.float32)
         self.reset()
 
@@ -151,7 +187,7 @@ class LiteRT(Peer):
 
     def step(self, frame: Any) -> Array:
         self.steps([frame])
-        return np.array(self.state[-1]).reshape(-1)
+        return np.array(self.state[self.last]).reshape(-1)
 
     def steps(self, frames: Sequence[Any]) -> None:
         give, invoke, take = (

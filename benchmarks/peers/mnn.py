@@ -38,7 +38,7 @@ class MNN(Peer):
             "numThread": 1,
         }
         self.runtime = MNN.nn.create_runtime_manager((settings,))
-        states = [f"h{layer}" for layer in range(workload.layers)]
+        states = workload.states
         with tempfile.TemporaryDirectory() as folder:
             source, target = Path(folder, "step.onnx"), Path(folder, "step.mnn")
             source.write_bytes(step_graph(workload, weights))
@@ -52,7 +52,7 @@ class MNN(Peer):
                 [f"{state}.next" for state in states],
                 runtime_manager=self.runtime,
             )
-        self.layers = workload.layers
+        self.states, self.h = len(states), states.index(f"h{workload.layers - 1}")
         self.reset()
 
     def _variable(self, array: Array) -> Any:
@@ -64,17 +64,17 @@ class MNN(Peer):
 
     def reset(self) -> None:
         zero = np.zeros((1, self.size), np.float32)
-        self.state = [self._variable(zero) for _ in range(self.layers)]
+        self.state = [self._variable(zero) for _ in range(self.states)]
 
     def step(self, frame: Any) -> Array:
         self.steps([frame])
-        return np.array(self.state[-1].read()).reshape(-1)
+        return np.array(self.state[self.h].read()).reshape(-1)
 
     def steps(self, frames: Sequence[Any]) -> None:
-        forward, state = self.module.forward, self.state
+        forward, state, h = self.module.forward, self.state, self.h
         for frame in frames:
             state = forward([frame, *state])
-            state[-1].ptr  # noqa: B018 (it computes when it is asked)
+            state[h].ptr  # noqa: B018 (it computes when it is asked)
         self.state = state
 
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""ncnn: its GRU layer, from a parameter file and weights written here."""
+"""ncnn: its GRU, LSTM and RNN layers, from a parameter file and weights written here."""
 
 from __future__ import annotations
 
@@ -26,7 +26,9 @@ class NCNN(Peer):
         import ncnn
 
         self.ncnn = ncnn
-        self.layers, self.size = workload.layers, workload.hidden_size
+        self.workload, self.size = workload, workload.hidden_size
+        self.states, self.last = workload.states, f"y{workload.layers - 1}"
+        self.h = self.states.index(f"h{workload.layers - 1}")
         self.net = ncnn.Net()
         options = self.net.opt
         options.num_threads = 1
@@ -43,26 +45,36 @@ class NCNN(Peer):
         streams = workload.form == "S"
         lines, value, columns = ["Input x 0 1 x"], "x", workload.input_size
         if streams:
-            lines += [f"Input h{layer} 0 1 h{layer}" for layer in range(self.layers)]
+            lines += [f"Input {state} 0 1 {state}" for state in self.states]
         blobs = len(lines)
-        for layer in range(self.layers):
-            ports = f"{value} h{layer} y{layer} next{layer}" if streams else f"{value} y{layer}"
-            count = "2 2" if streams else "1 1"
-            sizes = f"0={self.size} 1={3 * self.size * columns} 2=0"
-            lines.append(f"GRU g{layer} {count} {ports} {sizes}")
+        for layer in range(workload.layers):
+            own = [one for one in self.states if one.endswith(str(layer))] if streams else []
+            reads, writes = [value, *own], [f"y{layer}", *(f"{one}.next" for one in own)]
+            sizes = f"0={self.size} 1={workload.gates * self.size * columns} 2=0"
+            words = [workload.cell.upper(), f"g{layer}", str(len(reads)), str(len(writes))]
+            lines.append(" ".join([*words, *reads, *writes, sizes]))
             value, columns = f"y{layer}", self.size
-            blobs += 2 if streams else 1
+            blobs += len(writes)
         return "\n".join(["7767517", f"{len(lines)} {blobs}", *lines, ""])
 
     def _data(self, weights: dict[str, Array]) -> bytes:
         parts = []
-        for layer in range(self.layers):
+        for layer in range(self.workload.layers):
             ih, hh = weights[f"bias_ih_l{layer}"], weights[f"bias_hh_l{layer}"]
             gates = 2 * self.size
-            bias = np.concatenate([ih[:gates] + hh[:gates], ih[gates:], hh[gates:]])
+            bias = ih + hh
+            if self.workload.cell == "gru":
+                bias = np.concatenate([bias[:gates], ih[gates:], hh[gates:]])
             for array in (weights[f"weight_ih_l{layer}"], bias, weights[f"weight_hh_l{layer}"]):
-                parts += [bytes(4), np.ascontiguousarray(array).tobytes()]
+                parts += [bytes(4), self._gates(array).tobytes()]
         return b"".join(parts)
+
+    def _gates(self, array: Array) -> Array:
+        """In ncnn's order: i, f, o, g of an LSTM."""
+        if self.workload.cell != "lstm":
+            return np.ascontiguousarray(array)
+        i, f, g, o = np.split(array, 4)
+        return np.concatenate([i, f, o, g])
 
     def _own(self, array: Array) -> Any:
         """A matrix with memory of its own: one made of an array borrows the array's."""
@@ -73,20 +85,20 @@ class NCNN(Peer):
 
     def reset(self) -> None:
         zero = np.zeros(self.size, np.float32)
-        self.state = [self._own(zero) for _ in range(self.layers)]
+        self.state = [self._own(zero) for _ in self.states]
 
     def step(self, frame: Any) -> Array:
         self.steps([frame])
-        return np.array(self.state[-1]).reshape(-1)
+        return np.array(self.state[self.h]).reshape(-1)
 
     def steps(self, frames: Sequence[Any]) -> None:
-        net, state, layers = self.net, self.state, range(self.layers)
+        net, state, states = self.net, self.state, self.states
         for frame in frames:
             extractor = net.create_extractor()
             extractor.input("x", frame)
-            for layer in layers:
-                extractor.input(f"h{layer}", state[layer])
-            state = [extractor.extract(f"next{layer}")[1] for layer in layers]
+            for name, array in zip(states, state, strict=True):
+                extractor.input(name, array)
+            state = [extractor.extract(f"{name}.next")[1] for name in states]
         self.state = state
 
     def sequence(self, x: Array) -> Any:
@@ -95,7 +107,7 @@ class NCNN(Peer):
     def run(self, x: Any) -> Any:
         extractor = self.net.create_extractor()
         extractor.input("x", x)
-        return extractor.extract(f"y{self.layers - 1}")[1]
+        return extractor.extract(self.last)[1]
 
     def result(self, y: Any) -> Array:
         return np.array(y)[:, None]

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The workloads as ONNX, written node by node: with the operator GRU, or a step as products."""
+"""The workloads as ONNX, written node by node: with the operator, or a step as products."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from common.workloads import Array, Workload
 
-__all__ = ["gru_graph", "step_graph"]
+__all__ = ["operator_graph", "step_graph"]
 
 
 def _model(nodes: list[Any], inputs: list[Any], outputs: list[Any], constants: Any) -> bytes:
@@ -18,7 +18,7 @@ def _model(nodes: list[Any], inputs: list[Any], outputs: list[Any], constants: A
         numpy_helper.from_array(np.ascontiguousarray(array), name)
         for name, array in constants.items()
     ]
-    graph = helper.make_graph(nodes, "gru", inputs, outputs, tensors)
+    graph = helper.make_graph(nodes, "net", inputs, outputs, tensors)
     model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8)
     found: bytes = model.SerializeToString()
     return found
@@ -30,17 +30,22 @@ def _port(name: str, *shape: int) -> Any:
     return helper.make_tensor_value_info(name, TensorProto.FLOAT, list(shape))
 
 
-def gru_graph(workload: Workload, weights: dict[str, Array]) -> bytes:
-    """GRU nodes, gate order z, r, n: x (T, B, I), h<l> (1, B, H) to y (T, B, H), h<l>.next."""
+# Gates as the operator has them, by their places in PyTorch's order.
+_ORDERS = {"gru": (1, 0, 2), "lstm": (0, 3, 1, 2), "rnn": (0,)}
+
+
+def operator_graph(workload: Workload, weights: dict[str, Array]) -> bytes:
+    """GRU, LSTM or RNN nodes: x (T, B, I), states (1, B, H) to y (T, B, H) and the next states."""
     from onnx import helper
 
     def swap(array: Array) -> Array:
-        r, z, n = np.split(array, 3)
-        return np.concatenate([z, r, n])
+        parts = np.split(array, workload.gates)
+        return np.concatenate([parts[place] for place in _ORDERS[workload.cell]])
 
     size, batch, frames = workload.hidden_size, workload.batch, max(workload.frames, 1)
     nodes, constants = [], {"axis": np.array([1])}
     inputs, outputs = [_port("x", frames, batch, workload.input_size)], []
+    options = {"linear_before_reset": 1} if workload.cell == "gru" else {}
     value = "x"
     for layer in range(workload.layers):
         bias = np.concatenate([swap(weights[f"bias_{kind}_l{layer}"]) for kind in ("ih", "hh")])
@@ -50,64 +55,82 @@ def gru_graph(workload: Workload, weights: dict[str, Array]) -> bytes:
             f"b{layer}": bias[None],
         }
         constants |= tensors
-        state, whole, given = f"h{layer}", f"y{layer}.directions", f"y{layer}"
-        nodes.append(
-            helper.make_node(
-                "GRU",
-                [value, *tensors, "", state],
-                [whole, f"{state}.next"],
-                hidden_size=size,
-                linear_before_reset=1,
-            )
-        )
+        states = [state for state in workload.states if state.endswith(str(layer))]
+        after = [f"{state}.next" for state in states]
+        whole, given = f"y{layer}.directions", f"y{layer}"
+        reads, writes = [value, *tensors, "", *states], [whole, *after]
+        kind = workload.cell.upper()
+        nodes.append(helper.make_node(kind, reads, writes, hidden_size=size, **options))
         value = given if layer < workload.layers - 1 else "y"
         nodes.append(helper.make_node("Squeeze", [whole, "axis"], [value]))
-        inputs.append(_port(state, 1, batch, size))
-        outputs.append(_port(f"{state}.next", 1, batch, size))
+        inputs += [_port(state, 1, batch, size) for state in states]
+        outputs += [_port(state, 1, batch, size) for state in after]
     return _model(nodes, inputs, [_port("y", frames, batch, size), *outputs], constants)
 
 
 def step_graph(workload: Workload, weights: dict[str, Array]) -> bytes:
-    """One step as MatMul, Add, Sigmoid and Tanh: x (1, I) and h<l> (1, H) to h<l>.next.
+    """One step as MatMul, Add, Sigmoid and Tanh: x (1, I) and states (1, H) to states.next.
 
-    For those that have no GRU, or none with int8 weights.
+    For those that have no such operator, or none with int8 weights.
     """
     from onnx import helper
 
     size = workload.hidden_size
     nodes: list[Any] = []
-    constants = {"parts": np.array([2 * size, size]), "halves": np.array([size, size])}
+    constants: dict[str, Array] = {}
     inputs, outputs = [_port("x", 1, workload.input_size)], []
 
     def add(op: str, reads: list[str], *writes: str, **attributes: Any) -> None:
         nodes.append(helper.make_node(op, reads, list(writes), **attributes))
 
+    def split(source: str, parts: list[int], *writes: str) -> None:
+        name = "x".join(map(str, parts))
+        constants[name] = np.array(parts) * size
+        add("Split", [source, name], *writes, axis=1)
+
     value = "x"
     for layer in range(workload.layers):
-        h = f"h{layer}"
+        h, c = f"h{layer}", f"c{layer}"
 
         def v(name: str, prefix: str = f"l{layer}.") -> str:
             return prefix + name
 
-        for kind in ("ih", "hh"):
+        def sigmoids(source: str, *gates: str) -> None:
+            add("Sigmoid", [source], v("g"))
+            split(v("g"), [1] * len(gates), *gates)
+
+        for kind, source in (("ih", value), ("hh", h)):
             constants[v(f"w_{kind}")] = weights[f"weight_{kind}_l{layer}"].T
             constants[v(f"b_{kind}")] = weights[f"bias_{kind}_l{layer}"]
-        add("MatMul", [value, v("w_ih")], v("px"))
-        add("Add", [v("px"), v("b_ih")], v("gx"))
-        add("MatMul", [h, v("w_hh")], v("ph"))
-        add("Add", [v("ph"), v("b_hh")], v("gh"))
-        add("Split", [v("gx"), "parts"], v("x_rz"), v("x_n"), axis=1)
-        add("Split", [v("gh"), "parts"], v("h_rz"), v("h_n"), axis=1)
-        add("Add", [v("x_rz"), v("h_rz")], v("rz"))
-        add("Sigmoid", [v("rz")], v("g"))
-        add("Split", [v("g"), "halves"], v("r"), v("z"), axis=1)
-        add("Mul", [v("r"), v("h_n")], v("rn"))
-        add("Add", [v("x_n"), v("rn")], v("s"))
-        add("Tanh", [v("s")], v("n"))
-        add("Sub", [h, v("n")], v("d"))
-        add("Mul", [v("z"), v("d")], v("zd"))
+            add("MatMul", [source, v(f"w_{kind}")], v(f"p_{kind}"))
+            add("Add", [v(f"p_{kind}"), v(f"b_{kind}")], v(kind))
         value = f"{h}.next"
-        add("Add", [v("n"), v("zd")], value)
-        inputs.append(_port(h, 1, size))
-        outputs.append(_port(value, 1, size))
+        if workload.cell == "gru":
+            split(v("ih"), [2, 1], v("x_rz"), v("x_n"))
+            split(v("hh"), [2, 1], v("h_rz"), v("h_n"))
+            add("Add", [v("x_rz"), v("h_rz")], v("rz"))
+            sigmoids(v("rz"), v("r"), v("z"))
+            add("Mul", [v("r"), v("h_n")], v("rn"))
+            add("Add", [v("x_n"), v("rn")], v("s"))
+            add("Tanh", [v("s")], v("n"))
+            add("Sub", [h, v("n")], v("d"))
+            add("Mul", [v("z"), v("d")], v("zd"))
+            add("Add", [v("n"), v("zd")], value)
+        else:
+            add("Add", [v("ih"), v("hh")], v("sum"))
+        if workload.cell == "rnn":
+            add("Tanh", [v("sum")], value)
+        if workload.cell == "lstm":
+            split(v("sum"), [2, 1, 1], v("s_if"), v("s_g"), v("s_o"))
+            sigmoids(v("s_if"), v("i"), v("f"))
+            add("Tanh", [v("s_g")], v("n"))
+            add("Sigmoid", [v("s_o")], v("o"))
+            add("Mul", [v("f"), c], v("kept"))
+            add("Mul", [v("i"), v("n")], v("new"))
+            add("Add", [v("kept"), v("new")], f"{c}.next")
+            add("Tanh", [f"{c}.next"], v("bent"))
+            add("Mul", [v("o"), v("bent")], value)
+        states = [state for state in workload.states if state.endswith(str(layer))]
+        inputs += [_port(state, 1, size) for state in states]
+        outputs += [_port(f"{state}.next", 1, size) for state in states]
     return _model(nodes, inputs, outputs, constants)

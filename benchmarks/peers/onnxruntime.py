@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""onnxruntime: the operator GRU by `session.run` and by IOBinding; int8 as products."""
+"""onnxruntime: its operator by `session.run` and by IOBinding; int8 as products, or of LSTM."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ import numpy as np
 from common.workloads import Array, Workload
 
 from peers.base import Peer
-from peers.onnx_graphs import gru_graph, step_graph
+from peers.onnx_graphs import operator_graph, step_graph
 
-__all__ = ["ORT", "ORTBound", "ORTInt8"]
+__all__ = ["ORT", "ORTBound", "ORTInt8", "ORTInt8LSTM"]
 
 
 class ORT(Peer):
-    """The operator GRU with its state as input and output, `session.run` for each step."""
+    """The operator with its state as input and output, `session.run` for each step."""
 
     name = "onnxruntime"
     forms = "SQBL"
@@ -32,13 +32,15 @@ class ORT(Peer):
         self.session = onnxruntime.InferenceSession(
             self.graph(workload, weights), options, providers=["CPUExecutionProvider"]
         )
-        self.outputs = [f"h{layer}.next" for layer in range(workload.layers)]
+        self.states = workload.states
+        self.outputs = [f"{state}.next" for state in self.states]
+        self.h = f"h{workload.layers - 1}"
         self.zero = np.zeros(self.state_shape(workload), np.float32)
         self.reset()
 
     def graph(self, workload: Workload, weights: dict[str, Array]) -> bytes:
         """The model."""
-        return gru_graph(workload, weights)
+        return operator_graph(workload, weights)
 
     def state_shape(self, workload: Workload) -> tuple[int, ...]:
         """The initial states, of each layer."""
@@ -48,18 +50,17 @@ class ORT(Peer):
         return [frame[None].copy() for frame in x]
 
     def reset(self) -> None:
-        self.feed = {f"h{layer}": self.zero for layer in range(len(self.outputs))}
+        self.feed = dict.fromkeys(self.states, self.zero)
 
     def step(self, frame: Any) -> Array:
         self.steps([frame])
-        return np.array(self.feed[f"h{len(self.outputs) - 1}"].reshape(-1))
+        return np.array(self.feed[self.h].reshape(-1))
 
     def steps(self, frames: Sequence[Any]) -> None:
-        run, outputs, feed = self.session.run, self.outputs, self.feed
+        run, outputs, feed, states = self.session.run, self.outputs, self.feed, self.states
         for frame in frames:
             feed["x"] = frame
-            for layer, h in enumerate(run(outputs, feed)):
-                feed[f"h{layer}"] = h
+            feed.update(zip(states, run(outputs, feed), strict=True))
 
     def run(self, x: Any) -> Any:
         self.feed["x"] = x
@@ -86,9 +87,9 @@ class ORTBound(ORT):
             binding = self.session.io_binding()
             binding.bind_ortvalue_input("x", self.x)
             binding.bind_ortvalue_output("y", y)
-            for layer, output in enumerate(self.outputs):
-                binding.bind_ortvalue_input(f"h{layer}", self.places[turn][layer])
-                binding.bind_ortvalue_output(output, self.places[1 - turn][layer])
+            for place, (state, output) in enumerate(zip(self.states, self.outputs, strict=True)):
+                binding.bind_ortvalue_input(state, self.places[turn][place])
+                binding.bind_ortvalue_output(output, self.places[1 - turn][place])
             self.bindings.append(binding)
         self.turn = 0
         self.y = y
@@ -124,12 +125,16 @@ class ORTInt8(ORT):
     weights = "int8"
     forms = "S"
 
+    def graph_of_floats(self, workload: Workload, weights: dict[str, Array]) -> bytes:
+        """What is quantized."""
+        return step_graph(workload, weights)
+
     def graph(self, workload: Workload, weights: dict[str, Array]) -> bytes:
         from onnxruntime.quantization import QuantType, quantize_dynamic
 
         with tempfile.TemporaryDirectory() as folder:
             whole, small = Path(folder, "whole.onnx"), Path(folder, "small.onnx")
-            whole.write_bytes(step_graph(workload, weights))
+            whole.write_bytes(self.graph_of_floats(workload, weights))
             quantize_dynamic(whole, small, weight_type=QuantType.QInt8, per_channel=True)
             return small.read_bytes()
 
@@ -138,3 +143,16 @@ class ORTInt8(ORT):
 
     def frames(self, x: Array) -> list[Any]:
         return [frame.copy() for frame in x]
+
+
+class ORTInt8LSTM(ORTInt8):
+    """The operator LSTM, for which it has an int8 kernel."""
+
+    name = "onnxruntime int8 operator"
+    cells = ("lstm",)
+    forms = "SQBL"
+    state_shape = ORT.state_shape
+    frames = ORT.frames
+
+    def graph_of_floats(self, workload: Workload, weights: dict[str, Array]) -> bytes:
+        return operator_graph(workload, weights)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""OpenVINO: its GRUSequence, read from ONNX; int8 as products with weights that NNCF compressed."""
+"""OpenVINO: its GRUSequence and the like, from ONNX; int8 as products, weights by NNCF."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import numpy as np
 from common.workloads import Array, Workload
 
 from peers.base import Peer
-from peers.onnx_graphs import gru_graph, step_graph
+from peers.onnx_graphs import operator_graph, step_graph
 
 __all__ = ["OpenVINO", "OpenVINOInt8"]
 
@@ -38,15 +38,14 @@ class OpenVINO(Peer):
         compiled = self.request.get_compiled_model()
         inputs = {port.any_name: self.request.get_tensor(port).data for port in compiled.inputs}
         outputs = {port.any_name: self.request.get_tensor(port).data for port in compiled.outputs}
-        layers = range(workload.layers)
-        self.x, self.h = inputs["x"], [inputs[f"h{layer}"] for layer in layers]
-        self.next = [outputs[f"h{layer}.next"] for layer in layers]
-        self.y = outputs.get("y", self.next[-1])
+        self.x, self.h = inputs["x"], [inputs[state] for state in workload.states]
+        self.next = [outputs[f"{state}.next"] for state in workload.states]
+        self.y = outputs.get("y", outputs[f"h{workload.layers - 1}.next"])
         self.reset()
 
     def graph(self, workload: Workload, weights: dict[str, Array]) -> bytes:
         """The model."""
-        return gru_graph(workload, weights)
+        return operator_graph(workload, weights)
 
     def changed(self, graph: Any) -> Any:
         """The model that is run."""
@@ -75,7 +74,7 @@ class OpenVINO(Peer):
 
 
 class OpenVINOInt8(OpenVINO):
-    """GRUSequence has no int8, so a step as products, weights by NNCF."""
+    """Its sequences have no int8, so a step as products, weights by NNCF."""
 
     name = "OpenVINO int8"
     weights = "int8"

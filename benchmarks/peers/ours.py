@@ -8,7 +8,7 @@ from functools import lru_cache
 from typing import Any
 
 import numpy as np
-from common.workloads import WORKLOADS, Array, Workload, state_dict
+from common.workloads import Array, Workload, state_dict
 
 from peers.base import Peer
 
@@ -33,14 +33,18 @@ ENGINE = {
 
 
 @lru_cache(maxsize=len(GRUCORE) + 1)
-def file_of(name: str, variant: str) -> bytes:
+def file_of(workload: Workload, variant: str) -> bytes:
     """The file of a workload; every instruction set reads the same one."""
     import grucore
 
     if variant == "float32":
-        return bytes(grucore.from_torch(state_dict(WORKLOADS[name])))
+        weights = state_dict(workload)
+        if workload.cell == "gru":
+            return bytes(grucore.from_torch(weights))
+        cell = {"lstm": "lstm", "rnn": "rnn(nonlinearity=tanh)"}[workload.cell]
+        return bytes(grucore.from_torch(weights, architecture=cell))
     kind, options = GRUCORE[variant]
-    return bytes(grucore.load(file_of(name, "float32")).quantize(kind, **options))
+    return bytes(grucore.load(file_of(workload, "float32")).quantize(kind, **options))
 
 
 class Grucore(Peer):
@@ -52,7 +56,7 @@ class Grucore(Peer):
     def __init__(self, workload: Workload, variant: str, isa: str | None) -> None:
         import grucore
 
-        self.model = grucore.load(file_of(workload.name, variant), isa=isa)
+        self.model = grucore.load(file_of(workload, variant), isa=isa)
         self.stream = self.model.stream()
         self.out = np.empty(workload.hidden_size, np.float32)
         shape = (workload.batch, workload.frames, workload.hidden_size)

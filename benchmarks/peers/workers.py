@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 from common.rounds import Contender, machine, undisturbed
-from common.workloads import WORKLOADS, Array, Workload, frames, reference, state_dict
+from common.workloads import Array, Workload, frames, reference, state_dict
 
 from peers import BOUNDS, GRUCORE, PEERS, Grucore, Peer
 
@@ -30,12 +30,15 @@ class NotTimed(Exception):
 
 
 class Entrant:
-    """A contender by name, in a worker: "torch GRU", or "grucore int8/8 avx2"."""
+    """A contender by name, in a worker: "torch GRU", or "grucore int8/8 avx2"; of a cell."""
 
-    def __init__(self, name: str, variant: str = "", isa: str | None = None) -> None:
-        self.name, self.variant, self.isa = name, variant, isa
+    def __init__(
+        self, name: str, variant: str = "", isa: str | None = None, cell: str = "gru"
+    ) -> None:
+        self.name, self.variant, self.isa, self.cell = name, variant, isa, cell
         self.weights = GRUCORE[variant][0] if variant else PEERS[name].weights
-        self.forms = Grucore.forms if variant else PEERS[name].forms
+        peer = Grucore if variant else PEERS[name]
+        self.forms = peer.forms if cell in peer.cells else ""
 
     @property
     def host(self) -> str:
@@ -45,7 +48,8 @@ class Entrant:
     @property
     def title(self) -> str:
         """Its name in reports."""
-        return " ".join(part for part in (self.name, self.variant, self.isa) if part)
+        name = self.name.replace("GRU", self.cell.upper())
+        return " ".join(part for part in (name, self.variant, self.isa) if part)
 
     def peer(self, workload: Workload) -> Peer:
         """Build it."""
@@ -92,9 +96,10 @@ def _contender(peer: Peer, workload: Workload, title: str) -> Contender:
     return Contender(title, steps)
 
 
-def _prepare(entrant: Entrant, name: str, expected: str) -> tuple[Contender, dict[str, Any]]:
+def _prepare(
+    entrant: Entrant, workload: Workload, expected: str
+) -> tuple[Contender, dict[str, Any]]:
     """Build, compare, calibrate."""
-    workload = WORKLOADS[name]
     try:
         peer = entrant.peer(workload)
     except ImportError as error:
@@ -128,8 +133,8 @@ def _serve(pipe: Connection, core: int | None) -> None:
             work, *arguments = pipe.recv()
             try:
                 if work == "prepare":
-                    entrant, name, expected = arguments
-                    held[entrant.title], answer = _prepare(entrant, name, expected)
+                    entrant, workload, expected = arguments
+                    held[entrant.title], answer = _prepare(entrant, workload, expected)
                 elif work == "take":
                     held[arguments[0]].take()
                     answer = held[arguments[0]].microseconds[-1]

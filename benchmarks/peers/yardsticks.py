@@ -57,6 +57,7 @@ class Yardstick(Peer):
     library: ClassVar[str]
     needs: ClassVar[str] = ""
     kind: ClassVar[str] = "float32"
+    cells = ("gru",)
     forms = "SQBL"
     in_cpp = True
     variant: ClassVar[str] = ""  # of the engine's weights
@@ -70,7 +71,7 @@ class Yardstick(Peer):
             for name in ("weight_ih", "weight_hh", "bias_ih", "bias_hh")
         ]
         pointers = (ctypes.c_void_p * len(self.tensors))(*(one.ctypes.data for one in self.tensors))
-        file = file_of(workload.name, self.variant) if self.variant else b""
+        file = file_of(workload, self.variant) if self.variant else b""
         network = _Network(
             *(workload.input_size, workload.hidden_size, workload.layers),
             *(workload.frames, workload.batch, not self.reset_after),
@@ -147,6 +148,7 @@ def _engine(variant: str) -> type[Yardstick]:
         "library": "engine",
         "weights": GRUCORE[variant][0],
         "variant": variant,
+        "cells": Peer.cells,
     }
     return type("Engine", (Yardstick,), body)
 

@@ -58,6 +58,18 @@ def test_compare(tmp_path: Path) -> None:
         assert all(plot.stat().st_size < 60_000 for plot in plots)
 
 
+@pytest.mark.parametrize("cell", ["lstm", "rnn"])
+def test_compare_of_another_cell(cell: str, tmp_path: Path) -> None:
+    """Every peer computes the same cell, or it is named with a reason."""
+    more = ["--quick", "--weights", "float32,int8/8", "--cell", cell]
+    report = run("compare.py", tmp_path / "out.json", *more)
+    for one in report["workloads"].values():
+        assert one["contenders"]["grucore float32"]["error"] < 2e-6
+        assert not [why for why in one["not_timed"].values() if why.startswith("wrong")]
+    if importlib.util.find_spec("torch"):
+        assert f"torch {cell.upper()}" in report["workloads"]["S1"]["contenders"]
+
+
 @pytest.mark.skipif(not shutil.which("g++"), reason="no compiler")
 def test_contenders_in_cpp(tmp_path: Path) -> None:
     """One that is there agrees with float64; of one that is not the report says how to build it."""
