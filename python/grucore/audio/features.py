@@ -4,78 +4,29 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
 from typing import Any, Literal, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
 
-from grucore.audio.filters import MelScale, Triangles, dct_matrix, mel_filters
+from grucore.audio.filters import MelScale, Transform, Triangles, dct_matrix, mel_filters
+from grucore.audio.frames import Frames, WindowName
 from grucore.audio.front_end import Chain, FrontEnd, Timing
-from grucore.audio.windows import window as window_of
 from grucore.graph.layers import (
     Activate,
     Activation,
     Affine,
+    Binary,
+    Concat,
     Dense,
-    Filterbank,
-    Rfft,
+    Operation,
     Spectrum,
-    Window,
 )
 from grucore.graph.tensors import Float
 
 __all__ = ["Log", "log_mel", "mfcc", "spectrogram"]
 
 Log: TypeAlias = Literal["ln", "log10", "db", "log1p"]
-WindowName: TypeAlias = str | npt.ArrayLike
-
-
-@dataclass(frozen=True, kw_only=True)
-class _Frames:
-    """How samples are cut into frames; the arguments that all front ends share."""
-
-    sample_rate: int
-    n_fft: int
-    hop_length: int
-    win_length: int | None
-    window: WindowName
-    center: bool
-    causal: bool
-    emphasis: float
-    window_at: Literal["center", "start"]
-
-    def start(self, chain: Chain, spectrum: Spectrum, factor: float) -> Timing:
-        """Append window and spectrum, whose window is multiplied by a factor."""
-        size = self.n_fft if self.win_length is None else self.win_length
-        for name, number in (("hop_length", self.hop_length), ("win_length", size)):
-            if number < 1:
-                raise ValueError(f"{name}={number}: expected at least 1 (samples)")
-        if size > self.n_fft:
-            raise ValueError(f"win_length={size}: expected at most n_fft, {self.n_fft}")
-        if self.center and self.causal:
-            raise ValueError("center and causal: expected at most one of them")
-        weight = factor * window_of(self.window, size)
-        offset = (self.n_fft - size) // 2 if self.window_at == "center" else 0
-        if spectrum is Spectrum.COMPLEX:  # where the window lies turns the phases
-            weight = np.pad(weight, (offset, self.n_fft - size - offset))
-            size, offset = self.n_fft, 0
-        timing = self._timing(offset, size)
-        weight = weight.astype(np.float32)
-        where = {"delay": timing.delay, "lost": timing.lost}
-        chain.add(Window, "window", weight=weight, emphasis=self.emphasis, **where)
-        chain.add(Rfft, "spectrum", length=self.n_fft, spectrum=spectrum)
-        return timing
-
-    def _timing(self, offset: int, size: int) -> Timing:
-        hop = self.hop_length
-        if self.causal:  # the window ends with the newest sample
-            return Timing(hop, hop - size, hop, hop)
-        if self.center:
-            first = offset - self.n_fft // 2
-            return Timing(hop, first, first + size, 0)
-        whole = size if self.window_at == "start" else self.n_fft
-        return Timing(hop, offset, offset + size, whole)
 
 
 def spectrogram(
@@ -130,7 +81,7 @@ def spectrogram(
     ConversionError
         A length has other factors than 2, 3 and 5.
     """
-    frames = _frames(locals())
+    frames = Frames.of(locals())
     kinds = {2: Spectrum.POWER, 1: Spectrum.MAGNITUDE, None: Spectrum.COMPLEX}
     if power not in kinds:
         raise ValueError(f"power={power!r}: expected 2, 1 or None")
@@ -168,6 +119,7 @@ def log_mel(
     causal: bool = False,
     emphasis: float = 0.0,
     window_at: Literal["center", "start"] = "center",
+    zero_mean: bool = False,
 ) -> FrontEnd:
     """The logarithm of the energy in mel bands.
 
@@ -183,8 +135,11 @@ def log_mel(
         Each band of the result has its mean taken away, and is divided by its deviation.
     window_at : {"center", "start"}
         Where a window shorter than n_fft lies within it.
+    zero_mean : bool
+        Each frame has its own mean taken away first, and before its first sample ``emphasis`` takes
+        that sample: as Kaldi.
     """
-    frames = _frames(locals())
+    frames = Frames.of(locals())
     settings = _settings("log_mel", locals())
     chain = Chain(hop_length)
     filters = mel_filters(**_filter_settings(locals()))
@@ -215,13 +170,15 @@ def mfcc(
     reference: float = 1.0,
     scale: float = 1.0,
     lifter: float = 0.0,
-    energy: bool = False,
+    dct: Transform = "orthonormal",
+    energy: bool | Literal["raw"] = False,
     mean: npt.ArrayLike | None = None,
     std: npt.ArrayLike | None = None,
     center: bool = False,
     causal: bool = False,
     emphasis: float = 0.0,
     window_at: Literal["center", "start"] = "center",
+    zero_mean: bool = False,
 ) -> FrontEnd:
     """Mel-frequency cepstral coefficients: the cosine transform of `log_mel`.
 
@@ -230,35 +187,39 @@ def mfcc(
     Parameters
     ----------
     n_mfcc : int
-        Coefficients, from 0 on; the transform is orthonormal.
-    lifter : float
-        As `grucore.audio.dct_matrix` takes it.
-    energy : bool
-        Coefficient 0 is the logarithm of the sum of all bins instead.
+        Coefficients, from 0 on.
+    lifter, dct
+        As `grucore.audio.dct_matrix` takes them.
+    energy : bool or "raw"
+        Coefficient 0 is the logarithm of the sum of all bins instead, or ("raw", with zero_mean)
+        of the frame's energy before its window.
     mean, std : array_like, (n_mfcc,) or a number, optional
         Each coefficient has its mean taken away, and is divided by its deviation.
     """
-    frames = _frames(locals())
+    frames = Frames.of(locals())
     settings = _settings("mfcc", locals())
     chain = Chain(hop_length)
     filters = mel_filters(**_filter_settings(locals()))
-    matrix = dct_matrix(n_mfcc, n_mels, lifter=lifter)
+    matrix = dct_matrix(n_mfcc, n_mels, lifter=lifter, dct=dct)
+    if energy not in (False, True, "raw") or (energy == "raw" and not zero_mean):
+        raise ValueError(
+            f"energy={energy!r}, zero_mean={zero_mean}: expected False, True, or "
+            "'raw' with zero_mean"
+        )
     if energy:
-        filters = np.vstack([filters, np.ones(filters.shape[1])])
+        if energy != "raw":
+            filters = np.vstack([filters, np.ones(filters.shape[1])])
         matrix = np.pad(matrix, ((0, 0), (0, 1)))
         matrix[0] = 0.0
         matrix[0, -1] = 1.0
     timing = _start_mel(chain, frames, filters, power, scale)
+    if energy == "raw":
+        _add_energy(chain, scale)
     _add_log(chain, log, floor, offset, reference, power)
     shift, factor = _shift_and_factor(mean, std, n_mfcc)
     weight, bias = (matrix * factor[:, None]).astype(np.float32), shift.astype(np.float32)
     chain.add(Dense, "dct", weight=weight, bias=bias, activation=Activation.LINEAR)
     return FrontEnd(chain.graph(settings), timing, settings)
-
-
-def _frames(given: dict[str, Any]) -> _Frames:
-    names = _Frames.__dataclass_fields__
-    return _Frames(**{"window_at": "center"} | {n: v for n, v in given.items() if n in names})
 
 
 def _filter_settings(given: dict[str, Any]) -> dict[str, Any]:
@@ -277,14 +238,21 @@ def _settings(kind: str, given: dict[str, Any]) -> dict[str, Any]:
     return plain
 
 
-def _start_mel(chain: Chain, frames: _Frames, filters: Float, power: int, scale: float) -> Timing:
+def _start_mel(chain: Chain, frames: Frames, filters: Float, power: int, scale: float) -> Timing:
     if power not in (1, 2):
         raise ValueError(f"power={power!r}: expected 2 or 1")
     kind = Spectrum.POWER if power == 2 else Spectrum.MAGNITUDE
     timing = frames.start(chain, kind, scale)
-    bank = Filterbank.of_matrix(filters, name="", inputs=(), output="")
-    chain.add(Filterbank, "mel", weight=bank.weight, index=bank.index)
+    chain.add_filters("mel", filters)
     return timing
+
+
+def _add_energy(chain: Chain, scale: float) -> None:
+    """The sum of a frame's squares behind the bands."""
+    bands, frame = chain.last, "front.centred.out"
+    squares = chain.add(Binary, "squares", frame, frame, operation=Operation.MULTIPLY)
+    chain.add_filters("energy", np.full((1, chain.features), scale**2), squares)
+    chain.add(Concat, "bands", bands, chain.last)
 
 
 def _add_log(

@@ -11,6 +11,7 @@ from grucore.graph.tensors import Float
 
 __all__ = [
     "MelScale",
+    "Transform",
     "Triangles",
     "dct_matrix",
     "erb_filters",
@@ -21,6 +22,7 @@ __all__ = [
 
 MelScale: TypeAlias = Literal["htk", "slaney"]
 Triangles: TypeAlias = Literal["hertz", "mel", "bins"]
+Transform: TypeAlias = Literal["orthonormal", "htk"]
 
 # Slaney's scale: 15 mels for each kHz up to 1 kHz, above it 27 for each factor of 6.4.
 _LINEAR_HERTZ, _LOG_START, _LOG_STEP = 200.0 / 3, 1000.0, np.log(6.4) / 27
@@ -120,16 +122,22 @@ def erb_filters(*, sample_rate: float, n_fft: int, bands: int) -> Float:
     return filters
 
 
-def dct_matrix(count: int, bands: int, *, lifter: float = 0.0) -> Float:
-    """The orthonormal cosine transform of type 2, its first ``count`` rows: (count, bands) float64.
+def dct_matrix(
+    count: int, bands: int, *, lifter: float = 0.0, dct: Transform = "orthonormal"
+) -> Float:
+    """The cosine transform of type 2, its first ``count`` rows: (count, bands) float64.
 
-    ``lifter`` L above 0 multiplies row n by ``1 + L / 2 sin(pi n / L)``.
+    ``lifter`` L above 0 multiplies row n by ``1 + L / 2 sin(pi n / L)``. ``dct``: "orthonormal", or
+    "htk" with all rows times ``sqrt(2 / bands)``, the first one too (HTK, TensorFlow).
     """
     if not 1 <= count <= bands:
         raise ValueError(f"{count} coefficients of {bands} bands, expected 1 to {bands}")
     rows, columns = np.arange(count)[:, None], np.arange(bands)
     matrix: Float = np.sqrt(2.0 / bands) * np.cos(np.pi / bands * rows * (columns + 0.5))
-    matrix[0] /= np.sqrt(2.0)
+    if dct not in ("orthonormal", "htk"):
+        raise ValueError(f"dct={dct!r}: expected 'orthonormal' or 'htk'")
+    if dct == "orthonormal":
+        matrix[0] /= np.sqrt(2.0)
     if lifter > 0:
         matrix *= 1 + lifter / 2 * np.sin(np.pi * rows / lifter)
     return matrix

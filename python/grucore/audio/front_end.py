@@ -14,7 +14,9 @@ import numpy.typing as npt
 from grucore.fileformat import write
 from grucore.graph.check import check
 from grucore.graph.graph import Graph
+from grucore.graph.layers import Filterbank
 from grucore.graph.node import Node, Value
+from grucore.graph.tensors import Float
 from grucore.model import Model, load
 
 __all__ = ["Chain", "FrontEnd", "Timing"]
@@ -32,13 +34,25 @@ class Chain:
         """Numbers in a frame of the last value."""
         return self._values[-1].features
 
-    def add(self, cls: type[Node], role: str, **settings: Any) -> None:
-        """Append a layer that reads the last value."""
-        source = self._values[-1]
+    @property
+    def last(self) -> str:
+        """The name of the last value."""
+        return self._values[-1].name
+
+    def add(self, cls: type[Node], role: str, *sources: str, **settings: Any) -> str:
+        """Append a layer that reads these values, or the last one; the name of its own."""
+        names = sources or (self.last,)
+        known = {value.name: value for value in self._values}
         name = f"front.{role}"
-        node = cls(name=name, inputs=(source.name,), output=f"{name}.out", **settings)
+        node = cls(name=name, inputs=names, output=f"{name}.out", **settings)
         self._nodes.append(node)
-        self._values.append(node.written(source))
+        self._values.append(node.written(*(known[source] for source in names)))
+        return self.last
+
+    def add_filters(self, role: str, matrix: Float, *sources: str) -> str:
+        """Append a product with a matrix whose rows are bands."""
+        bank = Filterbank.of_matrix(matrix, name="", inputs=(), output="")
+        return self.add(Filterbank, role, *sources, weight=bank.weight, index=bank.index)
 
     def graph(self, settings: Mapping[str, Any]) -> Graph:
         """The checked graph, its settings in the metadata."""

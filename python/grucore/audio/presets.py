@@ -11,6 +11,7 @@ import numpy as np
 
 from grucore.audio.features import log_mel, mfcc, spectrogram
 from grucore.audio.front_end import FrontEnd
+from grucore.audio.micro import micro
 from grucore.audio.windows import window
 
 __all__ = ["PRESETS", "like"]
@@ -57,7 +58,34 @@ _KERAS: dict[str, Any] = {
     "log": "db",
     "center": True,
 }
-
+_KALDI: dict[str, Any] = {
+    "sample_rate": 16000,
+    "n_fft": 512,
+    "win_length": 400,
+    "hop_length": 160,
+    "n_mels": 23,
+    "fmin": 20.0,
+    "window": "povey_symmetric",
+    "window_at": "start",
+    "triangles": "mel",
+    "emphasis": 0.97,
+    "zero_mean": True,
+    "floor": float(np.finfo(np.float32).eps),
+    "scale": 32768.0,
+}
+_TENSORFLOW: dict[str, Any] = {
+    "sample_rate": 16000,
+    "n_fft": 1024,
+    "hop_length": 256,
+    "n_mels": 80,
+    "fmin": 80.0,
+    "fmax": 7600.0,
+    "window_at": "start",
+    "triangles": "mel",
+    "power": 1,
+    "floor": 0.0,
+    "offset": 1e-6,
+}
 
 PRESETS: dict[str, tuple[Callable[..., FrontEnd], dict[str, Any]]] = {
     "librosa.melspectrogram": (log_mel, _LIBROSA),
@@ -68,6 +96,14 @@ PRESETS: dict[str, tuple[Callable[..., FrontEnd], dict[str, Any]]] = {
     "python_speech_features.mfcc": (
         mfcc,
         {**_SPEECH_FEATURES, "n_mfcc": 13, "lifter": 22.0, "energy": True},
+    ),
+    "kaldi.fbank": (log_mel, _KALDI),
+    "kaldi.mfcc": (mfcc, {**_KALDI, "n_mfcc": 13, "lifter": 22.0, "energy": "raw"}),
+    "tensorflow.log_mel": (log_mel, _TENSORFLOW),
+    "tensorflow.mfcc": (mfcc, {**_TENSORFLOW, "n_mfcc": 13, "dct": "htk"}),
+    "litert.micro": (
+        micro,
+        {"sample_rate": 16000, "n_fft": 512, "win_length": 480, "hop_length": 320, "n_mels": 40},
     ),
     "keras.MelSpectrogram": (log_mel, _KERAS),
     "keras.STFTSpectrogram": (
@@ -107,4 +143,7 @@ def like(name: str, **changes: Any) -> FrontEnd:
         raise ValueError(f"no front end is called {name!r}: expected one of {known}")
     make, settings = PRESETS[name]
     settings = {**settings, **changes}
-    return make(**{**settings, "scale": settings.get("scale", 1.0) * _scale(name, settings)})
+    factor = _scale(name, settings)
+    return make(
+        **settings if factor == 1 else {**settings, "scale": settings.get("scale", 1.0) * factor}
+    )

@@ -29,10 +29,10 @@ from grucore.graph.loops import arranged
 from grucore.graph.node import Node, Value
 from grucore.graph.tensors import Array
 
-__all__ = ["deltas", "pcen", "running_normalization"]
+__all__ = ["Steps", "deltas", "pcen", "running_normalization"]
 
 
-class _Steps:
+class Steps:
     """Layers after those of a front end, named ``front.<step>.<role>``."""
 
     def __init__(self, front: FrontEnd, step: str) -> None:
@@ -52,7 +52,7 @@ class _Steps:
         self.values.append(node.written(*inputs))
         return self.values[-1]
 
-    def affine(self, role: str, x: Value, scale: float, shift: float = 0.0) -> Value:
+    def affine(self, role: str, x: Value, scale: float | Array, shift: float = 0.0) -> Value:
         ones = np.ones(x.features, np.float32)
         numbers = {"scale": np.float32(scale) * ones, "shift": np.float32(shift) * ones}
         return self.add(Affine, role, x, **numbers)
@@ -62,7 +62,7 @@ class _Steps:
         logs = self.add(Activate, f"{role}.log", x, activation=log)
         return self.add(Activate, role, logs, activation=Activation.EXP)
 
-    def mean(self, role: str, x: Value, share: float, initial: Array) -> Value:
+    def mean(self, role: str, x: Value, share: float | Array, initial: Array) -> Value:
         """``share`` of each frame and the rest of the mean of those before it."""
         name = f"front.{self._step}.{role}"
         before = replace(x, name=f"{name}.before.out")
@@ -132,7 +132,7 @@ def pcen(
         )
     frames = time_constant * front.sample_rate / front.hop_length
     share = (math.sqrt(1 + 4 * frames**2) - 1) / (2 * frames**2)
-    steps = _Steps(front, "pcen")
+    steps = Steps(front, "pcen")
     energy = steps.start
     mean = steps.mean("mean", energy, share, np.ones(energy.features))
     factor = steps.power("gain", steps.affine("floor", mean, 1.0, epsilon), -gain)
@@ -172,7 +172,7 @@ def running_normalization(
     if not (time_constant > 0 and epsilon > 0):
         raise ValueError(f"time_constant={time_constant}, epsilon={epsilon}: expected above 0")
     share = -math.expm1(-front.hop_length / (front.sample_rate * time_constant))
-    steps = _Steps(front, "running")
+    steps = Steps(front, "running")
     x = steps.start
     start = _broadcast("mean", mean, x.features)
     average = steps.mean("mean", x, share, start)
@@ -218,7 +218,7 @@ def deltas(front: FrontEnd, *, width: int = 2, orders: int = 2) -> FrontEnd:
     """
     if width < 1 or orders < 1:
         raise ValueError(f"width={width}, orders={orders}: expected at least 1")
-    steps = _Steps(front, "deltas")
+    steps = Steps(front, "deltas")
     x, reach = steps.start, width * orders
     places = np.arange(-width, width + 1)
     slope = places / np.sum(places**2)

@@ -18,7 +18,7 @@ _FUNCTIONS: dict[str, Callable[..., FrontEnd]] = {
     "mfcc": mfcc,
     "spectrogram": spectrogram,
 }
-_TEXTS = ("window", "window_at", "mel_scale", "norm", "triangles", "log")
+_TEXTS = ("window", "window_at", "mel_scale", "norm", "triangles", "log", "dct", "energy")
 _WORDS = {"true": True, "false": False, "none": None}
 
 
