@@ -44,9 +44,10 @@ def presets() -> str:
 def sentences() -> dict[str, list[str]]:
     """Figures in the text."""
     micro = result("presets")["litert.micro"]
+    largest = _power(micro["difference"])
     return {
         PAGE: [
-            f"the largest difference is {_power(micro['difference'])} where the original's number is "
+            f"the largest difference is {largest} where the original's number is "
             f"350 or more (of 700), and {micro['of_all_numbers']:.2f} where",
         ]
     }

@@ -6,7 +6,7 @@
 >>> model = model.with_front_end(front)  # doctest: +SKIP
 
 A frame of such a model is one hop of samples. docs/audio.md says which settings reproduce librosa,
-torchaudio, Kaldi, python_speech_features, TensorFlow, LiteRT Micro and Keras, and where they differ.
+torchaudio, Kaldi, python_speech_features, TensorFlow, LiteRT Micro and Keras, and what differs.
 """
 
 from __future__ import annotations
