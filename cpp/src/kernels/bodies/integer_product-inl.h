@@ -15,8 +15,8 @@ namespace {
 template <int kBits, int kVectors, int kLast, int kRows, int kSide = kVectors>
 GRUCORE_INLINE void sum_blocks(const PackedWeights& weights, const TileWeights& tile, const unsigned char* w,
                                const QuantizedTap (&x)[kRows], F32 (&sums)[kRows][kVectors]) {
-  constexpr int kInFlight = kDotsInFlight / (kVectors * Dots<kBits>::kRegisters);
-  constexpr int kChains = kRows > 1 || kInFlight < 1 ? 1 : kInFlight > 8 ? 8 : kInFlight;
+  constexpr int kOfChain = kVectors * Dots<kBits>::kRegisters, kInFlight = (kDotsInFlight + kOfChain - 1) / kOfChain;
+  constexpr int kChains = kRows > 1 ? 1 : kInFlight > 8 ? 8 : kInFlight;
   const size_t plane = weights.plane;
   const uint32_t fours = (weights.inputs + 3) / 4;
   size_t q = 0;
@@ -296,6 +296,10 @@ GRUCORE_INLINE TileWeights tile_weights(const ProductArgs& args, uint32_t row, u
   return tile;
 }
 
+// Four gates of a panel are no multiple of three vectors. An instruction set that is fast at products has tiles for
+// them.
+constexpr bool kFourGates = kHasMasks && kDotsInFlight > 1;
+
 template <WeightKind kKind, int kBits>
 GRUCORE_NOINLINE void integer_panels(const ProductArgs& args, uint32_t first, uint32_t panels, bool backwards) {
 #if defined(GRUCORE_PLAIN)
@@ -306,6 +310,18 @@ GRUCORE_NOINLINE void integer_panels(const ProductArgs& args, uint32_t first, ui
     const uint32_t row = first + (backwards ? panels - 1 - i : i) * kPanel;
     const uint32_t width = panel_width(args.weights->rows, row) * args.weights->gates;
     uint32_t lane = 0;
+    if constexpr (kKind == WeightKind::kInt8 && kFourGates) {
+      if (args.weights->gates == 4 && (kBits == 8 || args.rows.count == 1)) {
+        for (; width - lane >= 4 * kLanes; lane += 4 * kLanes) {
+          const TileWeights tile = tile_weights<kKind>(args, row, width, lane, kLanes);
+          if constexpr (kBits == 8) {
+            rows_of_tile<kKind, kBits, 4, kLanes>(args, tile);
+          } else {  // sums of several rows would leave no register for their weights
+            one_row<kKind, kBits, 4, kLanes>(args, tile, 0);
+          }
+        }
+      }
+    }
     for (; width - lane >= kWide; lane += kWide) {
       rows_of_tile<kKind, kBits, kIntegerVectors, kLanes>(args, tile_weights<kKind>(args, row, width, lane, kLanes));
     }
