@@ -144,6 +144,18 @@ def test_a_layer_that_starts_anew_in_every_call_is_refused(before: Any) -> None:
         grucore.from_onnx(stack(time="time", before=before), verify=False)
 
 
+def test_a_state_that_comes_back_with_its_batch_elsewhere_is_refused() -> None:
+    made = Maker(np.random.default_rng(0))
+    x, h0 = made.input("x", [1, "rows", FEATURES]), made.input("h", [1, "rows", HIDDEN])
+    y, last = gru(made, x, FEATURES, HIDDEN, h0=h0, linear_before_reset=1)
+    head = made.add("MatMul", made.add("Squeeze", y, made.axes(1)), made.weight(HIDDEN, 2))
+    turned_over = made.add("Transpose", last, perm=[1, 0, 2])
+    with pytest.raises(grucore.ConversionError, match="no output gives"):
+        grucore.from_onnx(made.model(head, turned_over))
+    made.nodes.pop()
+    grucore.from_onnx(made.model(head, last))
+
+
 def test_one_row_and_one_frame_whose_reshapes_say_nothing() -> None:
     made = Maker(np.random.default_rng(0))
     x = made.input("x", [1, FEATURES])

@@ -47,6 +47,31 @@ class Custom(nn.Module):
         return self.head(self.norm(self.gru(x)[0]))
 
 
+class Alone(nn.Module):
+    """A recurrent layer, and code around it that no file says."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.gru = gru()
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return self.gru(x.clamp(-0.1, 0.1))[0]
+
+
+@pytest.mark.parametrize("kind", ["pickle", "script"])
+def test_a_lone_layer_in_somebodys_own_class_asks_for_an_architecture(
+    kind: str, tmp_path: Path
+) -> None:
+    module, path = Alone().eval(), tmp_path / "alone.pt"
+    if kind == "script":
+        torch.jit.save(torch.jit.trace(module, X), path)
+    else:
+        torch.save(module, path)
+    with pytest.raises(ERROR, match=r"of class .*Alone, whose code is not in the file"):
+        grucore.convert(path)
+    assert close(grucore.convert(path, architecture="gru").run(X.numpy()), module.gru(X)[0])
+
+
 @pytest.mark.parametrize("kind", ["pickle", "script", "dict"])
 def test_custom_modules_in_files_ask_for_an_architecture(kind: str, tmp_path: Path) -> None:
     torch.manual_seed(4)

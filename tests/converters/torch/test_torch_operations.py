@@ -115,6 +115,8 @@ FRAMES: dict[str, Callable[[Any], Any]] = {
     "lerp by a value": lambda y: torch.lerp(y, C, y.sigmoid()),
     "addcmul": lambda y: torch.addcmul(y, y.tanh(), C, value=0.5),
     "a frame later": lambda y: functional.pad(y, (0, 0, 1, 0))[:, :-1],
+    "a frame later by one pad": lambda y: functional.pad(y, (0, 0, 1, -1)),
+    "without an end by a pad": lambda y: functional.pad(y, (0, 0, 0, -1)),
     "two frames later": lambda y: torch.cat([y.new_zeros(2, 2, SIZE), y[:, :-2]], 1),
     "after a constant": lambda y: torch.cat([C.expand(2, 1, SIZE), y[:, :-1]], 1),
     "after constants": lambda y: torch.cat([W[:, :2].expand(2, 6, 2), y.mT[..., :-2]], -1).mT,

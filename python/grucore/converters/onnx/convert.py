@@ -186,7 +186,9 @@ def _finished(
     if not work.looks_along_time and any(layouts.get(n) == (TIME, FEATURES) for n in ids):
         raise ConversionError(TIMELESS)  # such as a loop over ids that is written out
     makers = {each: node.label for node in source.nodes for each in node.outputs}
-    caller = Caller({port.name: len(port.dims) for port in source.inputs}, operands, makers)
+    caller = Caller(
+        {port.name: len(port.dims) for port in source.inputs}, operands, makers, layouts
+    )
     if not set(states) <= set(caller.states(work)):
         raise ConversionError(f"not all of {', '.join(states)} are states of a layer")
     pairs = handed_back(work, caller, steps=steps)

@@ -245,7 +245,9 @@ def finished(walked: Walk) -> Reading:
         except Unfit as problem:
             raise ConversionError(f"output {number}: {problem}") from None
         tensors[number] = x
-    caller = Caller({spec.name: len(spec.shape) for spec in walked.graph.inputs}, tensors, {})
+    specs = walked.graph.inputs
+    axes = {spec.name: each.axes for spec, each in zip(specs, walked.meanings, strict=True)}
+    caller = Caller({spec.name: len(spec.shape) for spec in specs}, tensors, {}, axes)
     walked.handed_back = handed_back(walked, caller, steps=walked.in_steps)
     connect(walked, caller, walked.handed_back)
     given: dict[str, Value] = {}

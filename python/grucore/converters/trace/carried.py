@@ -11,11 +11,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Container, Hashable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Generic, TypeAlias, TypeVar
 
 from grucore._core import ConversionError
-from grucore.converters.trace.axes import TIME, Data, Ended, Operand, Tracked, Unfit
+from grucore.converters.trace.axes import BATCH, TIME, Axes, Data, Ended, Operand, Tracked, Unfit
 from grucore.converters.trace.trace import Part, Trace
 from grucore.graph.layers import (
     Attention,
@@ -57,14 +57,16 @@ MOST_ORDERS = 64
 
 @dataclass(frozen=True)
 class Caller(Generic[K]):
-    """A source as its caller sees it: the axes of each input, and its outputs, in their order.
+    """A source as its caller sees it: the number of axes of each input, and its outputs, in order.
 
-    ``made_by`` has words for what writes an output, where the source has them.
+    ``made_by`` has words for what writes an output, where the source has them. ``axes``: what those
+    of an input mean, where it is known.
     """
 
     inputs: Mapping[str, int]
     outputs: Mapping[K, Operand]
     made_by: Mapping[K, str]
+    axes: Mapping[str, Axes] = field(default_factory=dict)
 
     def states(self, trace: Trace) -> list[str]:
         """The inputs that start a layer or a delay."""
@@ -88,10 +90,12 @@ def handed_back(trace: Trace, caller: Caller[K], *, steps: bool) -> dict[str, K]
     states = caller.states(trace)
     fits: dict[str, list[K]] = {}
     for name in states:
+        axes = trace.delays[name].axes if name in trace.delays else caller.axes.get(name, ())
         fits[name] = [
             key
             for key, found in caller.outputs.items()
-            if (
+            if not _turned(trace, axes, found)
+            and (
                 _is_alike(found, trace.delays[name])
                 if name in trace.delays
                 else is_own(trace, nodes, trace.states[name], found)
@@ -163,6 +167,13 @@ def is_own(trace: Trace, nodes: Mapping[str, Node], parts: list[Part], found: Op
             if frame is not final and not (frame is None and _is_one_frame(trace, found)):
                 return False
     return True
+
+
+def _turned(trace: Trace, axes: Axes, found: Operand) -> bool:
+    """True if an output of as many axes has the batch on another one."""
+    if trace.batch == 1 or _rank(found) != len(axes) or not isinstance(found, Data | Ended):
+        return False
+    return [axis == BATCH for axis in axes] != [axis == BATCH for axis in found.axes]
 
 
 def _rank(found: Operand) -> int:

@@ -36,15 +36,17 @@ class Chosen:
     left: tuple[str, ...] = ()
 
 
-def choose(layers: Layers, architecture: str | None) -> Chosen:
-    """The layers in the order of the architecture, which a single recurrent layer does without.
+def choose(layers: Layers, architecture: str | None, *, is_own: bool = False) -> Chosen:
+    """The layers in the order of the architecture, which a single recurrent layer does without,
+    but not where ``is_own``: it stands in a module of somebody's own class, whose code is not read.
 
     Raises `ConversionError` that lists the layers found and the architectures that fit them.
     """
     if architecture is None:
-        if len(layers.found) == 1 and layers.recurrent and not layers.strangers:
-            alone = layers.recurrent[0]
-            return Chosen((completed(alone, Step(alone.kind, alone.name), {}),))
+        alone = len(layers.found) == 1 and not layers.strangers and not is_own
+        if alone and layers.recurrent:
+            layer = layers.recurrent[0]
+            return Chosen((completed(layer, Step(layer.kind, layer.name), {}),))
         if not layers.recurrent:
             raise ConversionError(with_findings("there is no GRU, LSTM or RNN in it", layers))
         raise ConversionError(with_findings(UNSAID, layers) + f"\n{NO_CHAIN}")

@@ -75,7 +75,8 @@ def of_tree(tree: Tree, wanted: Wanted, source: Mapping[str, Any]) -> Conversion
         return Conversion(graph, lambda: program_evidence(reading))
     try:
         options, foreign = options_of(tree), foreign_of(tree)
-        return of_state(flattened(tree), wanted, entries, options=options, foreign=foreign)
+        state = flattened(tree)
+        return of_state(state, wanted, entries, options=options, foreign=foreign, is_own=True)
     except ConversionError as error:
         if wanted.architecture is not None:
             raise

@@ -51,18 +51,19 @@ def of_state(
     foreign: Mapping[str, str] | None = None,
     beside: Mapping[str, Array] | None = None,
     examples: Sequence[tuple[Array, ...]] = (),
+    is_own: bool = False,
 ) -> Conversion:
     """The conversion of a state dict, which torch makes again where it is.
 
     ``ordered``, ``options``, ``foreign``: as `read_layers` has them. ``beside``: tensors of the
-    file that are not in the state dict, for an architecture to name.
+    file that are not in the state dict, for an architecture to name. ``is_own``: as in `choose`.
     """
     left, averaged = _without_count(kept(state, wanted.ignored))
     if not _names_all(wanted.architecture):
         check_averages(left)
     layers = read_layers(left, ordered=ordered, options=options, foreign=foreign)
     layers = without_aliases(replace(layers, loose={**(beside or {}), **layers.loose}))
-    chosen = choose(layers, wanted.architecture)
+    chosen = choose(layers, wanted.architecture, is_own=is_own)
     _check_whole(chosen.stages, wanted.ignored)
     reading = reading_of(chosen.stages)
     entries = {**source, **averaged}

@@ -23,7 +23,7 @@ from grucore.converters.trace.axes import (
 )
 from grucore.converters.trace.ops.elementwise import alike
 from grucore.converters.trace.ops.flat import flat
-from grucore.converters.trace.ops.pieces import later, sliced
+from grucore.converters.trace.ops.pieces import ENDLESS, later, sliced
 from grucore.converters.trace.ops.views import squeezed, unsqueezed
 from grucore.converters.trace.trace import Trace, padding_text
 from grucore.graph.layers import Concat, Dense, Flip
@@ -112,7 +112,11 @@ def padded(trace: Trace, x: Data, axis: int, before: int, after: int, fill: floa
         raise Unfit(f"pads frames of {fill}, expected zeros")
     if after < 0 and x.tail == -after and not before:
         return replace(x, tail=0)
-    if min(before, after) < 0 or x.tail:
+    if min(before, after) < 0 and not x.tail:
+        x = padded(trace, x, axis, max(before, 0), max(after, 0))
+        end = after if after < 0 else ENDLESS
+        return trace.data(sliced(trace, x, axis, max(-before, 0), end))
+    if x.tail:
         raise Unfit(f"pads {x.text} by {before} and {after} frames: expected zeros in time")
     return later(trace, replace(x, padding=(x.padding[0] + before, x.padding[1] + after)))
 
