@@ -48,8 +48,8 @@ ROWS: dict[str, list[tuple[str, str, str, str]]] = {
         ("embedding", "embedding one_hot", "Embedding .OneHot", "OneHot"),
         (
             "convolution over time",
-            "conv1d convolution",
-            "Conv1D Convolution1D DepthwiseConv1D SeparableConv1D SeparableConvolution1D",
+            "conv1d conv2d convolution",
+            "Conv1D Conv2D Convolution1D DepthwiseConv1D SeparableConv1D SeparableConvolution1D",
             "Conv",
         ),
         ("weight norm", "_weight_norm _weight_norm_interface", "SpectralNormalization", ""),
@@ -136,11 +136,16 @@ ROWS: dict[str, list[tuple[str, str, str, str]]] = {
         ("place of the largest feature", "argmax", ".Argmax", "ArgMax"),
         ("variance, deviation", "var std var_mean std_mean", ".Var .Std", ""),
         ("sums up to each place", "cumsum", ".Cumsum", "CumSum"),
-        ("mean of a window", "avg_pool1d", "AveragePooling1D", "AveragePool"),
+        (
+            "mean of a window",
+            "avg_pool1d avg_pool2d",
+            "AveragePooling1D AveragePooling2D",
+            "AveragePool",
+        ),
         (
             "largest of a window",
-            "max_pool1d max_pool1d_with_indices",
-            "MaxPooling1D",
+            "max_pool1d max_pool1d_with_indices max_pool2d max_pool2d_with_indices",
+            "MaxPooling1D MaxPooling2D",
             "MaxPool",
         ),
     ],
@@ -198,7 +203,7 @@ ROWS: dict[str, list[tuple[str, str, str, str]]] = {
         (
             "dropout and noise",
             "dropout native_dropout alpha_dropout feature_dropout",
-            "Dropout SpatialDropout1D AlphaDropout GaussianDropout GaussianNoise",
+            "Dropout SpatialDropout1D SpatialDropout2D AlphaDropout GaussianDropout GaussianNoise",
             "Dropout",
         ),
         (

@@ -87,6 +87,19 @@ LAYERS: dict[str, Callable[[Any], Any]] = {
     "layer norm of both": lambda x: layers.LayerNormalization((2, 3))(
         layers.Reshape((-1, 2, 2))(x)
     ),
+    "over time and bands": lambda x: layers.TimeDistributed(layers.Flatten())(
+        layers.MaxPooling2D((1, 2), padding="same")(
+            layers.Conv2D(3, (3, 3), padding="same", activation="relu")(
+                layers.Reshape((-1, 4, 1))(x)
+            )
+        )
+    ),
+    "of all bands": lambda x: layers.Reshape((-1, 6))(
+        layers.Conv2D(6, (3, 2), (1, 2), groups=2)(layers.Reshape((-1, 2, 2))(x))[:, :, 0]
+    ),
+    "means of both": lambda x: layers.TimeDistributed(layers.Flatten())(
+        layers.AveragePooling2D((2, 3), (1, 1))(layers.Reshape((-1, 4, 1))(x))
+    ),
     "group norm over time": layers.GroupNormalization(2),
     "instance norm over time": layers.GroupNormalization(-1, epsilon=0.1),
     "spectral norm": layers.SpectralNormalization(layers.Dense(5)),

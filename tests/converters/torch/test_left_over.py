@@ -246,10 +246,11 @@ def averaged(name: str) -> dict[str, Any]:
 )
 def test_averages_are_never_chosen_in_silence(name: str, pattern: str, x: np.ndarray) -> None:
     state = dict(net().state_dict()) | averaged(name)
-    with pytest.raises(ERROR) as refusal:
-        grucore.from_torch(state, architecture="gru > linear")
-    message = str(refusal.value)
-    assert "encoder.weight_ih_l0 is there twice" in message
+    for line in ("gru(encoder) > linear(head)", "gru > linear"):
+        with pytest.raises(ERROR) as refusal:
+            grucore.from_torch(state, architecture=line)
+        message = str(refusal.value)
+        assert "encoder.weight_ih_l0 is there twice" in message
     assert f"--ignore {pattern}" in message.replace("'", "")
     assert "--ignore 'encoder.*' --ignore 'head.*' the averaged ones" in message
     model = grucore.from_torch(state, architecture="gru > linear", ignore=pattern)

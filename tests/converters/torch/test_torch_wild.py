@@ -115,6 +115,8 @@ def test_beside_the_weights(tmp_path: Path) -> None:
         {"model": state, "loss": torch.tensor(0.3), "epoch": torch.tensor(4)},
         {"state_dict": state, "mean": torch.zeros(3), "rng": torch.get_rng_state()},
         {"state_dict": OfPython2(state), "epoch": 1},
+        (state, 3, {"lr": 0.1}),
+        [{"loss": torch.tensor(0.3)}, state],
     ):
         torch.save(content, path)
         assert np.abs(grucore.convert(path).run(X.numpy()) - wanted).max() < BOUND

@@ -10,12 +10,19 @@ import numpy as np
 
 from grucore.converters.keras.context import Context, Flow
 from grucore.converters.keras.ops.activations import activate, named, number, of_layer
-from grucore.converters.keras.ops.products import conv1d, dense, einsum_dense, separable_conv1d
+from grucore.converters.keras.ops.products import (
+    conv1d,
+    conv2d,
+    dense,
+    einsum_dense,
+    separable_conv1d,
+)
 from grucore.converters.keras.ops.sound import stft_spectrogram
 from grucore.converters.keras.ops.windows import (
     check_channels_last,
     cropping,
     pool1d,
+    pool2d,
     zero_padding,
 )
 from grucore.converters.keras.read.config import Layer
@@ -38,6 +45,7 @@ UNIT_EPSILON = 1e-30  # in place of Keras's bound of 1e12 on 1 / |x|
 VANISHING: dict[str, set[str]] = {
     "Dropout": {"rate", "noise_shape", "p"},
     "SpatialDropout1D": {"rate", "noise_shape", "p"},
+    "SpatialDropout2D": {"rate", "noise_shape"},
     "AlphaDropout": {"rate", "noise_shape", "p"},
     "GaussianDropout": {"rate", "p"},
     "GaussianNoise": {"stddev", "sigma"},
@@ -289,12 +297,15 @@ LAYERS: dict[str, Callable[[Context, Layer, Flow], Flow]] = {
     "Conv1D": conv1d,
     "Convolution1D": conv1d,
     "DepthwiseConv1D": conv1d,
+    "Conv2D": conv2d,
     "SeparableConv1D": separable_conv1d,
     "SeparableConvolution1D": separable_conv1d,
     "ZeroPadding1D": zero_padding,
     "Cropping1D": cropping,
     "MaxPooling1D": pool1d,
     "AveragePooling1D": pool1d,
+    "MaxPooling2D": pool2d,
+    "AveragePooling2D": pool2d,
     "BatchNormalization": batch_normalization,
     "LayerNormalization": layer_normalization,
     "Normalization": normalization,

@@ -8,7 +8,14 @@ import numpy as np
 from grucore._core import ConversionError
 from grucore.converters.keras.context import Context, Flow
 from grucore.converters.keras.ops.activations import activate, named
-from grucore.converters.keras.ops.windows import check_channels_last, one, window_of
+from grucore.converters.keras.ops.windows import (
+    bands_of,
+    check_channels_last,
+    one,
+    two_of,
+    window_of,
+    window_over_bands,
+)
 from grucore.converters.keras.read.config import Layer
 from grucore.converters.trace.axes import Data, Operand, Unfit
 from grucore.converters.trace.ops.elementwise import arithmetic
@@ -19,7 +26,7 @@ from grucore.converters.trace.ops.views import transposed
 from grucore.converters.trace.ops.windows import convolved, convolved_in_frame
 from grucore.graph.tensors import Array
 
-__all__ = ["conv1d", "dense", "einsum_dense", "separable_conv1d"]
+__all__ = ["conv1d", "conv2d", "dense", "einsum_dense", "separable_conv1d"]
 
 
 def dense(context: Context, layer: Layer, flow: Flow) -> Flow:
@@ -69,6 +76,31 @@ def conv1d(context: Context, layer: Layer, flow: Flow) -> Flow:
     groups, kernel = _kernel(context, layer, _channels(x))
     bias = _bias(context, layer, len(kernel))
     return _activated(context, layer, _convolved(context, layer, x, kernel, bias, groups))
+
+
+def conv2d(context: Context, layer: Layer, flow: Flow) -> Flow:
+    """A convolution over time and bands: (batch, time, bands, channels)."""
+    context.settings(layer, CONVOLUTION)
+    check_channels_last(context, layer)
+    x, settings = bands_of(context, flow), layer.settings
+    taps = two_of(context, layer, "kernel_size", None)
+    groups, filters = settings.get("groups", 1), settings["filters"]
+    if not isinstance(groups, int) or groups < 1 or x.index.shape[3] % groups:
+        raise context.refuse(layer, "groups", "a part of the channels")
+    shape = (*taps, x.index.shape[3] // groups, filters)
+    kernel = context.weight(layer, "kernel", shape).astype(np.float64).transpose(3, 2, 0, 1)
+    window = window_over_bands(
+        context,
+        layer,
+        x,
+        taps,
+        two_of(context, layer, "strides", 1),
+        two_of(context, layer, "dilation_rate", 1),
+    )
+    turned = context.data(transposed(x, (0, 3, 1, 2)))
+    bias = _bias(context, layer, filters)
+    found = convolved(context, turned, kernel, bias, window, groups)
+    return _activated(context, layer, context.data(transposed(found, (0, 2, 3, 1))))
 
 
 def separable_conv1d(context: Context, layer: Layer, flow: Flow) -> Flow:

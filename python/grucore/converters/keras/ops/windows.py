@@ -11,11 +11,23 @@ from grucore.converters.keras.read.config import Layer
 from grucore.converters.trace.axes import Data, Unfit
 from grucore.converters.trace.ops.joins import padded
 from grucore.converters.trace.ops.pieces import ENDLESS, sliced
+from grucore.converters.trace.ops.pools import windowed, windowed_in_frame
 from grucore.converters.trace.ops.views import transposed
-from grucore.converters.trace.ops.windows import Window, windowed, windowed_in_frame
+from grucore.converters.trace.ops.windows import Window
 from grucore.graph.layers import Pooling
 
-__all__ = ["check_channels_last", "cropping", "one", "pool1d", "window_of", "zero_padding"]
+__all__ = [
+    "bands_of",
+    "check_channels_last",
+    "cropping",
+    "one",
+    "pool1d",
+    "pool2d",
+    "two_of",
+    "window_of",
+    "window_over_bands",
+    "zero_padding",
+]
 
 MOST_RESTS = 1 << 16  # beyond the taps that a window may have
 
@@ -138,3 +150,56 @@ def pool1d(context: Context, layer: Layer, flow: Flow) -> Flow:
     pool = windowed_in_frame if x.is_features(1) else windowed
     pooled: Any = pool(context, context.data(transposed(x, (0, 2, 1))), window, pooling)
     return Flow(transposed(pooled, (0, 2, 1)))
+
+
+def two_of(context: Context, layer: Layer, name: str, default: int | None) -> tuple[int, int]:
+    """A setting for the axes of time and bands: two numbers, or one for both."""
+    found = layer.settings.get(name)
+    found = default if found is None else found
+    pair = [found, found] if isinstance(found, int) else found
+    if not isinstance(pair, list | tuple) or len(pair) != 2:
+        raise context.refuse(layer, name, "two numbers")
+    if not all(isinstance(number, int) and number >= 1 for number in pair):
+        raise context.refuse(layer, name, "two numbers above 0")
+    return pair[0], pair[1]
+
+
+def bands_of(context: Context, flow: Flow) -> Data:
+    """A sequence (batch, time, bands, channels)."""
+    x = context.sequence(flow)
+    if x.rank != 4 or x.is_features(1):
+        raise Unfit(f"reads {x.text}, expected (batch, time, bands, channels)")
+    return x
+
+
+def window_over_bands(
+    context: Context,
+    layer: Layer,
+    x: Data,
+    taps: tuple[int, int],
+    strides: tuple[int, int],
+    dilations: tuple[int, int] = (1, 1),
+) -> Window:
+    """A window along time and bands, with the zeros that its setting of padding means."""
+    along = window_of(context, layer, x, taps[0], strides[0], dilations[0])
+    before = after = 0
+    if layer.settings.get("padding") == "same":
+        size, reach = x.index.shape[2], dilations[1] * (taps[1] - 1)
+        total = max(reach + 1 - (size % strides[1] or strides[1]), 0)
+        before, after = total // 2, total - total // 2
+    return Window(taps, strides, dilations, (*along.before, before), (*along.after, after))
+
+
+def pool2d(context: Context, layer: Layer, flow: Flow) -> Flow:
+    """MaxPooling2D and AveragePooling2D."""
+    context.settings(layer, {"pool_size", "strides", "padding", "data_format"})
+    check_channels_last(context, layer)
+    x, taps = bands_of(context, flow), two_of(context, layer, "pool_size", 2)
+    strides = two_of(context, layer, "strides", None) if layer.settings.get("strides") else taps
+    window = window_over_bands(context, layer, x, taps, strides)
+    is_mean = not layer.kind.startswith("Max")
+    if is_mean and any((*window.before, *window.after)):
+        raise context.refuse(layer, "padding", "valid")
+    pooling = Pooling.MEAN if is_mean else Pooling.MAXIMUM
+    found = windowed(context, context.data(transposed(x, (0, 3, 1, 2))), window, pooling)
+    return Flow(transposed(found, (0, 2, 3, 1)))

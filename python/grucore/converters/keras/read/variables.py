@@ -31,7 +31,9 @@ def variables(layer: Layer) -> tuple[str, ...]:
             return ("kernel", "recurrent_kernel", *bias)
         case "CuDNNGRU" | "CuDNNLSTM":
             return ("kernel", "recurrent_kernel", "bias")
-        case "Dense" | "Conv1D" | "Convolution1D" | "TimeDistributedDense" | "DepthwiseConv1D":
+        case "Dense" | "Conv1D" | "Conv2D" | "Convolution1D" | "DepthwiseConv1D":
+            return ("kernel", *bias)
+        case "TimeDistributedDense":
             return ("kernel", *bias)
         case "Attention":
             return ("scale",) if settings.get("use_scale") else ()

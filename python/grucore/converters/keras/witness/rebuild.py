@@ -54,6 +54,10 @@ ATTRIBUTES: dict[str, tuple[str, ...]] = {
         *("filters", "kernel_size", "strides", "padding", "dilation_rate", "groups"),
         *("activation", "use_bias"),
     ),
+    "Conv2D": (
+        *("filters", "kernel_size", "strides", "padding", "dilation_rate", "groups"),
+        *("activation", "use_bias"),
+    ),
     "DepthwiseConv1D": (
         *("kernel_size", "strides", "padding", "depth_multiplier", "dilation_rate"),
         *("activation", "use_bias"),
@@ -66,6 +70,8 @@ ATTRIBUTES: dict[str, tuple[str, ...]] = {
     "Cropping1D": ("cropping",),
     "MaxPooling1D": ("pool_size", "strides", "padding"),
     "AveragePooling1D": ("pool_size", "strides", "padding"),
+    "MaxPooling2D": ("pool_size", "strides", "padding"),
+    "AveragePooling2D": ("pool_size", "strides", "padding"),
     "BatchNormalization": ("axis", "epsilon", "center", "scale"),
     "LayerNormalization": ("axis", "epsilon", "center", "scale"),
     "Normalization": ("axis", "invert"),

@@ -9,9 +9,10 @@ from grucore.converters.onnx.context import Operands, Table, Work, number_of
 from grucore.converters.onnx.read.source import OnnxNode
 from grucore.converters.trace.axes import FEATURES, Operand, Unfit
 from grucore.converters.trace.ops.joins import padded
+from grucore.converters.trace.ops.pools import windowed
 from grucore.converters.trace.ops.spectra import check_mode
 from grucore.converters.trace.ops.views import axis_of
-from grucore.converters.trace.ops.windows import Window, convolved, convolved_in_frame, windowed
+from grucore.converters.trace.ops.windows import Window, convolved, convolved_in_frame
 from grucore.graph.layers import Pooling
 
 __all__ = ["WINDOWS"]

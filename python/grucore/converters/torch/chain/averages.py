@@ -37,7 +37,7 @@ def check_averages(state: Mapping[str, Any]) -> None:
     raise ConversionError(
         f"{plain} is there twice, as it was trained and averaged, {averaged} ({len(pairs)} such "
         f"pairs), and nothing says which was meant: --ignore {shlex.quote(patterns)} takes the "
-        f"trained weights, {rest} the averaged ones; or name each layer of the architecture"
+        f"trained weights, {rest} the averaged ones"
     )
 
 

@@ -17,7 +17,7 @@ from grucore.converters.trace.ops.views import squeezed, unsqueezed
 from grucore.converters.trace.ops.windows import Window, convolved, convolved_in_frame
 from grucore.graph.tensors import Array
 
-__all__ = ["constant_of", "one_of", "without_batch"]
+__all__ = ["constant_of", "each_of", "without_batch"]
 
 
 def constant_of(found: Any, what: str) -> Array:
@@ -62,21 +62,21 @@ def _product(walk: Walk, x: Any, matrix: Array, bias: Any) -> Data:
     return times(walk, walk.data(x), matrix, None if bias is None else constant_of(bias, "bias"))
 
 
-@op("conv1d.default", "conv1d.padding", "convolution.default")
-def _conv1d(walk: Walk, a: Arguments) -> Any:
+@op(*(f"conv{n}d.{end}" for n in (1, 2) for end in ("default", "padding")), "convolution.default")
+def _convolution(walk: Walk, a: Arguments) -> Any:
     a.only(transposed=False)
     weight = constant_of(a["weight"], "weight")
-    if weight.ndim != 3:
-        raise Unfit(f"its weight has shape {weight.shape}, expected three axes")
-    x, lone = without_batch(walk.data(a["input"]))
+    if weight.ndim not in (3, 4):
+        raise Unfit(f"its weight has shape {weight.shape}, expected three or four axes")
+    x, lone = without_batch(walk.data(a["input"]), weight.ndim)
     if x.axes[0] not in (BATCH, FEATURES):
         raise WrongAxes(f"its axis 0 is not the batch, but {x.axes[0]}")
-    padding = a.get("padding", 0)
-    pads = (0,) if isinstance(padding, str) else (one_of(padding, "padding"),)
+    padding, count = a.get("padding", 0), weight.ndim - 2
+    pads = each_of(0 if isinstance(padding, str) else padding, "padding", count)
     window = Window(
         weight.shape[2:],
-        (one_of(a.get("stride", 1), "stride"),),
-        (one_of(a.get("dilation", 1), "dilation"),),
+        each_of(a.get("stride", 1), "stride", count),
+        each_of(a.get("dilation", 1), "dilation", count),
         pads,
         pads,
         "upper" if padding == "same" else "",
@@ -89,19 +89,20 @@ def _conv1d(walk: Walk, a: Arguments) -> Any:
     return squeezed(walk, found, [0]) if lone else found
 
 
-def without_batch(x: Data) -> tuple[Data, bool]:
-    """A tensor (channels, time) as one row of a batch; and whether it was that."""
-    if x.rank != 2:
+def without_batch(x: Data, rank: int = 3) -> tuple[Data, bool]:
+    """A tensor (channels, time) or with bands as one row of a batch; and whether it was that."""
+    if x.rank != rank - 1:
         return x, False
     return x.moved((FEATURES, *x.axes), unsqueezed(x, [0]).index), True
 
 
-def one_of(found: Any, what: str) -> int:
-    """A setting of one number for the axis of time."""
-    each = found if isinstance(found, list | tuple) else [found]
-    if len(set(each)) != 1 or not isinstance(each[0], int):
-        raise Unfit(f"{what} is {found}, expected one number")
-    return int(each[0])
+def each_of(found: Any, what: str, count: int) -> tuple[int, ...]:
+    """A setting of one number for each axis, or of one for all."""
+    each = list(found) if isinstance(found, list | tuple) else [found]
+    each = each * count if len(each) == 1 else each
+    if len(each) != count or not all(isinstance(number, int) for number in each):
+        raise Unfit(f"{what} is {found}, expected {count} whole numbers")
+    return tuple(map(int, each))
 
 
 @op("pad.default", "constant_pad_nd.default")

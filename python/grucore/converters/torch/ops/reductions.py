@@ -7,12 +7,13 @@ from typing import Any
 
 import numpy as np
 
-from grucore.converters.torch.ops.products import one_of, without_batch
+from grucore.converters.torch.ops.products import each_of, without_batch
 from grucore.converters.torch.walk.walk import Arguments, Walk, op
 from grucore.converters.trace.axes import Data, Unfit
+from grucore.converters.trace.ops.pools import windowed
 from grucore.converters.trace.ops.reduce import accumulated, arg_max, reduced
 from grucore.converters.trace.ops.views import axis_of, squeezed
-from grucore.converters.trace.ops.windows import Window, windowed
+from grucore.converters.trace.ops.windows import Window
 from grucore.graph.layers import Pooling
 
 __all__: list[str] = []
@@ -59,6 +60,9 @@ def _cumsum(walk: Walk, a: Arguments) -> Any:
     return accumulated(walk, x, axis_of(a["dim"], x.rank))
 
 
+POOLS = (("max", ""), ("avg", ""), ("max", "_with_indices"))
+
+
 @op("adaptive_avg_pool1d.default", "adaptive_max_pool1d.default")
 def _adaptive(walk: Walk, a: Arguments) -> Any:
     if list(a["output_size"]) != [1]:
@@ -76,25 +80,27 @@ def _all(walk: Walk, x: Data) -> Data:
     return reduced(walk, x, [x.rank - 1], "mean" if _is_mean(walk) else "max", keep=True)
 
 
-@op("max_pool1d.default", "avg_pool1d.default", "max_pool1d_with_indices.default")
+@op(*(f"{kind}_pool{n}d{end}.default" for n in (1, 2) for kind, end in POOLS))
 def _windows(walk: Walk, a: Arguments) -> Any:
     assert walk.node is not None
-    x = walk.data(a["self"])
-    taps = one_of(a["kernel_size"], "kernel_size")
+    x, count = walk.data(a["self"]), 2 if "pool2d" in walk.node.op else 1
+    taps = each_of(a["kernel_size"], "kernel_size", count)
     if a.get("ceil_mode", False):
         raise Unfit("ceil_mode is True: the last window is shorter, expected False")
-    pads = (one_of(a.get("padding", 0), "padding"),)
-    strides = (one_of(a.get("stride") or taps, "stride"),)
-    window = Window((taps,), strides, (one_of(a.get("dilation", 1), "dilation"),), pads, pads)
+    if a.get("divisor_override") is not None:
+        raise Unfit("divisor_override is given, expected None")
+    pads = each_of(a.get("padding", 0), "padding", count)
+    strides = each_of(a.get("stride") or taps, "stride", count)
+    window = Window(taps, strides, each_of(a.get("dilation", 1), "dilation", count), pads, pads)
     extent = walk.shape(x)[-1]
     if (
-        taps == extent and not pads[0]
+        taps == (extent,) and not pads[0]
     ):  # F.max_pool1d(y, y.size(2)), as often as a window of that many frames
         if not x.is_features(x.rank - 1):
             walk.doubt(f"a window of all {extent} frames may mean so many, or all")
         pooled = _all(walk, x)
     else:
-        x, lone = without_batch(x)
+        x, lone = without_batch(x, count + 2)
         pooling = Pooling.MEAN if _is_mean(walk) else Pooling.MAXIMUM
         counts = a.get("count_include_pad", True)
         pooled = windowed(walk, x, window, pooling, counts=counts)

@@ -163,9 +163,12 @@ def _replace_tensors(found: Any, buffers: Mapping[str, Array]) -> Any:
     pending = [found]
     while pending:
         container = pending.pop()
-        if id(container) in seen or not isinstance(container, dict | list | Inert):
+        if id(container) in seen or not isinstance(container, dict | list | tuple | Inert):
             continue
         seen.add(id(container))
+        if isinstance(container, tuple):  # which cannot change: what it holds may
+            pending.extend(container)
+            continue
         if isinstance(container, Inert):
             if isinstance(container.state, TensorRef):
                 container.state = tensor(container.state)

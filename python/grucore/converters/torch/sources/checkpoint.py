@@ -20,6 +20,7 @@ __all__ = ["Held", "state_dict_in"]
 
 MAX_DEPTH = 4  # of the dicts around a state dict
 MOST_BESIDE = 64
+MOST_OF_A_LIST = 16  # that torch.save was given, as a state dict and an epoch
 ROOT = "."  # the checkpoint itself, where paths name what is in it
 
 
@@ -50,25 +51,30 @@ def state_dict_in(checkpoint: Any, ignored: Ignored) -> Held:
             f"--ignore {shlex.quote(names[0])} leaves that one out"
         )
     if not found:
-        raise ConversionError("there is no state dict in it: expected a dict of tensors")
+        raise ConversionError(
+            "there is no state dict in it: expected a dict of tensors, as "
+            "torch.save(model.state_dict(), path) writes it"
+        )
     ((path, state),) = found.items()
     return Held(state, dict(_beside(dicts, path)))
 
 
 def _dicts(checkpoint: Any) -> Iterator[tuple[str, dict[Any, Any]]]:
-    """Each dict in the checkpoint's dicts, by path."""
+    """Each dict in the checkpoint's dicts and lists, by path."""
     pending: list[tuple[str, Any]] = [(ROOT, checkpoint)]
     seen: set[int] = set()
     while pending:
         path, content = pending.pop()
-        if not isinstance(content, dict) or id(content) in seen:
+        if not isinstance(content, dict | list | tuple) or id(content) in seen:
             continue
         seen.add(id(content))
-        yield path, content
+        if isinstance(content, dict):
+            yield path, content
+            inner = [(key, value) for key, value in content.items() if isinstance(key, str)]
+        else:
+            inner = [(str(place), value) for place, value in enumerate(content[:MOST_OF_A_LIST])]
         if path.count("/") < MAX_DEPTH:
-            pending += [
-                (_join(path, key), value) for key, value in content.items() if isinstance(key, str)
-            ]
+            pending += [(_join(path, key), value) for key, value in inner]
 
 
 def _join(path: str, key: str) -> str:

@@ -13,7 +13,7 @@ from grucore._core import ConversionError
 from grucore.converters.conversion import Conversion
 from grucore.converters.ignored import Ignored
 from grucore.converters.torch.chain.aliases import without_aliases
-from grucore.converters.torch.chain.architecture import NAMED, Step, parse
+from grucore.converters.torch.chain.architecture import Step
 from grucore.converters.torch.chain.assembly import chain_of
 from grucore.converters.torch.chain.averages import check_averages
 from grucore.converters.torch.chain.choose import Chosen, choose
@@ -59,8 +59,7 @@ def of_state(
     file that are not in the state dict, for an architecture to name. ``is_own``: as in `choose`.
     """
     left, averaged = _without_count(kept(state, wanted.ignored))
-    if not _names_all(wanted.architecture):
-        check_averages(left)
+    check_averages(left)
     layers = read_layers(left, ordered=ordered, options=options, foreign=foreign)
     layers = without_aliases(replace(layers, loose={**(beside or {}), **layers.loose}))
     chosen = choose(layers, wanted.architecture, is_own=is_own)
@@ -88,13 +87,6 @@ def _without_count(state: dict[str, Any]) -> tuple[dict[str, Any], dict[str, Any
         return state, {}
     left = {name: state[name] for name in others}
     return left, {"averaged": f"over {int(count.reshape(-1)[0])} models, by AveragedModel"}
-
-
-def _names_all(architecture: str | None) -> bool:
-    """True if each layer is named, which leaves nothing to choose."""
-    if architecture is None:
-        return False
-    return all(step.name for step in parse(architecture) if step.kind in NAMED)
 
 
 def _check_whole(stages: Sequence[Stage], ignored: Ignored) -> None:
