@@ -131,8 +131,8 @@ def test_denoise_is_in_time_with_the_recording(
     assert main(command) == 0
     assert read_wav(tmp_path / "out.wav")[0].shape == (1234, 2)
     save(tmp_path / "in.wav", samples[:, 0], rate=11025)
-    assert main(command) == 1
-    assert "11025 Hz, expected 8000" in capsys.readouterr().err
+    assert main(command) == 0
+    assert read_wav(tmp_path / "out.wav")[0].shape == (1234,)
     (tmp_path / "m.gru").write_bytes(
         fileformat.write(frames_graph(features=4, hidden_size=4, out=3))
     )

@@ -16,7 +16,7 @@ from grucore.audio.filters import dct_matrix, erb_filters, mel_filters
 from grucore.audio.front_end import FrontEnd
 from grucore.audio.masks import masked
 from grucore.audio.presets import PRESETS, like
-from grucore.audio.resample import decimate, interpolate
+from grucore.audio.resample import decimate, interpolate, resample
 from grucore.audio.steps import deltas, pcen, running_normalization
 from grucore.audio.text import parse
 from grucore.audio.wav import read_sound, read_wav, write_wav
@@ -39,6 +39,7 @@ __all__ = [
     "pcen",
     "read_sound",
     "read_wav",
+    "resample",
     "running_normalization",
     "spectrogram",
     "window",

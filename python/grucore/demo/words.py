@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from grucore.audio import decimate
 from grucore.audio import read_sound as read_file
+from grucore.audio import resample
 from grucore.demo.decisions import Detector, softmax
 
 if TYPE_CHECKING:
@@ -102,15 +102,14 @@ def rate_of(model: Model) -> int | None:
 def read_sound(path: str, model: Model, channel: int | None) -> tuple[Any, int]:
     """The samples as frames of the model, (frames, hop), with zeros after the last one; the rate.
 
-    A recording at a multiple of the rate of the model's front end is brought to it. Raises
-    ValueError for any other rate, and where nobody said which
-    of several channels.
+    A recording at a higher rate than that of the model's front end is brought to it. Raises
+    ValueError for a lower one, and where nobody said which of several channels.
     """
     samples, rate = read_file(path)
     expected = rate_of(model)
-    if expected is not None and (rate < expected or rate % expected):
+    if expected is not None and rate < expected:
         raise ValueError(
-            f"{path}: {rate} Hz, expected {expected}, as the model's front end has, or a multiple"
+            f"{path}: {rate} Hz, expected {expected}, as the model's front end has, or more"
         )
     if samples.ndim > 1:
         channels = samples.shape[1]
@@ -120,7 +119,7 @@ def read_sound(path: str, model: Model, channel: int | None) -> tuple[Any, int]:
     elif channel:
         raise ValueError(f"{path}: one channel, expected --channel 0 or none")
     if expected is not None:
-        samples, rate = decimate(samples, rate // expected), expected
+        samples, rate = resample(samples, rate, expected), expected
     hop = model.inputs[0].features
     frames = -(-len(samples) // hop)
     whole = np.zeros((frames, hop), np.float32)

@@ -49,7 +49,7 @@ def run(arguments: argparse.Namespace, console: Console) -> None:
     """Read, run, write."""
     import numpy as np
 
-    from grucore.audio import decimate, interpolate, read_sound, write_wav
+    from grucore.audio import read_sound, resample, write_wav
     from grucore.cli._files import load_model
     from grucore.demo.words import rate_of
 
@@ -57,17 +57,12 @@ def run(arguments: argparse.Namespace, console: Console) -> None:
     hop = _hop(model)
     samples, rate = read_sound(arguments.input)
     inner = rate_of(model) or rate
-    if rate % inner and inner % rate:
-        raise ValueError(
-            f"{arguments.input}: {rate} Hz, expected {inner}, as the model has, or a rate that "
-            "divides it or that it divides"
-        )
     latency = _latency(model) if arguments.latency is None else arguments.latency
     if latency < 0:
         arguments.parser.error(f"--latency {latency}: expected at least 0")
     channels = samples[:, None] if samples.ndim == 1 else samples
     length = len(channels)
-    channels = interpolate(decimate(channels, max(rate // inner, 1)), max(inner // rate, 1))
+    channels = resample(channels, rate, inner)
     count = len(channels)
     frames = -(-(count + latency) // hop)
     whole = np.zeros((channels.shape[1], frames * hop), np.float32)
@@ -77,7 +72,7 @@ def run(arguments: argparse.Namespace, console: Console) -> None:
         result = model.run(whole.reshape(len(whole), frames, hop))
     seconds = time.perf_counter() - started
     clean = result.reshape(len(whole), -1)[:, latency : latency + count].T
-    clean = decimate(interpolate(clean, max(rate // inner, 1)), max(inner // rate, 1))[:length]
+    clean = resample(clean, inner, rate)[:length]
     write_wav(
         arguments.output, clean[:, 0] if samples.ndim == 1 else clean, rate, bits=arguments.bits
     )
