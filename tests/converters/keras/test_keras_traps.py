@@ -367,7 +367,7 @@ class Registered(layers.Layer):
         (lambda: Registered(name="odd"), "'odd' is of the custom class .*mine>Registered"),
         (lambda: layers.Dense(2, activation=lambda x: x, name="d"), "Dense 'd' has the custom"),
         (lambda: layers.Flatten(name="flat"), "Flatten 'flat' joins all frames"),
-        (lambda: layers.UpSampling1D(name="up"), "UpSampling1D 'up' is of a kind"),
+        (lambda: layers.UpSampling1D(name="up"), "UpSampling1D 'up' gives several frames for one"),
         (lambda: layers.Conv1D(2, 3, strides=2, padding="same", name="c"), "'c' has strides"),
         (lambda: layers.BatchNormalization(axis=1, name="b"), "'b' axis 1 is that of time"),
         (

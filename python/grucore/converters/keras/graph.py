@@ -48,6 +48,7 @@ from grucore.converters.keras.read.names import Weights
 from grucore.converters.trace.axes import (
     BATCH,
     FEATURES,
+    RISING,
     Axis,
     Ended,
     Held,
@@ -170,6 +171,8 @@ def check_kinds(model: Layer) -> None:
     for layer in (*model.layers, *model.inside.values()):
         if layer.kind in MIRRORING:
             raise ConversionError(f"{layer} {MIRRORING[layer.kind]}")
+        if layer.kind in ("UpSampling1D", "Conv1DTranspose"):
+            raise ConversionError(f"{layer} {RISING}")
         if layer.kind not in EXPRESSED and layer.kind not in MODELS:
             raise ConversionError(f"{layer} is of a kind that cannot be expressed")
         if layer.kind != "InputLayer" and not layer.kind.startswith("ops."):

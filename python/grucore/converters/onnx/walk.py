@@ -26,6 +26,7 @@ from grucore.converters.onnx.read.source import CELL, LOOP_TEXT, Body, OnnxNode,
 from grucore.converters.trace.axes import (
     BATCH,
     FEATURES,
+    RISING,
     TIME,
     Axes,
     Axis,
@@ -62,12 +63,13 @@ OPERATORS: Table = {
 }
 
 
-# Operators with a graph inside that stand where it can not be read.
+# Operators with a graph inside that stand where it can not be read, and others with a way out.
 LEFT = {
     "If": (
         "it chooses between two graphs by what depends on the input, which is not read. Export "
         "with fixed sizes, or write squeeze with the axis and no condition on sizes"
     ),
+    **dict.fromkeys(("Resize", "Upsample", "ConvTranspose"), f"it {RISING}"),
     "SequenceMap": f"it is a loop over a list of tensors. {LOOP_TEXT}",
 }
 HALVES, WHOLES = (10, 16), (1, 11)  # TensorProto's float16, bfloat16; float, double

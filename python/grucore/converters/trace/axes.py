@@ -21,6 +21,7 @@ from grucore.graph.tensors import Array
 __all__ = [
     "BATCH",
     "FEATURES",
+    "RISING",
     "TIME",
     "Axes",
     "Axis",
@@ -39,6 +40,14 @@ __all__ = [
     "spread",
     "text_of",
 ]
+
+
+# Why nothing gives several frames for one, and what a user does instead.
+RISING = (
+    "gives several frames for one, which no layer does: convert what comes before and what follows "
+    "as two models, and give the second one each answer of the first as often, as an input beside "
+    "its own frames"
+)
 
 
 class Unfit(Exception):

@@ -350,6 +350,13 @@ class Trace:
 
 def clock_text(tensors: Sequence[Data]) -> str:
     """Words for an error where values of different rates meet."""
+    periods = sorted({x.value.period for x in tensors})
+    if len(periods) > 1 and all(x.value.rate is not Rate.SEQUENCE for x in tensors):
+        words = " and ".join("each" if k == 1 else f"one in {k}" for k in periods)
+        return (
+            f"of {words} of the frames. An input comes with every frame or once for a sequence: "
+            "give one that comes seldom to a second model, which reads what this one gives"
+        )
     if len({x.has(TIME) for x in tensors}) > 1:
         return "one of each frame and one of the whole sequence, which is known at its end only"
     return "per frame, per sequence or strided"

@@ -14,6 +14,7 @@ from grucore.converters.torch.aten import AtenGraph, AtenNode, Ref
 from grucore.converters.torch.walk.extents import check_numbers
 from grucore.converters.trace.axes import (
     FEATURES,
+    RISING,
     TIME,
     Axes,
     Data,
@@ -47,6 +48,13 @@ __all__ = [
 
 ZEROS = "zeros after the recording"  # the name of a choice
 DECOMPOSED = "a piece of a recurrent layer: export without run_decompositions()"
+REPEATS = (
+    "aten.repeat_interleave.self_int",
+    "aten.upsample_nearest1d.default",
+    "aten.upsample_nearest1d.vec",
+    "aten.upsample_linear1d.default",
+    "aten.upsample_linear1d.vec",
+)
 PIECES = ("aten.bmm.default", "aten.addmm.default", "aten.mm.default")
 MAX_ELEMENTS = 1 << 26  # of a constant that the graph computes
 
@@ -261,9 +269,8 @@ class Walk(Trace):
     def _call(self, node: AtenNode) -> None:
         handler = self.ops.get(node.op)
         if handler is None:
-            raise node.refuse(
-                DECOMPOSED if _in_layer(node) else "this operation cannot be converted"
-            )
+            rising = RISING if node.op in REPEATS else "this operation cannot be converted"
+            raise node.refuse(DECOMPOSED if _in_layer(node) else rising)
         given = {name: self.resolve(each) for name, each in node.arguments.items()}
         if any(map(_reads_memory, given.values())):
             handler = ON_MEMORY.get(node.op, handler)
