@@ -222,7 +222,8 @@ def _gates(names: Mapping[str, str], tensors: Tensors) -> int:
     shape = tensors[name].shape
     if "weight_hr" in names:
         raise ConversionError(
-            f"{names['weight_hr']}: an LSTM with projections, expected proj_size 0"
+            f"{names['weight_hr']}: an LSTM with projections, expected proj_size 0: "
+            "convert a module that calls it, or a .pt2 of that"
         )
     gates = shape[0] // shape[1] if shape[1] and shape[0] % shape[1] == 0 else 0
     if gates not in CELLS:

@@ -183,7 +183,10 @@ def _check_hooks(obj: Any) -> None:
 
 def _check_layer(obj: Any, kind: str) -> None:
     if getattr(obj, "proj_size", 0):
-        raise ConversionError(f"proj_size is {obj.proj_size}, expected 0")
+        raise ConversionError(
+            f"proj_size is {obj.proj_size}, expected 0 in a layer alone: convert a module that "
+            "calls it, with example_inputs"
+        )
     expected = [mode for mode, name in MODES.items() if name == kind.rpartition(".")[2]]
     if obj.mode not in expected:
         raise ConversionError(f"mode is {obj.mode!r}, expected {' or '.join(map(repr, expected))}")
