@@ -170,7 +170,7 @@ def with_earlier(report: dict[str, Any], earlier: dict[str, Any]) -> None:
                 found[key] = min(found[key], old.get(key, found[key]))
             found["chunks"] += old.get("chunks", 0)
             found["preempted"] += old.get("preempted", 0)
-            for engine_of in engines_of(report["cell"]):
+            for engine_of in engines_of(report.get("cell", "gru")):
                 if engine_of in found and engine_of in old:
                     for key in ("us", "us_median", "limit_us", "read_us", "turning_read_us"):
                         found[engine_of][key] = min(found[engine_of][key], old[engine_of][key])
