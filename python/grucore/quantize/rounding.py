@@ -10,7 +10,6 @@ the rounding has not seen.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TypeAlias
 
@@ -29,6 +28,8 @@ INT8_FACTORS = np.linspace(0.9, 1.0, 41)  # of the scale that just reaches the l
 INT4_FACTORS = np.linspace(0.7, 1.1, 17)
 DAMPING = (0.01, 0.1, 1.0)  # of the mean variance of the inputs: the less data, the more it takes
 BLOCK_COLUMNS = 32  # whose effect on all later columns is one matrix product
+CHUNK_ROWS = 512  # rounded together: a block of columns of them stays in a cache
+SEARCHED = 16_384  # numbers of rows by candidates of their scales, looked at together, likewise
 MOST_COLUMNS = 8192  # a covariance is no larger than that
 
 
@@ -77,8 +78,9 @@ class Moments:
 
 
 def _nearest(matrix: Float, step: Float, bounds: tuple[int, int]) -> Float:
-    quotient = np.divide(matrix, step, out=np.zeros_like(matrix), where=step != 0)
-    return np.asarray(np.clip(np.rint(quotient), *bounds))
+    # A column may have a layout of its own: what is written to is in the order of memory.
+    quotient = np.divide(matrix, step, out=np.zeros(matrix.shape), where=step != 0)
+    return np.clip(np.rint(quotient, out=quotient), *bounds, out=quotient)
 
 
 def int8_grid(matrix: Float, power: Float | None) -> Grid:
@@ -89,7 +91,7 @@ def int8_grid(matrix: Float, power: Float | None) -> Grid:
     flat = matrix.reshape(len(matrix), -1)
     largest = np.abs(flat).max(axis=1) / 127
     # The first is taken where none is better: it clips nothing.
-    candidates = (_as_float32(largest * factor) for factor in INT8_FACTORS[::-1])
+    candidates = _as_float32(np.outer(INT8_FACTORS[::-1], largest))
     scale = _best_scale(flat, candidates, power, (-127, 127))
     return Grid(Dtype.INT8, scale.astype(np.float32), np.broadcast_to(scale[:, None], flat.shape))
 
@@ -108,10 +110,9 @@ def int4_grid(matrix: Float, power: Float | None) -> Grid:
         weights = weights.reshape(-1, INT4_INPUTS)
     place = np.abs(pieces).argmax(axis=1)
     extreme = pieces[np.arange(len(pieces)), place]
-    candidates = (
-        _as_float16(extreme * factor / reach)
-        for reach, factors in ((7, [1.0]), (-8, INT4_FACTORS), (7, INT4_FACTORS))
-        for factor in factors
+    reaches = ((7, [1.0]), (-8, INT4_FACTORS), (7, INT4_FACTORS))
+    candidates = _as_float16(
+        np.concatenate([np.outer(factors, extreme) / reach for reach, factors in reaches])
     )
     scale = _best_scale(pieces, candidates, weights, (-8, 7)).reshape(rows, -1)
     with np.errstate(over="ignore"):
@@ -131,27 +132,36 @@ def _as_float16(scale: Float) -> Float:
 
 
 def _best_scale(
-    pieces: Float, candidates: Iterator[Float], power: Float | None, bounds: tuple[int, int]
+    pieces: Float, candidates: Float, power: Float | None, bounds: tuple[int, int]
 ) -> Float:
-    """For each row the first candidate (rows,) with the least squared error."""
-    best = next(candidates)
-    least = _squared_error(pieces, best, power, bounds)
-    for scale in candidates:
-        error = _squared_error(pieces, scale, power, bounds)
-        is_better = error < least
-        best, least = np.where(is_better, scale, best), np.where(is_better, error, least)
+    """For each row the first of the candidates (count, rows) with the least squared error."""
+    rows, columns = pieces.shape
+    many = min(max(SEARCHED // columns, 1), rows)
+    together = max(SEARCHED // (columns * many), 1)
+    # A scale of 0 makes all weights 0, whatever they are divided by.
+    divisors = np.where(candidates == 0, 1.0, candidates)
+    best = np.empty(rows)
+    for first in range(0, rows, many):
+        part = pieces[first : first + many]
+        weights = power if power is None or power.ndim == 1 else power[first : first + many]
+        error = np.empty((len(candidates), len(part)))
+        work = np.empty((together, *part.shape))
+        for start in range(0, len(candidates), together):
+            scales = np.s_[start : start + together, first : first + many]
+            lost = work[: len(candidates) - start]
+            # An infinite scale gives 0 times infinity: no error is larger than that.
+            with np.errstate(invalid="ignore"):
+                np.divide(part, divisors[scales][..., None], out=lost)
+                np.clip(np.rint(lost, out=lost), *bounds, out=lost)
+                np.subtract(part, np.multiply(lost, candidates[scales][..., None], out=lost), lost)
+            np.square(lost, out=lost)
+            if weights is not None:
+                np.multiply(lost, weights, out=lost)
+            lost.sum(axis=2, out=error[start : start + together])
+        error[np.isnan(error)] = np.inf
+        place = error.argmin(axis=0)
+        best[first : first + many] = candidates[place, first + np.arange(len(part))]
     return best
-
-
-def _squared_error(
-    pieces: Float, scale: Float, power: Float | None, bounds: tuple[int, int]
-) -> Float:
-    step = np.broadcast_to(scale[:, None], pieces.shape)
-    # An infinite scale gives 0 times infinity: no error is larger than that.
-    with np.errstate(invalid="ignore"):
-        squares = (pieces - _nearest(pieces, step, bounds) * step) ** 2
-    error = (squares if power is None else squares * power).sum(axis=1)
-    return np.where(np.isnan(error), np.inf, error)
 
 
 def best_rounding(
@@ -173,48 +183,56 @@ def best_rounding(
         return best.astype(np.int8), shift
     if not (np.isfinite(seen.power).all() and np.isfinite(unseen.power).all()):
         return best.astype(np.int8), shift
-    covariance, mean = unseen.covariance, unseen.mean
-    candidates = [best]
+    order = np.argsort(-np.diag(seen.covariance), kind="stable")
+    factors = np.empty((0, len(order), len(order)))
     if matrix.shape[1] <= MOST_COLUMNS:
-        candidates += [
-            _compensated(matrix, grid, seen.covariance, damping, stays) for damping in DAMPING
-        ]
-    least = np.full(len(matrix), np.inf)
-    for number, values in enumerate([best, *candidates]):
-        lost = matrix - values * grid.step
-        gained = np.zeros(len(matrix)) if number == 0 else lost @ seen.mean
-        error = ((lost @ covariance) * lost).sum(axis=1) + (lost @ mean - gained) ** 2
-        is_better = error < least
-        least = np.where(is_better, error, least)
-        best = np.where(is_better[:, None], values, best)
-        shift = np.where(is_better, gained, shift)
+        factors = _factors(seen.covariance[np.ix_(order, order)])
+    covariance, mean = unseen.covariance[np.ix_(order, order)], unseen.mean[order]
+    for first in range(0, len(matrix), CHUNK_ROWS):
+        rows = slice(first, first + CHUNK_ROWS)
+        exact, step, plain = (each[rows, order].T for each in (matrix, grid.step, best))
+        free = np.ones(exact.shape) if stays is None else ~stays[rows, order].T
+        values = np.empty((1 + len(factors), *exact.shape))
+        values[0] = plain
+        _compensate(exact, step, grid.bounds, factors, free, values[1:])
+        lost = exact - values * step
+        spread, left = ((covariance @ lost) * lost).sum(axis=1), mean @ lost
+        # The nearest integers with the bias as it was, and every choice with what it gains.
+        gained = np.concatenate([np.zeros((1, len(step[0]))), seen.mean[order] @ lost])
+        of = [0, *range(len(values))]
+        error = spread[of] + (left[of] - gained) ** 2
+        error[np.isnan(error)] = np.inf
+        taken, places = error.argmin(axis=0), np.arange(exact.shape[1])
+        best[rows, order] = values[np.maximum(taken - 1, 0), :, places]
+        shift[rows] = gained[taken, places]
     return best.astype(np.int8), shift
 
 
-def _compensated(
-    matrix: Float, grid: Grid, covariance: Float, damping: float, stays: Array | None
-) -> Float:
-    """Integers column by column, those with the largest inputs first; see the top of this file."""
-    columns = matrix.shape[1]
-    order = np.argsort(-np.diag(covariance), kind="stable")
-    damped = covariance[np.ix_(order, order)]
+def _factors(covariance: Float) -> Float:
+    """For each damping the factor whose rows say how the later columns make up for a column."""
+    columns = len(covariance)
+    damped = np.repeat(covariance[None], len(DAMPING), axis=0)
     # A layer whose inputs never change has no variance to go by.
-    damped[np.diag_indices(columns)] += damping * np.trace(covariance) / columns + 1e-30
-    # Rows of the factor say how a column's error is made up for by the columns after it.
-    factor = np.linalg.cholesky(np.linalg.inv(damped)).T
-    left, step = matrix[:, order], grid.step[:, order]
-    free = np.ones_like(left) if stays is None else ~stays[:, order]
-    values = np.zeros_like(left)
+    least = np.array(DAMPING) * np.trace(covariance) / columns + 1e-30
+    damped[:, np.arange(columns), np.arange(columns)] += least[:, None]
+    return np.linalg.cholesky(np.linalg.inv(damped)).transpose(0, 2, 1)
+
+
+def _compensate(
+    exact: Float, step: Float, bounds: tuple[int, int], factors: Float, free: Float, values: Float
+) -> None:
+    """Integers into ``values`` (factors, columns, rows), a column after another; see the top."""
+    columns = len(exact)
+    left = np.repeat(exact[None], len(factors), axis=0)
     for first in range(0, columns, BLOCK_COLUMNS):
         stop = min(first + BLOCK_COLUMNS, columns)
-        errors = np.zeros((len(left), stop - first))
+        errors = np.zeros((len(factors), stop - first, exact.shape[1]))
         for column in range(first, stop):
-            nearest = _nearest(left[:, column], step[:, column], grid.bounds)
-            values[:, column] = nearest * free[:, column]
-            lost = left[:, column] - values[:, column] * step[:, column]
-            errors[:, column - first] = lost / factor[column, column]
-            left[:, column:stop] -= np.outer(errors[:, column - first], factor[column, column:stop])
-        left[:, stop:] -= errors @ factor[first:stop, stop:]
-    found = np.zeros_like(values)
-    found[:, order] = values
-    return found
+            rounded = _nearest(left[:, column], step[column], bounds) * free[column]
+            values[:, column] = rounded
+            error = errors[:, column - first]
+            np.subtract(left[:, column], rounded * step[column], out=error)
+            error /= factors[:, column, column, None]
+            after = slice(column + 1, stop)
+            left[:, after] -= factors[:, column, after, None] * error[:, None]
+        left[:, stop:] -= factors[:, first:stop, stop:].transpose(0, 2, 1) @ errors

@@ -189,13 +189,11 @@ class Recurrent(Node):
         if self.direction is Direction.REVERSE:
             x, output, mask = x[:, ::-1], output[:, ::-1], mask[:, ::-1]
         is_there = mask != 0
-        states = np.empty_like(output)
-        state = np.zeros((len(x), self.hidden_size), np.float32)
-        if self.initial_state is not None:
-            state[:] = self.initial_state
-        for frame in range(x.shape[1]):
-            states[:, frame] = state
-            state = np.where(is_there[:, frame, None], output[:, frame], state)
+        rows, frames = np.arange(len(x))[:, None], np.arange(x.shape[1])
+        last = np.maximum.accumulate(np.where(is_there, frames, -1), axis=1)
+        before = np.concatenate([np.full_like(last[:, :1], -1), last[:, :-1]], axis=1)
+        states = output[rows, before]
+        states[before < 0] = 0 if self.initial_state is None else self.initial_state
         return x[is_there], states[is_there]
 
     def products(self, values: Mapping[str, Array]) -> Iterator[Product]:
