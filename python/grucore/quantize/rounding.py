@@ -29,7 +29,7 @@ INT4_FACTORS = np.linspace(0.7, 1.1, 17)
 DAMPING = (0.01, 0.1, 1.0)  # of the mean variance of the inputs: the less data, the more it takes
 BLOCK_COLUMNS = 32  # whose effect on all later columns is one matrix product
 CHUNK_ROWS = 512  # rounded together: a block of columns of them stays in a cache
-SEARCHED = 16_384  # numbers of rows by candidates of their scales, looked at together, likewise
+SEARCHED = 32_768  # numbers of rows by candidates of their scales, looked at together, likewise
 MOST_COLUMNS = 8192  # a covariance is no larger than that
 
 
@@ -140,10 +140,11 @@ def _best_scale(
     together = max(SEARCHED // (columns * many), 1)
     # A scale of 0 makes all weights 0, whatever they are divided by.
     divisors = np.where(candidates == 0, 1.0, candidates)
+    weights = np.ones(columns) if power is None or power.ndim > 1 else power
     best = np.empty(rows)
     for first in range(0, rows, many):
         part = pieces[first : first + many]
-        weights = power if power is None or power.ndim == 1 else power[first : first + many]
+        own = None if power is None or power.ndim == 1 else power[first : first + many]
         error = np.empty((len(candidates), len(part)))
         work = np.empty((together, *part.shape))
         for start in range(0, len(candidates), together):
@@ -155,9 +156,9 @@ def _best_scale(
                 np.clip(np.rint(lost, out=lost), *bounds, out=lost)
                 np.subtract(part, np.multiply(lost, candidates[scales][..., None], out=lost), lost)
             np.square(lost, out=lost)
-            if weights is not None:
-                np.multiply(lost, weights, out=lost)
-            lost.sum(axis=2, out=error[start : start + together])
+            if own is not None:
+                np.multiply(lost, own, out=lost)
+            np.matmul(lost, weights, out=error[start : start + together])
         error[np.isnan(error)] = np.inf
         place = error.argmin(axis=0)
         best[first : first + many] = candidates[place, first + np.arange(len(part))]
@@ -222,17 +223,16 @@ def _compensate(
     exact: Float, step: Float, bounds: tuple[int, int], factors: Float, free: Float, values: Float
 ) -> None:
     """Integers into ``values`` (factors, columns, rows), a column after another; see the top."""
-    columns = len(exact)
+    columns, rows = exact.shape
     left = np.repeat(exact[None], len(factors), axis=0)
     for first in range(0, columns, BLOCK_COLUMNS):
         stop = min(first + BLOCK_COLUMNS, columns)
-        errors = np.zeros((len(factors), stop - first, exact.shape[1]))
+        errors = np.empty((len(factors), stop - first, rows))
         for column in range(first, stop):
-            rounded = _nearest(left[:, column], step[column], bounds) * free[column]
+            before = factors[:, None, first:column, column] @ errors[:, : column - first]
+            wanted = left[:, column] - before[:, 0]
+            rounded = _nearest(wanted, step[column], bounds) * free[column]
             values[:, column] = rounded
-            error = errors[:, column - first]
-            np.subtract(left[:, column], rounded * step[column], out=error)
-            error /= factors[:, column, column, None]
-            after = slice(column + 1, stop)
-            left[:, after] -= factors[:, column, after, None] * error[:, None]
+            wanted -= rounded * step[column]
+            np.divide(wanted, factors[:, column, column, None], out=errors[:, column - first])
         left[:, stop:] -= factors[:, first:stop, stop:].transpose(0, 2, 1) @ errors
