@@ -1,5 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
-"""How long `quantize` takes with calibration data, in `run`s of the same frames."""
+"""How long `quantize` takes with calibration data and without, in `run`s of the same frames.
+
+    chrt -f 10 taskset -c 1 python benchmarks/quantized/calibration.py
+
+Run so, nothing interrupts it: a busy machine gives the figures of a quiet one.
+"""
 
 from __future__ import annotations
 
@@ -19,8 +24,10 @@ from common.rounds import machine
 from common.workloads import WORKLOADS, state_dict
 
 import grucore
+from grucore.demo.runner import load_network
 
-SIZES = ("S2", "S3", "S4", "S5")
+SPOTTER = "keyword spotter"
+SIZES = (SPOTTER, "S1", "S2", "S3", "S4", "S5", "S6")
 FRAMES = (1_000, 10_000, 40_000)
 
 
@@ -35,19 +42,25 @@ def least(work: Callable[[], Any], rounds: int) -> float:
 
 
 def rows(names: list[str], counts: list[int], rounds: int) -> list[dict[str, Any]]:
-    """Seconds of both for each size and number of frames."""
+    """Seconds of all three for each size and number of frames."""
     found = []
     for name in names:
-        workload = WORKLOADS[name]
-        model = grucore.from_torch(state_dict(workload))
+        spots = name == SPOTTER
+        model = load_network() if spots else grucore.from_torch(state_dict(WORKLOADS[name]))
+        features = model.inputs[0].features
         for count in counts:
-            x = np.random.default_rng(1).standard_normal((count, workload.input_size), np.float32)
-            run = least(lambda: model.run(x), rounds)  # noqa: B023
+            x = np.random.default_rng(1).standard_normal((count, features), np.float32)
+            run = least(lambda: model.run(x), 5 * rounds)  # noqa: B023
             for kind in ("int8", "int4"):
+                plain = least(lambda: model.quantize(kind), rounds)  # noqa: B023
                 took = least(lambda: model.quantize(kind, calibration=x), rounds)  # noqa: B023
-                one = {"workload": name, "frames": count, "kind": kind}
-                found.append({**one, "run": run, "quantize": took, "runs": took / run})
-                print(f"{name} {count:,} frames, {kind}: {took:.3f} s, {took / run:.1f} runs")
+                one = {"workload": name, "frames": count, "kind": kind, "run": run, "plain": plain}
+                shares = {"runs": took / run, "added": (took - plain) / run}
+                found.append({**one, "quantize": took, **shares})
+                print(
+                    f"{name} {count:,} frames, {kind}: {took:.3f} s, {took / run:.1f} runs, "
+                    f"{shares['added']:.1f} of them for calibration"
+                )
     return found
 
 
@@ -56,7 +69,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--workload", default=",".join(SIZES), help="sizes (%(default)s)")
     parser.add_argument("--frames", default=",".join(map(str, FRAMES)), help="(%(default)s)")
-    parser.add_argument("--rounds", type=int, default=3, help="of each (%(default)s)")
+    parser.add_argument("--rounds", type=int, default=5, help="of each (%(default)s)")
     parser.add_argument("--out", type=Path, help="where to write the figures")
     arguments = parser.parse_args()
     counts = [int(text) for text in arguments.frames.split(",")]

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Calls every command with random arguments and files: an exit code and a message, or a bug.
 
-    python tests/cli/call_fuzz.py [--count N] [--seed S]
+    python tests/cli/call_fuzz.py [--count N] [--seed S] [--out benchmarks/results/cli_calls.json]
 
 Prints the counts, and each call that ended in an exception; exits with 1 if there was any.
 """
@@ -11,6 +11,7 @@ from __future__ import annotations
 import argparse
 import collections
 import io
+import json
 import os
 import random
 import sys
@@ -128,10 +129,21 @@ def main_() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--count", type=int, default=10_000, help="calls (%(default)s)")
     parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--out", type=Path, help="where to write the counts")
     arguments = parser.parse_args()
     codes, bugs = fuzz(arguments.count, arguments.seed)
     print("\n".join(bugs))
     print(", ".join(f"exit code {code}: {count:,}" for code, count in codes.most_common()))
+    if arguments.out:
+        (subparsers,) = (a for a in build_parser()._actions if isinstance(a.choices, dict))
+        report = {
+            "calls": arguments.count,
+            "seed": arguments.seed,
+            "commands": len(subparsers.choices),
+            "exit_codes": {str(code): codes[code] for code in (0, 1, 2)},
+            "exceptions": len(bugs),
+        }
+        arguments.out.write_text(json.dumps(report, indent=1) + "\n", "utf-8")
     return 1 if bugs else 0
 
 

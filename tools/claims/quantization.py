@@ -99,10 +99,14 @@ def calibration() -> str:
     report = result("calibration")["rows"]
     counts = list(dict.fromkeys(one["frames"] for one in report))
     table = [["runs of the same frames", *(f"{count:,} frames" for count in counts)]]
+    # What calibration adds, of all that it takes.
     for name in dict.fromkeys(one["workload"] for one in report):
         for kind in ("int8", "int4"):
             found = [o for o in report if (o["workload"], o["kind"]) == (name, kind)]
-            cells = [f"{one['runs']:.0f} ({1000 * one['quantize']:,.0f} ms)" for one in found]
+            cells = [
+                f"{one['added']:.0f} of {one['runs']:.0f} ({1000 * one['quantize']:,.0f} ms)"
+                for one in found
+            ]
             table.append([f"{name}, {kind}", *cells])
     return markdown(table, 1)
 
@@ -117,7 +121,9 @@ def sentences() -> dict[str, list[str]]:
     clips = _of("float16")["clips"]
     plain, calibrated = (_of(f"int8/16{word}")["RMS of scores"] for word in ("", ", calibrated"))
     int4 = [-_of(f"int4/16{word}")["points"] for word in ("", ", calibrated")]
-    many = [one["runs"] for one in result("calibration")["rows"] if one["frames"] == 40_000]
+    timed = result("calibration")["rows"]
+    most = {count: max(o["added"] for o in timed if o["frames"] >= count) for count in (1, 10_000)}
+    large = max(o["runs"] for o in timed if o["frames"] >= 10_000)
     rows = result("quantized_errors")
     gains = {
         kind: [100 * (1 - one["RMS / scheme"]) for one in rows if one["weights"].startswith(kind)]
@@ -130,9 +136,9 @@ def sentences() -> dict[str, list[str]]:
             f"from {plain:.2g} to {calibrated:.2g} in int8, and int4's loss from {int4[0]:.1f} "
             "points "
             f"to {int4[1]:.1f}",
-            f"`quantize` takes {min(many):.0f} to {max(many):.0f} times as long as `run` of "
-            "the same "
-            "40,000 frames",
+            f"calibration adds at most {most[1]:.0f} `run`s of the same frames to what `quantize` "
+            f"takes, and at most {most[10_000]:.0f} of 10,000 frames or more, where all of it is "
+            f"at most {large:.0f}",
             f"gains {min(gains['int8']):.1f} to {max(gains['int8']):.1f} % of RMS for int8 and "
             f"{min(gains['int4']):.1f} to {max(gains['int4']):.1f} % for int4",
         ],

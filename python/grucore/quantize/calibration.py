@@ -2,8 +2,8 @@
 """The inputs of each weight when a model runs on calibration data.
 
 The engine runs the float32 model with the values that layers multiply as outputs: of all layers
-where these take little memory, else once for each layer. Three quarters of what is found are for rounding, the rest, in
-pieces from everywhere, for choosing among roundings.
+where these take little memory, else once for each layer. Three quarters of what is found are for
+rounding, the rest, in pieces from everywhere, for choosing among roundings.
 """
 
 from __future__ import annotations

@@ -184,10 +184,11 @@ def best_rounding(
         return best.astype(np.int8), shift
     if not (np.isfinite(seen.power).all() and np.isfinite(unseen.power).all()):
         return best.astype(np.int8), shift
-    order = np.argsort(-np.diag(seen.covariance), kind="stable")
+    known, average = seen.covariance, seen.mean
+    order = np.argsort(-np.diag(known), kind="stable")
     factors = np.empty((0, len(order), len(order)))
     if matrix.shape[1] <= MOST_COLUMNS:
-        factors = _factors(seen.covariance[np.ix_(order, order)])
+        factors = _factors(known[np.ix_(order, order)])
     covariance, mean = unseen.covariance[np.ix_(order, order)], unseen.mean[order]
     for first in range(0, len(matrix), CHUNK_ROWS):
         rows = slice(first, first + CHUNK_ROWS)
@@ -199,7 +200,7 @@ def best_rounding(
         lost = exact - values * step
         spread, left = ((covariance @ lost) * lost).sum(axis=1), mean @ lost
         # The nearest integers with the bias as it was, and every choice with what it gains.
-        gained = np.concatenate([np.zeros((1, len(step[0]))), seen.mean[order] @ lost])
+        gained = np.concatenate([np.zeros((1, len(step[0]))), average[order] @ lost])
         of = [0, *range(len(values))]
         error = spread[of] + (left[of] - gained) ** 2
         error[np.isnan(error)] = np.inf
