@@ -91,6 +91,7 @@ class Site:
 
     def write_all(self) -> None:
         """All pages, and the sources that they name."""
+        write("site.css", (ROOT / "docs" / "site.css").read_text("utf-8"))
         for path, place in self.pages.items():
             write(place, self.rewritten(path, path.read_text("utf-8")))
         for file in sorted(self.sources):

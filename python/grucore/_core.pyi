@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 import os
 from collections.abc import Sequence
-from typing import Any, Literal, NoReturn, overload
+from typing import Any, Literal, NoReturn, Self, overload
 
 import numpy as np
 import numpy.typing as npt
@@ -35,7 +35,7 @@ class Model:
         *,
         isa: str | None = None,
         mmap: bool = False,
-    ) -> Model: ...
+    ) -> Self: ...
     def __bytes__(self) -> bytes: ...
     @property
     def isa(self) -> str: ...
