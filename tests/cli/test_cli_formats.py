@@ -5,13 +5,14 @@ from __future__ import annotations
 
 import io
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 
 import grucore
 from cli.cli_calls import in_a_process, save_models
-from grucore.cli import main
+from grucore.cli import _files, main
 from models.small_models import frames
 
 
@@ -166,6 +167,31 @@ def test_a_checkpoint_is_told_from_a_damaged_model(
     found = capsys.readouterr().err
     assert f"{path} is no .gru file but {what}" in found
     assert f"grucore convert {path} -o OUT.gru" in found
+
+
+def test_a_file_that_is_no_model_is_said_to_be_none(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    array, page = tmp_path / "x.npy", tmp_path / "page.html"
+    np.save(array, np.zeros((3, 5), np.float32))
+    page.write_text("<!doctype html>")
+    assert main(["inspect", str(array)]) == 1
+    found = capsys.readouterr().err
+    assert "no .gru file but a numpy array: frames for a model" in found
+    assert f"grucore run MODEL.gru -i {array}" in found
+    assert main(["inspect", str(page)]) == 1
+    found = capsys.readouterr().err
+    assert f"{page} is no .gru file, nor anything that `grucore convert` reads" in found
+
+
+def test_a_csv_with_names_is_known_on_standard_input(monkeypatch: pytest.MonkeyPatch) -> None:
+    def given(data: bytes) -> Any:
+        monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BytesIO(data)))
+        return _files.read_arrays("-")
+
+    assert given(b"left,right\n1,2\n-3,4\n").tolist() == [[1, 2], [-3, 4]]
+    with pytest.raises(ValueError, match=r"--input-format says which"):
+        given(b"left,right\nup,down\n")
 
 
 def test_convert_takes_its_target_either_way(

@@ -46,6 +46,7 @@ FORMATS = ("npy", "npz", "csv", "raw")  # raw: float32 in the byte order of litt
 NPY_MAGIC = b"\x93NUMPY"
 ZIP_MAGIC = b"PK"
 SOUNDS = (".wav", ".flac", ".ogg", ".mp3", ".aif", ".aiff")
+ARRAY = "a numpy array"  # what `describe_path` says of a .npy file
 NUMBER = re.compile(rb"\s*[+-]?(\d|\.\d|nan|inf)[\d.eE+,\s-]", re.IGNORECASE)
 
 
@@ -61,12 +62,16 @@ def load_model(path: str, isa: str | None = None) -> Model:
     try:
         return grucore.load(path, isa=isa)
     except grucore.FormatError as error:
-        found = _foreign(path) if error.status == "kBadMagic" else None
-        if found is None:
+        if error.status != "kBadMagic":
             raise
-        raise grucore.FormatError(
-            f"{path} is no .gru file but {found}: `grucore convert {path} -o OUT.gru` makes one"
-        ) from None
+        found = _foreign(path)
+        if found is None:
+            other = "nor anything that `grucore convert` reads: its first bytes are others"
+            raise grucore.FormatError(f"{path} is no .gru file, {other}") from None
+        advice = f"`grucore convert {path} -o OUT.gru` makes one"
+        if found == ARRAY:
+            advice = f"frames for a model, `grucore run MODEL.gru -i {path}`"
+        raise grucore.FormatError(f"{path} is no .gru file but {found}: {advice}") from None
 
 
 def _foreign(path: str) -> str | None:
@@ -116,7 +121,8 @@ def _form_of(path: str, data: bytes, where: str) -> str:
     suffix = Path(path).suffix.lower()
     if suffix in (".csv", ".raw"):
         return suffix[1:]
-    if path == STANDARD and NUMBER.match(data):
+    names, _, rest = data.partition(b"\n")
+    if path == STANDARD and (NUMBER.match(data) or (names.isascii() and NUMBER.match(rest))):
         return "csv"
     found = f"starts with {data[:6]!r}" if data else "is empty"
     raise ValueError(
