@@ -117,3 +117,52 @@ def test_what_reads_the_padding_is_refused(tail: str) -> None:
 def test_examples_that_say_too_little(x: Any, lengths: Any, reason: str) -> None:
     with pytest.raises(ERROR, match=reason):
         grucore.from_torch(Packed().eval(), example_inputs=(x, lengths))
+
+
+MASKED: dict[str, Callable[[Any, Any, Any], Any]] = {
+    "mean": lambda y, mask, lengths: (y * mask[..., None]).sum(1) / lengths[:, None],
+    "mean of what is there": lambda y, mask, _: (
+        (y * mask[..., None]).sum(1) / mask.float().sum(1, keepdim=True)
+    ),
+    "max": lambda y, mask, _: y.masked_fill(~mask[..., None], float("-inf")).amax(1),
+    "shares": lambda y, mask, _: (
+        y * y.sum(-1).masked_fill(~mask, -1e9).softmax(1).unsqueeze(-1)
+    ).sum(1),
+    "frames": lambda y, mask, _: torch.where(mask[..., None], y, torch.zeros(())),
+}
+
+
+class Masked(nn.Module):  # type: ignore[misc]
+    def __init__(self, tail: Callable[..., Any], compare: Callable[[Any, Any], Any]) -> None:
+        super().__init__()
+        torch.manual_seed(6)
+        self.rnn = nn.GRU(3, 5, batch_first=True)
+        self.tail, self.compare = tail, compare
+
+    def forward(self, x: Any, lengths: Any) -> Any:
+        y = self.rnn(x)[0]
+        mask = self.compare(torch.arange(x.size(1)).unsqueeze(0), lengths.unsqueeze(1))
+        return self.tail(y, mask, lengths)
+
+
+@pytest.mark.parametrize("tail", MASKED)
+def test_a_mask_of_lengths(tail: str) -> None:
+    module = Masked(MASKED[tail], lambda places, lengths: places < lengths).eval()
+    x = torch.randn(3, 7, 3)
+    model = grucore.from_torch(module, example_inputs=(x, LENGTHS))
+    assert agree(model.run(x.numpy(), lengths=LENGTHS.numpy()), module(x, LENGTHS))
+
+
+@pytest.mark.parametrize(
+    ("tail", "compare"),
+    [
+        ("mean", lambda places, lengths: places <= lengths),  # a frame of the padding
+        ("mean", lambda places, lengths: places < lengths - 1),
+        ("max", lambda places, lengths: places > lengths),
+    ],
+)
+def test_a_mask_of_other_frames_is_refused(tail: str, compare: Callable[[Any, Any], Any]) -> None:
+    module = Masked(MASKED[tail], compare).eval()
+    example = (torch.randn(3, 7, 3), torch.tensor([6, 4, 1]))
+    with pytest.raises(ERROR):
+        grucore.from_torch(module, example_inputs=example)

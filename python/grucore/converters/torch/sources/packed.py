@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Modules that pack their sequences: read as if all were whole, proved with shorter ones beside.
+"""Modules that pack their sequences, or mask frames by their place, read as if all were whole.
+They are proved with shorter sequences beside.
 
 `pack_padded_sequence` puts frames in an order that depends on the lengths, which no export keeps.
 Its meaning is simple: each row ends at its own length. That is what `lengths=` of `Model.run`
@@ -11,13 +12,12 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Sequence
-from contextlib import nullcontext
 from typing import Any
 
 from grucore._core import ConversionError
 from grucore.converters.torch.chain.export import WRAPPED
 from grucore.converters.torch.read.live_tensors import at_inference
-from grucore.converters.torch.sources.packing import recording, whole
+from grucore.converters.torch.sources.packing import comparisons, recording, unmasked, whole
 
 __all__ = ["without_packing"]
 
@@ -36,11 +36,14 @@ def without_packing(torch: Any, module: Any, tensors: Sequence[Any]) -> tuple[An
     ]
     if not candidates or len(tensors) == len(candidates):
         return module, tensors
-    with at_inference(module), recording(torch) as packs:
+    with at_inference(module), recording(torch) as packs, comparisons(torch) as compared:
         try:
             module(*(each.clone() for each in tensors))
         except Exception:  # somebody's code: the export says what is wrong with it
             return module, tensors
+    masked = None if packs else _masked(tensors, candidates, compared)
+    if masked is not None:
+        packs.append(masked)
     if not packs:
         return module, tensors
     rows, frames, _ = packs[0]
@@ -67,7 +70,7 @@ def without_packing(torch: Any, module: Any, tensors: Sequence[Any]) -> tuple[An
         raise ConversionError("no argument has the frames of the packed sequences")
 
     def forward(self: Any, *given: Any) -> Any:
-        return _run(torch, self, given, meant[0], axes)
+        return _run(torch, self, given, meant[0], axes, masks=masked is not None)
 
     names = _names(module, len(tensors))
     kept = ["self", *(name for place, name in enumerate(names) if place != meant[0])]
@@ -78,6 +81,21 @@ def without_packing(torch: Any, module: Any, tensors: Sequence[Any]) -> tuple[An
     adapter.training = module.training
     adapter.lengths = f"argument {meant[0]} of forward: lengths= of run gives them"
     return adapter, others
+
+
+def _masked(
+    tensors: Sequence[Any], candidates: Sequence[int], compared: Sequence[list[Any]]
+) -> tuple[int, int, Any] | None:
+    """Rows, frames and lengths of a module that compares an argument with the places of frames."""
+    for place in candidates:
+        rows = len(tensors[place])
+        if sorted(tensors[place].tolist()) not in compared:
+            continue
+        for each in tensors:
+            if each.ndim == 3 and each.is_floating_point() and rows in each.shape[:2]:
+                frames = each.shape[1] if each.shape[0] == rows else each.shape[0]
+                return rows, int(frames), tensors[place]
+    return None
 
 
 def _names(module: Any, count: int) -> list[str]:
@@ -99,7 +117,9 @@ def _is_state(tensor: Any) -> bool:
     return bool(tensor.is_floating_point()) and tensor.ndim < 2
 
 
-def _run(torch: Any, adapter: Any, given: Sequence[Any], place: int, axes: Sequence[Any]) -> Any:
+def _run(
+    torch: Any, adapter: Any, given: Sequence[Any], place: int, axes: Sequence[Any], *, masks: bool
+) -> Any:
     module = getattr(adapter, WRAPPED)
     rows = next(
         g.shape[batch] for g, (batch, _) in zip(given, axes, strict=True) if batch is not None
@@ -112,7 +132,9 @@ def _run(torch: Any, adapter: Any, given: Sequence[Any], place: int, axes: Seque
     def call(tensors: Sequence[Any], lengths: Sequence[int]) -> Any:
         more = list(tensors)
         more.insert(place, torch.tensor(lengths, dtype=torch.int64))
-        with whole(torch) if is_traced else nullcontext():
+        if not is_traced:
+            return module(*more)
+        with unmasked(torch, more[place], _ones(tensors, axes)) if masks else whole(torch):
             return module(*more)
 
     result = call(given, [frames] * rows)
@@ -126,6 +148,17 @@ def _run(torch: Any, adapter: Any, given: Sequence[Any], place: int, axes: Seque
     ]
     padded = call(longer, [frames + pad] * rows + [frames] * rows)
     return _cut(padded, result, rows)
+
+
+def _ones(tensors: Sequence[Any], axes: Sequence[Any]) -> Any:
+    """1 for each row and frame, (rows, frames), made of the frames themselves."""
+    x, (batch, time) = next(
+        (each, pair)
+        for each, pair in zip(tensors, axes, strict=True)
+        if None not in pair and each.ndim == 3
+    )
+    ones = x.select(-1, 0) * 0 + 1
+    return ones if batch < time else ones.transpose(0, 1)
 
 
 def _lengthened(torch: Any, tensor: Any, batch: int | None, time: int | None, pad: int) -> Any:

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
-__all__ = ["recording", "whole"]
+__all__ = ["comparisons", "recording", "unmasked", "whole"]
 
 LAYERS = ("gru", "lstm", "rnn_tanh", "rnn_relu")
 
@@ -29,6 +29,68 @@ def recording(torch: Any) -> Iterator[list[tuple[int, int, Any]]]:
 
     with Recording():
         yield packs
+
+
+# A comparison of the place of a frame with the length: what it is for all frames of the row.
+INSIDE = {"lt": True, "le": True, "gt": False, "ge": False}
+SAME = (
+    "unsqueeze",
+    "view",
+    "reshape",
+    "to",
+    "long",
+    "int",
+    "float",
+    "getitem",
+    "expand",
+    "type_as",
+)
+
+
+@contextmanager
+def comparisons(torch: Any) -> Iterator[list[list[Any]]]:
+    """Within it, each comparison appends the numbers of each side, sorted, to the list."""
+    sides: list[list[Any]] = []
+
+    class Comparing(torch.overrides.TorchFunctionMode):  # type: ignore[misc]
+        def __torch_function__(
+            self, function: Any, _: Any, args: Any = (), kwargs: Any = None
+        ) -> Any:
+            if _name(function).strip("_") in INSIDE:
+                sides.extend(
+                    sorted(each.reshape(-1).tolist())
+                    for each in args
+                    if isinstance(each, torch.Tensor)
+                )
+            return function(*args, **(kwargs or {}))
+
+    with Comparing():
+        yield sides
+
+
+def unmasked(torch: Any, lengths: Any, ones: Any) -> Any:
+    """A mode in which comparisons with the lengths are true of every frame that there is, and what
+    is divided by them is divided by the number of frames; ``ones``: (rows, frames)."""
+    known = [lengths]
+
+    class Unmasked(torch.overrides.TorchFunctionMode):  # type: ignore[misc]
+        def __torch_function__(
+            self, function: Any, _: Any, args: Any = (), kwargs: Any = None
+        ) -> Any:
+            name, result = _name(function).strip("_"), function(*args, **(kwargs or {}))
+            sides = [_place(known, each) is not None for each in args[:2]]
+            if name in SAME and sides[:1] == [True]:
+                known.append(result)
+            if name in INSIDE and True in sides:
+                inside = INSIDE[name] is (sides == [False, True])
+                mask = ones > 0.5 if inside else ones < 0.5
+                turned = [size for size in result.shape if size != 1] == [*ones.shape[::-1]]
+                return (mask.transpose(0, 1) if turned else mask).reshape(result.shape)
+            if name in ("div", "truediv", "true_divide") and sides == [False, True]:
+                return function(args[0], ones.sum(1).reshape(args[1].shape))
+            return result
+
+    return Unmasked()
 
 
 def whole(torch: Any) -> Any:
