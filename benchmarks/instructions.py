@@ -2,8 +2,8 @@
 """Instructions of one step on another processor, counted under qemu.
 
 A measure of speed where no such processor is at hand. Wants the engine's benchmark built for
-it (`cmake --preset aarch64-qemu` in cpp/) and qemu-user. Counts are exact for one compiler;
-instructions are no time, and the ratio of two tables is not that of their speeds.
+it (`cmake --preset aarch64-qemu` in cpp/, or armv7-qemu) and qemu-user. Counts are exact for one
+compiler; instructions are no time, and the ratio of two tables is not that of their speeds.
 """
 
 from __future__ import annotations
@@ -20,9 +20,17 @@ from common.markdown import as_markdown
 FEW, MANY = 2, 4
 MARK = b"Trace "  # begins qemu's line for a block
 TABLES = {
-    "float32": ("neon", "scalar"),
-    "float16": ("neon", "scalar"),
-    "int8": ("neondot", "neon", "scalar"),
+    "aarch64": {
+        "float32": ("neon", "scalar"),
+        "float16": ("neon", "scalar"),
+        "int8": ("neondot", "neon", "scalar"),
+    },
+    "armv7": {kind: ("neon32", "scalar") for kind in ("float32", "float16", "int8", "int4")},
+}
+# What runs them, and where Debian has their loader.
+RUNNERS = {
+    "aarch64": ("qemu-aarch64-static", "/usr/aarch64-linux-gnu"),
+    "armv7": ("qemu-arm-static", "/usr/arm-linux-gnueabihf"),
 }
 
 
@@ -50,23 +58,25 @@ def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--bench", type=Path, default=Path("cpp/build/aarch64-qemu/bench/bench"))
-    parser.add_argument("--runner", default="qemu-aarch64-static", help="default: %(default)s")
+    parser.add_argument("--machine", choices=TABLES, default="aarch64")
+    parser.add_argument("--bench", type=Path, help="default: cpp/build/MACHINE-qemu/bench/bench")
     parser.add_argument(
         "--workload", default="S1,S2,S3", help="streaming ones; default: %(default)s"
     )
     parser.add_argument("--out", type=Path, help="where to write the counts")
     args = parser.parse_args()
-    os.environ.setdefault("QEMU_LD_PREFIX", "/usr/aarch64-linux-gnu")  # where Debian has its loader
+    runner, loader = RUNNERS[args.machine]
+    os.environ.setdefault("QEMU_LD_PREFIX", loader)
+    bench = args.bench or Path(f"cpp/build/{args.machine}-qemu/bench/bench")
     workloads = args.workload.split(",")
     rows: list[list[str]] = []
     report: dict[str, dict[str, list[int]]] = {}
-    for weights, tables in TABLES.items():
+    for weights, tables in TABLES[args.machine].items():
         counts: dict[str, list[int]] = {}
         for table in tables:
             options = ["--isa", table, "--weights", weights, "--activations", "8", "--only"]
             counts[table] = [
-                of_a_step(args.runner, args.bench, [*options, workload]) for workload in workloads
+                of_a_step(runner, bench, [*options, workload]) for workload in workloads
             ]
             rows.append([f"{weights}, {table}", *(f"{n:,}" for n in counts[table])])
             print(f"{weights}, {table} counted", flush=True)

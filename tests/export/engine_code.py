@@ -12,7 +12,7 @@ from grucore.export.compilers import ENGINE_FLAGS, ENGINE_SOURCES, engine_line
 from grucore.export.engine import export_engine
 from grucore.graph.graph import Graph
 
-__all__ = ["SOURCES", "measure_engine"]
+__all__ = ["SOURCES", "build_engine", "measure_engine"]
 
 SOURCES = Path(__file__).parents[2] / "cpp"
 FRAMES_HEADER = """\
@@ -47,12 +47,19 @@ def _compiler(target: Target) -> list[str]:
     return [*line, "-ffreestanding", "-fno-stack-protector", f"-isystem{BOARDS / 'libc'}"]
 
 
-def measure_engine(graph: Graph, cpu: str, folder: Path, numerics: str = "fused") -> Measured:
-    """Export the engine of a graph with a test vector, build it for a processor, and run it there.
+def build_engine(
+    graph: Graph,
+    cpu: str,
+    folder: Path,
+    header: str,
+    main: str = "main.c",
+    numerics: str = "fused",
+) -> tuple[str, int]:
+    """Export the engine of a graph with a test vector, and build it for a processor.
 
-    Its code is the program's flash without the file.
+    ``header`` is model_frames.h, ``main`` one of boards. Returns the program's path, and the
+    bytes of the file in it.
     """
-    assert graph.test is not None
     data = fileformat.write(graph)
     options = {"model_bytes": 16384, "stream_bytes": 16384}  # more than it takes
     emulates = numerics == "fused"
@@ -61,12 +68,11 @@ def measure_engine(graph: Graph, cpu: str, folder: Path, numerics: str = "fused"
     )
     for name, text in export.files.items():
         (folder / name).write_text(text, "utf-8")
-    frames = len(graph.test.inputs[0])
-    (folder / "model_frames.h").write_text(FRAMES_HEADER.format(frames=frames))
+    (folder / "model_frames.h").write_text(header)
     target = TARGETS[cpu]
     include = [f"-I{folder}", f"-I{BOARDS}"]
     objects = []
-    for source in (*target.sources, "main.c"):
+    for source in (*target.sources, main):
         objects.append(str(folder / f"{source}.o"))
         command = [*target.command, *target.defines, *include, "-ffreestanding"]
         subprocess.run([*command, "-c", str(BOARDS / source), "-o", objects[-1]], check=True)
@@ -75,10 +81,22 @@ def measure_engine(graph: Graph, cpu: str, folder: Path, numerics: str = "fused"
     end = [] if target.compiler or target.cpu == "wasm" else ["-lgcc"]
     command = [*_compiler(target), *LINK, *include, *target.link, *sources, *end, "-o", program]
     subprocess.run(command, check=True)
+    return program, len(data)
+
+
+def measure_engine(graph: Graph, cpu: str, folder: Path, numerics: str = "fused") -> Measured:
+    """Export the engine of a graph with a test vector, build it for a processor, and run it there.
+
+    Its code is the program's flash without the file.
+    """
+    assert graph.test is not None
+    header = FRAMES_HEADER.format(frames=len(graph.test.inputs[0]))
+    program, file_bytes = build_engine(graph, cpu, folder, header, numerics=numerics)
+    target = TARGETS[cpu]
     command = [*target.runner, program]
     run = subprocess.run(command, capture_output=True, text=True, timeout=240)
     if not target.counts:
-        return measured(run, 0, len(data))
+        return measured(run, 0, file_bytes)
     sizes = subprocess.run([target.size, program], capture_output=True, text=True, check=True)
     flash = int(sizes.stdout.splitlines()[1].split()[0])
-    return measured(run, flash - len(data), len(data))
+    return measured(run, flash - file_bytes, file_bytes)

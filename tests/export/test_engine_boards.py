@@ -97,14 +97,15 @@ def tiny_taps() -> Graph:
     return chain.graph()
 
 
+@pytest.mark.parametrize("cpu", ["cortex-m55", "armv7"])
 @pytest.mark.parametrize("make", [tiny_states, tiny_sums, tiny_taps])
-def test_helium_keeps_denormals(make: Callable[[], Graph], tmp_path: Path) -> None:
-    """Its vectors make them zero: what met one is worked out again without."""
-    need("cortex-m55")
+def test_vectors_keep_denormals(cpu: str, make: Callable[[], Graph], tmp_path: Path) -> None:
+    """They make them zero: what met one is worked out again without."""
+    need(cpu)
     graph = with_frames(make(), FRAMES, "fused")
     assert graph.test is not None
     assert np.count_nonzero(graph.test.outputs[0]) > 20
-    assert measure_engine(graph, "cortex-m55", tmp_path).different == 0
+    assert measure_engine(graph, cpu, tmp_path).different == 0
 
 
 def wide_and_odd() -> Graph:
@@ -121,8 +122,9 @@ def wide_and_odd() -> Graph:
     return chain.graph()
 
 
-@pytest.mark.parametrize("kind", ["float32", "int8/8", "int8/16", "int4/16"])
-def test_odd_sizes(kind: str, tmp_path: Path) -> None:
-    need("cortex-m55")
+@pytest.mark.parametrize("cpu", ["cortex-m55", "armv7"])
+@pytest.mark.parametrize("kind", ["float32", "float16", "int8/8", "int8/16", "int4/16"])
+def test_odd_sizes(cpu: str, kind: str, tmp_path: Path) -> None:
+    need(cpu)
     graph = with_frames(of_kind(wide_and_odd(), kind), FRAMES, "fused")
-    assert measure_engine(graph, "cortex-m55", tmp_path).different == 0
+    assert measure_engine(graph, cpu, tmp_path).different == 0

@@ -4,7 +4,6 @@
 from __future__ import annotations
 
 import ctypes
-import re
 import subprocess
 from pathlib import Path
 
@@ -13,7 +12,9 @@ import pytest
 
 import grucore
 from export.c_code import FLAGS, compiler, write_files
-from export.targets import BOARDS, TARGETS, WARNINGS, with_frames
+from export.engine_code import SOURCES
+from export.long_runs import noise, sum_of, sum_there
+from export.targets import with_frames
 from export.test_export_targets import SMALL, need, of_kind, recurrent
 from grucore import fileformat
 from grucore.export.c99 import export_c99
@@ -31,39 +32,11 @@ def graph_of(kind: str) -> Graph:
     return of_kind(recurrent(8, 16, 4), kind)
 
 
-def noise(frames: int, features: int) -> np.ndarray:
-    """The numbers of boards/long.c."""
-    words = np.empty(frames * features, np.uint32)
-    seed = 2463534242
-    for i in range(len(words)):
-        seed ^= seed << 13 & 0xFFFFFFFF
-        seed ^= seed >> 17
-        seed ^= seed << 5 & 0xFFFFFFFF
-        words[i] = seed
-    numbers = words.view(np.int32).astype(np.float32) * np.float32(2.0**-30)
-    return numbers.reshape(frames, features)
-
-
-def sum_of(outputs: np.ndarray) -> int:
-    """The sum of boards/long.c over the bits of (frames, features)."""
-    words = np.ascontiguousarray(outputs).view(np.uint32).reshape(-1)
-    weights = np.arange(len(words), dtype=np.uint32) * np.uint32(2) + np.uint32(1)
-    return int((words * weights).sum(dtype=np.uint32))
-
-
 @pytest.fixture(scope="module")
 def expected() -> dict[str, np.ndarray]:
     """The engine's outputs for all frames, by kind."""
     x = noise(HOST_FRAMES, 8)
     return {kind: grucore.load(fileformat.write(graph_of(kind))).run(x) for kind in KINDS}
-
-
-HEADER = """
-#include "model.h"
-#define MODEL_STATE model_state
-#define MODEL_RESET model_reset
-#define MODEL_RUN(x, y) (void)model_step(&state, x, y)
-"""
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -72,20 +45,21 @@ def test_the_sum_over_many_frames(
     cpu: str, kind: str, tmp_path: Path, expected: dict[str, np.ndarray]
 ) -> None:
     need(cpu)
-    target = TARGETS[cpu]
     frames = FRAMES[cpu]
-    write_files(tmp_path, [export_c99(graph_of(kind), "model")])
-    (tmp_path / "model_frames.h").write_text(f"{HEADER}#define LONG_FRAMES {frames}u\n")
-    sources = [*(BOARDS / name for name in target.sources), BOARDS / "long.c"]
-    command = [*target.command, *WARNINGS, *target.defines, f"-I{tmp_path}", f"-I{BOARDS}"]
-    end = ["-lgcc"] if target.command[0] != "clang" else []
-    program = str(tmp_path / "program")
-    files = [*map(str, sources), str(tmp_path / "model.c")]
-    subprocess.run([*command, *target.link, *files, *end, "-o", program], check=True)
-    run = subprocess.run([*target.runner, program], capture_output=True, text=True, timeout=300)
-    found = re.search(r"sum (\d+)", run.stdout + run.stderr)
-    assert found is not None
-    assert int(found[1]) == sum_of(expected[kind][:frames])
+    found = sum_there(graph_of(kind), cpu, frames, tmp_path)
+    assert found == sum_of(expected[kind][:frames])
+
+
+@pytest.mark.skipif(not SOURCES.exists(), reason="away from the source tree")
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("cpu", ["cortex-m4", "cortex-m55", "armv7"])
+def test_the_sum_of_the_engine(
+    cpu: str, kind: str, tmp_path: Path, expected: dict[str, np.ndarray]
+) -> None:
+    need(cpu)
+    frames = 5_000
+    found = sum_there(graph_of(kind), cpu, frames, tmp_path, engine=True)
+    assert found == sum_of(expected[kind][:frames])
 
 
 @pytest.mark.parametrize("kind", KINDS)

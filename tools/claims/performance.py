@@ -170,9 +170,9 @@ def calls() -> str:
     return markdown(rows, 1)
 
 
-def instructions() -> str:
-    """Counted on AArch64."""
-    report = result("instructions")
+def instructions(of: str = "instructions") -> str:
+    """Counted on AArch64, or on 32-bit Arm."""
+    report = result(of)
     rows: Rows = [
         ["instructions a step", *(f"{name}<br>{sizes(name)}" for name in report["workloads"])]
     ]
@@ -278,6 +278,7 @@ TABLES: dict[tuple[str, str], Callable[[], str]] = {
     (PAGE, "leads-sequences"): partial(leads, "QBL"),
     (PAGE, "streams"): streams,
     (PAGE, "instructions"): instructions,
+    (PAGE, "instructions-armv7"): partial(instructions, "instructions_armv7"),
     (PAGE, "calls"): calls,
     (PAGE, "errors"): errors,
     ("benchmarks/README.md", "workloads"): listed,

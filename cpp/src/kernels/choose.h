@@ -52,6 +52,13 @@
 #define GRUCORE_ON_riscv 0
 #endif
 
+// Cortex-A7, A15, A17, and 64-bit cores in their 32-bit state.
+#if GRUCORE_ON_host && GRUCORE_ARM32_NEON
+#define GRUCORE_ON_arm32 1
+#else
+#define GRUCORE_ON_arm32 0
+#endif
+
 // GRUCORE_WHERE(architecture, code): the code, or nothing.
 #define GRUCORE_WHERE_0(...)
 #define GRUCORE_WHERE_1(...) __VA_ARGS__

@@ -36,6 +36,20 @@
 #define GRUCORE_HELIUM 0
 #endif
 
+// 1 where 32-bit Arm has NEON with fused multiply-adds (vec/arm32.h).
+#if defined(__arm__) && defined(__ARM_NEON) && defined(__GNUC__) && GRUCORE_HAS_FMA
+#define GRUCORE_ARM32_NEON 1
+#else
+#define GRUCORE_ARM32_NEON 0
+#endif
+
+// 1 where the plain table of firmware has vectors of four floats: one of those two.
+#if defined(GRUCORE_ONLY_SCALAR)
+#define GRUCORE_PLAIN_FOURS (GRUCORE_HELIUM || GRUCORE_ARM32_NEON)
+#else
+#define GRUCORE_PLAIN_FOURS 0
+#endif
+
 #if !defined(GRUCORE_WEIGHTS)
 #if defined(GRUCORE_ONLY_FLOAT32)
 #define GRUCORE_WEIGHTS(use) use(kFloat32)

@@ -34,6 +34,17 @@ static bool step(uint32_t t) {
 
 void engine_step(uint32_t t) { (void)step(t); }
 
+extern "C" {
+void engine_begin(void);
+void engine_run(const float* x, float* y);
+}
+void engine_begin(void) { load(); }
+void engine_run(const float* x, float* y_out) {
+  const void* inputs[] = {x};
+  void* outputs[] = {y_out};
+  (void)grucore::step(stream, inputs, outputs);
+}
+
 uint32_t engine_test(void) {
   load();
   if (!stream) return 1000;

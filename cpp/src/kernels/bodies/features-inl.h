@@ -32,7 +32,13 @@ GRUCORE_INLINE float joined(const Sixteen& values) {
   float parts[kParts];
   for (int p = 0; p < kPartVectors; ++p) store(parts + p * kLanes, values.v[p]);
   for (int half = kParts / 2; half > 0; half /= 2) {
-    for (int i = 0; i < half; ++i) parts[i] = parts[i] + parts[i + half];
+    for (int i = 0; i < half; ++i) {
+      if constexpr (kLanes == 1) {
+        store(parts + i, add(load(parts + i), load(parts + i + half)));
+      } else {
+        parts[i] = parts[i] + parts[i + half];
+      }
+    }
   }
   return parts[0];
 }

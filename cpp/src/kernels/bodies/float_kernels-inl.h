@@ -16,8 +16,8 @@
 #include "kernels/bodies/features-inl.h"
 #include "kernels/bodies/attention-inl.h"
 #include "kernels/bodies/float_tile-inl.h"
-#if GRUCORE_HELIUM
-#include "kernels/bodies/helium_float-inl.h"
+#if GRUCORE_FOURS
+#include "kernels/bodies/fours_float-inl.h"
 #endif
 #include "kernels/bodies/float_product-inl.h"
 #include "kernels/bodies/rfft-inl.h"

@@ -26,8 +26,8 @@ GRUCORE_NOINLINE void float_rows(const ProductArgs& args, uint32_t row, uint32_t
 // One panel.
 template <class Weight>
 GRUCORE_OUTLINE void float_panel(const ProductArgs& args, uint32_t row) {
-#if GRUCORE_HELIUM
-  if constexpr (sizeof(Weight) == 4) return helium_panel(args, row);
+#if GRUCORE_FOURS
+  if constexpr (kHasFourWeights<Weight>) return panel_in_fours<Weight>(args, row);
 #endif
   constexpr uint32_t kWide = kFloatVectors * kLanes, kFew = kFewVectors * kLanes;
   const uint32_t rows = panel_width(args.weights->rows, row) * args.weights->gates;

@@ -6,6 +6,9 @@
 namespace grucore::detail::GRUCORE_ISA {
 namespace {
 
+template <WeightKind kKind>
+constexpr bool kHasPlainPanels = kKind == WeightKind::kInt8;
+
 // The sums of four rows over so many words of activations; at: the addresses of the first row's first four words, from
 // each of which the other rows' words follow; step: bytes to the next four.
 GRUCORE_INLINE int32x4_t dot_four_rows(uint32x4_t at, const unsigned char* x, uint32_t words, uint32_t step) {
@@ -40,8 +43,8 @@ GRUCORE_INLINE F32x4 sum_activations(uint32x4_t at, const unsigned char* x, uint
   return {vcvtq_f32_s32(dots)};
 }
 
-template <int>
-GRUCORE_OUTLINE void int8_panel(const PanelProduct& panel, const unsigned char* x, const PackedWeights& weights) {
+template <WeightKind, int>
+GRUCORE_OUTLINE void panel_product(const PanelProduct& panel, const unsigned char* x, const PackedWeights& weights) {
   constexpr uint32_t kBlockWords = kBlockInputs / 4;
   const uint32_t words = (weights.inputs + 3) / 4, pitch = panel.width * 4, step = 4 * pitch;
   const uint32_t first = words < kBlockWords ? words : kBlockWords;
@@ -50,7 +53,7 @@ GRUCORE_OUTLINE void int8_panel(const PanelProduct& panel, const unsigned char* 
   x += weights.header;
   const uint32x4_t places = {0, pitch, 2 * pitch, 3 * pitch};
   uint32x4_t at = vaddq_n_u32(places, static_cast<uint32_t>(reinterpret_cast<uintptr_t>(panel.weights)));
-  const float *scale = panel.scale, *start = panel.start;
+  const float *scale = static_cast<const float*>(panel.scale), *start = panel.start;
   float* y = panel.y;
   forget_denormals();
   for (uint32_t left = panel.width; left; left -= kFourRows, at = vaddq_n_u32(at, 16), scale += 4, y += 4) {

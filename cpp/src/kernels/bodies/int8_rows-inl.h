@@ -4,6 +4,9 @@
 namespace grucore::detail::GRUCORE_ISA {
 namespace {
 
+template <WeightKind kKind>
+constexpr bool kHasPlainPanels = kKind == WeightKind::kInt8;
+
 // Four rows from w on times the activations from `values` to `end`. A call of its own, with all in registers.
 template <int kBits>
 GRUCORE_OUTLINE void dot_four_rows(I32* sums, const unsigned char* w, size_t pitch, const unsigned char* values,
@@ -25,10 +28,11 @@ GRUCORE_INLINE const unsigned char* left_of(const unsigned char* from, const uns
   return static_cast<size_t>(end - from) > most ? from + most : end;
 }
 
-template <int kBits>
-GRUCORE_OUTLINE void int8_panel(const PanelProduct& of, const unsigned char* x, const PackedWeights& weights) {
+template <WeightKind, int kBits>
+GRUCORE_OUTLINE void panel_product(const PanelProduct& of, const unsigned char* x, const PackedWeights& weights) {
   constexpr size_t kBlockBytes = kBlockInputs * activation_bytes(kBits);
   const PanelProduct panel = of;
+  const float* const scale = static_cast<const float*>(panel.scale);
   float x_scale;
   __builtin_memcpy(&x_scale, x, sizeof x_scale);
   const unsigned char* const values = x + weights.header;
@@ -50,7 +54,7 @@ GRUCORE_OUTLINE void int8_panel(const PanelProduct& of, const unsigned char* x, 
     }
     GRUCORE_UNROLL(4)
     for (int r = 0; r < kFourRows; ++r) {
-      const F32 product = mul(mul(sums[r], broadcast(x_scale)), load(panel.scale + lane + r));
+      const F32 product = mul(mul(sums[r], broadcast(x_scale)), load(scale + lane + r));
       store(panel.y + lane + r, panel.start ? add(load(panel.start + lane + r), product) : product);
     }
   }

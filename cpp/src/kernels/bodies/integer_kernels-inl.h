@@ -7,7 +7,7 @@
 #include "kernels/bodies/quantize-inl.h"
 
 #if defined(GRUCORE_PLAIN)
-#include "kernels/bodies/int8_panels-inl.h"
+#include "kernels/bodies/plain_panels-inl.h"
 #endif
 #include "kernels/bodies/integer_tiles-inl.h"
 

@@ -303,7 +303,7 @@ constexpr bool kFourGates = kHasMasks && kDotsInFlight > 1;
 template <WeightKind kKind, int kBits>
 GRUCORE_NOINLINE void integer_panels(const ProductArgs& args, uint32_t first, uint32_t panels, bool backwards) {
 #if defined(GRUCORE_PLAIN)
-  if constexpr (kKind == WeightKind::kInt8) return int8_panels<kBits>(args, first, panels, backwards);
+  if constexpr (kHasPlainPanels<kKind>) return plain_panels<kKind, kBits>(args, first, panels, backwards);
 #endif
   constexpr uint32_t kWide = kIntegerVectors * kLanes, kFew = kFewVectors * kLanes;
   for (uint32_t i = 0; i < panels; ++i) {

@@ -13,7 +13,7 @@ GRUCORE_INLINE void step_integer_panels_at_once(const PanelStepArgs& args, uint3
   if (args.backwards) AnyIntegerPanels::run(args.recurrent, first, panels, true);
   if (args.input.weights) AnyIntegerPanels::run(args.input, first, panels, args.backwards);
   if (!args.backwards) AnyIntegerPanels::run(args.recurrent, first, panels, false);
-#if GRUCORE_HELIUM
+#if GRUCORE_FOURS
   cells_in_fours<true>(args, first, panels);
 #else
   reset_after<true>(args, first, panels);

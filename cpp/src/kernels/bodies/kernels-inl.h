@@ -26,8 +26,8 @@
 #include "kernels/bodies/apply-inl.h"
 
 #include "kernels/bodies/cell-inl.h"
-#if GRUCORE_HELIUM
-#include "kernels/bodies/helium_cells-inl.h"
+#if GRUCORE_FOURS
+#include "kernels/bodies/fours_cells-inl.h"
 #endif
 #include "kernels/bodies/panel_steps-inl.h"
 #if !defined(GRUCORE_FLOAT_ISA)

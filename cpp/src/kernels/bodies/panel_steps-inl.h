@@ -66,7 +66,7 @@ GRUCORE_INLINE void step_panels_at_once(const PanelStepArgs& args, uint32_t firs
   recurrent.rows.index = args.cell.rows.index;
   recurrent.rows.count = args.cell.rows.count;
   if (args.input.weights) Products::run(args.input, first, panels, args.backwards);
-#if GRUCORE_HELIUM
+#if GRUCORE_FOURS
   gather_in_fours(recurrent, first, panels);
   Products::run(args.recurrent, first, panels, args.backwards);
   cells_in_fours<false>(args, first, panels);

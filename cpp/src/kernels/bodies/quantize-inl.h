@@ -2,8 +2,8 @@
 // target region. docs/numerics.md has the arithmetic, kernel_table.h the layout.
 // SPDX-License-Identifier: Apache-2.0
 
-#if GRUCORE_HELIUM
-#include "kernels/bodies/helium_quantize-inl.h"
+#if GRUCORE_FOURS
+#include "kernels/bodies/fours_quantize-inl.h"
 #endif
 
 namespace grucore {
@@ -19,7 +19,7 @@ struct Scaling {
 };
 
 // The largest magnitude of `count` numbers; NaN if one of them is not finite.
-#if GRUCORE_HELIUM
+#if GRUCORE_FOURS
 #elif defined(GRUCORE_PLAIN)
 // As integers magnitudes have the same order, and a small core compares those faster.
 GRUCORE_INLINE float largest(const float* x, uint32_t count) {
@@ -123,8 +123,8 @@ GRUCORE_INLINE void quantize_tap(const ProductArgs& args, const float* x, float 
   for (uint32_t first = 0; first < count; first += group) {
     const uint32_t left = count - first;
     const uint32_t inputs = left < group ? left : group;
-#if GRUCORE_HELIUM
-    if (weights.kind == WeightKind::kInt8) {
+#if GRUCORE_FOURS
+    if (takes_bytes(weights)) {
       const uint32_t plane = weights.activation_bits == 8 ? 0 : weights.plane;
       const ToBytes to_bytes = {{scaling.inverse}, {levels}, by.clamps, plane};
       quantize_bytes(x + first, inputs, to_bytes, to + weights.header + first);

@@ -15,10 +15,15 @@
 #define GRUCORE_TILE_ROWS 1
 #define GRUCORE_FLOAT_VECTORS 12
 #define GRUCORE_FUSED 1
+#define GRUCORE_FOURS GRUCORE_PLAIN_FOURS
 
 #include "kernels/vec/vec_scalar.h"
 
+#if GRUCORE_HELIUM
 #include "kernels/vec/helium.h"
+#elif GRUCORE_FOURS
+#include "kernels/vec/arm32.h"
+#endif
 
 #include "kernels/vec/bytes_scalar.h"
 

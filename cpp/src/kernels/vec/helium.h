@@ -5,7 +5,6 @@
 // Its floats make denormals zero, and FPSCR tells that they did. Where they did not, results are those of plain C++;
 // where they did, plain C++ works them out again.
 
-#if GRUCORE_HELIUM
 #include <arm_mve.h>
 
 namespace grucore::detail::GRUCORE_ISA {
@@ -54,7 +53,14 @@ GRUCORE_INLINE bool met_denormals(F32x4 result) {
   return (status & kDenormalFlags) != 0;
 }
 
+// Of results beside the one that met_denormals takes.
+GRUCORE_INLINE void wait_for(F32x4) {}
+
 GRUCORE_INLINE F32x4 load_four_floats(const float* p) { return {vld1q_f32(p)}; }
+GRUCORE_INLINE F32x4 load_four_weights(const float* p) { return load_four_floats(p); }
+template <class Weight>
+constexpr bool kHasFourWeights = sizeof(Weight) == sizeof(float);
+constexpr int kWideFours = 6;  // vectors of weights at once
 GRUCORE_INLINE void store_four_floats(float* p, F32x4 a) { vst1q_f32(p, a.v); }
 
 // The operations of vec_scalar.h that cells take.
@@ -67,6 +73,7 @@ GRUCORE_INLINE F32x4 sub(const F32x4& a, Float b) { return {vsubq_n_f32(a.v, b.v
 GRUCORE_INLINE F32x4 mul(const F32x4& a, const F32x4& b) { return {vmulq_f32(a.v, b.v)}; }
 GRUCORE_INLINE F32x4 mul(const F32x4& a, Float b) { return {vmulq_n_f32(a.v, b.v)}; }
 GRUCORE_INLINE F32x4 mul(Float a, const F32x4& b) { return mul(b, a); }
+GRUCORE_INLINE F32x4 mul_add(const F32x4& a, Float b, const F32x4& c) { return {vfmaq_n_f32(c.v, a.v, b.v)}; }
 GRUCORE_INLINE F32x4 exact_mul_add(const F32x4& a, const F32x4& b, const F32x4& c) {
   return {vfmaq_f32(c.v, a.v, b.v)};
 }
@@ -138,9 +145,24 @@ template <int N>
 GRUCORE_INLINE I32x4 shift_left(const I32x4& a) {
   return {vshlq_n_s32(a.v, N)};
 }
+template <int N>
+GRUCORE_INLINE I32x4 shift_right_signed(const I32x4& a) {
+  return {vshrq_n_s32(a.v, N)};
+}
 GRUCORE_INLINE F32x4 abs(const F32x4& a) { return {vabsq_f32(a.v)}; }
 GRUCORE_INLINE F32x4 flush_denormals(const F32x4& a) { return zero_if_less(bits(abs(a)), 0x00800000, a); }
 
+// What quantization takes.
+GRUCORE_INLINE bool takes_bytes(const PackedWeights& weights) { return weights.kind == WeightKind::kInt8; }
+constexpr bool kFillsEights = false;
+GRUCORE_INLINE F32x4 load_some_floats(const float* p, uint32_t count) { return {vldrwq_z_f32(p, vctp32q(count))}; }
+GRUCORE_INLINE I32x4 sub(const I32x4& a, const I32x4& b) { return {vsubq_s32(a.v, b.v)}; }
+GRUCORE_INLINE void store_low_bytes(int8_t* p, const I32x4& a) { vstrbq_s32(p, a.v); }
+// The largest magnitude so far. As integers they have the same order.
+using Most = int32_t;
+GRUCORE_INLINE Most no_most() { return 0; }
+GRUCORE_INLINE Most larger(Most most, const F32x4& x) { return vmaxvq_s32(most, bits(abs(x)).v); }
+GRUCORE_INLINE int32_t most_of(Most most) { return most; }
+
 }  // namespace
 }  // namespace grucore::detail::GRUCORE_ISA
-#endif

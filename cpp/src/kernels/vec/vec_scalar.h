@@ -63,10 +63,20 @@ GRUCORE_INLINE void store_lanes(float* p, F32 a) {
   store_n(p, a, N);
 }
 
+// Clang joins neighbouring operations of floats to vectors, which on 32-bit Arm make denormals zero.
+#if defined(__clang__) && defined(__arm__) && defined(__ARM_NEON)
+GRUCORE_INLINE float alone(float x) {
+  __asm__("" : "+t"(x));
+  return x;
+}
+#else
+GRUCORE_INLINE float alone(float x) { return x; }
+#endif
+
 // Each one IEEE operation, rounded to nearest even.
-GRUCORE_INLINE F32 add(F32 a, F32 b) { return {a.v + b.v}; }
-GRUCORE_INLINE F32 sub(F32 a, F32 b) { return {a.v - b.v}; }
-GRUCORE_INLINE F32 mul(F32 a, F32 b) { return {a.v * b.v}; }
+GRUCORE_INLINE F32 add(F32 a, F32 b) { return {alone(a.v + b.v)}; }
+GRUCORE_INLINE F32 sub(F32 a, F32 b) { return {alone(a.v - b.v)}; }
+GRUCORE_INLINE F32 mul(F32 a, F32 b) { return {alone(a.v * b.v)}; }
 GRUCORE_INLINE F32 div(F32 a, F32 b) { return {a.v / b.v}; }
 GRUCORE_INLINE F32 sqrt(F32 a) { return {square_root(a.v)}; }
 
@@ -95,7 +105,7 @@ GRUCORE_INLINE float fused_mul_add(float a, float b, float c) {
 // The product class of float weights: fused where kFused, else a multiplication, then an addition.
 GRUCORE_INLINE F32 mul_add(F32 a, F32 b, F32 c) {
 #if GRUCORE_FUSED
-  return {fused_mul_add(a.v, b.v, c.v)};
+  return {alone(fused_mul_add(a.v, b.v, c.v))};
 #else
   return add(mul(a, b), c);
 #endif
@@ -103,8 +113,8 @@ GRUCORE_INLINE F32 mul_add(F32 a, F32 b, F32 c) {
 // a*b + c and a*b - c where a*b is exact, so that fused or not they have the same bits: in whichever way is faster.
 // Small cores take longer for the two together.
 #if GRUCORE_HAS_FMA && !defined(GRUCORE_ONLY_SCALAR)
-GRUCORE_INLINE F32 exact_mul_add(F32 a, F32 b, F32 c) { return {__builtin_fmaf(a.v, b.v, c.v)}; }
-GRUCORE_INLINE F32 exact_mul_sub(F32 a, F32 b, F32 c) { return {__builtin_fmaf(a.v, b.v, -c.v)}; }
+GRUCORE_INLINE F32 exact_mul_add(F32 a, F32 b, F32 c) { return {alone(__builtin_fmaf(a.v, b.v, c.v))}; }
+GRUCORE_INLINE F32 exact_mul_sub(F32 a, F32 b, F32 c) { return {alone(__builtin_fmaf(a.v, b.v, -c.v))}; }
 #else
 GRUCORE_INLINE F32 exact_mul_add(F32 a, F32 b, F32 c) { return add(mul(a, b), c); }
 GRUCORE_INLINE F32 exact_mul_sub(F32 a, F32 b, F32 c) { return sub(mul(a, b), c); }

@@ -1,5 +1,5 @@
-// Cells of the GRU where Helium has floats, four units at a time. Included once per instruction set, inside its target
-// region, after cell-inl.h's cell_of.
+// Cells of the GRU by vectors of four floats (vec/helium.h, vec/arm32.h). Included once per instruction set, inside its
+// target region, after cell-inl.h's cell_of.
 // SPDX-License-Identifier: Apache-2.0
 
 namespace grucore::detail::GRUCORE_ISA {
