@@ -66,6 +66,7 @@ def sentences() -> dict[str, list[str]]:
     languages = written("examples/languages/languages.json")
     install = math.ceil(seconds(".venv/bin/pip install") / 10) * 10
     front = result("front_end")["frames"]
+    fuzz = result("cli_calls")
     module = result("examples")["web"]["compressed"]
     return {
         "README.md": [
@@ -88,6 +89,10 @@ def sentences() -> dict[str, list[str]]:
             f"trained on real names, {100 * languages['int8']['accuracy']:.0f} % right, "
             f"{languages['int8']['bytes'] / 1000:.0f} kB",
             f"{module / 1000:.0f} kB of WebAssembly as a server compresses it",
+        ],
+        "docs/command-line.md": [
+            f"of {fuzz['calls']:,} random calls of {fuzz['commands']} commands, with files whole "
+            f"and damaged, {fuzz['exceptions']} ended",
         ],
         "docs/audio.md": [
             f"From Python a frame of the demo takes {front['from samples']['us_min']:.1f} "
