@@ -126,8 +126,11 @@ void check_conv(const Weights& weights, uint32_t channels, uint32_t rows, uint32
     if (!CHECK(model.status() == Status::kOk)) return;
     CHECK_SAYING(same_all(step_all(model, frames, signal.data()), expected), "%s %s conv %u->%u taps %u groups %u step",
                  grucore::isa_name(isa), weights.name, channels, rows, taps, groups);
-    CHECK_SAYING(same_all(run_all(model, 1, 4, frames, signal), expected), "%s %s conv %u->%u taps %u groups %u run",
-                 grucore::isa_name(isa), weights.name, channels, rows, taps, groups);
+    for (const uint32_t block : {4u, frames}) {
+      CHECK_SAYING(same_all(run_all(model, 1, block, frames, signal), expected),
+                   "%s %s conv %u->%u taps %u groups %u run", grucore::isa_name(isa), weights.name, channels, rows,
+                   taps, groups);
+    }
   }
 }
 
@@ -220,8 +223,8 @@ int main(int argc, char** argv) {
     CHECK_SAYING(found, "no table %s here", argv[i]);
   }
   std::mt19937 random(1);
-  const uint32_t sizes[][2] = {{1, 1},  {3, 5},   {4, 16},  {7, 17},   {24, 24},  {31, 28},
-                               {33, 4}, {40, 64}, {64, 80}, {130, 47}, {1025, 9}, {2100, 20}};
+  const uint32_t sizes[][2] = {{1, 1},   {3, 5},   {4, 16},   {7, 17},    {24, 24},  {31, 28},  {33, 4},
+                               {40, 64}, {64, 80}, {130, 47}, {300, 150}, {1025, 9}, {2100, 20}};
   for (const auto& size : sizes) {
     for (const Weights& weights : kIntegers) {
       check_dense(weights, size[0], size[1], 0, &random);
@@ -233,6 +236,7 @@ int main(int argc, char** argv) {
     check_conv(weights, 40, 20, 2, 1, &random);
     check_conv(weights, 12, 18, 3, 2, &random);
     check_conv(weights, 6, 6, 1, 1, &random);
+    check_conv(weights, 150, 134, 3, 1, &random);  // as many products as tile registers are worth
   }
   const uint32_t gru_sizes[][2] = {{1, 16}, {3, 5}, {24, 24}, {40, 64}, {7, 17}, {13, 47}, {33, 80}};
   for (const auto& size : gru_sizes) {

@@ -112,6 +112,9 @@ int main() {
       check({kind, 3, 28, reset_before}, &random);  // its last panel is a vector and a half, or three quarters of one
     }
     check({kind, 6, 200, false}, &random);  // in float32 more than a near cache holds
+    // Whole matrices of int8 that are worth tile registers, with inputs and units that fill none of them.
+    if (kind.kind == Kind::kInt8) check({kind, 70, 180, true}, &random);
+    if (kind.kind == Kind::kInt8) check({kind, 70, 140, false}, &random);
   }
   return finish("rows_test");
 }

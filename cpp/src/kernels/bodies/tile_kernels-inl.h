@@ -12,23 +12,27 @@
 namespace grucore::detail::GRUCORE_ISA {
 namespace {
 
-// So many rows are worth the shapes and tiles that are filled with fewer than they have room for: measured.
-constexpr uint32_t kRowsForTiles = 4;
+// What is worth setting the shapes, half as long as a step of 64 units, and tiles with room to spare: so many rows, and
+// so many products of them. Four rows are one load of weights in the other table. Measured on an Emerald Rapids.
+constexpr uint32_t kRowsForTiles = 5;
+constexpr uint64_t kProductsOfStep = 128 * 1024, kProductsOfMatrix = 512 * 1024;
 
 // Inputs of more than one sum would need another set of sums for each.
-GRUCORE_INLINE bool takes_tiles(const PackedWeights& weights) {
+GRUCORE_INLINE bool fits_tiles(const PackedWeights& weights) {
   return weights.kind == WeightKind::kInt8 && !weights.ends && weights.inputs <= kBlockInputs;
 }
-
-GRUCORE_INLINE bool takes_tiles(const ProductArgs& input, const ProductArgs& recurrent) {
-  return recurrent.rows.count >= kRowsForTiles && takes_tiles(*recurrent.weights) &&
-         (!input.weights || takes_tiles(*input.weights));
+GRUCORE_INLINE bool takes_tiles(const ProductArgs& args, uint64_t least) {
+  if (args.rows.count < kRowsForTiles) return false;
+  const PackedWeights& weights = *args.weights;
+  const uint64_t products = uint64_t{weights.gates} * weights.rows * weights.inputs * weights.taps * args.rows.count;
+  return products >= least && fits_tiles(weights);
+}
+GRUCORE_INLINE bool takes_tiles(const ProductArgs& input, const ProductArgs& recurrent, uint64_t least) {
+  return takes_tiles(recurrent, least) && (!input.weights || fits_tiles(*input.weights));
 }
 
 void integer_product(const ProductArgs& args) {
-  if (args.rows.count < kRowsForTiles || !takes_tiles(*args.weights)) {
-    return GRUCORE_FEW_ROWS::kIntegerKernels.product(args);
-  }
+  if (!takes_tiles(args, kProductsOfMatrix)) return GRUCORE_FEW_ROWS::kIntegerKernels.product(args);
   quantize_for_tiles(args);
   multiply_in_tiles(args, 0, panels_of(args.weights->rows));
   release_tiles();
@@ -36,7 +40,8 @@ void integer_product(const ProductArgs& args) {
 
 void integer_panel_step(const PanelStepArgs& args) {
   const PackedWeights *input = args.input.weights, *recurrent = args.recurrent.weights;
-  if (!takes_tiles(args.input, args.recurrent) || (input && input->activation_bits != recurrent->activation_bits)) {
+  if (!takes_tiles(args.input, args.recurrent, kProductsOfStep) ||
+      (input && input->activation_bits != recurrent->activation_bits)) {
     return GRUCORE_FEW_ROWS::kIntegerKernels.panel_step(args);
   }
   if (input) quantize_for_tiles(args.input);
@@ -57,7 +62,8 @@ struct TilePanels {
 };
 
 void integer_gate_step(const GateStepArgs& args) {
-  if (!takes_tiles(args.input, args.recurrent)) return GRUCORE_FEW_ROWS::kIntegerKernels.gate_step(args);
+  if (!takes_tiles(args.input, args.recurrent, kProductsOfMatrix))
+    return GRUCORE_FEW_ROWS::kIntegerKernels.gate_step(args);
   if (args.input.weights) quantize_for_tiles(args.input);
   quantize_for_tiles(args.recurrent);
   step_gates<TilePanels>(args);

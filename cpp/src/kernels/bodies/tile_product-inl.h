@@ -42,39 +42,6 @@ struct RowBlocks {
   GRUCORE_INLINE uint32_t end(uint32_t block) const { return first(block) + height; }
 };
 
-// The shapes that are set.
-class ShapesInUse {
- public:
-  GRUCORE_INLINE explicit ShapesInUse(uint32_t height) : height_(height), width_(0), last_fours_(0) {}
-
-  // Columns of `width` units; the last inputs are so many fours, 0 where they fill a tile.
-  GRUCORE_INLINE void set(uint32_t width, uint32_t last_fours) {
-    if (width != width_ || (last_fours && last_fours != last_fours_)) change(width, last_fours);
-  }
-
- private:
-  GRUCORE_NOINLINE void change(uint32_t width, uint32_t last_fours) {
-    width_ = width;
-    last_fours_ = last_fours;
-    TileShapes shapes = {};
-    shapes.palette = 1;
-    const auto shape = [&shapes](int tile, uint32_t rows, uint32_t bytes) {
-      shapes.rows[tile] = static_cast<unsigned char>(rows);
-      shapes.row_bytes[tile] = static_cast<uint16_t>(bytes);
-    };
-    for (int i = 0; i < kColumnsAtOnce; ++i) shape(kSums + i, height_, 4 * width);
-    shape(kBytesTile, height_, kTileInputs);
-    shape(kWeightsTile, kTileFours, 4 * width);
-    if (last_fours) {
-      shape(kLastBytes, height_, 4 * last_fours);
-      shape(kLastWeights, last_fours, 4 * width);
-    }
-    set_shapes(shapes);
-  }
-
-  uint32_t height_, width_, last_fours_;
-};
-
 // A matrix and its quantized activations; row i of these is the i-th of the rows that take part, so that tiles have
 // neighbours. Copied: for all that a compiler knows, what is written might be the arguments.
 struct TileMatrix {
@@ -116,6 +83,42 @@ struct TileMatrix {
     __builtin_memcpy(&scale, activations(row) + tap * tap_bytes, sizeof scale);
     return scale;
   }
+};
+
+// The shapes that are set.
+class ShapesInUse {
+ public:
+  // Of a matrix's last panel, which may do for the others too.
+  GRUCORE_INLINE ShapesInUse(uint32_t height, const TileMatrix& matrix) : height_(height), width_(0), last_fours_(0) {
+    set(matrix.width(0), matrix.last_fours(matrix.panels - 1));
+  }
+
+  // Columns of `width` units; the last inputs are so many fours, 0 where they fill a tile.
+  GRUCORE_INLINE void set(uint32_t width, uint32_t last_fours) {
+    if (width != width_ || (last_fours && last_fours != last_fours_)) change(width, last_fours);
+  }
+
+ private:
+  GRUCORE_NOINLINE void change(uint32_t width, uint32_t last_fours) {
+    width_ = width;
+    last_fours_ = last_fours;
+    TileShapes shapes = {};
+    shapes.palette = 1;
+    const auto shape = [&shapes](int tile, uint32_t rows, uint32_t bytes) {
+      shapes.rows[tile] = static_cast<unsigned char>(rows);
+      shapes.row_bytes[tile] = static_cast<uint16_t>(bytes);
+    };
+    for (int i = 0; i < kColumnsAtOnce; ++i) shape(kSums + i, height_, 4 * width);
+    shape(kBytesTile, height_, kTileInputs);
+    shape(kWeightsTile, kTileFours, 4 * width);
+    if (last_fours) {
+      shape(kLastBytes, height_, 4 * last_fours);
+      shape(kLastWeights, last_fours, 4 * width);
+    }
+    set_shapes(shapes);
+  }
+
+  uint32_t height_, width_, last_fours_;
 };
 
 // The products of some columns on their way: one tile of inputs after the other.
@@ -279,7 +282,7 @@ GRUCORE_INLINE void multiply_some(const ProductArgs& args, const TileMatrix& mat
 GRUCORE_NOINLINE void multiply_in_tiles(const ProductArgs& args, uint32_t begin, uint32_t end) {
   const TileMatrix matrix(args);
   const RowBlocks blocks(args.rows.count);
-  ShapesInUse shapes(blocks.height);
+  ShapesInUse shapes(blocks.height, matrix);
   const auto some = args.weights->activation_bits == 8 ? multiply_some<8> : multiply_some<16>;
   const uint32_t whole = end == matrix.panels ? end - 1 : end;
   if (args.backwards && whole < end) some(args, matrix, blocks, shapes, whole * matrix.gates, end * matrix.gates);

@@ -18,7 +18,7 @@ class TilesOfStep {
       : input_(args.input.weights ? args.input : args.recurrent),
         recurrent_(args.recurrent),
         projects_(args.input.weights != nullptr),
-        shapes_(height),
+        shapes_(height, input_),
         left_(0) {}
 
   const TileMatrix& input() const { return input_; }
