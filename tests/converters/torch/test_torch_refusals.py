@@ -99,11 +99,13 @@ REFUSED: dict[str, tuple[Callable[[], Any], str]] = {
         ),
         "normalizes by the batch itself",
     ),
-    "instance norm": (
+    "an operation that is not known": (
         noisy(
-            lambda m, x: m.norm(m.gru(x)[0].transpose(1, 2)), gru=gru(), norm=nn.InstanceNorm1d(4)
+            lambda m, x: m.norm(m.gru(x)[0].transpose(1, 2)),
+            gru=gru(),
+            norm=nn.LocalResponseNorm(2),
         ),
-        "aten.instance_norm.default in module 'norm' (InstanceNorm1d)",
+        "in module 'norm' (LocalResponseNorm)",
     ),
     "look-ahead that is too wide": (
         noisy(lambda m, x: m.conv(x.transpose(1, 2)), conv=nn.Conv1d(3, 4, 3, padding=2)),
