@@ -99,13 +99,9 @@ REFUSED: dict[str, tuple[Callable[[], Any], str]] = {
         ),
         "normalizes by the batch itself",
     ),
-    "an operation that is not known": (
-        noisy(
-            lambda m, x: m.norm(m.gru(x)[0].transpose(1, 2)),
-            gru=gru(),
-            norm=nn.LocalResponseNorm(2),
-        ),
-        "in module 'norm' (LocalResponseNorm)",
+    "an operation of no layer": (
+        noisy(lambda m, x: torch.sin(m.gru(x)[0]), gru=gru()),
+        "aten.sin.default in the module",
     ),
     "look-ahead that is too wide": (
         noisy(lambda m, x: m.conv(x.transpose(1, 2)), conv=nn.Conv1d(3, 4, 3, padding=2)),
