@@ -58,7 +58,7 @@ def _taken(make: Callable[[Any], Any]) -> Any:
             lambda: keras.Sequential(
                 [keras.Input((None, 4, 3)), layers.TimeDistributed(layers.GRU(2, name="g"))]
             ),
-            "GRU '.*g' reads no sequence",
+            "runs GRU '.*g' over an axis of each frame",
         ),
         (
             lambda: sequential(layers.Permute((2, 1))),
