@@ -3,12 +3,12 @@
 
 from __future__ import annotations
 
-from claims import audio, cells, embedded, examples, performance, quantization, readme
+from claims import audio, cells, converting, embedded, examples, performance, quantization, readme
 from claims.settings import SETTINGS, SPECIFICATIONS
 
 __all__ = ["SENTENCES", "SETTINGS", "SPECIFICATIONS", "TABLES"]
 
-PAGES = (audio, readme, performance, cells, quantization, embedded, examples)
+PAGES = (audio, converting, readme, performance, cells, quantization, embedded, examples)
 TABLES = {place: make for page in PAGES for place, make in page.TABLES.items()}
 SENTENCES: dict[str, list[str]] = {}
 for _page in PAGES:

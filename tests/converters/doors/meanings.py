@@ -2,10 +2,13 @@
 """Mutates small source programs and converts each mutant on every route.
 
     python tests/converters/doors/meanings.py [--count N] [--seed S] [--only TEXT] [SUBJECT ...]
+    python tests/converters/doors/meanings.py torch --route live --write results.json
 
 A mutant is converted right, which its own framework says and no part of grucore, or it is refused
 in words. Prints the counts of each subject and every finding, and exits with 1 if there is any:
-another result than the framework's, a raw exception, or an internal object in a message.
+another result than the framework's, a raw exception, or an internal object in a message. The
+second line runs one route, and keeps its counts beside those of others in a file: for a page of
+docs, benchmarks/results/meanings.json.
 """
 
 from __future__ import annotations
@@ -37,7 +40,7 @@ __all__ = [
     "tried",
 ]
 
-SUBJECTS = ("torch", "torch_states", "keras", "onnx")
+SUBJECTS = ("torch", "torch_states", "torch_more", "keras", "keras_more", "onnx")
 INTERNAL = re.compile(r"object at 0x|<class '|<function |Traceback|array\(\[")
 MUTANTS = 20
 
@@ -123,10 +126,13 @@ def chosen(text: str, rules: Sequence[Rule], seed: str) -> Iterator[tuple[str, s
     for each in by_rule:
         generator.shuffle(each)
     generator.shuffle(by_rule)
+    seen = {text}
     while any(by_rule):
         for each in by_rule:
-            if each:
-                yield each.pop()
+            change, mutant = each.pop() if each else ("", text)
+            if mutant not in seen:  # two rules may make the same
+                seen.add(mutant)
+                yield change, mutant
 
 
 def tried(
@@ -137,18 +143,21 @@ def tried(
     only: str = "",
     routes: Sequence[str] = (),
     spread: bool = False,
+    plain: bool = True,
 ) -> Iterator[Outcome]:
     """The outcomes of every program and ``count`` mutants of each.
 
     On all ``routes``, or those of the subject; with ``spread`` on one of them each, in turn.
+    Without ``plain`` the mutants alone.
     """
     routes = routes or subject.ROUTES
     turn = 0
     for name, text in subject.PROGRAMS.items():
         if only not in name:
             continue
-        left = count
-        for change, mutant in (("", text), *chosen(text, subject.RULES, f"{seed} {name}")):
+        left = count if plain else count - 1
+        first = (("", text),) if plain else ()
+        for change, mutant in (*first, *chosen(text, subject.RULES, f"{seed} {name}")):
             if left < 0:
                 break
             runs = False
@@ -196,6 +205,7 @@ def report(outcomes: Iterable[Outcome], log: Any = None) -> tuple[dict[str, Any]
     kinds: dict[str, collections.Counter[str]] = collections.defaultdict(collections.Counter)
     findings = []
     programs, changed = set(), set()
+    by_route = collections.defaultdict(set)
     for outcome in outcomes:
         if log is not None:
             print(json.dumps(outcome.__dict__), file=log, flush=True)
@@ -203,9 +213,24 @@ def report(outcomes: Iterable[Outcome], log: Any = None) -> tuple[dict[str, Any]
             kinds[outcome.route][outcome.kind] += 1
             programs.add(outcome.program)
             changed.add((outcome.program, outcome.change))
+            if outcome.kind != "none":
+                by_route[outcome.route].add(outcome.program)
         if outcome.is_finding:
             findings.append(outcome)
+    for route, some in by_route.items():
+        kinds[route]["programs"] = len(some)
     return {"programs": len(programs), "mutants": len(changed), "routes": kinds}, findings
+
+
+def written(path: Path, name: str, given: argparse.Namespace, counts: Mapping[str, Any]) -> None:
+    """Keep the counts of a subject's routes in a file, beside those that are there."""
+    about = {"seed": given.seed, "mutants of a program": given.count}
+    found = json.loads(path.read_text("utf-8")) if path.exists() else {}
+    if {key: found.get(key) for key in about} != about:
+        found = {**about, "routes": {}}  # of other mutants
+    for route, kinds in counts["routes"].items():
+        found["routes"].setdefault(route, {})[name] = dict(sorted(kinds.items()))
+    path.write_text(json.dumps(found, indent=1, sort_keys=True) + "\n", "utf-8")
 
 
 def _line(text: str) -> str:
@@ -219,6 +244,7 @@ def main() -> int:
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--only", default="", help="programs whose name has this in it")
     parser.add_argument("--route", action="append", default=[])
+    parser.add_argument("--write", type=Path, help="a file of counts, for all programs of a route")
     parser.add_argument("--log", type=Path, help="a line of JSON for each outcome")
     given = parser.parse_args()
     failed = 0
@@ -229,6 +255,8 @@ def main() -> int:
         outcomes = tried(subject, given.count, given.seed, only=given.only, routes=given.route)
         counts, findings = report(outcomes, log)
         failed += len(findings)
+        if given.write:
+            written(given.write, name, given, counts)
         seconds = time.monotonic() - started
         print(
             f"{name}: {counts['programs']} programs, {counts['mutants']} mutants, {seconds:.0f} s"

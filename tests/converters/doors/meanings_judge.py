@@ -15,7 +15,8 @@ import numpy as np
 __all__ = ["Argument", "Memo", "Source", "check"]
 
 SIZES = ((3, 1), (3, 4), (7, 9), (9, 7), (3, 23), (2, 1301))  # batch and frames
-CHUNKS = (1, 1, 3, 12)
+CHUNKS = ((1, 1, 3, 12), (9, 12, 10))  # frames of the caller's calls; of a program of windows
+BEFORE = (".history", ".x")
 LARGEST = 1e12  # what is larger overflows soon
 
 Array = np.ndarray[Any, Any]
@@ -148,7 +149,7 @@ class _Check:
         for seed, (batch, frames) in enumerate(SIZES):
             compared += self._whole(batch, frames, np.random.default_rng(seed))
         if self.states and self.starts and self.source.back:
-            compared += self._loop(np.random.default_rng(9))
+            compared += any(self._loop(np.random.default_rng(9), chunks) for chunks in CHUNKS)
         assert compared, "nothing could be compared"
 
     def _whole(self, batch: int, frames: int, generator: np.random.Generator) -> bool:
@@ -163,6 +164,10 @@ class _Check:
         if self.in_steps:
             x = tuple(each[:, None] for each in x) if isinstance(x, tuple) else x[:, None]
         state = self._state(given)
+        if state:  # frames before the first one are zeros
+            others = self.model.run(x, return_state=True)[1].items()
+            zeros = {name: np.zeros_like(x) for name, x in others if name.endswith(BEFORE)}
+            state = zeros | state
         ours = self.model.run(x, **({"state": state} if state else {}))
         ours = list(ours) if isinstance(ours, tuple) else [ours]
         if self.in_steps:
@@ -170,10 +175,13 @@ class _Check:
         self._compare(ours, *found, batch, frames, f"{batch} x {frames} frames")
         return True
 
-    def _loop(self, generator: np.random.Generator) -> bool:
+    def _loop(self, generator: np.random.Generator, chunks: Sequence[int]) -> bool:
         """The caller's loop, states fed back, against a stream of the model."""
         fixed = self.source.frames is not None and not self.in_steps
-        chunks = (self.source.frames,) * 3 if fixed else (1,) * 9 if self.in_steps else CHUNKS
+        if fixed or self.in_steps:
+            chunks = (self.source.frames or 1,) * 3 if fixed else (1,) * 9
+        if min(chunks) < self.source.least and not self.in_steps:
+            return False
         batch = self.source.batch or 3
         stream, fed = None, None
         for number, frames in enumerate(chunks):

