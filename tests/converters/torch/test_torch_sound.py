@@ -177,6 +177,12 @@ REFUSED: dict[str, tuple[Callable[[Any, Any], Any], str]] = {
     ),
     "phases": (lambda net, x: short(net, x).angle(), "cannot be converted"),
     "a spectrum": (lambda net, x: short(net, x).exp(), "complex numbers of a spectrum"),
+    "a mask": (
+        lambda net, x: torch.istft(
+            short(net, x) * torch.sigmoid(short(net, x).abs()), 64, HOP, SIZE, net.window
+        ),
+        "grucore.audio.masked",
+    ),
     "the loudest": (
         lambda net, x: net.heard(
             torch.maximum(short(net, x).abs(), short(net, x).abs().amax((0, 1, 2)) - 80)

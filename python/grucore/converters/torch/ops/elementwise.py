@@ -86,6 +86,12 @@ def combined(walk: Walk, one: Any, other: Any, word: str) -> Any:
                 walk.doubt(
                     f"the number {given:g} goes with the {walk.frames} frames of the example"
                 )
+    if (isinstance(one, Spectra) and _moves(other)) or (isinstance(other, Spectra) and _moves(one)):
+        raise Unfit(
+            "it joins the complex numbers of a spectrum with another value, as a mask model does: "
+            "convert the network from features to gains, and grucore.audio.masked puts the "
+            "spectrum before it and the samples behind it"
+        )
     if isinstance(one, Spectra) and word in ("mul", "div") and np.size(other) == 1:
         factor = float(np.asarray(other).reshape(()))
         return multiplied(walk, one, factor if word == "mul" else 1 / factor)
