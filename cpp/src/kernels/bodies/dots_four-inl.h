@@ -46,6 +46,15 @@ GRUCORE_INLINE void join(Dots<kBits>& dots, const Dots<kBits>& other) {
   if constexpr (kBits == 16) dots.upper = add(dots.upper, other.upper);
 }
 
+#if GRUCORE_NIBBLES_STAY
+// Of sums that are 16 times as large as they should be, without a rest.
+template <int kBits>
+GRUCORE_INLINE void join_sixteenth(Dots<kBits>& dots, const Dots<kBits>& other) {
+  dots.sum = add(dots.sum, shift_right_signed<4>(other.sum));
+  if constexpr (kBits == 16) dots.upper = add(dots.upper, shift_right_signed<4>(other.upper));
+}
+#endif
+
 template <int kBits>
 GRUCORE_INLINE I32 total(const Dots<kBits>& dots) {
   if constexpr (kBits == 16) {

@@ -96,9 +96,14 @@ GRUCORE_INLINE void sum_groups_of(const PackedWeights& weights, const TileWeight
       I8 low[kVectors], high[kVectors];
       GRUCORE_UNROLL(12)
       for (int v = 0; v < kVectors; ++v) {
-        const I8 nibbles = flip_nibbles(load_weights<kLast>(tile, w + v * 4 * kLanes));
-        low[v] = low_nibbles(nibbles);
-        high[v] = high_nibbles(nibbles);
+        const I8 nibbles = load_weights<kLast>(tile, w + v * 4 * kLanes);
+#if GRUCORE_NIBBLES_STAY
+        low[v] = low_flipped(nibbles);
+        high[v] = high_flipped(nibbles);
+#else
+        low[v] = low_nibbles(flip_nibbles(nibbles));
+        high[v] = high_nibbles(flip_nibbles(nibbles));
+#endif
       }
       GRUCORE_UNROLL(8)
       for (int r = 0; r < kRows; ++r) {
@@ -117,7 +122,11 @@ GRUCORE_INLINE void sum_groups_of(const PackedWeights& weights, const TileWeight
       const F32 of_group = load_vector<kLast>(scale + v * kLanes, tile.lanes);
       GRUCORE_UNROLL(8)
       for (int r = 0; r < kRows; ++r) {
+#if GRUCORE_NIBBLES_STAY
+        join_sixteenth(dots[0][r][v], dots[1][r][v]);
+#else
         join(dots[0][r][v], dots[1][r][v]);
+#endif
         sums[r][v] = add(sums[r][v], mul(to_float(total(dots[0][r][v])), of_group));
       }
     }
