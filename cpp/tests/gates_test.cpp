@@ -112,6 +112,9 @@ void check_kinds(std::mt19937* random) {
       for (const auto& pair : mixed) check(pair[0], pair[1]);
     }
   }
+  // As many products as tile registers are worth.
+  const WeightKind narrow = {textbook::Kind::kInt8, 8, "int8/8"};
+  check_case(textbook::random_gates(true, narrow, narrow, 20, 110, random), some_of(6), 4.0f, 0.3, narrow.name, random);
 }
 
 // Every activation in every place.
