@@ -123,7 +123,7 @@ def test_damaged_file(
     found = capsys.readouterr()
     assert found.out == ""
     assert found.err.count("\n") == 1
-    assert "byte 0x" in found.err
+    assert ("is no .gru file" if damage == "other" else "byte 0x") in found.err
     assert "damaged.gru" in found.err
     assert not output.exists()
 

@@ -19,6 +19,7 @@ samples, rate = audio.read_sound("speech.flac")
 assert_type(rate, int)
 audio.write_wav("out.wav", samples, rate, bits=32)
 low: Floats = audio.decimate(samples, 2)
+low = audio.resample(samples, 22050, 16000)
 high: Floats = audio.interpolate(low, 2)
 
 # Front ends.
@@ -62,6 +63,7 @@ bands: FrontEnd = audio.log_mel(
     causal=True,
     emphasis=0.0,
     window_at="start",
+    zero_mean=True,
 )
 cepstra: FrontEnd = audio.mfcc(
     sample_rate=16000,
@@ -90,6 +92,8 @@ cepstra: FrontEnd = audio.mfcc(
     causal=False,
     emphasis=0.0,
     window_at="center",
+    zero_mean=False,
+    dct="htk",
 )
 front: FrontEnd = audio.deltas(cepstra, width=2, orders=1)
 front = audio.pcen(bands, time_constant=0.4, gain=0.98, bias=2.0, power=0.5, epsilon=1e-6)
@@ -120,7 +124,7 @@ tables: list[Doubles] = [
         triangles="hertz",
     ),
     audio.erb_filters(sample_rate=48000, n_fft=960, bands=32),
-    audio.dct_matrix(13, 40, lifter=0.0),
+    audio.dct_matrix(13, 40, lifter=0.0, dct="orthonormal"),
     audio.window("hann", 400),
 ]
 

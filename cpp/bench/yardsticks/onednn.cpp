@@ -74,7 +74,12 @@ class Gru final : public yardstick::Contender {
 
   static size_t count_of(const memory& of) {
     size_t count = 1;
-    for (const int64_t size : of.get_desc().dims()) count *= static_cast<size_t>(size);
+#if DNNL_VERSION_MAJOR >= 3
+    const Dims dims = of.get_desc().get_dims();
+#else
+    const Dims dims = of.get_desc().dims();
+#endif
+    for (const int64_t size : dims) count *= static_cast<size_t>(size);
     return count;
   }
   // Floats into the type that the network reads, and back.
@@ -158,27 +163,31 @@ class Gru final : public yardstick::Contender {
     const auto direction = dnnl::rnn_direction::unidirectional_left2right;
     OfLayer made;
     memory::desc weights_ih, weights_hh;
-    const auto build = [&](const auto& pd, auto&& gru) {
+    const auto build = [&](auto kind) {
+      using Kind = decltype(kind);
+#if DNNL_VERSION_MAJOR >= 3
+      const typename Kind::primitive_desc pd(engine_, forward, direction, x.get_desc(), state, any_ih, any_hh, biases,
+                                             y, state, attributes);
+#else
+      const typename Kind::primitive_desc pd(
+          typename Kind::desc(forward, direction, x.get_desc(), state, any_ih, any_hh, biases, y, state), attributes,
+          engine_);
+#endif
       weights_ih = pd.weights_layer_desc();
       weights_hh = pd.weights_iter_desc();
-      made.gru = gru;
+      made.gru = Kind(pd);
     };
-    if (is_int8_) {
-      using Kind = dnnl::gru_forward;
-      const Kind::primitive_desc pd(
-          Kind::desc(forward, direction, x.get_desc(), state, any_ih, any_hh, biases, y, state), attributes, engine_);
-      build(pd, Kind(pd));
-    } else {
-      using Kind = dnnl::lbr_gru_forward;
-      const Kind::primitive_desc pd(
-          Kind::desc(forward, direction, x.get_desc(), state, any_ih, any_hh, biases, y, state), attributes, engine_);
-      build(pd, Kind(pd));
-    }
+    is_int8_ ? build(dnnl::gru_forward()) : build(dnnl::lbr_gru_forward());
     made.y = memory(y, engine_);
     made.state = memory(state, engine_);
     made.next = memory(state, engine_);
-    const memory from_ih({{1, 1, inputs, 3, hidden}, Type::f32, Tag::ldgoi}, engine_, ih.data());
-    const memory from_hh({{1, 1, hidden, 3, hidden}, Type::f32, Tag::ldgoi}, engine_, hh.data());
+    // Only matrices of inputs first are made bytes of, by version 3.
+    const auto inputs_first = [&](std::vector<float>* from, int64_t columns) {
+      const Dims dims = {1, 1, columns, 3, hidden};
+      const memory rows_first({dims, Type::f32, Tag::ldgoi}, engine_, from->data());
+      return reordered(rows_first, {dims, Type::f32, Tag::ldigo}, {});
+    };
+    const memory from_ih = inputs_first(&ih, inputs), from_hh = inputs_first(&hh, hidden);
     memory bias_memory(biases, engine_);
     memcpy(bias_memory.get_data_handle(), bias.data(), bias.size() * sizeof(float));
     made.arguments = {{DNNL_ARG_SRC_LAYER, x},

@@ -66,7 +66,7 @@ def load_model(path: str, isa: str | None = None) -> Model:
             raise
         found = _foreign(path)
         if found is None:
-            other = "nor anything that `grucore convert` reads: its first bytes are others"
+            other = "nor anything that `grucore convert` reads, by its first bytes"
             raise grucore.FormatError(f"{path} is no .gru file, {other}") from None
         advice = f"`grucore convert {path} -o OUT.gru` makes one"
         if found == ARRAY:

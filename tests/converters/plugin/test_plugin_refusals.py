@@ -126,4 +126,4 @@ def test_a_keras_config_is_not_called_a_model(
 ) -> None:
     path = written('{"class_name": "Sequential", "config": {}}', tmp_path / "config.json")
     assert main(["inspect", str(path)]) == 1
-    assert "kBadMagic" in capsys.readouterr().err
+    assert "is no .gru file" in capsys.readouterr().err

@@ -13,9 +13,10 @@ from grucore.converters.build.folding import fold
 from grucore.converters.trace.axes import BATCH, FEATURES, TIME, Axes, Data, Tracked, Unfit, arrange
 from grucore.converters.trace.ops.joins import joined, padded, stacked
 from grucore.converters.trace.ops.pieces import ENDLESS, selected, sliced, split
+from grucore.converters.trace.ops.pools import windowed
 from grucore.converters.trace.ops.reduce import accumulated, einsum, reduced
 from grucore.converters.trace.ops.views import expanded, tiled, transposed, unsqueezed, viewed
-from grucore.converters.trace.ops.windows import Window, windowed
+from grucore.converters.trace.ops.windows import Window
 from grucore.converters.trace.sizes import Unit
 from grucore.converters.trace.trace import Trace
 from grucore.graph.layers import Pooling
