@@ -27,7 +27,7 @@ TABLES = {
     },
     "armv7": {kind: ("neon32", "scalar") for kind in ("float32", "float16", "int8", "int4")},
 }
-# What runs them, and where Debian has their loader.
+# The emulator of each, and the folder of its loader in Debian.
 RUNNERS = {
     "aarch64": ("qemu-aarch64-static", "/usr/aarch64-linux-gnu"),
     "armv7": ("qemu-arm-static", "/usr/arm-linux-gnueabihf"),

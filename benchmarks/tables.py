@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """The results of compare.py as tables: `python tables.py RESULTS.json ...` writes Markdown.
 
-Of several machines the leads over the best peers stand side by side at the end.
+Files of several machines end in a table of the leads over the best peers, side by side.
 """
 
 from __future__ import annotations

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What compare.py found, as tables."""
+"""Tables of the figures that compare.py wrote."""
 
 from __future__ import annotations
 

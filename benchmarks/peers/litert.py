@@ -159,7 +159,7 @@ def _step(workload: Workload, weights: dict[str, Array], is_int8: bool) -> bytes
 
 
 def interpreter_of(content: bytes) -> Any:
-    """Of one thread."""
+    """An interpreter with one thread."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         from ai_edge_litert.interpreter import Interpreter

@@ -126,7 +126,7 @@ class ORTInt8(ORT):
     forms = "S"
 
     def graph_of_floats(self, workload: Workload, weights: dict[str, Array]) -> bytes:
-        """What is quantized."""
+        """The network in floats, from which the library makes its integers."""
         return step_graph(workload, weights)
 
     def graph(self, workload: Workload, weights: dict[str, Array]) -> bytes:

@@ -47,7 +47,7 @@ GRUCORE_INLINE void join(Dots<kBits>& dots, const Dots<kBits>& other) {
 }
 
 #if GRUCORE_NIBBLES_STAY
-// Of sums that are 16 times as large as they should be, without a rest.
+// The other sums are 16 times as large as they should be, without a rest.
 template <int kBits>
 GRUCORE_INLINE void join_sixteenth(Dots<kBits>& dots, const Dots<kBits>& other) {
   dots.sum = add(dots.sum, shift_right_signed<4>(other.sum));

@@ -12,8 +12,8 @@
 namespace grucore::detail::GRUCORE_ISA {
 namespace {
 
-// What is worth setting the shapes, half as long as a step of 64 units, and tiles with room to spare: so many rows, and
-// so many products of them. Four rows are one load of weights in the other table. Measured on an Emerald Rapids.
+// Rows and products from which tiles pay: setting their shapes takes half as long as a step of 64 units, and tiles of
+// few rows are mostly empty. Four rows are one load of weights in the other table. Measured on an Emerald Rapids.
 constexpr uint32_t kRowsForTiles = 5;
 constexpr uint64_t kProductsOfStep = 128 * 1024, kProductsOfMatrix = 512 * 1024;
 

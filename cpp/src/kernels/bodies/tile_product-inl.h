@@ -88,7 +88,7 @@ struct TileMatrix {
 // The shapes that are set.
 class ShapesInUse {
  public:
-  // Of a matrix's last panel, which may do for the others too.
+  // The shapes of a matrix's last panel, which may do for the others too.
   GRUCORE_INLINE ShapesInUse(uint32_t height, const TileMatrix& matrix) : height_(height), width_(0), last_fours_(0) {
     set(matrix.width(0), matrix.last_fours(matrix.panels - 1));
   }
